@@ -1,0 +1,104 @@
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+
+/** One kind of transaction: a statement whose `:name` variables are drawn anew for each call. */
+export interface Scenario {
+  name: string;
+  /** One statement; variables are written `:name` and are integers. */
+  sql: string;
+  /** Inclusive range of each variable. */
+  variables: Record<string, readonly [number, number]>;
+  /** How many units of work (transfers, say) one statement does. */
+  unitsPerCall: number;
+}
+
+/** How a scenario is driven: the same driver serves the ceiling and every candidate of a run. */
+export interface Driver {
+  name: string;
+  /** Runs the scenario for some seconds and returns units of work per second. */
+  run(scenario: Scenario, connections: number, seconds: number): Promise<number>;
+}
+
+/** Chooses pgbench where it is on the PATH, and `pg` in worker threads where it is not. */
+export function chooseDriver(connectionString: string): Driver {
+  const found = spawnSync("pgbench", ["--version"], { encoding: "utf8" });
+  return found.status === 0
+    ? pgbenchDriver(connectionString, found.stdout.trim())
+    : workerDriver(connectionString);
+}
+
+function pgbenchDriver(connectionString: string, version: string): Driver {
+  return {
+    name: version,
+    async run(scenario, connections, seconds) {
+      const folder = await mkdtemp(join(tmpdir(), "saldo-bench-"));
+      const file = join(folder, "scenario.sql");
+      const draws = Object.entries(scenario.variables).map(
+        ([name, [from, to]]) => `\\set ${name} random(${from}, ${to})`,
+      );
+      await writeFile(file, `${draws.join("\n")}\n${scenario.sql.replaceAll("\n", " ")};\n`);
+      const options = ["-n", "-M", "prepared", "-c", `${connections}`, "-j", "2"];
+      try {
+        const output = await execute("pgbench", [
+          ...options,
+          "-T",
+          `${seconds}`,
+          "-f",
+          file,
+          connectionString,
+        ]);
+        const rate = /tps = ([0-9.]+)/.exec(output)?.[1];
+        const failed = /number of failed transactions: ([0-9]+)/.exec(output)?.[1] ?? "0";
+        if (rate === undefined || failed !== "0" || /aborted/.test(output)) {
+          throw new Error(`pgbench did not finish "${scenario.name}":\n${output}`);
+        }
+        return Number(rate) * scenario.unitsPerCall;
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+    },
+  };
+}
+
+/** Runs a program and resolves to all that it printed; a failing one rejects with it. */
+function execute(command: string, args: string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+    let output = "";
+    const collect = (chunk: Buffer) => {
+      output += chunk.toString();
+    };
+    child.stdout.on("data", collect);
+    child.stderr.on("data", collect);
+    child.on("error", reject);
+    child.on("close", (code) =>
+      code === 0 ? resolve(output) : reject(new Error(`${command} exited ${code}:\n${output}`)),
+    );
+  });
+}
+
+const threads = 2;
+
+function workerDriver(connectionString: string): Driver {
+  return {
+    name: `pg in ${threads} worker threads`,
+    async run(scenario, connections, seconds) {
+      const counts = await Promise.all(
+        Array.from({ length: threads }, (_, thread) => {
+          const share = Math.floor((connections + thread) / threads);
+          const worker = new Worker(new URL("./driver_worker.ts", import.meta.url), {
+            workerData: { connectionString, scenario, connections: share, seconds },
+          });
+          return new Promise<number>((resolve, reject) => {
+            worker.once("message", resolve);
+            worker.once("error", reject);
+          });
+        }),
+      );
+      return (counts.reduce((sum, count) => sum + count, 0) / seconds) * scenario.unitsPerCall;
+    },
+  };
+}

@@ -1,0 +1,5024 @@
+--! Previous: -
+--! Hash: sha1:b75fa7093d61b422507c3799d4d8bbbe3546f147
+--! Message: first light
+
+-- Everything belongs to saldo_owner, whoever the login is.
+set local role saldo_owner;
+
+-- Schemas. `saldo` is the public surface (GraphQL and psql), `saldo_private` the engine room.
+
+create schema saldo;
+create schema saldo_private;
+comment on schema saldo is 'The balance engine: accounts, journal, wallets, health.';
+comment on schema saldo_private is 'Internals of the balance engine; nobody but its owner calls them.';
+grant usage on schema saldo to
+  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous;
+-- Row security policies and public functions of language SQL call helpers of saldo_private.
+grant usage on schema saldo_private to
+  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous;
+alter default privileges for role saldo_owner revoke execute on functions from public;
+
+-- Amounts. An unconstrained numeric with checks refuses what a numeric(18, 2) would round, and
+-- names NaN and the infinities, which every comparison lets through.
+
+create domain saldo.amount as numeric
+  constraint amount_is_a_number check (value not in ('NaN', 'Infinity', '-Infinity'))
+  constraint amount_has_two_decimals check (scale(trim_scale(value)) <= 2)
+  constraint amount_is_in_range check (abs(value) < 1e15);
+comment on domain saldo.amount is
+  'An amount of money in units of its account''s currency: exact, at most 2 decimals, below 10^15.';
+
+create domain saldo.total as numeric
+  constraint total_is_a_number check (value not in ('NaN', 'Infinity', '-Infinity'))
+  constraint total_has_two_decimals check (scale(trim_scale(value)) <= 2)
+  constraint total_is_in_range check (abs(value) < 1e21);
+comment on domain saldo.total is
+  'A sum of amounts: exact, at most 2 decimals, below 10^21.';
+
+create domain saldo.held_total as saldo.total
+  constraint held_total_is_not_negative check (value >= 0);
+comment on domain saldo.held_total is 'A sum of holds: a total that is never negative.';
+
+create domain saldo.month_start as date
+  constraint month_start_is_a_first_day check (extract(day from value) = 1);
+comment on domain saldo.month_start is 'A month, as its first day.';
+
+-- foundation
+
+create table saldo.error_code (
+  code text primary key
+    constraint error_code_is_of_class_sb check (code ~ '^SB[0-9]{3}$' and code <> 'SB000'),
+  condition text not null unique
+    constraint error_code_condition_is_a_name check (condition ~ '^[a-z][a-z_]*$'),
+  message text not null,
+  hint text not null,
+  http_status smallint not null
+    constraint error_code_http_status_is_an_error check (http_status between 400 and 599)
+);
+
+create table saldo.setting (
+  name text primary key,
+  value text not null,
+  description text not null
+);
+
+create table saldo_private.idempotency_record (
+  scope text not null,
+  key text not null,
+  operation text not null,
+  request_hash bytea not null,
+  result_id uuid not null,
+  created_at timestamptz not null default now(),
+  primary key (scope, key)
+);
+
+-- ledger
+
+create type saldo.account_type as enum ('asset', 'liability', 'equity', 'revenue', 'expense');
+create type saldo.entry_kind as enum (
+  'normal', 'opening', 'adjustment', 'correction', 'closing', 'reversal'
+);
+create type saldo.entry_status as enum ('draft', 'posted', 'reversed');
+
+create table saldo.account (
+  id bigint generated always as identity primary key,
+  code text not null unique,
+  name text not null,
+  type saldo.account_type not null,
+  currency text not null
+    constraint account_currency_is_iso_4217_like check (currency ~ '^[A-Z]{3}$'),
+  min_balance saldo.amount,
+  debit_total saldo.total not null default 0,
+  credit_total saldo.total not null default 0,
+  held_total saldo.held_total not null default 0,
+  balance numeric not null generated always as (
+    case when type in ('asset', 'expense') then debit_total - credit_total
+    else credit_total - debit_total end
+  ) stored,
+  version bigint not null default 0,
+  opened_at timestamptz not null default now(),
+  closed_at timestamptz
+) with (fillfactor = 50); -- room on the page, so that a posting's update touches no index
+
+create table saldo.journal_entry (
+  id uuid primary key,
+  kind saldo.entry_kind not null default 'normal',
+  status saldo.entry_status not null default 'posted',
+  occurred_at timestamptz not null,
+  posting_date date not null,
+  origin_month saldo.month_start,
+  description text not null,
+  source text not null default 'ledger',
+  idempotency_key text,
+  reverses uuid, -- no foreign key: a reversal locks the entry that it reverses, and a rule checks
+  metadata jsonb not null default '{}',
+  line_count integer not null,
+  draft_lines jsonb,
+  recorded_at timestamptz not null default clock_timestamp(),
+  posted_at timestamptz,
+  posted_by text,
+  posted_in xid8,
+  -- Short on purpose: a check is parsed anew by every statement that writes. What else belongs
+  -- together is checked by the posting trigger and, independently, by the rules of health.
+  constraint journal_entry_posting_is_stamped check ((status = 'draft') = (posted_in is null))
+);
+create unique index journal_entry_reverses_idx on saldo.journal_entry (reverses)
+  where reverses is not null;
+create index journal_entry_posting_date_idx on saldo.journal_entry (posting_date);
+
+-- No foreign keys from lines to entries and accounts, and no checks: the posting trigger checks all
+-- of it for the whole statement at once. A key looked up for every row trebles the price of a batch
+-- of 1,000; a check is parsed anew by every statement.
+create table saldo.journal_line (
+  account_id bigint not null,
+  posting_date date not null,
+  entry_id uuid not null,
+  line_no integer not null,
+  debit saldo.amount not null default 0,
+  credit saldo.amount not null default 0,
+  primary key (account_id, posting_date, entry_id, line_no)
+);
+create index journal_line_entry_id_idx on saldo.journal_line (entry_id);
+
+create type saldo.transfer_request as (
+  debit_account_id bigint,
+  credit_account_id bigint,
+  amount numeric,
+  description text,
+  idempotency_key text,
+  occurred_at timestamptz
+);
+create type saldo.transfer_result as (
+  entry_id uuid,
+  is_new boolean
+);
+
+create table saldo.month_movement (
+  account_id bigint not null,
+  month saldo.month_start not null,
+  debit saldo.total not null default 0,
+  credit saldo.total not null default 0,
+  line_count bigint not null default 0,
+  primary key (account_id, month)
+) with (fillfactor = 50);
+
+create type saldo.trial_balance_line as (
+  account_id bigint,
+  code text,
+  name text,
+  type saldo.account_type,
+  currency text,
+  debit_total numeric,
+  credit_total numeric,
+  debit_balance numeric,
+  credit_balance numeric
+);
+create type saldo.balance_sheet_section as enum ('assets', 'liabilities', 'equity');
+create type saldo.balance_sheet_line as (
+  section saldo.balance_sheet_section,
+  account_id bigint,
+  code text,
+  name text,
+  currency text,
+  balance numeric
+);
+create type saldo.balance_sheet_total as (
+  currency text,
+  total_assets numeric,
+  total_liabilities numeric,
+  total_equity numeric,
+  is_valid boolean
+);
+
+-- wallet
+
+create type saldo.purchase_status as enum ('pending', 'completed', 'failed', 'refunded');
+create type saldo.wallet_line_kind as enum ('top_up', 'purchase', 'refund', 'adjustment');
+
+create table saldo.member (
+  id bigint generated always as identity primary key,
+  code text not null unique,
+  name text not null,
+  account_id bigint not null unique references saldo.account (id),
+  created_at timestamptz not null default now()
+);
+
+-- No foreign key to the revenue account: its check would share-lock a row that every sale updates,
+-- and such mixed locks let postings deadlock. Accounts are never deleted; create_product looks.
+create table saldo.product (
+  id bigint generated always as identity primary key,
+  code text not null unique,
+  name text not null,
+  price saldo.amount not null
+    constraint product_price_is_positive check (price > 0),
+  currency text not null
+    constraint product_currency_is_iso_4217_like check (currency ~ '^[A-Z]{3}$'),
+  revenue_account_id bigint not null,
+  is_stock_tracked boolean not null default false,
+  is_active boolean not null default true,
+  created_at timestamptz not null default now()
+);
+
+-- No foreign key to the entries, which can neither be deleted nor change, nor to the product: every
+-- buyer would lock its one row. Both are looked up before the row is written, and checked by a rule.
+create table saldo.purchase (
+  account_id bigint not null references saldo.member (account_id),
+  id uuid not null,
+  member_id bigint not null,
+  product_id bigint not null,
+  quantity integer not null
+    constraint purchase_quantity_is_positive check (quantity > 0),
+  unit_price saldo.amount not null
+    constraint purchase_unit_price_is_positive check (unit_price > 0),
+  amount saldo.amount not null,
+  status saldo.purchase_status not null,
+  entry_id uuid,
+  refund_entry_id uuid,
+  failure_reason text,
+  refund_reason text,
+  idempotency_key text,
+  occurred_at timestamptz not null,
+  created_at timestamptz not null default clock_timestamp(),
+  created_by text not null,
+  completed_at timestamptz,
+  failed_at timestamptz,
+  refunded_at timestamptz,
+  primary key (account_id, id),
+  constraint purchase_amount_is_price_times_quantity check (amount = unit_price * quantity),
+  constraint purchase_paid_one_has_its_entry check (
+    num_nonnulls(entry_id, completed_at)
+      = case when status in ('completed', 'refunded') then 2 else 0 end
+  ),
+  constraint purchase_refunded_one_has_its_refund check (
+    num_nonnulls(refund_entry_id, refund_reason, refunded_at)
+      = case when status = 'refunded' then 3 else 0 end
+  ),
+  constraint purchase_failed_one_has_its_reason check (
+    num_nonnulls(failure_reason, failed_at) = case when status = 'failed' then 2 else 0 end
+  )
+);
+create index purchase_id_idx on saldo.purchase (id);
+create index purchase_account_id_pending_idx on saldo.purchase (account_id)
+  where status = 'pending';
+
+create table saldo.stock_item (
+  id bigint generated always as identity,
+  product_id bigint not null references saldo.product (id),
+  code text not null,
+  account_id bigint,
+  purchase_id uuid,
+  assigned_at timestamptz,
+  created_at timestamptz not null default now(),
+  primary key (product_id, id),
+  unique (product_id, code),
+  foreign key (account_id, purchase_id) references saldo.purchase (account_id, id),
+  constraint stock_item_is_free_or_assigned
+    check (num_nonnulls(account_id, purchase_id, assigned_at) in (0, 3))
+);
+-- An index on the id alone would lure the planner into walking past all that was ever sold.
+create index stock_item_product_id_free_idx on saldo.stock_item (product_id, id)
+  where purchase_id is null;
+create index stock_item_account_id_purchase_id_idx on saldo.stock_item (account_id, purchase_id)
+  where purchase_id is not null;
+
+create type saldo.wallet_balance as (
+  member_id bigint,
+  account_id bigint,
+  currency text,
+  balance numeric,
+  held numeric,
+  available numeric
+);
+create type saldo.wallet_history_line as (
+  occurred_at timestamptz,
+  id uuid,
+  kind saldo.wallet_line_kind,
+  status saldo.purchase_status,
+  description text,
+  amount numeric,
+  balance numeric,
+  purchase_id uuid,
+  product_id bigint,
+  quantity integer
+);
+
+-- health
+
+create type saldo.check_kind as enum ('manual', 'reconcile', 'maintenance', 'heal');
+create type saldo.check_status as enum ('healthy', 'unhealthy', 'failed');
+create type saldo.finding_cause as enum (
+  'out_of_band_write', 'journal_changed', 'sync_trigger_disabled', 'rule_failed', 'unknown'
+);
+create type saldo.heal_outcome as enum ('healed', 'would_heal', 'already_clean', 'refused');
+
+create table saldo.balance_rule (
+  name text primary key,
+  room text not null,
+  title text not null,
+  description text not null,
+  heal_function text,
+  is_about_journal boolean not null default false,
+  is_enabled boolean not null default true
+);
+
+create table saldo.check_run (
+  id uuid primary key,
+  kind saldo.check_kind not null,
+  status saldo.check_status not null,
+  started_at timestamptz not null,
+  finished_at timestamptz not null,
+  actor text not null,
+  rule_count integer not null,
+  failed_rule_count integer not null,
+  finding_count integer not null,
+  account_count bigint not null,
+  line_count bigint not null
+);
+create index check_run_finished_at_idx on saldo.check_run (finished_at);
+
+create table saldo.finding (
+  id uuid primary key,
+  check_run_id uuid not null references saldo.check_run (id)
+    on delete cascade deferrable initially deferred,
+  rule text not null references saldo.balance_rule (name),
+  key text not null,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb not null default '{}',
+  cause saldo.finding_cause not null,
+  explanation text not null,
+  evidence jsonb not null default '[]'
+);
+create index finding_check_run_id_idx on saldo.finding (check_run_id);
+create index finding_account_id_idx on saldo.finding (account_id);
+
+create table saldo.heal_run (
+  id uuid primary key,
+  is_dry_run boolean not null,
+  check_run_id uuid not null references saldo.check_run (id),
+  started_at timestamptz not null,
+  finished_at timestamptz not null,
+  actor text not null,
+  healed_count integer not null,
+  refused_count integer not null
+);
+
+create table saldo.heal_action (
+  id uuid primary key,
+  heal_run_id uuid not null references saldo.heal_run (id) deferrable initially deferred,
+  finding_id uuid not null,
+  rule text not null,
+  key text not null,
+  account_id bigint,
+  outcome saldo.heal_outcome not null,
+  before jsonb,
+  after jsonb,
+  reason text not null,
+  actor text not null,
+  healed_at timestamptz not null default clock_timestamp()
+);
+create index heal_action_heal_run_id_idx on saldo.heal_action (heal_run_id);
+create index heal_action_account_id_idx on saldo.heal_action (account_id);
+
+create table saldo.maintenance_run (
+  id uuid primary key,
+  status saldo.check_status not null,
+  started_at timestamptz not null,
+  finished_at timestamptz not null,
+  actor text not null,
+  check_before_id uuid not null references saldo.check_run (id),
+  heal_run_id uuid not null references saldo.heal_run (id),
+  check_after_id uuid not null references saldo.check_run (id)
+);
+
+create table saldo.guard_event (
+  id uuid primary key,
+  occurred_at timestamptz not null,
+  login text not null,
+  role text not null,
+  application_name text not null,
+  client_address inet,
+  transaction_id xid8 not null,
+  statement text not null,
+  table_name text not null,
+  operation text not null,
+  account_id bigint,
+  old_row jsonb,
+  new_row jsonb
+);
+create index guard_event_account_id_idx on saldo.guard_event (account_id, occurred_at);
+
+create type saldo.balance_health_result as (
+  is_healthy boolean,
+  is_valid boolean,
+  currency text,
+  total_assets numeric,
+  total_liabilities numeric,
+  total_equity numeric,
+  drift_count integer,
+  pending_purchase_count bigint,
+  last_check_status saldo.check_status,
+  last_check_at timestamptz,
+  last_check_age_seconds numeric
+);
+
+-- The logic, room after room.
+--! Included index.sql
+-- The load order, and the table of contents. A room may use the rooms above it, never one below.
+
+-- foundation: errors, settings, amounts and texts, the business calendar, who acts, retries
+--! Included foundation/error.sql
+-- Errors: one catalogue, one way to raise.
+--
+-- Public: saldo.error_code. Private: fail, secure_table.
+-- A call site says the condition's name and what it saw; code, message and hint come from here.
+-- Tests and clients rely on codes, never on texts. Numbers are not reused.
+-- SB0 shared, SB1 ledger, SB2 hot, SB3 wallet, SB4 metering, SB5 branch, SB6 health.
+
+create or replace function saldo_private.secure_table(secured_table regclass)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  execute format('alter table %s enable row level security', secured_table);
+  execute format('alter table %s force row level security', secured_table);
+  if not exists (
+    select
+    from pg_catalog.pg_policy
+    where polrelid = secured_table
+    and polname = 'owner_all'
+  ) then
+    execute format(
+      'create policy owner_all on %s to saldo_owner using (true) with check (true)',
+      secured_table
+    );
+  end if;
+end
+$$;
+comment on function saldo_private.secure_table is
+  'Turns row level security on and forces it. Rows are then visible to the owner''s functions, and '
+  'to others only by a policy of the table''s own concept file.';
+
+insert into saldo.error_code (code, condition, message, hint, http_status) values
+  ('SB001', 'insufficient_balance', 'The balance is not sufficient.',
+    'Top up, or take a smaller amount; DETAIL tells what is available.', 409),
+  ('SB002', 'amount_invalid', 'The amount is not a positive number.',
+    'Give a positive decimal number such as 150000 or 12.50.', 400),
+  ('SB003', 'amount_scale', 'The amount has more than 2 decimals.',
+    'Round it before the call: Saldo never rounds money on its own.', 400),
+  ('SB004', 'amount_out_of_range', 'The amount is too large.',
+    'An amount stays below 1,000,000,000,000,000.', 400),
+  ('SB005', 'idempotency_conflict',
+    'The idempotency key was used before with another content.',
+    'Use a new key for a new request; repeat the old content to get the old result.', 409),
+  ('SB006', 'forbidden', 'You may not do this.',
+    'Ask an administrator, or call with a token whose role allows it.', 403),
+  ('SB007', 'not_found', 'There is no such thing, or it is not yours.',
+    'Check the id.', 404),
+  ('SB008', 'text_invalid', 'The text has characters that are not allowed.',
+    'Remove control characters and broken Unicode.', 400),
+  ('SB009', 'text_too_long', 'The text is too long, or empty.',
+    'DETAIL tells how long it may be.', 400),
+  ('SB010', 'input_invalid', 'The input has the wrong form.',
+    'DETAIL tells which part and what was expected.', 400),
+  ('SB011', 'unauthenticated', 'The token is missing or not valid.',
+    'Send Authorization: Bearer with a token that is signed, not expired and made for Saldo.', 401),
+  ('SB012', 'query_too_complex', 'The query is too large or too deep.',
+    'Split it; ask for fewer fields, aliases and levels.', 400),
+  ('SB013', 'page_invalid', 'The page size or offset is out of range.',
+    'Ask for fewer rows and follow the cursor.', 400),
+  ('SB014', 'not_unique', 'This code or key is taken.',
+    'Choose another one.', 409),
+  ('SB015', 'conflict_retry', 'The request collided with another one; nothing was changed.',
+    'Send it again with the same idempotency key.', 409),
+  ('SB016', 'timeout', 'The request took too long and was stopped; nothing was changed.',
+    'Ask for less at once, or try again later.', 503),
+  ('SB017', 'internal_error', 'Something went wrong inside Saldo.',
+    'Tell the operator the error id: the log has the cause under it.', 500),
+  ('SB018', 'too_many_requests', 'Too many requests with a token that is not valid.',
+    'Wait a moment, then send a valid token.', 429),
+  ('SB019', 'unavailable',
+    'The database did not answer; whether anything was changed is not known.',
+    'Send it again with the same idempotency key.', 503),
+  ('SB101', 'account_not_found', 'There is no such account.',
+    'Check the account id or code.', 404),
+  ('SB102', 'account_closed', 'The account is closed, or cannot be closed yet.',
+    'Use an open account; an account is closed when its balance and holds are zero.', 409),
+  ('SB103', 'entry_unbalanced', 'Debits and credits of the entry differ.',
+    'Per currency the debits of an entry equal its credits.', 400),
+  ('SB104', 'currency_mismatch', 'The accounts are in different currencies.',
+    'Give accounts of one currency; an exchange needs lines that balance in each.', 400),
+  ('SB105', 'entry_immutable', 'A posted journal entry cannot be changed.',
+    'Correct it with reverse_entry and a new entry.', 409),
+  ('SB106', 'entry_not_reversible', 'The entry cannot be reversed.',
+    'Only a posted entry that is not reversed, and no reversal, can be reversed.', 409),
+  ('SB107', 'entry_invalid', 'The journal entry is not complete.',
+    'An entry has two lines or more, each with an account and either a debit or a credit.', 400),
+  ('SB301', 'product_not_found', 'There is no such product, or it is not for sale.',
+    'Check the product id.', 404),
+  ('SB302', 'out_of_stock', 'The product is out of stock.',
+    'Take fewer, or wait until stock is added.', 409),
+  ('SB303', 'price_changed', 'The price is not the one that was shown.',
+    'Show the price in DETAIL to the buyer and ask again.', 409),
+  ('SB304', 'member_not_found', 'There is no such member.',
+    'Check the member id.', 404),
+  ('SB305', 'purchase_state', 'The purchase is not in a state that allows this.',
+    'DETAIL tells the state: pending can complete or fail, completed can be refunded.', 409),
+  ('SB306', 'purchase_not_found', 'There is no such purchase.',
+    'Check the purchase id.', 404),
+  ('SB601', 'balance_guarded', 'A cached balance is written by the engine only.',
+    'To change a balance post an adjustment with saldo.post_entries; to repair a drift call '
+    'saldo.auto_heal.', 403),
+  ('SB602', 'rule_invalid', 'The balance rule is not valid.',
+    'DETAIL tells what is wrong with it.', 400),
+  ('SB603', 'heal_refused', 'Healing is refused.',
+    'The journal itself may have changed: look at the findings before anything is rewritten.', 409),
+  ('SB604', 'maintenance_running', 'A maintenance run is under way.',
+    'Wait for it to end; its result is in maintenance_run.', 409)
+on conflict (code) do update
+set condition = excluded.condition,
+  message = excluded.message,
+  hint = excluded.hint,
+  http_status = excluded.http_status;
+
+create or replace function saldo_private.fail(
+  condition text,
+  detail text default null,
+  hint text default null
+)
+returns void
+language plpgsql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_error saldo.error_code;
+begin
+  select *
+  into strict v_error
+  from saldo.error_code
+  where error_code.condition = fail.condition;
+
+  raise exception using
+    errcode = v_error.code,
+    message = v_error.message,
+    detail = coalesce(fail.detail, ''),
+    hint = coalesce(fail.hint, v_error.hint),
+    constraint = v_error.condition;
+end
+$$;
+comment on function saldo_private.fail is
+  'Raises the named condition of the catalogue. The name travels in the error''s constraint field, '
+  'which drivers hand on.';
+grant execute on function saldo_private.fail to
+  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous;
+
+select saldo_private.secure_table('saldo.error_code');
+drop policy if exists select_all on saldo.error_code;
+create policy select_all on saldo.error_code for select using (true);
+grant select on saldo.error_code to
+  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous;
+
+comment on table saldo.error_code is 'The catalogue of errors that Saldo raises.';
+comment on column saldo.error_code.code is 'SQLSTATE of class SB; extensions.code in GraphQL.';
+comment on column saldo.error_code.condition is
+  'Speaking name; extensions.condition in GraphQL.';
+comment on column saldo.error_code.message is 'What is wrong, in one sentence.';
+comment on column saldo.error_code.hint is 'What to do about it.';
+comment on column saldo.error_code.http_status is
+  'HTTP status that fits the error outside of GraphQL.';
+--! EndIncluded foundation/error.sql
+--! Included foundation/setting.sql
+-- Settings that the SQL itself needs. The server writes them from its environment at start.
+--
+-- Public: saldo.setting, set_setting. Private: setting_value.
+
+insert into saldo.setting (name, value, description) values
+  ('business_time_zone', 'Asia/Jakarta',
+    'Time zone that decides the date, and so the month, on which an entry is posted.'),
+  ('currency', 'IDR', 'Currency of accounts, members and products that name none.')
+on conflict (name) do update
+set description = excluded.description;
+
+create or replace function saldo_private.setting_value(setting_name text)
+returns text
+language plpgsql
+stable
+as $$
+begin
+  -- PL/pgSQL for its cached plan: a sub-select keeps a function of language SQL from inlining.
+  return (select value from saldo.setting where name = setting_name);
+end
+$$;
+comment on function saldo_private.setting_value is 'Value of a setting; null when there is none.';
+grant execute on function saldo_private.setting_value to
+  saldo_admin, saldo_operator, saldo_member, saldo_branch;
+
+create or replace function saldo.set_setting(name text, value text)
+returns saldo.setting
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_setting saldo.setting;
+begin
+  if set_setting.name = 'business_time_zone' and not exists (
+    select from pg_catalog.pg_timezone_names as zone where zone.name = set_setting.value
+  ) then
+    perform saldo_private.fail('input_invalid', format('no time zone is named %L', value));
+  end if;
+  if set_setting.name = 'currency' and coalesce(set_setting.value, '') !~ '^[A-Z]{3}$' then
+    perform saldo_private.fail(
+      'input_invalid', format('a currency has three capital letters, not %L', value)
+    );
+  end if;
+
+  -- Writing an equal value would make every server start wait for the other's transaction.
+  update saldo.setting
+  set value = set_setting.value
+  where setting.name = set_setting.name
+  and setting.value is distinct from set_setting.value;
+
+  select *
+  into v_setting
+  from saldo.setting
+  where setting.name = set_setting.name;
+  if v_setting.name is null then
+    perform saldo_private.fail('not_found', format('no setting is named %L', set_setting.name));
+  end if;
+  return v_setting;
+end
+$$;
+comment on function saldo.set_setting is
+  'Changes a setting for what is posted from now on; dates that are stored stay as they are. '
+  'Errors: SB010 for a value of the wrong form, SB007 for an unknown name.';
+revoke execute on function saldo.set_setting from public;
+grant execute on function saldo.set_setting to saldo_admin;
+
+select saldo_private.secure_table('saldo.setting');
+drop policy if exists select_all on saldo.setting;
+create policy select_all on saldo.setting for select using (true);
+grant select on saldo.setting to saldo_admin, saldo_operator, saldo_member, saldo_branch;
+
+comment on table saldo.setting is 'Settings that the database itself goes by.';
+comment on column saldo.setting.name is 'Name of the setting.';
+comment on column saldo.setting.value is 'Its value, as text.';
+comment on column saldo.setting.description is 'What it decides.';
+--! EndIncluded foundation/setting.sql
+--! Included foundation/actor.sql
+-- Who acts. The server passes the verified token's subject and member with each request; someone
+-- in psql acts under the name of the login.
+--
+-- Private: actor, current_member_id, is_member_session, require_own_member,
+-- require_durable_commit.
+-- These settings decide what a member sees, which is safe because members reach the database
+-- through the server only; guards and privileges never rest on them.
+
+create or replace function saldo_private.actor()
+returns text
+language sql
+stable
+as $$
+  select coalesce(nullif(current_setting('saldo.subject', true), ''), session_user::text)
+$$;
+comment on function saldo_private.actor is
+  'Subject of the verified token, or the login when there is none.';
+
+create or replace function saldo_private.current_member_id()
+returns bigint
+language sql
+stable
+as $$
+  select nullif(current_setting('saldo.member_id', true), '')::bigint
+$$;
+comment on function saldo_private.current_member_id is
+  'The member that the request acts for; null for staff.';
+grant execute on function saldo_private.current_member_id to
+  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous;
+
+create or replace function saldo_private.is_member_session()
+returns boolean
+language sql
+stable
+as $$
+  -- Inside a definer function current_user is the owner; the role setting stays the caller's.
+  select current_setting('role') = 'saldo_member'
+$$;
+comment on function saldo_private.is_member_session is
+  'Whether the caller acts with the role of a member.';
+
+create or replace function saldo_private.require_own_member(member_id bigint)
+returns void
+language plpgsql
+stable
+as $$
+begin
+  if saldo_private.is_member_session()
+    and saldo_private.current_member_id() is distinct from require_own_member.member_id
+  then
+    perform saldo_private.fail('not_found', format('member %s', member_id));
+  end if;
+end
+$$;
+comment on function saldo_private.require_own_member is
+  'Lets staff pass, and members for themselves. Anyone else is answered as if the member did not '
+  'exist: SB007.';
+
+create or replace function saldo_private.require_durable_commit()
+returns void
+language plpgsql
+as $$
+begin
+  -- A set clause on the function would end with the function, before the commit that matters.
+  if current_setting('synchronous_commit') = 'off' then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
+end
+$$;
+comment on function saldo_private.require_durable_commit is
+  'Makes the running transaction wait for its commit record, whatever the login has switched off: '
+  'an acknowledged posting survives a crash.';
+--! EndIncluded foundation/actor.sql
+--! Included foundation/money.sql
+-- Amounts and texts as they come in: refused with a clear code, never rounded, cut or guessed.
+--
+-- Private: require_amount, require_amount_text, require_text.
+
+create or replace function saldo_private.require_amount(amount numeric)
+returns numeric
+language plpgsql
+stable
+as $$
+begin
+  -- NaN is greater than every number and equal to itself: it must be named.
+  if amount > 0 and amount < 1e15 and amount = round(amount, 2) then
+    return trim_scale(amount);
+  end if;
+
+  if amount is null or amount <= 0 or amount in ('NaN', 'Infinity') then
+    perform saldo_private.fail('amount_invalid', format('amount: %s', coalesce(amount::text, 'none')));
+  elsif amount >= 1e15 then
+    perform saldo_private.fail('amount_out_of_range', format('digits: %s', length(trunc(amount)::text)));
+  end if;
+  perform saldo_private.fail('amount_scale', format('decimals: %s', scale(trim_scale(amount))));
+end
+$$;
+comment on function saldo_private.require_amount is
+  'The amount without trailing zeros. Errors in this order: SB002 for none, zero, negative, NaN '
+  'and infinite, SB004 from 10^15 on, SB003 for more than 2 decimals.';
+
+create or replace function saldo_private.require_amount_text(amount text)
+returns numeric
+language plpgsql
+stable
+as $$
+begin
+  -- What a numeric literal may be differs between server versions ("0x10", "1_000").
+  if amount is null or amount !~ '^-?[0-9]+(\.[0-9]+)?$' then
+    perform saldo_private.fail('amount_invalid', format('amount: %L', left(amount, 40)));
+  elsif length(amount) > 40 then
+    perform saldo_private.fail('amount_out_of_range', format('length: %s', length(amount)));
+  end if;
+  return saldo_private.require_amount(amount::numeric);
+end
+$$;
+comment on function saldo_private.require_amount_text is
+  'An amount that comes as text, in JSON say: plain decimal digits, then as require_amount.';
+
+create or replace function saldo_private.require_text(
+  value text,
+  what text,
+  max_length integer default 500
+)
+returns text
+language plpgsql
+stable
+as $$
+declare
+  v_value text;
+begin
+  if value is null or value ~ '[\u0001-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]' then
+    perform saldo_private.fail(
+      case when value is null then 'input_invalid' else 'text_invalid' end, what
+    );
+  end if;
+  v_value := btrim(normalize(value, nfc));
+  if length(v_value) not between 1 and max_length then
+    perform saldo_private.fail('text_too_long', format('%s: 1 to %s characters', what, max_length));
+  end if;
+  return v_value;
+end
+$$;
+comment on function saldo_private.require_text is
+  'The text in normal form C without blanks at its ends. Errors in this order: SB010 for none, '
+  'SB008 for control characters, SB009 for an empty or too long one.';
+--! EndIncluded foundation/money.sql
+--! Included foundation/uuid_v7.sql
+-- Ids that sort by time, so that new rows land on the right edge of their index.
+--
+-- Private: uuid_v7. PostgreSQL 18 has a function of its own for it; before, the version 7 layout
+-- of RFC 9562 is put over a random uuid.
+
+do $do$
+begin
+  if current_setting('server_version_num')::integer >= 180000 then
+    create or replace function saldo_private.uuid_v7()
+    returns uuid
+    language sql
+    volatile
+    as 'select pg_catalog.uuidv7()';
+  else
+    create or replace function saldo_private.uuid_v7()
+    returns uuid
+    language sql
+    volatile
+    as $$
+      -- 48 bits of milliseconds; of the version's four bits 0100 becomes 0111.
+      select encode(
+        set_bit(set_bit(
+          overlay(
+            uuid_send(gen_random_uuid())
+            placing substring(
+              int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3
+            )
+            from 1 for 6
+          ),
+          52, 1), 53, 1),
+        'hex')::uuid
+    $$;
+  end if;
+end
+$do$;
+comment on function saldo_private.uuid_v7 is 'A new version 7 uuid: unique, and ordered by time.';
+--! EndIncluded foundation/uuid_v7.sql
+--! Included foundation/business_time.sql
+-- The business calendar: one configured time zone decides the date, and so the month.
+--
+-- Private: business_date, month_of, require_occurred_at.
+
+create or replace function saldo_private.business_date(at timestamptz)
+returns date
+language sql
+stable
+as $$
+  select (at at time zone saldo_private.setting_value('business_time_zone'))::date
+$$;
+comment on function saldo_private.business_date is
+  'Date of an instant in the business time zone (setting business_time_zone).';
+
+create or replace function saldo_private.month_of(on_date date)
+returns date
+language sql
+immutable
+as $$
+  select date_trunc('month', on_date::timestamp)::date
+$$;
+comment on function saldo_private.month_of is 'First day of the date''s month.';
+
+-- Reports run with the caller's rights and so need the calendar themselves.
+grant execute on function saldo_private.business_date, saldo_private.month_of to
+  saldo_admin, saldo_operator, saldo_member, saldo_branch;
+
+create or replace function saldo_private.require_occurred_at(occurred_at timestamptz)
+returns timestamptz
+language plpgsql
+stable
+as $$
+begin
+  if occurred_at is null then
+    return now();
+  end if;
+  if saldo_private.is_member_session() then
+    perform saldo_private.fail('forbidden', 'occurred_at: a member''s time is now');
+  end if;
+  -- Infinity is a timestamptz too, and has no month; the years are those that a client can read.
+  if occurred_at not between '1900-01-01' and '9999-12-31' then
+    perform saldo_private.fail('input_invalid', 'occurred_at: from 1900 to 9999');
+  end if;
+  return occurred_at;
+end
+$$;
+comment on function saldo_private.require_occurred_at is
+  'The moment of a business event, now by default. Errors in checking order: SB006 for a member '
+  'who sets it, SB010 outside of 1900 to 9999.';
+--! EndIncluded foundation/business_time.sql
+--! Included foundation/idempotency.sql
+-- Idempotency keys: a request that is sent again has its effect once.
+--
+-- Private: claim_idempotency_key; table saldo_private.idempotency_record.
+-- The key is claimed in the transaction that does the work, so a refused request leaves no trace
+-- and may be tried again. A concurrent retry waits here for the first one's commit.
+
+create or replace function saldo_private.claim_idempotency_key(
+  scope text,
+  key text,
+  operation text,
+  request jsonb,
+  result_id uuid
+)
+returns uuid
+language plpgsql
+as $$
+declare
+  v_request_hash bytea;
+  v_record saldo_private.idempotency_record;
+begin
+  if key is null then
+    return null;
+  end if;
+  perform saldo_private.require_text(key, 'idempotency_key', 200);
+
+  v_request_hash := sha256(convert_to(operation || ' ' || request::text, 'UTF8'));
+  insert into saldo_private.idempotency_record (scope, key, operation, request_hash, result_id)
+  values (
+    claim_idempotency_key.scope, claim_idempotency_key.key, claim_idempotency_key.operation,
+    v_request_hash, claim_idempotency_key.result_id
+  )
+  on conflict on constraint idempotency_record_pkey do nothing;
+  if found then
+    return null;
+  end if;
+
+  select *
+  into strict v_record
+  from saldo_private.idempotency_record as record
+  where record.scope = claim_idempotency_key.scope
+  and record.key = claim_idempotency_key.key;
+  if v_record.request_hash <> v_request_hash then
+    perform saldo_private.fail(
+      'idempotency_conflict', format('first used at %s for %s', v_record.created_at, v_record.operation)
+    );
+  end if;
+  return v_record.result_id;
+end
+$$;
+comment on function saldo_private.claim_idempotency_key is
+  'Null when there is no key or the key is new: go on, and give the result the id result_id. The '
+  'first result''s id when the same request came before. Error: SB005 when the key came with '
+  'another content.';
+
+select saldo_private.secure_table('saldo_private.idempotency_record');
+
+comment on table saldo_private.idempotency_record is
+  'Requests that were carried out, by their idempotency key.';
+comment on column saldo_private.idempotency_record.scope is
+  'Whose key it is: the ledger, or a member; keys of different scopes do not meet.';
+comment on column saldo_private.idempotency_record.key is 'The key that the client chose.';
+comment on column saldo_private.idempotency_record.operation is 'Name of the function called.';
+comment on column saldo_private.idempotency_record.request_hash is
+  'SHA-256 of operation and arguments.';
+comment on column saldo_private.idempotency_record.result_id is
+  'Id of the entry or purchase that came of it.';
+comment on column saldo_private.idempotency_record.created_at is 'When it was carried out.';
+--! EndIncluded foundation/idempotency.sql
+
+-- ledger: accounts, journal, posting, statements
+--! Included ledger/account.sql
+-- Accounts: where money stands.
+--
+-- Public: saldo.account, open_account, close_account. Private: system_account.
+-- debit_total, credit_total, held_total and with them balance are a cache: the truth is the
+-- journal (posting.sql keeps them in step, account_balance_rule.sql checks and heals them).
+-- Nobody but the engine writes an account: no role has a grant for it.
+
+create or replace function saldo.open_account(
+  code text,
+  name text,
+  type saldo.account_type,
+  currency text default null,
+  min_balance numeric default null
+)
+returns saldo.account
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_account saldo.account;
+  v_currency text := coalesce(currency, saldo_private.setting_value('currency'));
+begin
+  if v_currency !~ '^[A-Z]{3}$' or type is null then
+    perform saldo_private.fail(
+      'input_invalid', format('type %s, currency %L (three capital letters)', type, v_currency)
+    );
+  end if;
+  if min_balance <> 0 then
+    perform saldo_private.require_amount(abs(min_balance));
+  end if;
+  insert into saldo.account (code, name, type, currency, min_balance)
+  values (
+    saldo_private.require_text(open_account.code, 'code', 100),
+    saldo_private.require_text(open_account.name, 'name', 200),
+    open_account.type, v_currency, trim_scale(open_account.min_balance)
+  )
+  on conflict on constraint account_code_key do nothing
+  returning * into v_account;
+  if v_account.id is null then
+    perform saldo_private.fail('not_unique', format('account code %L', code));
+  end if;
+  return v_account;
+end
+$$;
+comment on function saldo.open_account is
+  'Opens an account. currency: three capital letters, default the setting currency. min_balance: '
+  'the balance, less holds, that a posting may not go below; null = no limit. '
+  'Errors: SB010, SB002 to SB004, SB008, SB009, SB014 for a code that is taken.';
+revoke execute on function saldo.open_account from public;
+grant execute on function saldo.open_account to saldo_admin;
+
+create or replace function saldo.close_account(account_id bigint)
+returns saldo.account
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_account saldo.account;
+begin
+  select *
+  into v_account
+  from saldo.account
+  where id = close_account.account_id
+  for no key update;
+  if v_account.id is null then
+    perform saldo_private.fail('account_not_found', format('account %s', account_id));
+  end if;
+  if v_account.closed_at is not null or v_account.balance <> 0 or v_account.held_total <> 0 then
+    perform saldo_private.fail(
+      'account_closed',
+      format('account %s: balance %s, held %s, closed at %s', account_id, v_account.balance,
+        v_account.held_total, coalesce(v_account.closed_at::text, 'never'))
+    );
+  end if;
+  update saldo.account
+  set closed_at = now()
+  where id = close_account.account_id
+  returning * into v_account;
+  return v_account;
+end
+$$;
+comment on function saldo.close_account is
+  'Closes an account whose balance and holds are zero; nothing can be posted to it any more. '
+  'Errors: SB101, SB102 when it is closed already or not empty.';
+revoke execute on function saldo.close_account from public;
+grant execute on function saldo.close_account to saldo_admin;
+
+create or replace function saldo_private.system_account(purpose text, currency text)
+returns bigint
+language plpgsql
+as $$
+declare
+  v_code text := purpose || ':' || currency;
+  v_id bigint;
+begin
+  select id
+  into v_id
+  from saldo.account
+  where account.code = v_code;
+  if v_id is not null then
+    return v_id;
+  end if;
+
+  insert into saldo.account (code, name, type, currency)
+  values (
+    v_code,
+    initcap(replace(purpose, '_', ' ')) || ' ' || currency,
+    case purpose
+      when 'cash' then 'asset'
+      when 'revenue' then 'revenue'
+      when 'opening_equity' then 'equity'
+      when 'retained_earnings' then 'equity'
+      when 'suspense' then 'liability'
+    end::saldo.account_type,
+    system_account.currency
+  )
+  on conflict on constraint account_code_key do nothing
+  returning id into v_id;
+  if v_id is null then -- somebody was first, and has committed by now
+    select id
+    into strict v_id
+    from saldo.account
+    where account.code = v_code;
+  end if;
+  return v_id;
+end
+$$;
+comment on function saldo_private.system_account is
+  'The account that the engine itself books against, one for each purpose (cash, revenue, '
+  'opening_equity, retained_earnings, suspense) and currency; opened when first needed.';
+
+select saldo_private.secure_table('saldo.account');
+drop policy if exists select_all on saldo.account;
+create policy select_all on saldo.account for select to saldo_admin, saldo_operator using (true);
+grant select on saldo.account to saldo_admin, saldo_operator, saldo_member;
+
+comment on type saldo.account_type is
+  'Decides the normal side: debit for asset and expense, credit for the others.';
+comment on table saldo.account is
+  'An account of the ledger. Its totals and balance are kept in step by every posting.';
+comment on column saldo.account.id is 'Id; postings lock accounts in the order of it.';
+comment on column saldo.account.code is 'Code for people, unique.';
+comment on column saldo.account.name is 'Name.';
+comment on column saldo.account.type is 'Type, which decides the normal side of the balance.';
+comment on column saldo.account.currency is 'Currency, three capital letters; it never changes.';
+comment on column saldo.account.min_balance is
+  'Balance less holds may not be taken below this; null = no limit.';
+comment on column saldo.account.debit_total is 'Sum of all posted debits (cache of the journal).';
+comment on column saldo.account.credit_total is 'Sum of all posted credits (cache of the journal).';
+comment on column saldo.account.held_total is
+  'Sum of open holds (cache): what is available is the balance less this.';
+comment on column saldo.account.balance is
+  'Balance on the normal side: debits less credits for asset and expense, else the reverse.';
+comment on column saldo.account.version is 'Grows with every posting to the account.';
+comment on column saldo.account.opened_at is 'When the account was opened.';
+comment on column saldo.account.closed_at is 'When it was closed; null = open.';
+--! EndIncluded ledger/account.sql
+--! Included ledger/journal.sql
+-- The journal: the one truth about posted money. Append-only.
+--
+-- Public: saldo.journal_entry, saldo.journal_line, saldo.month_movement (a cache of them).
+-- Members see the entries that touch their own account: those policies stand in the wallet room,
+-- which knows whose account is whose.
+
+select saldo_private.secure_table('saldo.journal_entry');
+drop policy if exists select_all on saldo.journal_entry;
+create policy select_all on saldo.journal_entry for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.journal_entry to saldo_admin, saldo_operator, saldo_member;
+
+select saldo_private.secure_table('saldo.journal_line');
+drop policy if exists select_all on saldo.journal_line;
+create policy select_all on saldo.journal_line for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.journal_line to saldo_admin, saldo_operator, saldo_member;
+
+select saldo_private.secure_table('saldo.month_movement');
+drop policy if exists select_all on saldo.month_movement;
+create policy select_all on saldo.month_movement for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.month_movement to saldo_admin, saldo_operator, saldo_member;
+
+comment on type saldo.entry_kind is 'What an entry is for.';
+comment on type saldo.entry_status is
+  'draft: not in any balance yet; posted: in the balances, immutable; reversed: posted, and '
+  'cancelled by a later reversal entry.';
+
+comment on table saldo.journal_entry is
+  'A journal entry: two lines or more whose debits equal their credits in each currency. Posted '
+  'entries never change; a correction is a reversal plus a new entry.';
+comment on column saldo.journal_entry.id is 'Id, version 7: ordered by the time of recording.';
+comment on column saldo.journal_entry.kind is 'What the entry is for.';
+comment on column saldo.journal_entry.status is 'draft, posted or reversed.';
+comment on column saldo.journal_entry.occurred_at is 'When it happened in business.';
+comment on column saldo.journal_entry.posting_date is
+  'Date on which it counts: that of occurred_at in the business time zone.';
+comment on column saldo.journal_entry.origin_month is
+  'Month that it is about, when that is not the month of the posting date; a first day.';
+comment on column saldo.journal_entry.description is 'What happened, in words.';
+comment on column saldo.journal_entry.source is 'The function or room that posted it.';
+comment on column saldo.journal_entry.idempotency_key is 'Key that the client gave, if any.';
+comment on column saldo.journal_entry.reverses is 'The entry that this reversal cancels.';
+comment on column saldo.journal_entry.metadata is 'Whatever the client wants to keep with it.';
+comment on column saldo.journal_entry.line_count is 'How many lines it has.';
+comment on column saldo.journal_entry.draft_lines is
+  'Lines of a draft, which are in no balance; null once they are posted as journal lines.';
+comment on column saldo.journal_entry.recorded_at is 'When it was written down.';
+comment on column saldo.journal_entry.posted_at is 'When it was posted; null for a draft.';
+comment on column saldo.journal_entry.posted_by is 'Who posted it: token subject or login.';
+comment on column saldo.journal_entry.posted_in is
+  'Transaction that posted it; lines that come in another transaction are refused.';
+
+comment on table saldo.journal_line is 'A line of a journal entry: one account, one side.';
+comment on column saldo.journal_line.account_id is 'Account that is debited or credited.';
+comment on column saldo.journal_line.posting_date is 'Posting date of its entry.';
+comment on column saldo.journal_line.entry_id is 'Its entry.';
+comment on column saldo.journal_line.line_no is 'Its number within the entry, from 1.';
+comment on column saldo.journal_line.debit is 'Debit amount, or 0.';
+comment on column saldo.journal_line.credit is 'Credit amount, or 0.';
+
+comment on table saldo.month_movement is
+  'What was posted to an account in a month, by posting date: a cache of the journal. Openings '
+  'and closings are sums of these.';
+comment on column saldo.month_movement.account_id is 'Account.';
+comment on column saldo.month_movement.month is 'Month, as its first day.';
+comment on column saldo.month_movement.debit is 'Debits of the month.';
+comment on column saldo.month_movement.credit is 'Credits of the month.';
+comment on column saldo.month_movement.line_count is 'Number of lines of the month.';
+--! EndIncluded ledger/journal.sql
+--! Included ledger/posting.sql
+-- Posting: lines come in, balances move, all in the statement that brings the lines.
+--
+-- Trigger: auto_sync_balance_on_posting on saldo.journal_line.
+-- Private: tg_journal_line__auto_sync_balance, posting__examine, posting__refuse_balance.
+-- Invariant: account totals and month movements equal the sum of the posted lines at every commit.
+-- Locks: the accounts of the statement, in id order, so that two postings never deadlock.
+-- A posting is one INSERT of lines, for one entry or a thousand; the trigger runs once for it.
+-- The entry stands already, stamped with this very transaction: nobody appends to an old entry.
+
+create or replace function saldo_private.tg_journal_line__auto_sync_balance()
+returns trigger
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_is_accepted boolean;
+begin
+  -- In a statement of its own and sorted: the order keeps concurrent postings free of deadlocks,
+  -- and the update below sees the rows as they are once the locks are held.
+  perform
+  from saldo.account as a
+  where a.id in (select n.account_id from new_lines as n)
+  order by a.id
+  for no key update;
+
+  with moved as (
+    update saldo.account as a
+    set debit_total = a.debit_total + l.debit,
+      credit_total = a.credit_total + l.credit,
+      version = a.version + 1
+    from (
+      select n.account_id, sum(n.debit) as debit, sum(n.credit) as credit, count(*) as line_count
+      from new_lines as n
+      group by n.account_id
+    ) as l
+    where a.id = l.account_id
+    returning a.id, a.currency, l.line_count, a.closed_at is not null
+      or (a.balance - a.held_total < a.min_balance
+        and case when a.type in ('asset', 'expense') then l.debit < l.credit
+          else l.credit < l.debit end) as is_refused
+  ),
+  month_moved as (
+    insert into saldo.month_movement as mm (account_id, month, debit, credit, line_count)
+    select n.account_id, date_trunc('month', n.posting_date::timestamp)::date,
+      sum(n.debit), sum(n.credit), count(*)
+    from new_lines as n
+    group by 1, 2
+    on conflict on constraint month_movement_pkey do update
+    set debit = mm.debit + excluded.debit,
+      credit = mm.credit + excluded.credit,
+      line_count = mm.line_count + excluded.line_count
+  ),
+  entry as (
+    select n.entry_id, count(*) as line_count, sum(n.debit) = sum(n.credit) as is_balanced,
+      bool_and((n.debit > 0 and n.credit = 0) or (n.credit > 0 and n.debit = 0)) as is_one_sided,
+      min(n.posting_date) as first_date, max(n.posting_date) as last_date
+    from new_lines as n
+    group by n.entry_id
+  )
+  select e.is_whole and a.line_count = e.line_count and a.is_accepted and a.is_of_one_currency
+  into v_is_accepted
+  from (
+    select sum(n.line_count) as line_count, bool_and((
+        n.is_balanced and n.is_one_sided and n.line_count >= 2
+        and n.line_count = j.line_count and n.first_date = j.posting_date
+        and n.last_date = j.posting_date and j.posted_in = pg_current_xact_id()
+      ) is true) as is_whole
+    from entry as n
+    left join saldo.journal_entry as j on j.id = n.entry_id
+  ) as e
+  cross join (
+    select sum(m.line_count) as line_count, not bool_or(m.is_refused) as is_accepted,
+      min(m.currency) = max(m.currency) as is_of_one_currency
+    from moved as m
+  ) as a;
+
+  -- The hot path only learns that something is unusual; what it is may take its time.
+  if v_is_accepted is not true then
+    perform saldo_private.posting__examine(array(select distinct n.entry_id from new_lines as n));
+  end if;
+  perform saldo_private.require_durable_commit();
+  return null;
+end
+$$;
+comment on function saldo_private.tg_journal_line__auto_sync_balance is
+  'Checks and applies the lines of a statement, set-based. Errors in checking order: SB107 lines '
+  'do not make up whole entries of this transaction, SB101, SB102, SB104, SB103, SB001.';
+
+create or replace function saldo_private.posting__examine(entry_ids uuid[])
+returns void
+language plpgsql
+as $$
+declare
+  v_line record;
+begin
+  for v_line in
+    select
+      case
+        when e.id is null or e.line_count <> sum(count(*)) over (partition by l.entry_id)
+          or e.posted_in is distinct from pg_current_xact_id()
+          or bool_or(l.posting_date <> e.posting_date or (l.debit > 0) = (l.credit > 0))
+          or e.line_count < 2 then 1
+        when bool_or(a.id is null) then 2
+        when bool_or(a.closed_at is not null) then 3
+        when sum(l.debit - l.credit) <> 0
+          and sum(sum(l.debit - l.credit)) over (partition by l.entry_id) = 0 then 4
+        when sum(l.debit - l.credit) <> 0 then 5
+        when bool_or(a.balance - a.held_total < a.min_balance
+          and (l.credit > 0) = (a.type in ('asset', 'expense'))) then 6
+        else 7
+      end as reason,
+      l.entry_id,
+      a.currency,
+      sum(l.debit) as debit,
+      sum(l.credit) as credit,
+      min(l.account_id) filter (where a.id is null) as unknown_account,
+      min(l.account_id) filter (where a.closed_at is not null) as closed_account,
+      min(l.account_id) filter (where a.balance - a.held_total < a.min_balance) as short_account
+    from saldo.journal_line as l
+    left join saldo.journal_entry as e on e.id = l.entry_id
+    left join saldo.account as a on a.id = l.account_id
+    where l.entry_id = any (posting__examine.entry_ids)
+    group by l.entry_id, e.id, a.currency
+    order by reason
+    limit 1
+  loop
+    case v_line.reason
+      when 1 then
+        perform saldo_private.fail('entry_invalid', format('entry %s', v_line.entry_id));
+      when 2 then
+        perform saldo_private.fail(
+          'account_not_found', format('account %s', v_line.unknown_account)
+        );
+      when 3 then
+        perform saldo_private.fail('account_closed', format('account %s', v_line.closed_account));
+      when 4 then
+        perform saldo_private.fail('currency_mismatch', format('entry %s', v_line.entry_id));
+      when 5 then
+        perform saldo_private.fail('entry_unbalanced', format('debit %s, credit %s, currency %s',
+          v_line.debit, v_line.credit, v_line.currency));
+      when 6 then
+        perform saldo_private.posting__refuse_balance(v_line.short_account, entry_ids);
+      else
+        return;
+    end case;
+  end loop;
+end
+$$;
+comment on function saldo_private.posting__examine is
+  'Says why the entries cannot be posted, or finds that entries in several currencies balance in '
+  'each. Runs when the balances have moved already; an error takes that back.';
+
+create or replace function saldo_private.posting__refuse_balance(
+  account_id bigint,
+  entry_ids uuid[]
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_account saldo.account;
+  v_change numeric;
+begin
+  select *
+  into strict v_account
+  from saldo.account
+  where id = posting__refuse_balance.account_id;
+
+  select sum(
+    case when v_account.type in ('asset', 'expense') then l.debit - l.credit
+    else l.credit - l.debit end
+  )
+  into v_change
+  from saldo.journal_line as l
+  where l.entry_id = any (posting__refuse_balance.entry_ids)
+  and l.account_id = posting__refuse_balance.account_id;
+
+  -- The account shows the balance after the posting; what was there before is what helps.
+  perform saldo_private.fail(
+    'insufficient_balance',
+    format('account %s: available %s, needed %s', account_id,
+      v_account.balance - v_account.held_total - v_change - v_account.min_balance, -v_change)
+  );
+end
+$$;
+comment on function saldo_private.posting__refuse_balance is
+  'Raises SB001 with what was available and what was needed.';
+
+create or replace trigger auto_sync_balance_on_posting
+  after insert on saldo.journal_line
+  referencing new table as new_lines
+  for each statement
+  execute function saldo_private.tg_journal_line__auto_sync_balance();
+comment on trigger auto_sync_balance_on_posting on saldo.journal_line is
+  'Keeps account totals and month movements in step with the journal, once per statement.';
+--! EndIncluded ledger/posting.sql
+--! Included ledger/immutability.sql
+-- Immutability: posted entries and their lines never change, whoever asks.
+--
+-- Triggers: keep_posted_immutable, keep_journal_whole. Errors: SB105.
+-- The one change that a posted entry sees is its status turning reversed once its reversal is
+-- there. A draft may still change.
+
+create or replace function saldo_private.tg_journal_entry__keep_posted_immutable()
+returns trigger
+language plpgsql
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  if OLD.status = 'draft' then
+    return case TG_OP when 'DELETE' then OLD else NEW end;
+  end if;
+  if TG_OP = 'UPDATE' and OLD.status = 'posted' and NEW.status = 'reversed'
+    and to_jsonb(OLD) - 'status' = to_jsonb(NEW) - 'status'
+    and exists (select from saldo.journal_entry where reverses = NEW.id)
+  then
+    return NEW;
+  end if;
+  perform saldo_private.fail('entry_immutable', format('%s of entry %s', lower(TG_OP), OLD.id));
+end
+$$;
+comment on function saldo_private.tg_journal_entry__keep_posted_immutable is
+  'Refuses every change of a posted entry but the mark that it was reversed.';
+
+create or replace trigger keep_posted_immutable
+  before update or delete on saldo.journal_entry
+  for each row
+  execute function saldo_private.tg_journal_entry__keep_posted_immutable();
+
+create or replace function saldo_private.tg_journal_line__keep_posted_immutable()
+returns trigger
+language plpgsql
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  if TG_OP = 'DELETE' and exists (
+    select from saldo.journal_entry where id = OLD.entry_id and status = 'draft'
+  ) then
+    return OLD;
+  end if;
+  perform saldo_private.fail(
+    'entry_immutable', format('%s of line %s of entry %s', lower(TG_OP), OLD.line_no, OLD.entry_id)
+  );
+end
+$$;
+comment on function saldo_private.tg_journal_line__keep_posted_immutable is
+  'Refuses every change of a line; lines of a draft may be taken away.';
+
+create or replace trigger keep_posted_immutable
+  before update or delete on saldo.journal_line
+  for each row
+  execute function saldo_private.tg_journal_line__keep_posted_immutable();
+
+create or replace function saldo_private.tg__keep_journal_whole()
+returns trigger
+language plpgsql
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  perform saldo_private.fail('entry_immutable', format('truncate of %s', TG_TABLE_NAME));
+  return null;
+end
+$$;
+comment on function saldo_private.tg__keep_journal_whole is
+  'Refuses TRUNCATE, which no row trigger sees.';
+
+create or replace trigger keep_journal_whole
+  before truncate on saldo.journal_entry
+  for each statement
+  execute function saldo_private.tg__keep_journal_whole();
+create or replace trigger keep_journal_whole
+  before truncate on saldo.journal_line
+  for each statement
+  execute function saldo_private.tg__keep_journal_whole();
+--! EndIncluded ledger/immutability.sql
+--! Included ledger/post_entries.sql
+-- Posting entries: the one way into the journal.
+--
+-- Public: post_entries. Private: post_entry (for the other rooms).
+-- Entries first, then all lines in one statement, so that the posting trigger runs once whatever
+-- the number of entries.
+
+create or replace function saldo_private.post_entry(
+  entry_id uuid,
+  account_ids bigint[],
+  debits numeric[],
+  credits numeric[],
+  description text,
+  source text,
+  kind saldo.entry_kind default 'normal',
+  occurred_at timestamptz default null,
+  idempotency_key text default null,
+  reverses uuid default null,
+  metadata jsonb default null
+)
+returns saldo.journal_entry
+language plpgsql
+as $$
+declare
+  v_entry saldo.journal_entry;
+begin
+  insert into saldo.journal_entry (
+    id, kind, occurred_at, posting_date, description, source, idempotency_key, reverses, metadata,
+    line_count, posted_at, posted_by, posted_in
+  )
+  values (
+    post_entry.entry_id, post_entry.kind, coalesce(post_entry.occurred_at, now()),
+    saldo_private.business_date(coalesce(post_entry.occurred_at, now())), post_entry.description,
+    post_entry.source, post_entry.idempotency_key, post_entry.reverses,
+    coalesce(post_entry.metadata, '{}'), cardinality(post_entry.account_ids), clock_timestamp(),
+    saldo_private.actor(), pg_current_xact_id()
+  )
+  returning *
+  into v_entry;
+
+  insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
+  select l.account_id, v_entry.posting_date, v_entry.id, l.line_no, l.debit, l.credit
+  from unnest(post_entry.account_ids, post_entry.debits, post_entry.credits)
+    with ordinality as l (account_id, debit, credit, line_no);
+  return v_entry;
+end
+$$;
+comment on function saldo_private.post_entry is
+  'Posts one entry whose amounts have been checked. occurred_at: default now. Errors: those of the '
+  'posting trigger.';
+
+create or replace function saldo_private.post_entries__check_form(entries jsonb)
+returns void
+language plpgsql
+stable
+as $$
+declare
+  v_entry jsonb;
+  v_line jsonb;
+begin
+  if jsonb_typeof(entries) is distinct from 'array'
+    or jsonb_array_length(entries) not between 1 and 10000
+  then
+    perform saldo_private.fail('input_invalid', 'entries: an array of 1 to 10,000 entries');
+  end if;
+
+  select e.entry
+  into v_entry
+  from jsonb_array_elements(entries) as e (entry)
+  where jsonb_typeof(e.entry) <> 'object'
+  or jsonb_typeof(e.entry -> 'lines') is distinct from 'array'
+  or exists (
+    select from jsonb_object_keys(
+      case when jsonb_typeof(e.entry) = 'object' then e.entry else '{}' end
+    ) as k (key)
+    where k.key not in (
+      'kind', 'description', 'occurred_at', 'origin_month', 'idempotency_key', 'source',
+      'metadata', 'lines'
+    )
+  )
+  or coalesce(e.entry ->> 'kind', 'normal') not in ('normal', 'opening', 'adjustment', 'correction')
+  limit 1;
+  if v_entry is not null then
+    perform saldo_private.fail('input_invalid', format(
+      'an entry has description, lines and, where wanted, kind (normal, opening, adjustment, '
+      'correction), occurred_at, origin_month, idempotency_key, source, metadata; not: %s',
+      left(v_entry::text, 200)
+    ));
+  end if;
+
+  select l.line
+  into v_line
+  from jsonb_array_elements(entries) as e (entry)
+  cross join lateral jsonb_array_elements(e.entry -> 'lines') as l (line)
+  where jsonb_typeof(l.line) <> 'object'
+  or (l.line ? 'debit') = (l.line ? 'credit')
+  or (l.line ? 'account_id') = (l.line ? 'account_code')
+  or (l.line ? 'account_id' and l.line ->> 'account_id' !~ '^[0-9]{1,18}$')
+  limit 1;
+  if v_line is not null then
+    perform saldo_private.fail('entry_invalid', format(
+      'a line has account_id or account_code, and debit or credit; not: %s', left(v_line::text, 200)
+    ));
+  end if;
+
+  select e.entry
+  into v_entry
+  from jsonb_array_elements(entries) as e (entry)
+  where jsonb_array_length(e.entry -> 'lines') not between 2 and 1000
+  limit 1;
+  if v_entry is not null then
+    perform saldo_private.fail('entry_invalid', 'an entry has 2 to 1,000 lines');
+  end if;
+end
+$$;
+comment on function saldo_private.post_entries__check_form is
+  'Refuses JSON that does not have the shape of entries: SB010, SB107.';
+
+create or replace function saldo_private.post_entries__account(
+  line jsonb,
+  account saldo.account
+)
+returns bigint
+language plpgsql
+stable
+as $$
+begin
+  if account.id is null then
+    perform saldo_private.fail(
+      'account_not_found', coalesce(line ->> 'account_code', line ->> 'account_id')
+    );
+  elsif line ->> 'currency' <> account.currency then
+    perform saldo_private.fail('currency_mismatch', format(
+      'account %s is in %s, the line in %s', account.id, account.currency,
+      left(line ->> 'currency', 10)
+    ));
+  end if;
+  return account.id;
+end
+$$;
+comment on function saldo_private.post_entries__account is
+  'The account of a line, found and in the line''s currency: SB101, SB104.';
+
+create or replace function saldo_private.post_entries__write(entries jsonb, entry_ids uuid[])
+returns void
+language plpgsql
+as $$
+begin
+  with entry as materialized (
+    select entry_ids[e.entry_no] as id, e.entry,
+      saldo_private.require_occurred_at((e.entry ->> 'occurred_at')::timestamptz) as occurred_at
+    from jsonb_array_elements(entries) with ordinality as e (entry, entry_no)
+    where entry_ids[e.entry_no] is not null
+  ),
+  line as materialized (
+    select e.id as entry_id, l.line_no,
+      saldo_private.post_entries__account(
+        l.line, case when l.line ? 'account_id' then by_id else by_code end
+      ) as account_id,
+      case when l.line ? 'debit' then saldo_private.require_amount_text(l.line ->> 'debit')
+      else 0 end as debit,
+      case when l.line ? 'credit' then saldo_private.require_amount_text(l.line ->> 'credit')
+      else 0 end as credit
+    from entry as e
+    cross join lateral jsonb_array_elements(e.entry -> 'lines') with ordinality as l (line, line_no)
+    left join saldo.account as by_id on by_id.id = (l.line ->> 'account_id')::bigint
+    left join saldo.account as by_code on by_code.code = l.line ->> 'account_code'
+  ),
+  written as (
+    insert into saldo.journal_entry (
+      id, kind, occurred_at, posting_date, origin_month, description, source, idempotency_key,
+      metadata, line_count, posted_at, posted_by, posted_in
+    )
+    select e.id, coalesce(e.entry ->> 'kind', 'normal')::saldo.entry_kind, e.occurred_at,
+      saldo_private.business_date(e.occurred_at),
+      saldo_private.month_of((e.entry ->> 'origin_month')::date),
+      saldo_private.require_text(e.entry ->> 'description', 'description'),
+      saldo_private.require_text(coalesce(e.entry ->> 'source', 'post_entries'), 'source', 100),
+      e.entry ->> 'idempotency_key', coalesce(e.entry -> 'metadata', '{}'),
+      jsonb_array_length(e.entry -> 'lines'), clock_timestamp(), saldo_private.actor(),
+      pg_current_xact_id()
+    from entry as e
+    returning id, posting_date
+  )
+  insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
+  select l.account_id, w.posting_date, l.entry_id, l.line_no, l.debit, l.credit
+  from line as l
+  join written as w on w.id = l.entry_id;
+end
+$$;
+comment on function saldo_private.post_entries__write is
+  'Writes the entries that have an id; a null id stands for one that was posted before.';
+
+create or replace function saldo.post_entries(entries jsonb)
+returns setof saldo.journal_entry
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_ids uuid[];
+  v_new_ids uuid[];
+begin
+  perform saldo_private.post_entries__check_form(entries);
+
+  -- Keys are claimed in order, so that two batches never wait for each other crosswise.
+  select array_agg(coalesce(c.earlier_id, c.id) order by c.entry_no),
+    array_agg(case when c.earlier_id is null then c.id end order by c.entry_no)
+  into v_ids, v_new_ids
+  from (
+    select e.entry_no, e.id, saldo_private.claim_idempotency_key(
+      'ledger', e.entry ->> 'idempotency_key', 'post_entries', e.entry, e.id
+    ) as earlier_id
+    from (
+      select r.entry_no, r.entry, saldo_private.uuid_v7() as id
+      from jsonb_array_elements(entries) with ordinality as r (entry, entry_no)
+      order by r.entry ->> 'idempotency_key', r.entry_no
+      offset 0
+    ) as e
+  ) as c;
+
+  perform saldo_private.post_entries__write(entries, v_new_ids);
+
+  return query
+  select j.*
+  from unnest(v_ids) with ordinality as i (id, entry_no)
+  join saldo.journal_entry as j on j.id = i.id
+  order by i.entry_no;
+end
+$$;
+comment on function saldo.post_entries is
+  'Posts journal entries, all or none: a JSON array of {description, lines: [{account_id or '
+  'account_code, debit or credit, currency?}], kind?, occurred_at?, origin_month?, '
+  'idempotency_key?, source?, metadata?}. Amounts are positive, as JSON strings or numbers. '
+  'Returns the entries in the order given; one whose idempotency_key was used before with the same '
+  'content comes back as it is. Locks the accounts in id order. Errors in checking order: SB010, '
+  'SB107, SB005, SB002 to SB004, SB008, SB009, SB101, SB102, SB104, SB103, SB001.';
+revoke execute on function saldo.post_entries from public;
+grant execute on function saldo.post_entries to saldo_admin;
+--! EndIncluded ledger/post_entries.sql
+--! Included ledger/transfer.sql
+-- Transfers: entries of two lines, singly or a thousand at once.
+--
+-- Public: transfer, transfer_many.
+-- The accounts are named by side, not "from" and "to": whether a debit takes or gives depends on
+-- the type of the account. Between two wallets (liabilities) the payer is debited; between two
+-- cash boxes (assets) the payer is credited.
+
+create or replace function saldo.transfer(
+  debit_account_id bigint,
+  credit_account_id bigint,
+  amount numeric,
+  description text default null,
+  idempotency_key text default null,
+  occurred_at timestamptz default null
+)
+returns saldo.journal_entry
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_amount numeric := saldo_private.require_amount(transfer.amount);
+  v_entry_id uuid := saldo_private.uuid_v7();
+  v_earlier_id uuid;
+  v_entry saldo.journal_entry;
+begin
+  if transfer.debit_account_id is null or transfer.credit_account_id is null
+    or transfer.debit_account_id = transfer.credit_account_id
+  then
+    perform saldo_private.fail('entry_invalid', 'a transfer has two different accounts');
+  end if;
+
+  if transfer.idempotency_key is not null then
+    v_earlier_id := saldo_private.claim_idempotency_key(
+      'ledger', transfer.idempotency_key, 'transfer',
+      jsonb_build_array(
+        debit_account_id, credit_account_id, v_amount, description, extract(epoch from occurred_at)
+      ),
+      v_entry_id
+    );
+    if v_earlier_id is not null then
+      select *
+      into strict v_entry
+      from saldo.journal_entry
+      where id = v_earlier_id;
+      return v_entry;
+    end if;
+  end if;
+
+  return saldo_private.post_entry(
+    entry_id => v_entry_id,
+    account_ids => array[transfer.debit_account_id, transfer.credit_account_id],
+    debits => array[v_amount, 0],
+    credits => array[0, v_amount],
+    description => case when transfer.description is null then 'Transfer'
+      else saldo_private.require_text(transfer.description, 'description') end,
+    source => 'transfer',
+    occurred_at => saldo_private.require_occurred_at(transfer.occurred_at),
+    idempotency_key => transfer.idempotency_key
+  );
+end
+$$;
+comment on function saldo.transfer is
+  'Posts one entry that debits one account and credits another. occurred_at: default now. The same '
+  'idempotency_key with the same content returns the first entry. Locks both accounts in id order. '
+  'Errors in checking order: SB002, SB004, SB003, SB107 for one and the same account, SB005, '
+  'SB008, SB009, SB101, SB102, SB104, SB001.';
+revoke execute on function saldo.transfer from public;
+grant execute on function saldo.transfer to saldo_admin;
+
+create or replace function saldo_private.transfer_many__write(
+  transfers saldo.transfer_request[],
+  results saldo.transfer_result[]
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_actor text := saldo_private.actor();
+begin
+  with request as materialized (
+    select t.entry_id, t.debit_account_id, t.credit_account_id, trim_scale(t.amount) as amount,
+      t.description, t.idempotency_key,
+      saldo_private.require_occurred_at(t.occurred_at) as occurred_at,
+      saldo_private.business_date(coalesce(t.occurred_at, now())) as posting_date
+    from rows from (unnest(transfers), unnest(results)) as t (
+      debit_account_id, credit_account_id, amount, description, idempotency_key, occurred_at,
+      entry_id, is_new
+    )
+    where t.is_new
+  ),
+  entry as (
+    insert into saldo.journal_entry (
+      id, occurred_at, posting_date, description, source, idempotency_key, line_count, posted_at,
+      posted_by, posted_in
+    )
+    select r.entry_id, r.occurred_at, r.posting_date,
+      case when r.description is null then 'Transfer'
+      else saldo_private.require_text(r.description, 'description') end,
+      'transfer', r.idempotency_key, 2, clock_timestamp(), v_actor, pg_current_xact_id()
+    from request as r
+  )
+  insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
+  select r.debit_account_id, r.posting_date, r.entry_id, 1, r.amount, 0
+  from request as r
+  union all
+  select r.credit_account_id, r.posting_date, r.entry_id, 2, 0, r.amount
+  from request as r;
+end
+$$;
+comment on function saldo_private.transfer_many__write is
+  'Writes the transfers whose result is new.';
+
+create or replace function saldo.transfer_many(transfers saldo.transfer_request[])
+returns setof saldo.transfer_result
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_results saldo.transfer_result[];
+begin
+  if transfers is null or cardinality(transfers) not between 1 and 10000 then
+    perform saldo_private.fail('input_invalid', 'transfers: an array of 1 to 10,000 transfers');
+  end if;
+  if exists (
+    select
+    from unnest(transfers) as t
+    where t.debit_account_id is null
+    or t.credit_account_id is null
+    or t.debit_account_id = t.credit_account_id
+  ) then
+    perform saldo_private.fail('entry_invalid', 'a transfer has two different accounts');
+  end if;
+
+  -- Keys are claimed in their order, so that two batches never wait for each other crosswise.
+  select array_agg(
+    (coalesce(c.earlier_id, c.entry_id), c.earlier_id is null)::saldo.transfer_result
+    order by c.transfer_no
+  )
+  into v_results
+  from (
+    select s.transfer_no, s.entry_id,
+      case when s.idempotency_key is not null then saldo_private.claim_idempotency_key(
+        'ledger', s.idempotency_key, 'transfer',
+        jsonb_build_array(
+          s.debit_account_id, s.credit_account_id, s.amount, s.description,
+          extract(epoch from s.occurred_at)
+        ),
+        s.entry_id
+      ) end as earlier_id
+    from (
+      select t.transfer_no, t.debit_account_id, t.credit_account_id,
+        saldo_private.require_amount(t.amount) as amount, t.description, t.idempotency_key,
+        t.occurred_at, saldo_private.uuid_v7() as entry_id
+      from unnest(transfers) with ordinality as t (
+        debit_account_id, credit_account_id, amount, description, idempotency_key, occurred_at,
+        transfer_no
+      )
+      order by t.idempotency_key, t.transfer_no
+      offset 0
+    ) as s
+  ) as c;
+
+  perform saldo_private.transfer_many__write(transfers, v_results);
+  return query
+  select r.entry_id, r.is_new
+  from unnest(v_results) as r;
+end
+$$;
+comment on function saldo.transfer_many is
+  'Posts up to 10,000 transfers, each an entry of its own, all or none, and answers in the order '
+  'given. A transfer whose idempotency_key was used before with the same content is not posted '
+  'again. Accounts are locked in id order; min_balance holds for the end of the batch. '
+  'Errors in checking order: SB010, SB107, SB002, SB004, SB003, SB005, SB008, SB009, SB101, '
+  'SB102, SB104, SB001; SB010 for an occurred_at before 1900 or after 9999.';
+revoke execute on function saldo.transfer_many from public;
+grant execute on function saldo.transfer_many to saldo_admin;
+
+comment on type saldo.transfer_request is
+  'A transfer to post: the accounts by side, a positive amount; description, idempotency_key and '
+  'occurred_at as in the function transfer.';
+comment on type saldo.transfer_result is 'What became of a transfer of a batch.';
+comment on column saldo.transfer_result.entry_id is 'The entry that carries it.';
+comment on column saldo.transfer_result.is_new is
+  'False when an earlier request with the same key had posted it already.';
+--! EndIncluded ledger/transfer.sql
+--! Included ledger/reversal.sql
+-- Reversal: the only way to undo a posted entry, and it leaves both in the books.
+--
+-- Public: reverse_entry. Private: reverse_posted_entry (for the other rooms).
+-- Locks the entry first, so that two reversals of it never both pass.
+
+create or replace function saldo_private.reverse_posted_entry(
+  entry_id uuid,
+  reversal_id uuid,
+  description text,
+  source text,
+  occurred_at timestamptz default null,
+  idempotency_key text default null
+)
+returns saldo.journal_entry
+language plpgsql
+as $$
+declare
+  v_entry saldo.journal_entry;
+  v_reversal saldo.journal_entry;
+  v_account_ids bigint[];
+  v_debits numeric[];
+  v_credits numeric[];
+begin
+  select *
+  into v_entry
+  from saldo.journal_entry
+  where id = reverse_posted_entry.entry_id
+  for no key update;
+  if v_entry.id is null then
+    perform saldo_private.fail('not_found', format('entry %s', entry_id));
+  elsif v_entry.status <> 'posted' or v_entry.kind = 'reversal' then
+    perform saldo_private.fail(
+      'entry_not_reversible', format('entry %s is a %s %s entry', entry_id, v_entry.status,
+        v_entry.kind)
+    );
+  end if;
+
+  select array_agg(l.account_id order by l.line_no), array_agg(l.debit order by l.line_no),
+    array_agg(l.credit order by l.line_no)
+  into v_account_ids, v_debits, v_credits
+  from saldo.journal_line as l
+  where l.entry_id = reverse_posted_entry.entry_id;
+
+  v_reversal := saldo_private.post_entry(
+    entry_id => reverse_posted_entry.reversal_id,
+    account_ids => v_account_ids,
+    debits => v_credits,
+    credits => v_debits,
+    description => reverse_posted_entry.description,
+    source => reverse_posted_entry.source,
+    kind => 'reversal',
+    occurred_at => reverse_posted_entry.occurred_at,
+    idempotency_key => reverse_posted_entry.idempotency_key,
+    reverses => reverse_posted_entry.entry_id
+  );
+  update saldo.journal_entry
+  set status = 'reversed'
+  where id = reverse_posted_entry.entry_id;
+  return v_reversal;
+end
+$$;
+comment on function saldo_private.reverse_posted_entry is
+  'Posts the mirror image of a posted entry and marks it reversed: SB007, SB106, and the errors of '
+  'a posting.';
+
+create or replace function saldo.reverse_entry(
+  entry_id uuid,
+  reason text,
+  idempotency_key text default null
+)
+returns saldo.journal_entry
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_reversal_id uuid := saldo_private.uuid_v7();
+  v_reason text := saldo_private.require_text(reverse_entry.reason, 'reason');
+  v_earlier_id uuid;
+  v_entry saldo.journal_entry;
+begin
+  v_earlier_id := saldo_private.claim_idempotency_key(
+    'ledger', reverse_entry.idempotency_key, 'reverse_entry',
+    jsonb_build_array(reverse_entry.entry_id, v_reason), v_reversal_id
+  );
+  if v_earlier_id is not null then
+    select *
+    into strict v_entry
+    from saldo.journal_entry
+    where id = v_earlier_id;
+    return v_entry;
+  end if;
+
+  return saldo_private.reverse_posted_entry(
+    entry_id => reverse_entry.entry_id,
+    reversal_id => v_reversal_id,
+    description => v_reason,
+    source => 'reverse_entry',
+    idempotency_key => reverse_entry.idempotency_key
+  );
+end
+$$;
+comment on function saldo.reverse_entry is
+  'Cancels a posted entry by a new entry with debits and credits exchanged, posted now; both stay '
+  'in the books. A purchase is undone with refund_purchase instead, which also knows its state. '
+  'Errors in checking order: SB010, SB008, SB009, SB005, SB007, SB106 for a draft, a reversed '
+  'entry or a reversal, SB102, SB001.';
+revoke execute on function saldo.reverse_entry from public;
+grant execute on function saldo.reverse_entry to saldo_admin;
+--! EndIncluded ledger/reversal.sql
+--! Included ledger/account_balance_rule.sql
+-- account.debit_total and credit_total: the rule that derives them again, and the heal.
+--
+-- Private: rule_account_balance, heal_account_balance. The trigger is in posting.sql.
+
+create or replace function saldo_private.rule_account_balance()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  -- From the account's side, so that an account whose lines are all gone is seen.
+  select a.id::text, a.id, trim_scale(a.balance)::text, trim_scale(d.balance)::text,
+    trim_scale(a.balance - d.balance),
+    jsonb_build_object(
+      'code', a.code,
+      'stored_debit', a.debit_total, 'stored_credit', a.credit_total,
+      'derived_debit', d.debit, 'derived_credit', d.credit
+    )
+  from saldo.account as a
+  left join (
+    select l.account_id, sum(l.debit) as debit, sum(l.credit) as credit
+    from saldo.journal_line as l
+    group by l.account_id
+  ) as j on j.account_id = a.id
+  cross join lateral (
+    select coalesce(j.debit, 0) as debit, coalesce(j.credit, 0) as credit,
+      (coalesce(j.debit, 0) - coalesce(j.credit, 0))
+        * case when a.type in ('asset', 'expense') then 1 else -1 end as balance
+  ) as d
+  where a.debit_total <> d.debit
+  or a.credit_total <> d.credit
+$$;
+comment on function saldo_private.rule_account_balance is
+  'Accounts whose totals are not the sums of their journal lines. difference: stored balance less '
+  'derived balance.';
+
+create or replace function saldo_private.heal_account_balance(key text)
+returns table (before jsonb, after jsonb)
+language plpgsql
+as $$
+declare
+  v_account saldo.account;
+  v_healed saldo.account;
+begin
+  select *
+  into v_account
+  from saldo.account
+  where id = heal_account_balance.key::bigint
+  for no key update;
+
+  -- Not in the statement above: its snapshot is older than the lock that it waited for.
+  update saldo.account as a
+  set debit_total = j.debit,
+    credit_total = j.credit,
+    version = a.version + 1
+  from (
+    select coalesce(sum(l.debit), 0) as debit, coalesce(sum(l.credit), 0) as credit
+    from saldo.journal_line as l
+    where l.account_id = v_account.id
+  ) as j
+  where a.id = v_account.id
+  and (a.debit_total <> j.debit or a.credit_total <> j.credit)
+  returning a.*
+  into v_healed;
+
+  if v_healed.id is not null then
+    return query
+    select to_jsonb(b), to_jsonb(c)
+    from (
+      select v_account.debit_total, v_account.credit_total, v_account.balance
+    ) as b
+    cross join (
+      select v_healed.debit_total, v_healed.credit_total, v_healed.balance
+    ) as c;
+  end if;
+end
+$$;
+comment on function saldo_private.heal_account_balance is
+  'Sets an account''s totals to the sums of its lines, under the lock that postings take; no row '
+  'when they agree already.';
+--! EndIncluded ledger/account_balance_rule.sql
+--! Included ledger/month_movement_rule.sql
+-- month_movement: the rule that derives it again, and the heal.
+--
+-- Private: rule_month_movement, heal_month_movement. The trigger is in posting.sql.
+
+create or replace function saldo_private.rule_month_movement()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select format('%s %s', account_id, month), account_id,
+    format('debit %s, credit %s, lines %s', m.debit, m.credit, coalesce(m.line_count, 0)),
+    format('debit %s, credit %s, lines %s', j.debit, j.credit, coalesce(j.line_count, 0)),
+    trim_scale(coalesce(m.debit - m.credit, 0) - coalesce(j.debit - j.credit, 0)),
+    jsonb_build_object('month', month)
+  from saldo.month_movement as m
+  full join (
+    select l.account_id, saldo_private.month_of(l.posting_date) as month,
+      sum(l.debit) as debit, sum(l.credit) as credit, count(*) as line_count
+    from saldo.journal_line as l
+    group by 1, 2
+  ) as j using (account_id, month)
+  where (m.debit, m.credit, m.line_count) is distinct from (j.debit, j.credit, j.line_count)
+$$;
+comment on function saldo_private.rule_month_movement is
+  'Months whose movement is not the sum of their journal lines, missing and superfluous ones '
+  'included. difference: net debit stored less derived.';
+
+create or replace function saldo_private.heal_month_movement(key text)
+returns table (before jsonb, after jsonb)
+language plpgsql
+as $$
+declare
+  v_account_id bigint := split_part(key, ' ', 1)::bigint;
+  v_month date := split_part(key, ' ', 2)::date;
+  v_before jsonb;
+  v_after jsonb;
+begin
+  -- Postings lock the account before they touch its months.
+  perform
+  from saldo.account
+  where id = v_account_id
+  for no key update;
+
+  select jsonb_build_object('debit', debit, 'credit', credit, 'line_count', line_count)
+  into v_before
+  from saldo.month_movement
+  where account_id = v_account_id
+  and month = v_month;
+  select jsonb_build_object('debit', sum(debit), 'credit', sum(credit), 'line_count', count(*))
+  into v_after
+  from saldo.journal_line
+  where account_id = v_account_id
+  and posting_date >= v_month
+  and posting_date < (v_month + interval '1 month')::date
+  having count(*) > 0;
+  if v_before is not distinct from v_after then
+    return;
+  end if;
+
+  delete from saldo.month_movement
+  where account_id = v_account_id
+  and month = v_month;
+  if v_after is not null then
+    insert into saldo.month_movement (account_id, month, debit, credit, line_count)
+    values (
+      v_account_id, v_month, (v_after ->> 'debit')::numeric, (v_after ->> 'credit')::numeric,
+      (v_after ->> 'line_count')::bigint
+    );
+  end if;
+  return query
+  select v_before, v_after;
+end
+$$;
+comment on function saldo_private.heal_month_movement is
+  'Sets a month''s movement to the sums of its lines, under the account''s lock; no row when they '
+  'agree already.';
+--! EndIncluded ledger/month_movement_rule.sql
+--! Included ledger/balance_at.sql
+-- Balance at a moment, and the movements up to a date that all statements are made of.
+--
+-- Public: balance_at. Private: totals_until.
+-- Whole months come from month_movement, the month that is cut from the lines: the cost is that of
+-- one month, however long the history.
+
+create or replace function saldo.balance_at(account_id bigint, at timestamptz)
+returns numeric
+language plpgsql
+stable
+security invoker
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_account saldo.account;
+  v_date date := saldo_private.business_date(balance_at.at);
+  v_net numeric;
+begin
+  select *
+  into v_account
+  from saldo.account
+  where id = balance_at.account_id;
+  if v_account.id is null then
+    perform saldo_private.fail('account_not_found', format('account %s', account_id));
+  elsif balance_at.at is null then
+    perform saldo_private.fail('input_invalid', 'at: an instant');
+  end if;
+
+  select sum(part.net)
+  into v_net
+  from (
+    select sum(m.debit - m.credit) as net
+    from saldo.month_movement as m
+    where m.account_id = balance_at.account_id
+    and m.month < saldo_private.month_of(v_date)
+    union all
+    select sum(l.debit - l.credit)
+    from saldo.journal_line as l
+    join saldo.journal_entry as e on e.id = l.entry_id
+    where l.account_id = balance_at.account_id
+    and l.posting_date between saldo_private.month_of(v_date) and v_date
+    and e.status <> 'draft'
+    and (l.posting_date < v_date or e.occurred_at <= balance_at.at)
+  ) as part;
+  return coalesce(v_net, 0)
+    * case when v_account.type in ('asset', 'expense') then 1 else -1 end;
+end
+$$;
+comment on function saldo.balance_at is
+  'Balance of an account at a moment, on its normal side, in its currency: everything posted on '
+  'earlier business dates, and what had occurred by then on that date. Errors: SB101, SB010.';
+revoke execute on function saldo.balance_at from public;
+grant execute on function saldo.balance_at to saldo_admin, saldo_operator, saldo_member;
+
+create or replace function saldo_private.totals_until(as_of date)
+returns table (account_id bigint, debit numeric, credit numeric)
+language sql
+stable
+as $$
+  select part.account_id, sum(part.debit), sum(part.credit)
+  from (
+    select m.account_id, sum(m.debit) as debit, sum(m.credit) as credit
+    from saldo.month_movement as m
+    where as_of is null
+    or m.month < saldo_private.month_of(as_of)
+    group by m.account_id
+    union all
+    select l.account_id, sum(l.debit), sum(l.credit)
+    from saldo.journal_line as l
+    join saldo.journal_entry as e on e.id = l.entry_id
+    where l.posting_date between saldo_private.month_of(as_of) and as_of
+    and e.status <> 'draft'
+    group by l.account_id
+  ) as part
+  group by part.account_id
+$$;
+comment on function saldo_private.totals_until is
+  'Debits and credits of every account that moved, posted until the date; null = all.';
+grant execute on function saldo_private.totals_until to saldo_admin, saldo_operator;
+--! EndIncluded ledger/balance_at.sql
+--! Included ledger/trial_balance.sql
+-- Trial balance: every account with its totals; both columns of balances add up to the same.
+--
+-- Public: trial_balance.
+
+create or replace function saldo.trial_balance(as_of date default null)
+returns setof saldo.trial_balance_line
+language sql
+stable
+as $$
+  select a.id, a.code, a.name, a.type, a.currency,
+    coalesce(t.debit, 0), coalesce(t.credit, 0),
+    greatest(coalesce(t.debit - t.credit, 0), 0),
+    greatest(coalesce(t.credit - t.debit, 0), 0)
+  from saldo.account as a
+  left join saldo_private.totals_until(as_of) as t on t.account_id = a.id
+  order by a.currency, a.code
+$$;
+comment on function saldo.trial_balance is
+  'All accounts with the debits and credits posted to them until the date (default: all), and the '
+  'difference in the column of its side. Per currency, debit_balance and credit_balance have equal '
+  'sums.';
+revoke execute on function saldo.trial_balance from public;
+grant execute on function saldo.trial_balance to saldo_admin, saldo_operator;
+
+comment on type saldo.trial_balance_line is 'A line of the trial balance.';
+comment on column saldo.trial_balance_line.account_id is 'Account.';
+comment on column saldo.trial_balance_line.code is 'Code of the account.';
+comment on column saldo.trial_balance_line.name is 'Name of the account.';
+comment on column saldo.trial_balance_line.type is 'Type of the account.';
+comment on column saldo.trial_balance_line.currency is 'Currency of all amounts of the line.';
+comment on column saldo.trial_balance_line.debit_total is 'All debits.';
+comment on column saldo.trial_balance_line.credit_total is 'All credits.';
+comment on column saldo.trial_balance_line.debit_balance is
+  'Debits less credits where there are more debits, else 0.';
+comment on column saldo.trial_balance_line.credit_balance is
+  'Credits less debits where there are more credits, else 0.';
+--! EndIncluded ledger/trial_balance.sql
+--! Included ledger/balance_sheet.sql
+-- Balance sheet: assets = liabilities + equity, with earnings not yet closed shown as equity.
+--
+-- Public: balance_sheet, balance_sheet_totals.
+-- Revenue less expense is a line of its own ("Current-year earnings"), so that the sheet balances
+-- before any closing; the tolerance is zero.
+
+create or replace function saldo.balance_sheet(
+  as_of date default null,
+  currency text default null
+)
+returns setof saldo.balance_sheet_line
+language sql
+stable
+as $$
+  with account_total as materialized (
+    select a.id, a.code, a.name, a.type, a.currency,
+      coalesce(t.debit, 0) - coalesce(t.credit, 0) as net_debit
+    from saldo.account as a
+    left join saldo_private.totals_until(as_of) as t on t.account_id = a.id
+    where balance_sheet.currency is null
+    or a.currency = balance_sheet.currency
+  )
+  select line.section, line.account_id, line.code, line.name, line.currency, line.balance
+  from (
+    select
+      case t.type when 'asset' then 'assets' when 'liability' then 'liabilities' else 'equity'
+      end::saldo.balance_sheet_section as section,
+      t.id as account_id, t.code, t.name, t.currency,
+      case t.type when 'asset' then t.net_debit else -t.net_debit end as balance
+    from account_total as t
+    where t.type in ('asset', 'liability', 'equity')
+    union all
+    select 'equity', null, null, 'Current-year earnings', t.currency, -sum(t.net_debit)
+    from account_total as t
+    where t.type in ('revenue', 'expense')
+    group by t.currency
+  ) as line
+  order by line.currency, line.section, line.code nulls last
+$$;
+comment on function saldo.balance_sheet is
+  'Balance sheet until the date (default: all), of one currency or all: each account on its normal '
+  'side, and current-year earnings (revenue less expense not yet closed) as a line of equity '
+  'without an account. Per currency, assets equal liabilities plus equity exactly.';
+revoke execute on function saldo.balance_sheet from public;
+grant execute on function saldo.balance_sheet to saldo_admin, saldo_operator;
+
+create or replace function saldo.balance_sheet_totals(currency text default null)
+returns setof saldo.balance_sheet_total
+language sql
+stable
+as $$
+  select total.currency, total.assets, total.liabilities, total.equity,
+    total.assets = total.liabilities + total.equity
+  from (
+    select a.currency,
+      coalesce(sum(a.balance) filter (where a.type = 'asset'), 0) as assets,
+      coalesce(sum(a.balance) filter (where a.type = 'liability'), 0) as liabilities,
+      coalesce(sum(a.balance) filter (where a.type in ('equity', 'revenue')), 0)
+        - coalesce(sum(a.balance) filter (where a.type = 'expense'), 0) as equity
+    from saldo.account as a
+    where balance_sheet_totals.currency is null
+    or a.currency = balance_sheet_totals.currency
+    group by a.currency
+  ) as total
+  order by total.currency
+$$;
+comment on function saldo.balance_sheet_totals is
+  'Totals of the balance sheet as the accounts show them now, per currency. It reads the cached '
+  'balances, not the journal: a balance that drifted shows as is_valid = false.';
+revoke execute on function saldo.balance_sheet_totals from public;
+grant execute on function saldo.balance_sheet_totals to saldo_admin, saldo_operator;
+
+comment on type saldo.balance_sheet_section is 'Part of the balance sheet.';
+comment on type saldo.balance_sheet_line is 'A line of the balance sheet.';
+comment on column saldo.balance_sheet_line.section is 'Part of the sheet.';
+comment on column saldo.balance_sheet_line.account_id is
+  'Account; null for current-year earnings, which no account carries.';
+comment on column saldo.balance_sheet_line.code is 'Code of the account.';
+comment on column saldo.balance_sheet_line.name is 'Name of the account or of the computed line.';
+comment on column saldo.balance_sheet_line.currency is 'Currency of the balance.';
+comment on column saldo.balance_sheet_line.balance is 'Balance on the normal side.';
+comment on type saldo.balance_sheet_total is 'Totals of the balance sheet in one currency.';
+comment on column saldo.balance_sheet_total.currency is 'Currency of the totals.';
+comment on column saldo.balance_sheet_total.total_assets is 'Sum of the assets.';
+comment on column saldo.balance_sheet_total.total_liabilities is 'Sum of the liabilities.';
+comment on column saldo.balance_sheet_total.total_equity is
+  'Sum of equity, current-year earnings included.';
+comment on column saldo.balance_sheet_total.is_valid is
+  'Whether assets equal liabilities plus equity, to the last decimal.';
+--! EndIncluded ledger/balance_sheet.sql
+
+-- wallet: members, top-ups, products and stock, purchases, refunds
+--! Included wallet/member.sql
+-- Members: people who keep money here, one wallet account each.
+--
+-- Public: saldo.member, create_member, wallet_balance. Private: require_member,
+-- current_account_id.
+-- A wallet is a liability account whose balance less holds never goes below zero. Which rows of
+-- the ledger a member may see stands here too, since only this room knows whose account is whose.
+
+create or replace function saldo_private.require_member(member_id bigint)
+returns saldo.member
+language plpgsql
+stable
+as $$
+declare
+  v_member saldo.member;
+begin
+  perform saldo_private.require_own_member(require_member.member_id);
+  select *
+  into v_member
+  from saldo.member
+  where id = require_member.member_id;
+  if v_member.id is null then
+    perform saldo_private.fail('member_not_found', format('member %s', member_id));
+  end if;
+  return v_member;
+end
+$$;
+comment on function saldo_private.require_member is
+  'The member. Errors in checking order: SB007 for a member who asks about another one, SB304.';
+
+create or replace function saldo.create_member(code text, name text, currency text default null)
+returns saldo.member
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_code text := saldo_private.require_text(create_member.code, 'code', 90);
+  v_name text := saldo_private.require_text(create_member.name, 'name', 180);
+  v_account saldo.account;
+  v_member saldo.member;
+begin
+  v_account := saldo.open_account(
+    code => 'wallet:' || v_code,
+    name => 'Wallet of ' || v_name,
+    type => 'liability',
+    currency => create_member.currency,
+    min_balance => 0
+  );
+  -- The account's code is unique and made of the member's, so the member's is free as well.
+  insert into saldo.member (code, name, account_id)
+  values (v_code, v_name, v_account.id)
+  returning * into v_member;
+  return v_member;
+end
+$$;
+comment on function saldo.create_member is
+  'Creates a member with an empty wallet. currency: three capital letters, default the setting '
+  'currency. Errors in checking order: SB010 for a missing code or name, SB008, SB009, SB010 for '
+  'the currency, SB014 for a code that is taken.';
+revoke execute on function saldo.create_member from public;
+grant execute on function saldo.create_member to saldo_admin;
+
+create or replace function saldo.wallet_balance(member_id bigint)
+returns saldo.wallet_balance
+language plpgsql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_member saldo.member := saldo_private.require_member(wallet_balance.member_id);
+  v_balance saldo.wallet_balance;
+begin
+  select v_member.id, a.id, a.currency, a.balance, a.held_total, a.balance - a.held_total
+  into strict v_balance
+  from saldo.account as a
+  where a.id = v_member.account_id;
+  return v_balance;
+end
+$$;
+comment on function saldo.wallet_balance is
+  'What a member has, what of it is held by pending purchases, and what is available. Members may '
+  'ask for themselves. Errors in checking order: SB007, SB304.';
+revoke execute on function saldo.wallet_balance from public;
+grant execute on function saldo.wallet_balance to saldo_admin, saldo_operator, saldo_member;
+
+create or replace function saldo_private.current_account_id()
+returns bigint
+language sql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  select m.account_id
+  from saldo.member as m
+  where m.id = saldo_private.current_member_id()
+$$;
+comment on function saldo_private.current_account_id is
+  'Wallet account of the member that the request acts for; null for staff.';
+grant execute on function saldo_private.current_account_id to saldo_member;
+
+select saldo_private.secure_table('saldo.member');
+drop policy if exists select_all on saldo.member;
+create policy select_all on saldo.member for select to saldo_admin, saldo_operator using (true);
+drop policy if exists select_own on saldo.member;
+create policy select_own on saldo.member for select to saldo_member
+  using (id = (select saldo_private.current_member_id()));
+grant select on saldo.member to saldo_admin, saldo_operator, saldo_member;
+
+drop policy if exists select_own on saldo.account;
+create policy select_own on saldo.account for select to saldo_member
+  using (id = (select saldo_private.current_account_id()));
+
+drop policy if exists select_own on saldo.month_movement;
+create policy select_own on saldo.month_movement for select to saldo_member
+  using (account_id = (select saldo_private.current_account_id()));
+
+-- Of an entry a member sees the own line only: the other side is the house's.
+drop policy if exists select_own on saldo.journal_line;
+create policy select_own on saldo.journal_line for select to saldo_member
+  using (account_id = (select saldo_private.current_account_id()));
+
+-- An array, not a sub-select: it can use the index of the primary key.
+drop policy if exists select_own on saldo.journal_entry;
+create policy select_own on saldo.journal_entry for select to saldo_member
+  using (id = any (array(
+    select l.entry_id
+    from saldo.journal_line as l
+    where l.account_id = (select saldo_private.current_account_id())
+  )));
+
+comment on table saldo.member is 'A member: someone who keeps money in a wallet.';
+comment on column saldo.member.id is 'Id; member_id in tokens and arguments.';
+comment on column saldo.member.code is 'Code for people, unique.';
+comment on column saldo.member.name is 'Name.';
+comment on column saldo.member.account_id is 'Wallet account, a liability; it never changes.';
+comment on column saldo.member.created_at is 'When the member was created.';
+
+comment on type saldo.wallet_balance is 'What a member has.';
+comment on column saldo.wallet_balance.member_id is 'Member.';
+comment on column saldo.wallet_balance.account_id is 'Wallet account.';
+comment on column saldo.wallet_balance.currency is 'Currency of the figures.';
+comment on column saldo.wallet_balance.balance is 'Posted balance.';
+comment on column saldo.wallet_balance.held is 'Sum of the pending purchases.';
+comment on column saldo.wallet_balance.available is 'What can be spent: balance less held.';
+--! EndIncluded wallet/member.sql
+--! Included wallet/top_up.sql
+-- Top-ups: money that comes into a wallet.
+--
+-- Public: top_up. Posts: debit cash, credit the wallet account.
+
+create or replace function saldo.top_up(
+  member_id bigint,
+  amount numeric,
+  idempotency_key text default null,
+  occurred_at timestamptz default null,
+  description text default null
+)
+returns saldo.journal_entry
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_amount numeric := saldo_private.require_amount(top_up.amount);
+  v_occurred_at timestamptz := saldo_private.require_occurred_at(top_up.occurred_at);
+  v_description text := case when top_up.description is null then 'Top-up'
+    else saldo_private.require_text(top_up.description, 'description') end;
+  v_member saldo.member := saldo_private.require_member(top_up.member_id);
+  v_entry_id uuid := saldo_private.uuid_v7();
+  v_earlier_id uuid;
+  v_entry saldo.journal_entry;
+begin
+  -- Keys of staff are not per member: a payment's key that comes back for another member is a
+  -- mistake, and no member can use it up.
+  v_earlier_id := saldo_private.claim_idempotency_key(
+    'wallet', top_up.idempotency_key, 'top_up',
+    jsonb_build_array(
+      top_up.member_id, v_amount, extract(epoch from top_up.occurred_at), top_up.description
+    ),
+    v_entry_id
+  );
+  if v_earlier_id is not null then
+    select *
+    into strict v_entry
+    from saldo.journal_entry
+    where id = v_earlier_id;
+    return v_entry;
+  end if;
+
+  return saldo_private.post_entry(
+    entry_id => v_entry_id,
+    account_ids => array[
+      saldo_private.system_account('cash', (
+        select a.currency
+        from saldo.account as a
+        where a.id = v_member.account_id
+      )),
+      v_member.account_id
+    ],
+    debits => array[v_amount, 0],
+    credits => array[0, v_amount],
+    description => v_description,
+    source => 'top_up',
+    occurred_at => v_occurred_at,
+    idempotency_key => top_up.idempotency_key
+  );
+end
+$$;
+comment on function saldo.top_up is
+  'Puts money into a member''s wallet. occurred_at: default now. The same idempotency_key with the '
+  'same content returns the first entry; keys are shared by top-ups and refunds. Locks cash and '
+  'the wallet account in id order. Errors in checking order: SB002, SB004, SB003, SB010, SB008, '
+  'SB009, SB304, SB005, SB102 for a closed wallet.';
+revoke execute on function saldo.top_up from public;
+grant execute on function saldo.top_up to saldo_admin;
+--! EndIncluded wallet/top_up.sql
+--! Included wallet/product.sql
+-- Products: what a wallet's money buys.
+--
+-- Public: saldo.product, create_product, set_product_price, set_product_active.
+-- A purchase keeps the price that it was made at: a new price touches no purchase.
+
+create or replace function saldo_private.create_product__revenue_account(
+  revenue_account_id bigint,
+  currency text
+)
+returns bigint
+language plpgsql
+as $$
+declare
+  v_account saldo.account;
+begin
+  if revenue_account_id is null then
+    return saldo_private.system_account('revenue', currency);
+  end if;
+  select *
+  into v_account
+  from saldo.account
+  where id = revenue_account_id;
+  if v_account.id is null then
+    perform saldo_private.fail('account_not_found', format('account %s', revenue_account_id));
+  elsif v_account.closed_at is not null then
+    perform saldo_private.fail('account_closed', format('account %s', revenue_account_id));
+  elsif v_account.currency <> create_product__revenue_account.currency then
+    perform saldo_private.fail('currency_mismatch', format(
+      'account %s is in %s, the product in %s', v_account.id, v_account.currency, currency
+    ));
+  elsif v_account.type <> 'revenue' then
+    perform saldo_private.fail('input_invalid', format(
+      'account %s is of type %s, not revenue', v_account.id, v_account.type
+    ));
+  end if;
+  return v_account.id;
+end
+$$;
+comment on function saldo_private.create_product__revenue_account is
+  'The account that a product''s sales are credited to.';
+
+create or replace function saldo.create_product(
+  code text,
+  name text,
+  price numeric,
+  currency text default null,
+  is_stock_tracked boolean default false,
+  revenue_account_id bigint default null
+)
+returns saldo.product
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_currency text := coalesce(
+    create_product.currency, saldo_private.setting_value('currency')
+  );
+  v_code text := saldo_private.require_text(create_product.code, 'code', 100);
+  v_name text := saldo_private.require_text(create_product.name, 'name', 200);
+  v_price numeric := saldo_private.require_amount(create_product.price);
+  v_product saldo.product;
+begin
+  if v_currency !~ '^[A-Z]{3}$' then
+    perform saldo_private.fail(
+      'input_invalid', format('currency %L (three capital letters)', v_currency)
+    );
+  end if;
+  insert into saldo.product (
+    code, name, price, currency, revenue_account_id, is_stock_tracked
+  )
+  values (
+    v_code, v_name, v_price, v_currency,
+    saldo_private.create_product__revenue_account(
+      create_product.revenue_account_id, v_currency
+    ),
+    coalesce(create_product.is_stock_tracked, false)
+  )
+  on conflict on constraint product_code_key do nothing
+  returning * into v_product;
+  if v_product.id is null then
+    perform saldo_private.fail('not_unique', format('product code %L', v_code));
+  end if;
+  return v_product;
+end
+$$;
+comment on function saldo.create_product is
+  'Creates a product. currency: default the setting currency. is_stock_tracked: each unit sold is '
+  'a stock item of its own. revenue_account_id: where sales are credited, default the revenue '
+  'account of the currency. Errors in checking order: SB010, SB008, SB009, SB002, SB004, SB003, '
+  'SB101, SB102, SB104, SB010 for an account that is not revenue, SB014 for a code that is taken.';
+revoke execute on function saldo.create_product from public;
+grant execute on function saldo.create_product to saldo_admin;
+
+create or replace function saldo.set_product_price(product_id bigint, price numeric)
+returns saldo.product
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_price numeric := saldo_private.require_amount(set_product_price.price);
+  v_product saldo.product;
+begin
+  update saldo.product
+  set price = v_price
+  where id = set_product_price.product_id
+  returning * into v_product;
+  if v_product.id is null then
+    perform saldo_private.fail('product_not_found', format('product %s', product_id));
+  end if;
+  return v_product;
+end
+$$;
+comment on function saldo.set_product_price is
+  'Sets the price of purchases to come. A buyer who was shown the old price is told so (SB303). '
+  'Errors in checking order: SB002, SB004, SB003, SB301.';
+revoke execute on function saldo.set_product_price from public;
+grant execute on function saldo.set_product_price to saldo_admin;
+
+create or replace function saldo.set_product_active(product_id bigint, is_active boolean)
+returns saldo.product
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_product saldo.product;
+begin
+  if set_product_active.is_active is null then
+    perform saldo_private.fail('input_invalid', 'is_active: true or false');
+  end if;
+  update saldo.product
+  set is_active = set_product_active.is_active
+  where id = set_product_active.product_id
+  returning * into v_product;
+  if v_product.id is null then
+    perform saldo_private.fail('product_not_found', format('product %s', product_id));
+  end if;
+  return v_product;
+end
+$$;
+comment on function saldo.set_product_active is
+  'Takes a product off sale, or puts it back. Pending purchases of it can still be completed. '
+  'Errors in checking order: SB010, SB301.';
+revoke execute on function saldo.set_product_active from public;
+grant execute on function saldo.set_product_active to saldo_admin;
+
+select saldo_private.secure_table('saldo.product');
+drop policy if exists select_all on saldo.product;
+create policy select_all on saldo.product for select
+  to saldo_admin, saldo_operator, saldo_member using (true);
+grant select on saldo.product to saldo_admin, saldo_operator, saldo_member;
+
+-- The tag gives the API the relation that no foreign key tells it; only
+-- this way round, since no index helps the other.
+comment on table saldo.product is
+  E'@foreignKey (revenue_account_id) references saldo.account (id)|@backwardBehavior -*\n'
+  'Something that is for sale.';
+comment on column saldo.product.id is 'Id.';
+comment on column saldo.product.code is 'Code for people, unique.';
+comment on column saldo.product.name is 'Name.';
+comment on column saldo.product.price is 'Price of one unit, in the product''s currency.';
+comment on column saldo.product.currency is
+  'Currency; wallets of this currency can buy the product.';
+comment on column saldo.product.revenue_account_id is 'Account that sales are credited to.';
+comment on column saldo.product.is_stock_tracked is
+  'Whether each unit sold is a stock item of its own.';
+comment on column saldo.product.is_active is 'Whether it is for sale now.';
+comment on column saldo.product.created_at is 'When it was created.';
+--! EndIncluded wallet/product.sql
+--! Included wallet/stock.sql
+-- Stock: the single units of a tracked product, each sold once at most.
+--
+-- Public: saldo.stock_item, add_stock_items. Private: take_stock, release_stock.
+-- Locks: buyers pick free items that nobody else is picking (skip locked), so they never wait for
+-- each other while there is enough. Only when too few are left does a buyer let go of what it
+-- has picked and wait for the others' items, in id order: they may yet roll back. Whoever frees
+-- items locks them in id order too, and all of this comes before any account is locked, so no two
+-- of them ever wait for each other crosswise.
+
+create or replace function saldo.add_stock_items(product_id bigint, codes text[])
+returns setof saldo.stock_item
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_codes text[];
+  v_product saldo.product;
+begin
+  if codes is null or array_ndims(codes) is distinct from 1
+    or cardinality(codes) not between 1 and 10000
+  then
+    perform saldo_private.fail('input_invalid', 'codes: an array of 1 to 10,000 codes');
+  end if;
+  select array_agg(saldo_private.require_text(c.code, 'code', 200) order by c.code_no)
+  into v_codes
+  from unnest(codes) with ordinality as c (code, code_no);
+
+  select *
+  into v_product
+  from saldo.product
+  where id = add_stock_items.product_id;
+  if v_product.id is null then
+    perform saldo_private.fail('product_not_found', format('product %s', product_id));
+  elsif not v_product.is_stock_tracked then
+    perform saldo_private.fail(
+      'input_invalid', format('product %s is not tracked by stock items', product_id)
+    );
+  end if;
+
+  return query
+  insert into saldo.stock_item (product_id, code)
+  select v_product.id, c.code
+  from unnest(v_codes) with ordinality as c (code, code_no)
+  order by c.code_no
+  returning *;
+exception
+  when unique_violation then
+    perform saldo_private.fail(
+      'not_unique', format('a code of product %s comes twice or is taken', product_id)
+    );
+end
+$$;
+comment on function saldo.add_stock_items is
+  'Adds units of a tracked product, all or none; items are sold in the order given. Errors in '
+  'checking order: SB010, SB008, SB009, SB301, SB010 for a product without stock tracking, SB014 '
+  'for a code that the product has already.';
+revoke execute on function saldo.add_stock_items from public;
+grant execute on function saldo.add_stock_items to saldo_admin;
+
+create or replace function saldo_private.take_stock__assign(
+  product_id bigint,
+  quantity integer,
+  account_id bigint,
+  purchase_id uuid,
+  is_waiting boolean
+)
+returns integer
+language plpgsql
+as $$
+declare
+  v_item_ids bigint[];
+begin
+  if is_waiting then
+    select array_agg(picked.id)
+    into v_item_ids
+    from (
+      select s.id
+      from saldo.stock_item as s
+      where s.product_id = take_stock__assign.product_id
+      and s.purchase_id is null
+      order by s.id
+      limit take_stock__assign.quantity
+      for no key update
+    ) as picked;
+  else
+    select array_agg(picked.id)
+    into v_item_ids
+    from (
+      select s.id
+      from saldo.stock_item as s
+      where s.product_id = take_stock__assign.product_id
+      and s.purchase_id is null
+      order by s.id
+      limit take_stock__assign.quantity
+      for no key update skip locked
+    ) as picked;
+  end if;
+
+  if coalesce(cardinality(v_item_ids), 0) = take_stock__assign.quantity then
+    update saldo.stock_item
+    set account_id = take_stock__assign.account_id,
+      purchase_id = take_stock__assign.purchase_id,
+      assigned_at = now()
+    where stock_item.product_id = take_stock__assign.product_id
+    and id = any (v_item_ids);
+  end if;
+  return coalesce(cardinality(v_item_ids), 0);
+end
+$$;
+comment on function saldo_private.take_stock__assign is
+  'Locks free items and, when there are enough, assigns them. Returns how many it could lock.';
+
+create or replace function saldo_private.take_stock(
+  product_id bigint,
+  quantity integer,
+  account_id bigint,
+  purchase_id uuid
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_found integer;
+begin
+  -- The block is a savepoint: leaving it by the error releases the items that were picked, so that
+  -- two buyers who picked some each do not wait for the other's.
+  begin
+    v_found := saldo_private.take_stock__assign(
+      product_id, quantity, account_id, purchase_id, is_waiting => false
+    );
+    if v_found = take_stock.quantity then
+      return;
+    end if;
+    perform saldo_private.fail('out_of_stock', format('product %s', product_id));
+  exception
+    when sqlstate 'SB302' then null;
+  end;
+
+  v_found := saldo_private.take_stock__assign(
+    product_id, quantity, account_id, purchase_id, is_waiting => true
+  );
+  if v_found < take_stock.quantity then
+    perform saldo_private.fail(
+      'out_of_stock', format('product %s: left %s, wanted %s', product_id, v_found, quantity)
+    );
+  end if;
+end
+$$;
+comment on function saldo_private.take_stock is
+  'Assigns free items of a product to a purchase. When too few are to be had at once it waits for '
+  'those that other buyers hold: SB302 means that there are really none left.';
+
+create or replace function saldo_private.release_stock(account_id bigint, purchase_id uuid)
+returns void
+language plpgsql
+as $$
+begin
+  with assigned as materialized (
+    select s.product_id, s.id
+    from saldo.stock_item as s
+    where s.account_id = release_stock.account_id
+    and s.purchase_id = release_stock.purchase_id
+    order by s.id
+    for no key update
+  )
+  update saldo.stock_item as s
+  set account_id = null,
+    purchase_id = null,
+    assigned_at = null
+  from assigned
+  where s.product_id = assigned.product_id
+  and s.id = assigned.id;
+end
+$$;
+comment on function saldo_private.release_stock is
+  'Makes the items of a purchase free again; they can be sold anew.';
+
+select saldo_private.secure_table('saldo.stock_item');
+drop policy if exists select_all on saldo.stock_item;
+create policy select_all on saldo.stock_item for select
+  to saldo_admin, saldo_operator using (true);
+-- A pending purchase has only reserved its items: their codes are shown once they are paid.
+drop policy if exists select_own on saldo.stock_item;
+create policy select_own on saldo.stock_item for select to saldo_member
+  using (
+    account_id = (select saldo_private.current_account_id())
+    and exists (
+      select
+      from saldo.purchase as p
+      where p.account_id = stock_item.account_id
+      and p.id = stock_item.purchase_id
+      and p.status = 'completed'
+    )
+  );
+grant select on saldo.stock_item to saldo_admin, saldo_operator, saldo_member;
+
+comment on table saldo.stock_item is 'A unit of a tracked product; sold once at most.';
+comment on constraint stock_item_account_id_purchase_id_fkey on saldo.stock_item is
+  E'@fieldName purchase\n@foreignFieldName stockItems\n@backwardBehavior +connection +select\n'
+  'The purchase that has the item.';
+comment on column saldo.stock_item.id is 'Id; items are sold in the order of it.';
+comment on column saldo.stock_item.product_id is 'Product.';
+comment on column saldo.stock_item.code is
+  'What the buyer gets: a code, a serial or room number; unique within the product.';
+comment on column saldo.stock_item.account_id is 'Wallet account of the buyer; null = free.';
+comment on column saldo.stock_item.purchase_id is
+  'Purchase that it is assigned to, reserved while that is pending; null = free.';
+comment on column saldo.stock_item.assigned_at is 'When it was assigned; null = free.';
+comment on column saldo.stock_item.created_at is 'When it was added.';
+--! EndIncluded wallet/stock.sql
+--! Included wallet/purchase.sql
+-- Purchases: stock, balance, record and journal entry change together, or nothing does.
+--
+-- Public: saldo.purchase, purchase_with_balance_deduction. States: pending -> completed | failed
+-- (pending_purchase.sql), completed -> refunded (refund.sql).
+-- A pending purchase is a hold: it lowers what is available (account.held_total), posts nothing,
+-- and reserves its stock. A completed one debits the wallet and credits the product's revenue.
+-- Locks, in this order in every function of the room: idempotency key, purchase, stock items by
+-- id, accounts by id. A transaction that makes several purchases may break the order by itself; the
+-- database then ends one of two such transactions with a deadlock error.
+
+create or replace function saldo_private.purchase__product(
+  product_id bigint,
+  wallet_currency text,
+  amount numeric,
+  quantity integer
+)
+returns saldo.product
+language plpgsql
+stable
+as $$
+declare
+  v_product saldo.product;
+begin
+  select *
+  into v_product
+  from saldo.product
+  where id = purchase__product.product_id;
+  if v_product.id is null or not v_product.is_active then
+    perform saldo_private.fail('product_not_found', format('product %s', product_id));
+  elsif v_product.currency <> wallet_currency then
+    perform saldo_private.fail('currency_mismatch', format(
+      'product %s is in %s, the wallet in %s', product_id, v_product.currency, wallet_currency
+    ));
+  elsif amount <> v_product.price * quantity then
+    perform saldo_private.fail('price_changed', format(
+      'product %s: price %s, quantity %s, amount %s, shown %s', product_id, v_product.price,
+      quantity, v_product.price * quantity, amount
+    ));
+  end if;
+  return v_product;
+end
+$$;
+comment on function saldo_private.purchase__product is
+  'The product, if it can be bought so: SB301, SB104, SB303.';
+
+create or replace function saldo_private.purchase__hold(account_id bigint, amount numeric)
+returns void
+language plpgsql
+as $$
+declare
+  v_account saldo.account;
+begin
+  update saldo.account as a
+  set held_total = a.held_total + purchase__hold.amount
+  where a.id = purchase__hold.account_id
+  and a.closed_at is null
+  and (a.min_balance is null or a.balance - a.held_total - purchase__hold.amount >= a.min_balance);
+  if found then
+    return;
+  end if;
+
+  select *
+  into strict v_account
+  from saldo.account
+  where id = purchase__hold.account_id;
+  if v_account.closed_at is not null then
+    perform saldo_private.fail('account_closed', format('account %s', account_id));
+  end if;
+  perform saldo_private.fail('insufficient_balance', format(
+    'account %s: available %s, needed %s', account_id,
+    v_account.balance - v_account.held_total - v_account.min_balance, amount
+  ));
+end
+$$;
+comment on function saldo_private.purchase__hold is
+  'Holds an amount on a wallet account, which it locks: SB102, SB001.';
+
+create or replace function saldo_private.purchase__post(
+  purchase saldo.purchase,
+  product saldo.product,
+  occurred_at timestamptz
+)
+returns void
+language plpgsql
+as $$
+begin
+  perform saldo_private.post_entry(
+    entry_id => purchase.entry_id,
+    account_ids => array[purchase.account_id, product.revenue_account_id],
+    debits => array[purchase.amount, 0],
+    credits => array[0, purchase.amount],
+    description => case when purchase.quantity = 1 then product.name
+      else format('%s x %s', purchase.quantity, product.name) end,
+    source => 'purchase',
+    occurred_at => purchase__post.occurred_at,
+    idempotency_key => purchase.idempotency_key
+  );
+end
+$$;
+comment on function saldo_private.purchase__post is
+  'Posts a completed purchase: debit the wallet, credit revenue. The balance is checked by the '
+  'posting, under the account''s lock.';
+
+create or replace function saldo_private.purchase__record(
+  purchase saldo.purchase,
+  product saldo.product
+)
+returns saldo.purchase
+language plpgsql
+as $$
+declare
+  v_purchase saldo.purchase;
+begin
+  insert into saldo.purchase (
+    account_id, id, member_id, product_id, quantity, unit_price, amount, status, entry_id,
+    idempotency_key, occurred_at, created_by, completed_at
+  )
+  values (
+    purchase.account_id, purchase.id, purchase.member_id, product.id, purchase.quantity,
+    product.price, purchase.amount, purchase.status, purchase.entry_id, purchase.idempotency_key,
+    purchase.occurred_at, saldo_private.actor(), purchase.completed_at
+  )
+  returning * into v_purchase;
+
+  if product.is_stock_tracked then
+    perform saldo_private.take_stock(
+      product.id, purchase.quantity, purchase.account_id, purchase.id
+    );
+  end if;
+  -- Accounts come last: the revenue account is the one row that all buyers share.
+  if purchase.status = 'pending' then
+    perform saldo_private.purchase__hold(purchase.account_id, purchase.amount);
+    perform saldo_private.require_durable_commit();
+  else
+    perform saldo_private.purchase__post(v_purchase, product, v_purchase.occurred_at);
+  end if;
+  return v_purchase;
+end
+$$;
+comment on function saldo_private.purchase__record is
+  'Writes the purchase, takes its stock, and holds or posts its amount: SB302, SB102, SB001.';
+
+create or replace function saldo.purchase_with_balance_deduction(
+  member_id bigint,
+  product_id bigint,
+  amount numeric,
+  quantity integer default 1,
+  idempotency_key text default null,
+  occurred_at timestamptz default null,
+  hold_only boolean default false
+)
+returns saldo.purchase
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_purchase saldo.purchase;
+  v_currency text;
+  v_earlier_id uuid;
+begin
+  v_purchase.amount := saldo_private.require_amount(purchase_with_balance_deduction.amount);
+  if quantity is null or quantity not between 1 and 1000 then
+    perform saldo_private.fail('input_invalid', 'quantity: 1 to 1,000');
+  end if;
+  v_purchase.quantity := quantity;
+  v_purchase.occurred_at :=
+    saldo_private.require_occurred_at(purchase_with_balance_deduction.occurred_at);
+
+  perform saldo_private.require_own_member(purchase_with_balance_deduction.member_id);
+  select m.id, a.id, a.currency
+  into v_purchase.member_id, v_purchase.account_id, v_currency
+  from saldo.member as m
+  join saldo.account as a on a.id = m.account_id
+  where m.id = purchase_with_balance_deduction.member_id;
+  if v_purchase.member_id is null then
+    perform saldo_private.fail('member_not_found', format('member %s', member_id));
+  end if;
+
+  v_purchase.id := saldo_private.uuid_v7();
+  if idempotency_key is not null then
+    -- Before the product is looked at: a retry succeeds whatever has happened to it since.
+    v_earlier_id := saldo_private.claim_idempotency_key(
+      'member:' || v_purchase.member_id, idempotency_key, 'purchase_with_balance_deduction',
+      jsonb_build_array(product_id, v_purchase.amount, quantity,
+        extract(epoch from purchase_with_balance_deduction.occurred_at),
+        coalesce(hold_only, false)),
+      v_purchase.id
+    );
+    if v_earlier_id is not null then
+      select *
+      into strict v_purchase
+      from saldo.purchase as p
+      where p.account_id = v_purchase.account_id
+      and p.id = v_earlier_id;
+      return v_purchase;
+    end if;
+    v_purchase.idempotency_key := idempotency_key;
+  end if;
+
+  v_purchase.status := 'pending';
+  if not coalesce(hold_only, false) then
+    v_purchase.status := 'completed';
+    v_purchase.entry_id := saldo_private.uuid_v7();
+    v_purchase.completed_at := now();
+  end if;
+  return saldo_private.purchase__record(v_purchase, saldo_private.purchase__product(
+    product_id, v_currency, v_purchase.amount, quantity
+  ));
+end
+$$;
+comment on function saldo.purchase_with_balance_deduction is
+  'Buys a product with the balance of a member''s wallet: takes stock, deducts, records and posts, '
+  'all or nothing. amount: the total that the buyer was shown. hold_only: only holds the amount '
+  'and reserves the stock (status pending), until complete_purchase or fail_purchase. occurred_at: '
+  'default now; members may not set it. The same idempotency_key with the same content returns the '
+  'first purchase as it is now; keys are per member. Members may buy for themselves. Locks stock '
+  'items, then the two accounts in id order. Errors in checking order: SB002, SB004, SB003, SB010, '
+  'SB006, SB007, SB304, SB005, SB301, SB104, SB303, SB302, SB102, SB001.';
+revoke execute on function saldo.purchase_with_balance_deduction from public;
+grant execute on function saldo.purchase_with_balance_deduction to saldo_admin, saldo_member;
+
+select saldo_private.secure_table('saldo.purchase');
+drop policy if exists select_all on saldo.purchase;
+create policy select_all on saldo.purchase for select
+  to saldo_admin, saldo_operator using (true);
+drop policy if exists select_own on saldo.purchase;
+create policy select_own on saldo.purchase for select to saldo_member
+  using (account_id = (select saldo_private.current_account_id()));
+grant select on saldo.purchase to saldo_admin, saldo_operator, saldo_member;
+
+comment on type saldo.purchase_status is
+  'pending: held, not paid yet; completed: paid; failed: given up before it was paid; refunded: '
+  'paid and paid back.';
+-- The tags give the API the relations that no foreign key of the table tells it; only this way
+-- round, since no index helps the other.
+comment on table saldo.purchase is
+  E'@foreignKey (product_id) references saldo.product (id)|@backwardBehavior -*\n'
+  '@foreignKey (entry_id) references saldo.journal_entry (id)|@backwardBehavior -*\n'
+  '@foreignKey (refund_entry_id) references saldo.journal_entry (id)|@backwardBehavior -*\n'
+  'A purchase by a member, paid from the wallet.';
+comment on column saldo.purchase.account_id is 'Wallet account that pays.';
+comment on column saldo.purchase.id is 'Id, version 7: ordered by the time of recording.';
+comment on column saldo.purchase.member_id is 'Member whose wallet it is.';
+comment on column saldo.purchase.product_id is 'Product.';
+comment on column saldo.purchase.quantity is 'Units bought.';
+comment on column saldo.purchase.unit_price is 'Price of one unit at the time.';
+comment on column saldo.purchase.amount is 'What is paid: unit_price times quantity.';
+comment on column saldo.purchase.status is 'pending, completed, failed or refunded.';
+comment on column saldo.purchase.entry_id is 'Journal entry of the payment; null = not paid.';
+comment on column saldo.purchase.refund_entry_id is
+  'Journal entry of the refund; null = not refunded.';
+comment on column saldo.purchase.failure_reason is 'Why it failed; null unless failed.';
+comment on column saldo.purchase.refund_reason is 'Why it was refunded; null unless refunded.';
+comment on column saldo.purchase.idempotency_key is 'Key that the client gave, if any.';
+comment on column saldo.purchase.occurred_at is 'When it happened in business.';
+comment on column saldo.purchase.created_at is 'When it was recorded.';
+comment on column saldo.purchase.created_by is 'Who recorded it: token subject or login.';
+comment on column saldo.purchase.completed_at is 'When the payment was recorded; null = not paid.';
+comment on column saldo.purchase.failed_at is 'When it was given up; null unless failed.';
+comment on column saldo.purchase.refunded_at is
+  'When the refund was recorded; null unless refunded.';
+comment on constraint purchase_account_id_fkey on saldo.purchase is
+  E'@fieldName member\n@foreignFieldName purchases\nThe wallet account names the member.';
+--! EndIncluded wallet/purchase.sql
+--! Included wallet/pending_purchase.sql
+-- Pending purchases: what becomes of a hold, and the cache of holds with its rule and heal.
+--
+-- Public: complete_purchase, fail_purchase. Private: require_purchase, release_hold,
+-- rule_held_total, heal_held_total.
+-- Truth: the pending purchases. Cache: account.held_total, changed only under the account's lock,
+-- in the transaction that makes a purchase pending or ends that.
+
+create or replace function saldo_private.require_purchase(
+  purchase_id uuid,
+  status saldo.purchase_status
+)
+returns saldo.purchase
+language plpgsql
+as $$
+declare
+  v_purchase saldo.purchase;
+begin
+  select *
+  into v_purchase
+  from saldo.purchase
+  where id = require_purchase.purchase_id
+  for no key update;
+  if v_purchase.id is null then
+    perform saldo_private.fail('purchase_not_found', format('purchase %s', purchase_id));
+  elsif v_purchase.status <> require_purchase.status then
+    perform saldo_private.fail('purchase_state', format(
+      'purchase %s is %s, not %s', purchase_id, v_purchase.status, require_purchase.status
+    ));
+  end if;
+  return v_purchase;
+end
+$$;
+comment on function saldo_private.require_purchase is
+  'The purchase in the given state, locked: SB306, SB305.';
+
+create or replace function saldo_private.release_hold(account_id bigint, amount numeric)
+returns void
+language plpgsql
+as $$
+begin
+  update saldo.account as a
+  set held_total = a.held_total - release_hold.amount
+  where a.id = release_hold.account_id;
+  perform saldo_private.require_durable_commit();
+end
+$$;
+comment on function saldo_private.release_hold is
+  'Takes an amount off what is held on an account, which it locks.';
+
+create or replace function saldo.complete_purchase(
+  purchase_id uuid,
+  occurred_at timestamptz default null
+)
+returns saldo.purchase
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_occurred_at timestamptz := saldo_private.require_occurred_at(complete_purchase.occurred_at);
+  v_purchase saldo.purchase;
+  v_product saldo.product;
+begin
+  v_purchase := saldo_private.require_purchase(complete_purchase.purchase_id, 'pending');
+  if v_occurred_at < v_purchase.occurred_at then
+    perform saldo_private.fail(
+      'input_invalid', format('occurred_at: not before %s', v_purchase.occurred_at)
+    );
+  end if;
+  select *
+  into strict v_product
+  from saldo.product
+  where id = v_purchase.product_id;
+
+  update saldo.purchase as p
+  set status = 'completed',
+    entry_id = saldo_private.uuid_v7(),
+    completed_at = now()
+  where p.account_id = v_purchase.account_id
+  and p.id = v_purchase.id
+  returning * into v_purchase;
+
+  -- The hold must go before the posting, which would count it against the balance; but both
+  -- accounts are locked before that, in id order like everywhere.
+  perform a.id
+  from saldo.account as a
+  where a.id in (v_purchase.account_id, v_product.revenue_account_id)
+  order by a.id
+  for no key update;
+  perform saldo_private.release_hold(v_purchase.account_id, v_purchase.amount);
+  perform saldo_private.purchase__post(v_purchase, v_product, v_occurred_at);
+  return v_purchase;
+end
+$$;
+comment on function saldo.complete_purchase is
+  'Pays a pending purchase with the amount that was held, at the price of then. occurred_at: when '
+  'it was paid, default now. Locks the purchase, then both accounts in id order. Errors in '
+  'checking order: SB010, SB306, SB305 unless it is pending, SB010 for a time before the purchase.';
+revoke execute on function saldo.complete_purchase from public;
+grant execute on function saldo.complete_purchase to saldo_admin;
+
+create or replace function saldo.fail_purchase(purchase_id uuid, reason text)
+returns saldo.purchase
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_reason text := saldo_private.require_text(fail_purchase.reason, 'reason');
+  v_purchase saldo.purchase;
+begin
+  v_purchase := saldo_private.require_purchase(fail_purchase.purchase_id, 'pending');
+  update saldo.purchase as p
+  set status = 'failed',
+    failure_reason = v_reason,
+    failed_at = now()
+  where p.account_id = v_purchase.account_id
+  and p.id = v_purchase.id
+  returning * into v_purchase;
+
+  perform saldo_private.release_stock(v_purchase.account_id, v_purchase.id);
+  perform saldo_private.release_hold(v_purchase.account_id, v_purchase.amount);
+  return v_purchase;
+end
+$$;
+comment on function saldo.fail_purchase is
+  'Gives up a pending purchase: its hold and its stock are free again. Locks the purchase, its '
+  'stock items, the wallet account. Errors in checking order: SB010, SB008, SB009, SB306, SB305 '
+  'unless it is pending.';
+revoke execute on function saldo.fail_purchase from public;
+grant execute on function saldo.fail_purchase to saldo_admin;
+
+create or replace function saldo_private.rule_held_total()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  -- A full join: a pending purchase of an account that is gone is a difference as well.
+  select coalesce(a.id, p.account_id)::text, coalesce(a.id, p.account_id), a.held_total::text,
+    coalesce(p.amount, 0)::text, coalesce(a.held_total, 0) - coalesce(p.amount, 0),
+    jsonb_build_object('pending_count', coalesce(p.pending_count, 0))
+  from saldo.account as a
+  full join (
+    select purchase.account_id, sum(purchase.amount) as amount, count(*) as pending_count
+    from saldo.purchase
+    where purchase.status = 'pending'
+    group by purchase.account_id
+  ) as p on p.account_id = a.id
+  where a.held_total is distinct from coalesce(p.amount, 0)
+$$;
+comment on function saldo_private.rule_held_total is
+  'Accounts whose held_total is not the sum of their pending purchases. The key is the account id.';
+
+create or replace function saldo_private.heal_held_total(key text)
+returns table (before jsonb, after jsonb)
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_account_id bigint := heal_held_total.key::bigint;
+  v_stored numeric;
+  v_derived numeric;
+begin
+  select a.held_total
+  into v_stored
+  from saldo.account as a
+  where a.id = v_account_id
+  for no key update;
+  if v_stored is null then
+    return;
+  end if;
+
+  -- A statement of its own: only a snapshot taken under the lock has all that came before it.
+  select coalesce(sum(p.amount), 0)
+  into v_derived
+  from saldo.purchase as p
+  where p.account_id = v_account_id
+  and p.status = 'pending';
+
+  if v_stored <> v_derived then
+    update saldo.account as a
+    set held_total = v_derived
+    where a.id = v_account_id;
+  end if;
+  return query
+  select jsonb_build_object('held_total', v_stored::text),
+    jsonb_build_object('held_total', v_derived::text);
+end
+$$;
+comment on function saldo_private.heal_held_total is
+  'Sets held_total of an account to the sum of its pending purchases, under its lock.';
+--! EndIncluded wallet/pending_purchase.sql
+--! Included wallet/refund.sql
+-- Refunds: a paid purchase is paid back in full, and its stock is for sale again.
+--
+-- Public: refund_purchase. Trigger: keep_purchases_whole.
+-- The refund is the reversal of the purchase's entry, so that the books can never show two.
+
+create or replace function saldo.refund_purchase(
+  purchase_id uuid,
+  reason text,
+  idempotency_key text default null,
+  occurred_at timestamptz default null
+)
+returns saldo.purchase
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_reason text := saldo_private.require_text(refund_purchase.reason, 'reason', 480);
+  v_occurred_at timestamptz := saldo_private.require_occurred_at(refund_purchase.occurred_at);
+  v_purchase saldo.purchase;
+begin
+  if saldo_private.claim_idempotency_key(
+    'wallet', refund_purchase.idempotency_key, 'refund_purchase',
+    jsonb_build_array(
+      refund_purchase.purchase_id, v_reason, extract(epoch from refund_purchase.occurred_at)
+    ),
+    refund_purchase.purchase_id
+  ) is not null then
+    select *
+    into strict v_purchase
+    from saldo.purchase
+    where id = refund_purchase.purchase_id;
+    return v_purchase;
+  end if;
+
+  v_purchase := saldo_private.require_purchase(refund_purchase.purchase_id, 'completed');
+  if v_occurred_at < v_purchase.occurred_at then
+    perform saldo_private.fail(
+      'input_invalid', format('occurred_at: not before %s', v_purchase.occurred_at)
+    );
+  end if;
+  update saldo.purchase as p
+  set status = 'refunded',
+    refund_entry_id = saldo_private.uuid_v7(),
+    refund_reason = v_reason,
+    refunded_at = now()
+  where p.account_id = v_purchase.account_id
+  and p.id = v_purchase.id
+  returning * into v_purchase;
+
+  perform saldo_private.release_stock(v_purchase.account_id, v_purchase.id);
+  perform saldo_private.reverse_posted_entry(
+    entry_id => v_purchase.entry_id,
+    reversal_id => v_purchase.refund_entry_id,
+    description => 'Refund: ' || v_reason,
+    source => 'refund',
+    occurred_at => v_occurred_at,
+    idempotency_key => refund_purchase.idempotency_key
+  );
+  return v_purchase;
+end
+$$;
+comment on function saldo.refund_purchase is
+  'Pays a completed purchase back in full and frees its stock. occurred_at: default now. The same '
+  'idempotency_key with the same content returns the refunded purchase; keys are shared by top-ups '
+  'and refunds. Locks the purchase, its stock items, both accounts in id order. Errors in checking '
+  'order: SB010, SB008, SB009, SB005, SB306, SB305 unless it is completed, SB010 for a time before '
+  'the purchase, SB102 for a closed account.';
+revoke execute on function saldo.refund_purchase from public;
+grant execute on function saldo.refund_purchase to saldo_admin;
+
+create or replace function saldo_private.tg_journal_entry__keep_purchases_whole()
+returns trigger
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_purchase_id uuid;
+begin
+  select p.id
+  into v_purchase_id
+  from saldo.journal_line as l
+  join saldo.purchase as p on p.account_id = l.account_id and p.entry_id = l.entry_id
+  where l.entry_id = NEW.reverses
+  limit 1;
+  if v_purchase_id is not null then
+    perform saldo_private.fail(
+      'entry_not_reversible',
+      format('entry %s pays purchase %s', NEW.reverses, v_purchase_id),
+      'Undo a purchase with saldo.refund_purchase.'
+    );
+  end if;
+  return NEW;
+end
+$$;
+comment on function saldo_private.tg_journal_entry__keep_purchases_whole is
+  'Refuses to reverse the payment of a purchase behind the purchase''s back: SB106.';
+
+create or replace trigger keep_purchases_whole
+  before insert on saldo.journal_entry
+  for each row
+  when (NEW.kind = 'reversal' and NEW.source <> 'refund')
+  execute function saldo_private.tg_journal_entry__keep_purchases_whole();
+--! EndIncluded wallet/refund.sql
+--! Included wallet/purchase_rule.sql
+-- The rule over purchases: record, journal and stock tell the same story.
+--
+-- Private: rule_purchase_entry. There is no heal: which side is right takes a human to say.
+
+create or replace function saldo_private.rule_purchase_entry__purchases()
+returns table (
+  account_id bigint,
+  id uuid,
+  status saldo.purchase_status,
+  stored_payment numeric,
+  payment numeric,
+  stored_refund numeric,
+  refund numeric,
+  stored_items bigint,
+  items bigint,
+  is_referring boolean
+)
+language sql
+stable
+as $$
+  with paid as (
+    select p.account_id, p.id, sum(l.debit - l.credit) as amount
+    from saldo.purchase as p
+    join saldo.journal_entry as e on e.id = p.entry_id
+      and (e.status = 'reversed') = (p.status = 'refunded')
+    join saldo.journal_line as l on l.entry_id = e.id and l.account_id = p.account_id
+    group by p.account_id, p.id
+  ),
+  refunded as (
+    select p.account_id, p.id, sum(l.credit - l.debit) as amount
+    from saldo.purchase as p
+    join saldo.journal_entry as e on e.id = p.refund_entry_id and e.reverses = p.entry_id
+    join saldo.journal_line as l on l.entry_id = e.id and l.account_id = p.account_id
+    group by p.account_id, p.id
+  ),
+  assigned as (
+    select s.account_id, s.purchase_id, s.product_id, count(*) as item_count
+    from saldo.stock_item as s
+    where s.purchase_id is not null
+    group by s.account_id, s.purchase_id, s.product_id
+  )
+  select p.account_id, p.id, p.status,
+    case when p.status in ('completed', 'refunded') then p.amount else 0 end,
+    coalesce(paid.amount, 0),
+    case when p.status = 'refunded' then p.amount else 0 end,
+    coalesce(refunded.amount, 0),
+    case when product.is_stock_tracked and p.status in ('pending', 'completed') then p.quantity
+    else 0 end,
+    coalesce(assigned.item_count, 0),
+    m.id is not null and product.id is not null
+      and (p.entry_id is null or count(*) over (partition by p.entry_id) = 1)
+  from saldo.purchase as p
+  left join saldo.member as m on m.id = p.member_id and m.account_id = p.account_id
+  left join saldo.product on product.id = p.product_id
+  left join paid on paid.account_id = p.account_id and paid.id = p.id
+  left join refunded on refunded.account_id = p.account_id and refunded.id = p.id
+  left join assigned on assigned.account_id = p.account_id and assigned.purchase_id = p.id
+    and assigned.product_id = p.product_id
+$$;
+comment on function saldo_private.rule_purchase_entry__purchases is
+  'What each purchase says that was paid, refunded and assigned, beside what the journal and the '
+  'stock say; is_referring: its member and product exist and its entry is its alone.';
+
+create or replace function saldo_private.rule_purchase_entry()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select p.id::text, p.account_id,
+    format('paid %s, refunded %s, items %s', p.stored_payment, p.stored_refund, p.stored_items),
+    format('paid %s, refunded %s, items %s', p.payment, p.refund, p.items),
+    (p.stored_payment - p.stored_refund) - (p.payment - p.refund),
+    jsonb_build_object('purchase_id', p.id, 'status', p.status, 'is_referring', p.is_referring)
+  from saldo_private.rule_purchase_entry__purchases() as p
+  where p.stored_payment <> p.payment
+  or p.stored_refund <> p.refund
+  or p.stored_items <> p.items
+  or not p.is_referring
+  union all
+  -- Money that was taken by a purchase of which there is no record.
+  select e.id::text, l.account_id, 'no purchase', format('paid %s', l.debit), -l.debit,
+    jsonb_build_object('entry_id', e.id)
+  from saldo.journal_entry as e
+  join saldo.journal_line as l on l.entry_id = e.id
+  join saldo.member as m on m.account_id = l.account_id
+  where e.source = 'purchase'
+  and e.kind = 'normal'
+  and not exists (
+    select
+    from saldo.purchase as p
+    where p.account_id = l.account_id
+    and p.entry_id = e.id
+  )
+  union all
+  select s.purchase_id::text, s.account_id, 'no purchase', format('item %s', s.id), null,
+    jsonb_build_object('stock_item_id', s.id)
+  from saldo.stock_item as s
+  left join saldo.purchase as p on p.account_id = s.account_id and p.id = s.purchase_id
+    and p.product_id = s.product_id
+  where s.purchase_id is not null
+  and p.id is null
+$$;
+comment on function saldo_private.rule_purchase_entry is
+  'Purchases that disagree with the journal or the stock: a completed one has its entry with its '
+  'amount on the wallet, a refunded one the reversal of it as well, a pending or failed one none; '
+  'items are assigned to pending and completed purchases of tracked products, one a unit.';
+--! EndIncluded wallet/purchase_rule.sql
+--! Included wallet/wallet_history.sql
+-- Wallet history: what a member reads about the own wallet, line by line.
+--
+-- Public: wallet_history.
+-- Posted lines carry the balance on from line to line; pending and failed purchases stand among
+-- them with the balance unmoved, since they posted nothing.
+
+create or replace function saldo_private.wallet_history__lines(account_id bigint)
+returns setof saldo.wallet_history_line
+language sql
+stable
+as $$
+  with paid as (
+    select p.entry_id, p.id as purchase_id, p.status, p.product_id, p.quantity
+    from saldo.purchase as p
+    where p.account_id = wallet_history__lines.account_id
+    and p.entry_id is not null
+    union all
+    select p.refund_entry_id, p.id, p.status, p.product_id, p.quantity
+    from saldo.purchase as p
+    where p.account_id = wallet_history__lines.account_id
+    and p.refund_entry_id is not null
+  ),
+  line as (
+    select e.occurred_at, e.recorded_at, e.id,
+      case
+        when paid.purchase_id is null and e.source = 'top_up' then 'top_up'
+        when paid.purchase_id is null then 'adjustment'
+        when e.kind = 'reversal' then 'refund'
+        else 'purchase'
+      end::saldo.wallet_line_kind as kind,
+      paid.status, e.description, l.change as amount, l.change, paid.purchase_id, paid.product_id,
+      paid.quantity
+    from (
+      select j.entry_id, sum(j.credit - j.debit) as change
+      from saldo.journal_line as j
+      where j.account_id = wallet_history__lines.account_id
+      group by j.entry_id
+    ) as l
+    join saldo.journal_entry as e on e.id = l.entry_id
+    left join paid on paid.entry_id = e.id
+    where e.status <> 'draft'
+    union all
+    select p.occurred_at, p.created_at, p.id, 'purchase', p.status,
+      case when p.quantity = 1 then product.name
+      else format('%s x %s', p.quantity, product.name) end,
+      -p.amount, 0, p.id, p.product_id, p.quantity
+    from saldo.purchase as p
+    left join saldo.product on product.id = p.product_id
+    where p.account_id = wallet_history__lines.account_id
+    and p.entry_id is null
+  )
+  select line.occurred_at, line.id, line.kind, line.status, line.description, line.amount,
+    sum(line.change) over (
+      order by line.occurred_at, line.recorded_at, line.id
+      rows between unbounded preceding and current row
+    ),
+    line.purchase_id, line.product_id, line.quantity
+  from line
+  -- Several things may have occurred at one moment: then in the order in which they were recorded.
+  order by line.occurred_at, line.recorded_at, line.id
+$$;
+comment on function saldo_private.wallet_history__lines is
+  'All lines of a wallet account, oldest first.';
+
+create or replace function saldo.wallet_history(member_id bigint)
+returns setof saldo.wallet_history_line
+language plpgsql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_member saldo.member := saldo_private.require_member(wallet_history.member_id);
+begin
+  return query
+  select h.occurred_at, h.id, h.kind, h.status, h.description, h.amount, h.balance, h.purchase_id,
+    h.product_id, h.quantity
+  from saldo_private.wallet_history__lines(v_member.account_id) as h;
+end
+$$;
+comment on function saldo.wallet_history is
+  'Top-ups, purchases, refunds and adjustments of a member''s wallet, oldest first by the time '
+  'at which they occurred, each with the balance after it. Pending and failed purchases leave the '
+  'balance as it was. Members may ask for themselves. Errors in checking order: SB007, SB304.';
+revoke execute on function saldo.wallet_history from public;
+grant execute on function saldo.wallet_history to saldo_admin, saldo_operator, saldo_member;
+
+comment on type saldo.wallet_line_kind is
+  'What a line of a wallet''s history is; adjustment: whatever else was posted to the wallet.';
+comment on type saldo.wallet_history_line is 'A line of a wallet''s history.';
+comment on column saldo.wallet_history_line.occurred_at is 'When it happened in business.';
+comment on column saldo.wallet_history_line.id is
+  'The journal entry; for a purchase that posted nothing, the purchase.';
+comment on column saldo.wallet_history_line.kind is 'What it is.';
+comment on column saldo.wallet_history_line.status is
+  'State of the purchase now; null for other lines.';
+comment on column saldo.wallet_history_line.description is 'What happened, in words.';
+comment on column saldo.wallet_history_line.amount is
+  'Signed: positive into the wallet, negative out of it; for a pending or failed purchase what it '
+  'would have taken.';
+comment on column saldo.wallet_history_line.balance is 'Posted balance after the line.';
+comment on column saldo.wallet_history_line.purchase_id is 'Purchase paid or refunded, if any.';
+comment on column saldo.wallet_history_line.product_id is 'Product of that purchase.';
+comment on column saldo.wallet_history_line.quantity is 'Units of that purchase.';
+--! EndIncluded wallet/wallet_history.sql
+
+-- health: rules, checks, explanation, guard, heal, maintenance
+--! Included health/guard.sql
+-- The guard: cached balances are written by the engine only.
+--
+-- Triggers: guard_cached_balance refuses (SB601); record_bypass records what gets past it, in
+-- saldo.guard_event. The first is an ordinary trigger, which session_replication_role = replica
+-- silences; the second is ENABLE ALWAYS and is not silenced.
+-- The engine's own writes happen in definer functions: there current_user is saldo_owner while the
+-- role setting stays the caller's. Whoever says SET ROLE saldo_owner has it in the setting, too, and
+-- is caught. The conditions stand in WHEN clauses, so that the engine pays for no function call.
+
+create or replace function saldo_private.tg__guard_cached_balance()
+returns trigger
+language plpgsql
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  perform saldo_private.fail('balance_guarded', format('%s of %s', lower(TG_OP), TG_TABLE_NAME));
+  return null;
+end
+$$;
+comment on function saldo_private.tg__guard_cached_balance is
+  'Refuses a write to a cached balance that does not come from the engine: SB601.';
+
+create or replace function saldo_private.tg__record_bypass()
+returns trigger
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_old jsonb;
+  v_new jsonb;
+begin
+  if TG_OP in ('UPDATE', 'DELETE') and TG_LEVEL = 'ROW' then
+    v_old := to_jsonb(OLD);
+  end if;
+  if TG_OP in ('UPDATE', 'INSERT') and TG_LEVEL = 'ROW' then
+    v_new := to_jsonb(NEW);
+  end if;
+  insert into saldo.guard_event (
+    id, occurred_at, login, role, application_name, client_address, transaction_id, statement,
+    table_name, operation, account_id, old_row, new_row
+  )
+  values (
+    saldo_private.uuid_v7(), clock_timestamp(), session_user,
+    coalesce(nullif(current_setting('role'), 'none'), session_user),
+    current_setting('application_name'), inet_client_addr(), pg_current_xact_id(),
+    left(current_query(), 2000), TG_TABLE_NAME, lower(TG_OP),
+    coalesce(
+      coalesce(v_new, v_old) ->> 'account_id',
+      case when TG_TABLE_NAME = 'account' then coalesce(v_new, v_old) ->> 'id' end
+    )::bigint,
+    v_old, v_new
+  );
+  return null;
+end
+$$;
+comment on function saldo_private.tg__record_bypass is
+  'Records a write that got past the engine: who, from where, with which statement, old and new.';
+
+create or replace trigger guard_cached_balance_update
+  before update on saldo.account
+  for each row
+  when (
+    (OLD.debit_total, OLD.credit_total, OLD.held_total)
+      is distinct from (NEW.debit_total, NEW.credit_total, NEW.held_total)
+    and (current_user <> 'saldo_owner' or current_setting('role') = 'saldo_owner')
+  )
+  execute function saldo_private.tg__guard_cached_balance();
+create or replace trigger guard_cached_balance_insert
+  before insert on saldo.account
+  for each row
+  when (
+    (NEW.debit_total <> 0 or NEW.credit_total <> 0 or NEW.held_total <> 0)
+    and (current_user <> 'saldo_owner' or current_setting('role') = 'saldo_owner')
+  )
+  execute function saldo_private.tg__guard_cached_balance();
+create or replace trigger guard_cached_balance_delete
+  before delete on saldo.account
+  for each row
+  execute function saldo_private.tg__guard_cached_balance();
+create or replace trigger guard_cached_balance_truncate
+  before truncate on saldo.account
+  for each statement
+  execute function saldo_private.tg__guard_cached_balance();
+
+create or replace trigger guard_cached_balance
+  before insert or update or delete on saldo.month_movement
+  for each row
+  when (current_user <> 'saldo_owner' or current_setting('role') = 'saldo_owner')
+  execute function saldo_private.tg__guard_cached_balance();
+create or replace trigger guard_cached_balance_truncate
+  before truncate on saldo.month_movement
+  for each statement
+  execute function saldo_private.tg__guard_cached_balance();
+
+create or replace trigger record_bypass_update
+  after update on saldo.account
+  for each row
+  when (
+    (OLD.debit_total, OLD.credit_total, OLD.held_total)
+      is distinct from (NEW.debit_total, NEW.credit_total, NEW.held_total)
+    and (current_user <> 'saldo_owner' or current_setting('role') = 'saldo_owner')
+  )
+  execute function saldo_private.tg__record_bypass();
+alter table saldo.account enable always trigger record_bypass_update;
+
+do $do$
+declare
+  v_table text;
+begin
+  foreach v_table in array array['month_movement', 'journal_entry', 'journal_line'] loop
+    execute format(
+      $sql$
+        create or replace trigger record_bypass
+          after insert or update or delete on saldo.%1$I
+          for each row
+          when (current_user <> 'saldo_owner' or current_setting('role') = 'saldo_owner')
+          execute function saldo_private.tg__record_bypass();
+        alter table saldo.%1$I enable always trigger record_bypass
+      $sql$,
+      v_table
+    );
+  end loop;
+  foreach v_table in array array['account', 'month_movement', 'journal_entry', 'journal_line'] loop
+    execute format(
+      $sql$
+        create or replace trigger record_bypass_truncate
+          after truncate on saldo.%1$I
+          for each statement
+          execute function saldo_private.tg__record_bypass();
+        alter table saldo.%1$I enable always trigger record_bypass_truncate
+      $sql$,
+      v_table
+    );
+  end loop;
+end
+$do$;
+
+select saldo_private.secure_table('saldo.guard_event');
+drop policy if exists select_all on saldo.guard_event;
+create policy select_all on saldo.guard_event for select to saldo_admin, saldo_operator using (true);
+grant select on saldo.guard_event to saldo_admin, saldo_operator;
+
+comment on table saldo.guard_event is
+  'A write to the journal or to a cached balance that got past the engine and its guard.';
+comment on column saldo.guard_event.id is 'Id, ordered by time.';
+comment on column saldo.guard_event.occurred_at is 'When it was written.';
+comment on column saldo.guard_event.login is 'Login of the session.';
+comment on column saldo.guard_event.role is 'Role that the session acted in.';
+comment on column saldo.guard_event.application_name is 'What the session called itself.';
+comment on column saldo.guard_event.client_address is 'Where it came from; null = a local socket.';
+comment on column saldo.guard_event.transaction_id is 'Transaction that wrote it.';
+comment on column saldo.guard_event.statement is 'The statement, up to 2,000 characters.';
+comment on column saldo.guard_event.table_name is 'Table that was written.';
+comment on column saldo.guard_event.operation is 'insert, update, delete or truncate.';
+comment on column saldo.guard_event.account_id is 'Account that the row belongs to.';
+comment on column saldo.guard_event.old_row is 'The row before.';
+comment on column saldo.guard_event.new_row is 'The row after.';
+--! EndIncluded health/guard.sql
+--! Included health/balance_rule.sql
+-- Rules: what must hold. A rule is a function that returns a row for each violation, and none when
+-- all is well: STABLE and a single statement, so that it sees one snapshot and never alarms falsely
+-- under load.
+--
+-- Public: saldo.balance_rule. Private: register_builtin_rule.
+
+create or replace function saldo_private.register_builtin_rule(
+  name text,
+  room text,
+  title text,
+  description text,
+  heal_function text default null,
+  is_about_journal boolean default false
+)
+returns void
+language sql
+as $$
+  insert into saldo.balance_rule (name, room, title, description, heal_function, is_about_journal)
+  values (
+    register_builtin_rule.name, register_builtin_rule.room, register_builtin_rule.title,
+    register_builtin_rule.description, register_builtin_rule.heal_function,
+    register_builtin_rule.is_about_journal
+  )
+  on conflict on constraint balance_rule_pkey do update
+  set room = excluded.room,
+    title = excluded.title,
+    description = excluded.description,
+    heal_function = excluded.heal_function,
+    is_about_journal = excluded.is_about_journal
+$$;
+comment on function saldo_private.register_builtin_rule is
+  'Registers the rule whose function is saldo_private.rule_<name>.';
+
+select saldo_private.secure_table('saldo.balance_rule');
+drop policy if exists select_all on saldo.balance_rule;
+create policy select_all on saldo.balance_rule for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.balance_rule to saldo_admin, saldo_operator;
+
+comment on table saldo.balance_rule is 'A rule that every check proves.';
+comment on column saldo.balance_rule.name is 'Name; its function is saldo_private.rule_<name>.';
+comment on column saldo.balance_rule.room is 'Room that it belongs to.';
+comment on column saldo.balance_rule.title is 'What must hold, in a few words.';
+comment on column saldo.balance_rule.description is 'What must hold, and how it is derived.';
+comment on column saldo.balance_rule.heal_function is
+  'Function that heals a finding; null = a human decides.';
+comment on column saldo.balance_rule.is_about_journal is
+  'Whether a finding means that the journal itself is in question: then nothing that is derived '
+  'from the journal is healed.';
+comment on column saldo.balance_rule.is_enabled is 'Whether checks run it.';
+--! EndIncluded health/balance_rule.sql
+--! Included health/book_checks.sql
+-- The book checks: what double entry promises, proven from the journal and from the balances.
+--
+-- Private: rule_entry_balance, rule_entry_lines, rule_orphan_line, rule_line_amount,
+-- rule_trial_balance, rule_balance_sheet, rule_min_balance, rule_reversal, rule_idempotency.
+-- None is healed: where the journal is wrong, a human decides.
+
+create or replace function saldo_private.rule_entry_balance()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select l.entry_id::text, min(l.account_id), sum(l.debit)::text, sum(l.credit)::text,
+    sum(l.debit) - sum(l.credit), jsonb_build_object('entry_id', l.entry_id, 'currency', a.currency)
+  from saldo.journal_line as l
+  left join saldo.account as a on a.id = l.account_id
+  group by l.entry_id, a.currency
+  having sum(l.debit) <> sum(l.credit)
+$$;
+comment on function saldo_private.rule_entry_balance is
+  'Entries whose debits and credits differ in a currency. difference: debits less credits.';
+
+create or replace function saldo_private.rule_entry_lines()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select e.id::text, null::bigint, e.line_count::text, coalesce(l.line_count, 0)::text,
+    (e.line_count - coalesce(l.line_count, 0))::numeric,
+    jsonb_build_object('entry_id', e.id, 'status', e.status, 'posting_date', e.posting_date,
+      'line_dates', array[l.first_date, l.last_date])
+  from saldo.journal_entry as e
+  left join (
+    select entry_id, count(*) as line_count, min(posting_date) as first_date,
+      max(posting_date) as last_date
+    from saldo.journal_line
+    group by entry_id
+  ) as l on l.entry_id = e.id
+  where case e.status
+    when 'draft' then l.line_count is not null
+    else e.line_count < 2
+      or (l.line_count, l.first_date, l.last_date)
+        is distinct from (e.line_count::bigint, e.posting_date, e.posting_date)
+  end
+$$;
+comment on function saldo_private.rule_entry_lines is
+  'Entries that do not have the lines that they were posted with: another number, another date, '
+  'or lines of a draft.';
+
+create or replace function saldo_private.rule_orphan_line()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select format('%s/%s', l.entry_id, l.line_no), l.account_id,
+    format('debit %s, credit %s', l.debit, l.credit), null::text, l.debit - l.credit,
+    jsonb_build_object('entry_id', l.entry_id, 'has_entry', e.id is not null,
+      'has_account', a.id is not null)
+  from saldo.journal_line as l
+  left join saldo.journal_entry as e on e.id = l.entry_id
+  left join saldo.account as a on a.id = l.account_id
+  where e.id is null
+  or a.id is null
+$$;
+comment on function saldo_private.rule_orphan_line is
+  'Lines without their entry or their account.';
+
+create or replace function saldo_private.rule_line_amount()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select format('%s/%s', l.entry_id, l.line_no), l.account_id,
+    format('debit %s, credit %s', l.debit, l.credit), 'one side positive, the other 0',
+    null::numeric, jsonb_build_object('entry_id', l.entry_id)
+  from saldo.journal_line as l
+  where ((l.debit > 0 and l.credit = 0) or (l.credit > 0 and l.debit = 0)) is not true
+  or l.debit in ('NaN', 'Infinity', '-Infinity')
+  or l.credit in ('NaN', 'Infinity', '-Infinity')
+  or scale(trim_scale(l.debit)) > 2
+  or scale(trim_scale(l.credit)) > 2
+  or l.line_no < 1
+$$;
+comment on function saldo_private.rule_line_amount is
+  'Lines whose amounts are no amounts: both sides, neither, negative, NaN, too many decimals.';
+
+create or replace function saldo_private.rule_trial_balance()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select coalesce(a.currency, 'unknown'), null::bigint, sum(l.debit)::text, sum(l.credit)::text,
+    sum(l.debit) - sum(l.credit), '{}'::jsonb
+  from saldo.journal_line as l
+  left join saldo.account as a on a.id = l.account_id
+  group by a.currency
+  having sum(l.debit) <> sum(l.credit)
+$$;
+comment on function saldo_private.rule_trial_balance is
+  'Currencies in which all debits and all credits of the journal differ.';
+
+create or replace function saldo_private.rule_balance_sheet()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select a.currency, null::bigint,
+    trim_scale(coalesce(sum(a.balance) filter (where a.type = 'asset'), 0))::text,
+    trim_scale(-coalesce(sum(a.debit_total - a.credit_total) filter (where a.type <> 'asset'), 0))::text,
+    trim_scale(sum(a.debit_total - a.credit_total)), '{}'::jsonb
+  from saldo.account as a
+  group by a.currency
+  having sum(a.debit_total - a.credit_total) <> 0
+$$;
+comment on function saldo_private.rule_balance_sheet is
+  'Currencies in which the accounts'' assets (stored) are not liabilities plus equity plus current '
+  'earnings (derived). It reads the balances, not the journal, and so is independent of the trial '
+  'balance.';
+
+create or replace function saldo_private.rule_min_balance()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select a.id::text, a.id, trim_scale(a.balance - a.held_total)::text,
+    format('at least %s', a.min_balance), trim_scale(a.balance - a.held_total - a.min_balance),
+    jsonb_build_object('code', a.code, 'balance', a.balance, 'held_total', a.held_total)
+  from saldo.account as a
+  where a.balance - a.held_total < a.min_balance
+$$;
+comment on function saldo_private.rule_min_balance is
+  'Accounts whose balance less holds is below their minimum.';
+
+create or replace function saldo_private.rule_reversal()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select r.id::text, min(net.account_id), 'reversal', 'cancels its entry once and exactly',
+    sum(net.amount), jsonb_build_object('entry_id', r.reverses)
+  from saldo.journal_entry as r
+  left join saldo.journal_entry as e on e.id = r.reverses
+  left join lateral (
+    select l.account_id, sum(l.debit - l.credit) as amount
+    from saldo.journal_line as l
+    where l.entry_id in (r.id, r.reverses)
+    group by l.account_id
+    having sum(l.debit - l.credit) <> 0
+  ) as net on true
+  where r.kind = 'reversal'
+  group by r.id, r.reverses, e.status
+  having count(net.account_id) > 0
+  or e.status is distinct from 'reversed'
+  union all
+  select e.id::text, null, 'reversed', 'has one reversal', null,
+    jsonb_build_object('entry_id', e.id)
+  from saldo.journal_entry as e
+  where e.status = 'reversed'
+  and (select count(*) from saldo.journal_entry as r where r.reverses = e.id) <> 1
+$$;
+comment on function saldo_private.rule_reversal is
+  'Reversals that do not cancel their entry exactly, and reversed entries without their one '
+  'reversal.';
+
+create or replace function saldo_private.rule_idempotency()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select format('%s %s', i.scope, i.key), null::bigint, i.result_id::text, null::text, null::numeric,
+    jsonb_build_object('operation', i.operation, 'created_at', i.created_at)
+  from saldo_private.idempotency_record as i
+  where not exists (select from saldo.journal_entry as e where e.id = i.result_id)
+  and not exists (select from saldo.purchase as p where p.id = i.result_id)
+$$;
+comment on function saldo_private.rule_idempotency is
+  'Idempotency keys whose result is gone: a retry would find nothing.';
+--! EndIncluded health/book_checks.sql
+--! Included health/configuration.sql
+-- The rule over the engine itself: its triggers are on, its functions cannot be fooled, its tables
+-- cannot be written around it, and commits are durable.
+--
+-- Private: rule_engine_configuration and its parts.
+
+create or replace function saldo_private.rule_engine_configuration__triggers()
+returns table (key text, stored text, derived text)
+language sql
+stable
+as $$
+  select format('trigger %s on %s', expected.trigger_name, expected.table_name),
+    coalesce(
+      case t.tgenabled when 'D' then 'disabled' when 'R' then 'fires on replicas only'
+        when 'A' then 'always' when 'O' then 'on' end,
+      'missing'
+    ),
+    case when expected.is_always then 'always' else 'on' end
+  from (
+    values
+      ('journal_line', 'auto_sync_balance_on_posting', false),
+      ('journal_line', 'keep_posted_immutable', false),
+      ('journal_line', 'keep_journal_whole', false),
+      ('journal_line', 'record_bypass', true),
+      ('journal_line', 'record_bypass_truncate', true),
+      ('journal_entry', 'keep_posted_immutable', false),
+      ('journal_entry', 'keep_journal_whole', false),
+      ('journal_entry', 'record_bypass', true),
+      ('journal_entry', 'record_bypass_truncate', true),
+      ('account', 'guard_cached_balance_insert', false),
+      ('account', 'guard_cached_balance_update', false),
+      ('account', 'guard_cached_balance_delete', false),
+      ('account', 'guard_cached_balance_truncate', false),
+      ('account', 'record_bypass_update', true),
+      ('account', 'record_bypass_truncate', true),
+      ('month_movement', 'guard_cached_balance', false),
+      ('month_movement', 'guard_cached_balance_truncate', false),
+      ('month_movement', 'record_bypass', true),
+      ('month_movement', 'record_bypass_truncate', true)
+  ) as expected (table_name, trigger_name, is_always)
+  left join pg_catalog.pg_trigger as t
+    on t.tgrelid = to_regclass('saldo.' || expected.table_name)
+    and t.tgname = expected.trigger_name
+  where t.tgenabled is distinct from case when expected.is_always then 'A' else 'O' end::"char"
+$$;
+comment on function saldo_private.rule_engine_configuration__triggers is
+  'Triggers of the engine that are missing, disabled or silenced.';
+
+create or replace function saldo_private.rule_engine_configuration__durability()
+returns table (key text, stored text, derived text)
+language sql
+stable
+as $$
+  select format('setting %s', s.name), s.setting, 'on'
+  from pg_catalog.pg_settings as s
+  where s.name = 'full_page_writes'
+  and s.setting = 'off'
+  union all
+  select format('role setting %s', coalesce(r.rolname, d.datname, 'all')), item, 'none'
+  from pg_catalog.pg_db_role_setting as o
+  left join pg_catalog.pg_roles as r on r.oid = o.setrole
+  left join pg_catalog.pg_database as d on d.oid = o.setdatabase
+  cross join unnest(o.setconfig) as item
+  where (d.datname is null or d.datname = current_database())
+  and item ~ '^(synchronous_commit=off|session_replication_role=|row_security=)'
+$$;
+comment on function saldo_private.rule_engine_configuration__durability is
+  'Settings that take durability or the engine''s triggers away.';
+
+create or replace function saldo_private.rule_engine_configuration__functions()
+returns table (key text, stored text, derived text)
+language sql
+stable
+as $$
+  select p.oid::regprocedure::text, coalesce(array_to_string(p.proconfig, ', '), 'no search_path'),
+    'search_path ending in pg_temp'
+  from pg_catalog.pg_proc as p
+  where p.pronamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
+  and p.prosecdef
+  and not exists (
+    select
+    from unnest(p.proconfig) as item
+    where item ~ '^search_path=.*pg_temp$'
+  )
+  union all
+  select p.oid::regprocedure::text, 'executable by public', 'executable by named roles'
+  from pg_catalog.pg_proc as p
+  where p.pronamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
+  and exists (
+    select
+    from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as acl
+    where acl.grantee = 0
+  )
+$$;
+comment on function saldo_private.rule_engine_configuration__functions is
+  'Definer functions whose search path can be hijacked, and functions that anyone may call.';
+
+create or replace function saldo_private.rule_engine_configuration__tables()
+returns table (key text, stored text, derived text)
+language sql
+stable
+as $$
+  select c.oid::regclass::text, 'row level security is not forced', 'forced'
+  from pg_catalog.pg_class as c
+  where c.relnamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
+  and c.relkind in ('r', 'p')
+  and not (c.relrowsecurity and c.relforcerowsecurity)
+  union all
+  select c.oid::regclass::text, format('%s for %s', acl.privilege_type,
+    coalesce(r.rolname, 'public')), 'written by the owner only'
+  from pg_catalog.pg_class as c
+  cross join aclexplode(c.relacl) as acl
+  left join pg_catalog.pg_roles as r on r.oid = acl.grantee
+  where c.relnamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
+  and c.relkind in ('r', 'p', 'v')
+  and acl.privilege_type <> 'SELECT'
+  and acl.grantee <> c.relowner
+  union all
+  select r.rolname::text, 'may go around row level security', 'an ordinary role'
+  from pg_catalog.pg_roles as r
+  where r.rolname ~ '^saldo_'
+  and (r.rolsuper or r.rolbypassrls or r.rolcreaterole)
+  union all
+  select c.conname::text, 'not validated', 'validated'
+  from pg_catalog.pg_constraint as c
+  where c.connamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
+  and not c.convalidated
+$$;
+comment on function saldo_private.rule_engine_configuration__tables is
+  'Tables that can be read or written around the engine.';
+
+create or replace function saldo_private.rule_engine_configuration()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select part.key, null::bigint, part.stored, part.derived, null::numeric, '{}'::jsonb
+  from (
+    select * from saldo_private.rule_engine_configuration__triggers()
+    union all
+    select * from saldo_private.rule_engine_configuration__durability()
+    union all
+    select * from saldo_private.rule_engine_configuration__functions()
+    union all
+    select * from saldo_private.rule_engine_configuration__tables()
+  ) as part
+$$;
+comment on function saldo_private.rule_engine_configuration is
+  'What is switched off, opened or missing in the engine itself.';
+--! EndIncluded health/configuration.sql
+--! Included health/builtin_rules.sql
+-- The built-in rules: every cache, the book checks, and the engine itself.
+
+select saldo_private.register_builtin_rule(name, room, title, description, heal, about_journal)
+from (
+  values
+    ('entry_balance', 'ledger', 'Each entry balances',
+      'Debits equal credits in each currency of each entry.', null, true),
+    ('entry_lines', 'ledger', 'Each entry has its lines',
+      'A posted entry has the lines it was posted with, on its posting date; a draft has none.',
+      null, true),
+    ('orphan_line', 'ledger', 'Each line has its entry and account',
+      'No line stands without an entry or an account.', null, true),
+    ('line_amount', 'ledger', 'Each line has one sane amount',
+      'One side is positive, the other zero; no NaN, no fractions of a cent.', null, true),
+    ('trial_balance', 'ledger', 'All lines sum to zero',
+      'Debits equal credits in each currency of the whole journal.', null, true),
+    ('reversal', 'ledger', 'A reversal cancels its entry once and exactly',
+      'Entry and reversal sum to zero on every account; a reversed entry has one reversal.',
+      null, true),
+    ('account_balance', 'ledger', 'Account totals equal the journal',
+      'Totals of an account are the sums of its lines.', 'heal_account_balance', false),
+    ('month_movement', 'ledger', 'Month movements equal the journal',
+      'A month''s movement is the sum of its lines.', 'heal_month_movement', false),
+    ('balance_sheet', 'ledger', 'Assets = liabilities + equity + current earnings',
+      'The balances of the accounts balance in each currency.', null, false),
+    ('min_balance', 'ledger', 'No account is below its minimum',
+      'Balance less holds is at least min_balance.', null, false),
+    ('held_total', 'wallet', 'Held totals equal the open holds',
+      'An account''s held total is the sum of its pending purchases.', 'heal_held_total', false),
+    ('purchase_entry', 'wallet', 'Purchases agree with journal and stock',
+      'Each purchase has the entries and items that its state wants, and no other.', null, false),
+    ('idempotency', 'foundation', 'Each idempotency key has its result',
+      'The entry or purchase that a key stands for exists.', null, false),
+    ('engine_configuration', 'health', 'The engine is switched on and closed',
+      'Triggers, durability, search paths, privileges and row level security are as built.',
+      null, false)
+) as rule (name, room, title, description, heal, about_journal);
+--! EndIncluded health/builtin_rules.sql
+--! Included health/explanation.sql
+-- Explanation: the likely cause of a finding, with its evidence, before anything is repaired.
+--
+-- Private: explain_finding. In the order of trust: a recorded bypass of the guard; two caches that
+-- agree with each other but not with the journal; a sync trigger that is off. "Unknown" is an
+-- honest answer.
+
+create or replace function saldo_private.is_journal_changed(account_id bigint)
+returns boolean
+language sql
+stable
+as $$
+  -- Two witnesses against one: totals and months are kept apart, and agree only with the journal
+  -- that made them.
+  select (a.debit_total, a.credit_total) = (coalesce(m.debit, 0), coalesce(m.credit, 0))
+    and (a.debit_total, a.credit_total, coalesce(m.line_count, 0))
+      is distinct from (coalesce(l.debit, 0), coalesce(l.credit, 0), l.line_count)
+  from saldo.account as a
+  cross join lateral (
+    select sum(mm.debit) as debit, sum(mm.credit) as credit, sum(mm.line_count) as line_count
+    from saldo.month_movement as mm
+    where mm.account_id = a.id
+  ) as m
+  cross join lateral (
+    select sum(jl.debit) as debit, sum(jl.credit) as credit, count(*) as line_count
+    from saldo.journal_line as jl
+    where jl.account_id = a.id
+  ) as l
+  where a.id = is_journal_changed.account_id
+$$;
+comment on function saldo_private.is_journal_changed is
+  'Whether totals and months of the account agree with each other and not with the journal: then '
+  'lines were added, changed or taken away past the engine.';
+
+create or replace function saldo_private.explain_finding(
+  rule text,
+  account_id bigint,
+  difference numeric,
+  out cause saldo.finding_cause,
+  out explanation text,
+  out evidence jsonb
+)
+language plpgsql
+stable
+as $$
+declare
+  v_event saldo.guard_event;
+begin
+  cause := 'unknown';
+  explanation := 'No recorded event explains this difference.';
+  evidence := '[]';
+  if account_id is null or rule not in ('account_balance', 'month_movement', 'held_total') then
+    return;
+  end if;
+
+  select jsonb_agg(to_jsonb(e) order by e.occurred_at desc)
+  into evidence
+  from (
+    select g.*
+    from saldo.guard_event as g
+    where g.account_id = explain_finding.account_id
+    -- What a heal has put right since explains nothing any more.
+    and g.occurred_at > coalesce((
+      select max(h.healed_at)
+      from saldo.heal_action as h
+      where h.account_id = explain_finding.account_id
+      and h.rule = explain_finding.rule
+      and h.outcome = 'healed'
+    ), '-infinity')
+    order by g.occurred_at desc
+    limit 5
+  ) as e;
+
+  if evidence is not null then
+    v_event := jsonb_populate_record(null::saldo.guard_event, evidence -> 0);
+    cause := case when v_event.table_name like 'journal%' then 'journal_changed'
+      else 'out_of_band_write' end::saldo.finding_cause;
+    explanation := format(
+      '%s of %s past the guard by login %s (role %s, application %L, from %s) at %s: %s',
+      v_event.operation, v_event.table_name, v_event.login, v_event.role, v_event.application_name,
+      coalesce(host(v_event.client_address), 'a local socket'), v_event.occurred_at,
+      v_event.statement
+    );
+    return;
+  end if;
+
+  evidence := '[]';
+  if saldo_private.is_journal_changed(account_id) then
+    cause := 'journal_changed';
+    explanation := 'Totals and months agree with each other but not with the journal: lines came, '
+      'went or changed past the posting trigger.';
+  elsif exists (
+    select
+    from saldo_private.rule_engine_configuration__triggers() as t
+    where t.key = 'trigger auto_sync_balance_on_posting on journal_line'
+  ) then
+    cause := 'sync_trigger_disabled';
+    explanation := 'The posting trigger is not on: lines are posted without moving balances.';
+  end if;
+end
+$$;
+comment on function saldo_private.explain_finding is
+  'The likely cause of a finding, a sentence about it, and the recorded events, newest first.';
+--! EndIncluded health/explanation.sql
+--! Included health/check.sql
+-- The check: runs every rule and keeps what it found.
+--
+-- Public: check_balance_health, reconcile, balance_health; saldo.check_run, saldo.finding.
+-- Private: run_check. A rule that breaks does not stop the others: it becomes a finding itself.
+-- Locks nothing; each rule sees one snapshot of its own.
+
+create or replace function saldo_private.run_check(kind saldo.check_kind)
+returns saldo.check_run
+language plpgsql
+as $$
+declare
+  v_run saldo.check_run;
+  v_rule saldo.balance_rule;
+  v_run_id uuid := saldo_private.uuid_v7();
+  v_started_at timestamptz := clock_timestamp();
+  v_rule_count integer := 0;
+  v_failed_count integer := 0;
+begin
+  for v_rule in
+    select *
+    from saldo.balance_rule
+    where is_enabled
+    order by name
+  loop
+    v_rule_count := v_rule_count + 1;
+    begin
+      perform saldo_private.run_check__rule(v_run_id, v_rule);
+    exception
+      when others then
+        v_failed_count := v_failed_count + 1;
+        insert into saldo.finding (id, check_run_id, rule, key, cause, explanation)
+        values (
+          saldo_private.uuid_v7(), v_run_id, v_rule.name, 'rule', 'rule_failed',
+          format('The rule itself failed: %s (%s)', sqlerrm, sqlstate)
+        );
+    end;
+  end loop;
+
+  insert into saldo.check_run (
+    id, kind, status, started_at, finished_at, actor, rule_count, failed_rule_count, finding_count,
+    account_count, line_count
+  )
+  select v_run_id, run_check.kind,
+    case when v_failed_count > 0 then 'failed' when f.finding_count > 0 then 'unhealthy'
+    else 'healthy' end::saldo.check_status,
+    v_started_at, clock_timestamp(), saldo_private.actor(), v_rule_count, v_failed_count,
+    f.finding_count, (select count(*) from saldo.account),
+    (select count(*) from saldo.journal_line)
+  from (
+    select count(*) as finding_count
+    from saldo.finding
+    where check_run_id = v_run_id
+  ) as f
+  returning *
+  into v_run;
+  return v_run;
+end
+$$;
+comment on function saldo_private.run_check is
+  'Runs all enabled rules, explains what they find, and records the run.';
+
+create or replace function saldo_private.run_check__rule(
+  check_run_id uuid,
+  rule saldo.balance_rule
+)
+returns void
+language plpgsql
+as $$
+begin
+  execute format(
+    $sql$
+      insert into saldo.finding (
+        id, check_run_id, rule, key, account_id, stored, derived, difference, detail, cause,
+        explanation, evidence
+      )
+      select saldo_private.uuid_v7(), $1, $2, r.key, r.account_id, r.stored, r.derived,
+        r.difference, coalesce(r.detail, '{}'), e.cause, e.explanation, e.evidence
+      from saldo_private.%I() as r
+      cross join lateral saldo_private.explain_finding($2, r.account_id, r.difference) as e
+    $sql$,
+    'rule_' || rule.name
+  )
+  using check_run_id, rule.name;
+end
+$$;
+comment on function saldo_private.run_check__rule is 'Keeps the findings of one rule.';
+
+create or replace function saldo.check_balance_health()
+returns saldo.check_run
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  return saldo_private.run_check('manual');
+end
+$$;
+comment on function saldo.check_balance_health is
+  'Runs every rule over all balances and the whole journal, and records the run with its findings '
+  '(tables check_run and finding). Changes no balance, locks nothing.';
+revoke execute on function saldo.check_balance_health from public;
+grant execute on function saldo.check_balance_health to saldo_admin, saldo_operator;
+
+create or replace function saldo.reconcile()
+returns saldo.check_run
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  return saldo_private.run_check('reconcile');
+end
+$$;
+comment on function saldo.reconcile is
+  'The scheduled form of check_balance_health.';
+revoke execute on function saldo.reconcile from public;
+grant execute on function saldo.reconcile to saldo_admin;
+
+create or replace function saldo.balance_health()
+returns saldo.balance_health_result
+language sql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  select
+    sheet.is_valid and coalesce(last.status = 'healthy', true),
+    sheet.is_valid, sheet.currency, sheet.total_assets, sheet.total_liabilities,
+    sheet.total_equity, coalesce(last.finding_count, 0),
+    (select count(*) from saldo.purchase where status = 'pending'),
+    last.status, last.finished_at,
+    extract(epoch from now() - last.finished_at)::numeric(20, 0)
+  from (
+    -- One currency is shown; valid means that all are.
+    select base.currency, coalesce(t.total_assets, 0) as total_assets,
+      coalesce(t.total_liabilities, 0) as total_liabilities,
+      coalesce(t.total_equity, 0) as total_equity,
+      not exists (
+        select from saldo.balance_sheet_totals() as each where not each.is_valid
+      ) as is_valid
+    from (select saldo_private.setting_value('currency') as currency) as base
+    left join saldo.balance_sheet_totals() as t on t.currency = base.currency
+  ) as sheet
+  left join lateral (
+    select c.status, c.finding_count, c.finished_at
+    from saldo.check_run as c
+    order by c.finished_at desc
+    limit 1
+  ) as last on true
+$$;
+comment on function saldo.balance_health is
+  'How the balances are, cheaply: the balance sheet as the accounts show it now, in the setting '
+  'currency, and the result of the last check. is_valid: assets equal liabilities plus equity in '
+  'every currency. is_healthy: valid, and the last check, if any, found nothing.';
+revoke execute on function saldo.balance_health from public;
+grant execute on function saldo.balance_health to
+  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous;
+--! EndIncluded health/check.sql
+--! Included health/maintenance.sql
+-- Scheduled maintenance: check, heal what is safe, check again, keep the record.
+--
+-- Public: scheduled_maintenance; saldo.maintenance_run. Private: require_sole_maintenance.
+
+create or replace function saldo_private.require_sole_maintenance()
+returns void
+language plpgsql
+as $$
+begin
+  -- Ends with the transaction, however it ends.
+  if not pg_try_advisory_xact_lock(7246, 1) then
+    perform saldo_private.fail('maintenance_running', '');
+  end if;
+end
+$$;
+comment on function saldo_private.require_sole_maintenance is
+  'Makes sure that only one heal or maintenance runs at a time: SB604.';
+
+create or replace function saldo.scheduled_maintenance()
+returns saldo.maintenance_run
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_run saldo.maintenance_run;
+  v_started_at timestamptz := clock_timestamp();
+  v_heal saldo.heal_run;
+  v_after saldo.check_run;
+begin
+  perform saldo_private.require_sole_maintenance();
+  v_heal := saldo_private.run_heal(false);
+  v_after := saldo_private.run_check('maintenance');
+  insert into saldo.maintenance_run (
+    id, status, started_at, finished_at, actor, check_before_id, heal_run_id, check_after_id
+  )
+  values (
+    saldo_private.uuid_v7(), v_after.status, v_started_at, clock_timestamp(),
+    saldo_private.actor(), v_heal.check_run_id, v_heal.id, v_after.id
+  )
+  returning *
+  into v_run;
+  return v_run;
+end
+$$;
+comment on function saldo.scheduled_maintenance is
+  'Checks all balances, heals what is safe, checks again and records the run; status is that of '
+  'the second check. Errors: SB604 while another one runs.';
+revoke execute on function saldo.scheduled_maintenance from public;
+grant execute on function saldo.scheduled_maintenance to saldo_admin;
+--! EndIncluded health/maintenance.sql
+--! Included health/heal.sql
+-- Healing: caches are rewritten from the truth; the truth is never touched.
+--
+-- Public: auto_heal; saldo.heal_run, saldo.heal_action.
+-- Each key is healed under the lock that its writers take, recomputed after the lock is held, and
+-- written only when it differs: a heal beside postings repairs what was wrong and nothing else.
+-- Where the journal itself is in question nothing that derives from it is healed, or the change
+-- would be laundered into the balance.
+
+create or replace function saldo_private.auto_heal__refusal(finding saldo.finding)
+returns text
+language sql
+stable
+as $$
+  select case
+    when finding.rule in ('account_balance', 'month_movement') and exists (
+      select
+      from saldo.finding as f
+      join saldo.balance_rule as r on r.name = f.rule
+      where f.check_run_id = finding.check_run_id
+      and r.is_about_journal
+    ) then 'The journal has findings of its own: settle them first, then heal.'
+    when finding.cause = 'journal_changed'
+      or (finding.rule in ('account_balance', 'month_movement')
+        and saldo_private.is_journal_changed(finding.account_id))
+    then 'The journal of this account changed past the engine: a human decides which is right.'
+  end
+$$;
+comment on function saldo_private.auto_heal__refusal is
+  'Why a finding may not be healed; null when it may.';
+
+create or replace function saldo_private.auto_heal__one(
+  heal_run_id uuid,
+  finding saldo.finding,
+  heal_function text,
+  is_dry_run boolean
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_before jsonb;
+  v_after jsonb;
+  v_refusal text := saldo_private.auto_heal__refusal(finding);
+  v_outcome saldo.heal_outcome;
+begin
+  if v_refusal is not null then
+    v_outcome := 'refused';
+  elsif is_dry_run then
+    v_outcome := 'would_heal';
+    v_before := to_jsonb(finding.stored);
+    v_after := to_jsonb(finding.derived);
+  else
+    execute format('select before, after from saldo_private.%I($1)', heal_function)
+    into v_before, v_after
+    using finding.key;
+    v_outcome := case when v_before is null and v_after is null then 'already_clean'
+      else 'healed' end;
+  end if;
+
+  insert into saldo.heal_action (
+    id, heal_run_id, finding_id, rule, key, account_id, outcome, before, after, reason, actor
+  )
+  values (
+    saldo_private.uuid_v7(), heal_run_id, finding.id, finding.rule, finding.key,
+    finding.account_id, v_outcome, v_before, v_after, coalesce(v_refusal, finding.explanation),
+    saldo_private.actor()
+  );
+end
+$$;
+comment on function saldo_private.auto_heal__one is 'Heals one finding and records what was done.';
+
+create or replace function saldo_private.run_heal(is_dry_run boolean)
+returns saldo.heal_run
+language plpgsql
+as $$
+declare
+  v_run saldo.heal_run;
+  v_run_id uuid := saldo_private.uuid_v7();
+  v_started_at timestamptz := clock_timestamp();
+  v_check saldo.check_run;
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform saldo_private.fail('heal_refused', 'healing needs the isolation level read committed');
+  end if;
+  v_check := saldo_private.run_check('heal');
+
+  -- In account order, as postings lock, so that a heal and a posting never deadlock.
+  perform saldo_private.auto_heal__one(v_run_id, f.finding, f.heal_function, is_dry_run)
+  from (
+    select finding, r.heal_function
+    from saldo.finding
+    join saldo.balance_rule as r on r.name = finding.rule
+    where finding.check_run_id = v_check.id
+    and r.heal_function is not null
+    and finding.cause <> 'rule_failed'
+    order by finding.account_id, finding.rule, finding.key
+    offset 0
+  ) as f;
+
+  insert into saldo.heal_run (
+    id, is_dry_run, check_run_id, started_at, finished_at, actor, healed_count, refused_count
+  )
+  select v_run_id, run_heal.is_dry_run, v_check.id, v_started_at, clock_timestamp(),
+    saldo_private.actor(), count(*) filter (where outcome = 'healed'),
+    count(*) filter (where outcome = 'refused')
+  from saldo.heal_action
+  where heal_run_id = v_run_id
+  returning *
+  into v_run;
+  perform saldo_private.require_durable_commit();
+  return v_run;
+end
+$$;
+comment on function saldo_private.run_heal is
+  'Checks afresh and heals what may be healed; with a dry run only says what it would do.';
+
+create or replace function saldo.auto_heal(dry_run boolean default true)
+returns saldo.heal_run
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  perform saldo_private.require_sole_maintenance();
+  return saldo_private.run_heal(coalesce(auto_heal.dry_run, true));
+end
+$$;
+comment on function saldo.auto_heal is
+  'Checks all balances and rewrites the caches that drifted from the journal and the open holds; '
+  'what was done, with before and after, is in heal_action. dry_run (the default) changes nothing '
+  'and records what would be done. Journal, purchases and holds are never touched, and where the '
+  'journal itself is in question the finding is refused for a human. '
+  'Errors: SB604 while another one runs, SB603 in another isolation level than read committed.';
+revoke execute on function saldo.auto_heal from public;
+grant execute on function saldo.auto_heal to saldo_admin;
+--! EndIncluded health/heal.sql
+--! Included health/access.sql
+-- Who reads the records of health: administrators and operators; nobody writes them.
+
+do $do$
+declare
+  v_table text;
+begin
+  foreach v_table in array array[
+    'check_run', 'finding', 'heal_run', 'heal_action', 'maintenance_run'
+  ] loop
+    perform saldo_private.secure_table(format('saldo.%I', v_table)::regclass);
+    execute format('drop policy if exists select_all on saldo.%I', v_table);
+    execute format(
+      'create policy select_all on saldo.%I for select to saldo_admin, saldo_operator using (true)',
+      v_table
+    );
+    execute format('grant select on saldo.%I to saldo_admin, saldo_operator', v_table);
+  end loop;
+end
+$do$;
+
+comment on type saldo.check_kind is 'What asked for a check.';
+comment on type saldo.check_status is
+  'healthy: no finding; unhealthy: findings; failed: a rule could not run.';
+comment on type saldo.finding_cause is
+  'out_of_band_write: a recorded write past the guard; journal_changed: the journal itself changed '
+  'past the engine; sync_trigger_disabled: postings do not move balances; rule_failed: the rule '
+  'could not run; unknown: nothing recorded explains it.';
+comment on type saldo.heal_outcome is
+  'healed: rewritten; would_heal: a dry run; already_clean: it agreed by the time its lock was '
+  'held; refused: a human decides.';
+
+comment on table saldo.check_run is 'A run of all rules.';
+comment on column saldo.check_run.id is 'Id, ordered by time.';
+comment on column saldo.check_run.kind is 'What asked for it.';
+comment on column saldo.check_run.status is 'Its result.';
+comment on column saldo.check_run.started_at is 'When it began.';
+comment on column saldo.check_run.finished_at is 'When it ended.';
+comment on column saldo.check_run.actor is 'Who asked: token subject or login.';
+comment on column saldo.check_run.rule_count is 'Rules that were run.';
+comment on column saldo.check_run.failed_rule_count is 'Rules that could not run.';
+comment on column saldo.check_run.finding_count is 'Violations that were found.';
+comment on column saldo.check_run.account_count is 'Accounts that were covered.';
+comment on column saldo.check_run.line_count is 'Journal lines that were covered.';
+
+comment on table saldo.finding is 'A violation of a rule that a check found.';
+comment on column saldo.finding.id is 'Id.';
+comment on column saldo.finding.check_run_id is 'The check that found it.';
+comment on column saldo.finding.rule is 'The rule.';
+comment on column saldo.finding.key is 'What it is about, in the rule''s own key.';
+comment on column saldo.finding.account_id is 'Account, where it is about one.';
+comment on column saldo.finding.stored is 'What is stored.';
+comment on column saldo.finding.derived is 'What follows from the truth.';
+comment on column saldo.finding.difference is 'Stored less derived, in the account''s currency.';
+comment on column saldo.finding.detail is 'More of what the rule saw.';
+comment on column saldo.finding.cause is 'The likely cause.';
+comment on column saldo.finding.explanation is 'The cause in a sentence.';
+comment on column saldo.finding.evidence is 'Recorded events that speak for it, newest first.';
+
+comment on table saldo.heal_run is 'A run of auto_heal.';
+comment on column saldo.heal_run.id is 'Id, ordered by time.';
+comment on column saldo.heal_run.is_dry_run is 'Whether it only said what it would do.';
+comment on column saldo.heal_run.check_run_id is 'The check whose findings it worked on.';
+comment on column saldo.heal_run.started_at is 'When it began.';
+comment on column saldo.heal_run.finished_at is 'When it ended.';
+comment on column saldo.heal_run.actor is 'Who asked: token subject or login.';
+comment on column saldo.heal_run.healed_count is 'Findings that were healed.';
+comment on column saldo.heal_run.refused_count is 'Findings that were refused.';
+
+comment on table saldo.heal_action is 'What a heal did about one finding: the audit trail.';
+comment on column saldo.heal_action.id is 'Id, ordered by time.';
+comment on column saldo.heal_action.heal_run_id is 'Its run.';
+comment on column saldo.heal_action.finding_id is 'The finding.';
+comment on column saldo.heal_action.rule is 'Rule of the finding.';
+comment on column saldo.heal_action.key is 'Key of the finding.';
+comment on column saldo.heal_action.account_id is 'Account, where it is about one.';
+comment on column saldo.heal_action.outcome is 'What became of it.';
+comment on column saldo.heal_action.before is 'The cache before.';
+comment on column saldo.heal_action.after is 'The cache after.';
+comment on column saldo.heal_action.reason is 'Why it was healed, or why not.';
+comment on column saldo.heal_action.actor is 'Who asked: token subject or login.';
+comment on column saldo.heal_action.healed_at is 'When.';
+
+comment on table saldo.maintenance_run is 'A run of scheduled_maintenance.';
+comment on column saldo.maintenance_run.id is 'Id, ordered by time.';
+comment on column saldo.maintenance_run.status is 'Result of the check at its end.';
+comment on column saldo.maintenance_run.started_at is 'When it began.';
+comment on column saldo.maintenance_run.finished_at is 'When it ended.';
+comment on column saldo.maintenance_run.actor is 'Who asked: token subject or login.';
+comment on column saldo.maintenance_run.check_before_id is 'The check that it began with.';
+comment on column saldo.maintenance_run.heal_run_id is 'The heal.';
+comment on column saldo.maintenance_run.check_after_id is 'The check that it ended with.';
+
+comment on type saldo.balance_health_result is 'How the balances are.';
+comment on column saldo.balance_health_result.is_healthy is
+  'Valid, and the last check found nothing.';
+comment on column saldo.balance_health_result.is_valid is
+  'Assets equal liabilities plus equity in every currency.';
+comment on column saldo.balance_health_result.currency is 'Currency of the totals.';
+comment on column saldo.balance_health_result.total_assets is 'Sum of the assets.';
+comment on column saldo.balance_health_result.total_liabilities is 'Sum of the liabilities.';
+comment on column saldo.balance_health_result.total_equity is
+  'Sum of equity, current-year earnings included.';
+comment on column saldo.balance_health_result.drift_count is 'Findings of the last check.';
+comment on column saldo.balance_health_result.pending_purchase_count is 'Open holds.';
+comment on column saldo.balance_health_result.last_check_status is 'Result of the last check.';
+comment on column saldo.balance_health_result.last_check_at is 'When it ended.';
+comment on column saldo.balance_health_result.last_check_age_seconds is 'Seconds since then.';
+--! EndIncluded health/access.sql
+--! EndIncluded index.sql
+
+reset role;

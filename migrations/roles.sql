@@ -1,0 +1,49 @@
+-- The roles of Saldo. Roles belong to the whole cluster, not to one database, so they are made
+-- here, before the migrations, by the login that owns the database (DATABASE_URL). Runs again at
+-- every start; two databases of one cluster share the roles.
+
+do $roles$
+declare
+  v_role text;
+begin
+  foreach v_role in array array[
+    'saldo_owner', 'saldo_admin', 'saldo_operator', 'saldo_member', 'saldo_branch',
+    'saldo_anonymous'
+  ] loop
+    -- Two servers that start at once on two databases may both see the role missing.
+    begin
+      if to_regrole(v_role) is null then
+        execute format('create role %I nologin', v_role);
+      end if;
+    exception
+      when duplicate_object or unique_violation then null;
+    end;
+  end loop;
+  begin
+    if to_regrole('saldo_server') is null then
+      create role saldo_server login noinherit;
+    end if;
+  exception
+    when duplicate_object or unique_violation then null;
+  end;
+
+  -- Grants only where they are missing: a grant locks the role's row for all databases.
+  foreach v_role in array array[
+    'saldo_admin', 'saldo_operator', 'saldo_member', 'saldo_branch', 'saldo_anonymous'
+  ] loop
+    if not pg_has_role('saldo_server', v_role, 'member') then
+      execute format('grant %I to saldo_server', v_role);
+    end if;
+  end loop;
+  if not pg_has_role(session_user, 'saldo_owner', 'member') then
+    execute format('grant saldo_owner to %I', session_user);
+  end if;
+  if not pg_has_role(session_user, 'saldo_admin', 'member') then
+    execute format('grant saldo_admin to %I', session_user);
+  end if;
+
+  -- Nothing is taken from public here: the database may be one that others use as well.
+  execute format('grant connect on database %I to saldo_server', current_database());
+  execute format('grant connect, create on database %I to saldo_owner', current_database());
+end
+$roles$;

@@ -1,0 +1,49 @@
+-- The business calendar: one configured time zone decides the date, and so the month.
+--
+-- Private: business_date, month_of, require_occurred_at.
+
+create or replace function saldo_private.business_date(at timestamptz)
+returns date
+language sql
+stable
+as $$
+  select (at at time zone saldo_private.setting_value('business_time_zone'))::date
+$$;
+comment on function saldo_private.business_date is
+  'Date of an instant in the business time zone (setting business_time_zone).';
+
+create or replace function saldo_private.month_of(on_date date)
+returns date
+language sql
+immutable
+as $$
+  select date_trunc('month', on_date::timestamp)::date
+$$;
+comment on function saldo_private.month_of is 'First day of the date''s month.';
+
+-- Reports run with the caller's rights and so need the calendar themselves.
+grant execute on function saldo_private.business_date, saldo_private.month_of to
+  saldo_admin, saldo_operator, saldo_member, saldo_branch;
+
+create or replace function saldo_private.require_occurred_at(occurred_at timestamptz)
+returns timestamptz
+language plpgsql
+stable
+as $$
+begin
+  if occurred_at is null then
+    return now();
+  end if;
+  if saldo_private.is_member_session() then
+    perform saldo_private.fail('forbidden', 'occurred_at: a member''s time is now');
+  end if;
+  -- Infinity is a timestamptz too, and has no month; the years are those that a client can read.
+  if occurred_at not between '1900-01-01' and '9999-12-31' then
+    perform saldo_private.fail('input_invalid', 'occurred_at: from 1900 to 9999');
+  end if;
+  return occurred_at;
+end
+$$;
+comment on function saldo_private.require_occurred_at is
+  'The moment of a business event, now by default. Errors in checking order: SB006 for a member '
+  'who sets it, SB010 outside of 1900 to 9999.';

@@ -1,0 +1,161 @@
+-- Errors: one catalogue, one way to raise.
+--
+-- Public: saldo.error_code. Private: fail, secure_table.
+-- A call site says the condition's name and what it saw; code, message and hint come from here.
+-- Tests and clients rely on codes, never on texts. Numbers are not reused.
+-- SB0 shared, SB1 ledger, SB2 hot, SB3 wallet, SB4 metering, SB5 branch, SB6 health.
+
+create or replace function saldo_private.secure_table(secured_table regclass)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  execute format('alter table %s enable row level security', secured_table);
+  execute format('alter table %s force row level security', secured_table);
+  if not exists (
+    select
+    from pg_catalog.pg_policy
+    where polrelid = secured_table
+    and polname = 'owner_all'
+  ) then
+    execute format(
+      'create policy owner_all on %s to saldo_owner using (true) with check (true)',
+      secured_table
+    );
+  end if;
+end
+$$;
+comment on function saldo_private.secure_table is
+  'Turns row level security on and forces it. Rows are then visible to the owner''s functions, and '
+  'to others only by a policy of the table''s own concept file.';
+
+insert into saldo.error_code (code, condition, message, hint, http_status) values
+  ('SB001', 'insufficient_balance', 'The balance is not sufficient.',
+    'Top up, or take a smaller amount; DETAIL tells what is available.', 409),
+  ('SB002', 'amount_invalid', 'The amount is not a positive number.',
+    'Give a positive decimal number such as 150000 or 12.50.', 400),
+  ('SB003', 'amount_scale', 'The amount has more than 2 decimals.',
+    'Round it before the call: Saldo never rounds money on its own.', 400),
+  ('SB004', 'amount_out_of_range', 'The amount is too large.',
+    'An amount stays below 1,000,000,000,000,000.', 400),
+  ('SB005', 'idempotency_conflict',
+    'The idempotency key was used before with another content.',
+    'Use a new key for a new request; repeat the old content to get the old result.', 409),
+  ('SB006', 'forbidden', 'You may not do this.',
+    'Ask an administrator, or call with a token whose role allows it.', 403),
+  ('SB007', 'not_found', 'There is no such thing, or it is not yours.',
+    'Check the id.', 404),
+  ('SB008', 'text_invalid', 'The text has characters that are not allowed.',
+    'Remove control characters and broken Unicode.', 400),
+  ('SB009', 'text_too_long', 'The text is too long, or empty.',
+    'DETAIL tells how long it may be.', 400),
+  ('SB010', 'input_invalid', 'The input has the wrong form.',
+    'DETAIL tells which part and what was expected.', 400),
+  ('SB011', 'unauthenticated', 'The token is missing or not valid.',
+    'Send Authorization: Bearer with a token that is signed, not expired and made for Saldo.', 401),
+  ('SB012', 'query_too_complex', 'The query is too large or too deep.',
+    'Split it; ask for fewer fields, aliases and levels.', 400),
+  ('SB013', 'page_invalid', 'The page size or offset is out of range.',
+    'Ask for fewer rows and follow the cursor.', 400),
+  ('SB014', 'not_unique', 'This code or key is taken.',
+    'Choose another one.', 409),
+  ('SB015', 'conflict_retry', 'The request collided with another one; nothing was changed.',
+    'Send it again with the same idempotency key.', 409),
+  ('SB016', 'timeout', 'The request took too long and was stopped; nothing was changed.',
+    'Ask for less at once, or try again later.', 503),
+  ('SB017', 'internal_error', 'Something went wrong inside Saldo.',
+    'Tell the operator the error id: the log has the cause under it.', 500),
+  ('SB018', 'too_many_requests', 'Too many requests with a token that is not valid.',
+    'Wait a moment, then send a valid token.', 429),
+  ('SB019', 'unavailable',
+    'The database did not answer; whether anything was changed is not known.',
+    'Send it again with the same idempotency key.', 503),
+  ('SB101', 'account_not_found', 'There is no such account.',
+    'Check the account id or code.', 404),
+  ('SB102', 'account_closed', 'The account is closed, or cannot be closed yet.',
+    'Use an open account; an account is closed when its balance and holds are zero.', 409),
+  ('SB103', 'entry_unbalanced', 'Debits and credits of the entry differ.',
+    'Per currency the debits of an entry equal its credits.', 400),
+  ('SB104', 'currency_mismatch', 'The accounts are in different currencies.',
+    'Give accounts of one currency; an exchange needs lines that balance in each.', 400),
+  ('SB105', 'entry_immutable', 'A posted journal entry cannot be changed.',
+    'Correct it with reverse_entry and a new entry.', 409),
+  ('SB106', 'entry_not_reversible', 'The entry cannot be reversed.',
+    'Only a posted entry that is not reversed, and no reversal, can be reversed.', 409),
+  ('SB107', 'entry_invalid', 'The journal entry is not complete.',
+    'An entry has two lines or more, each with an account and either a debit or a credit.', 400),
+  ('SB301', 'product_not_found', 'There is no such product, or it is not for sale.',
+    'Check the product id.', 404),
+  ('SB302', 'out_of_stock', 'The product is out of stock.',
+    'Take fewer, or wait until stock is added.', 409),
+  ('SB303', 'price_changed', 'The price is not the one that was shown.',
+    'Show the price in DETAIL to the buyer and ask again.', 409),
+  ('SB304', 'member_not_found', 'There is no such member.',
+    'Check the member id.', 404),
+  ('SB305', 'purchase_state', 'The purchase is not in a state that allows this.',
+    'DETAIL tells the state: pending can complete or fail, completed can be refunded.', 409),
+  ('SB306', 'purchase_not_found', 'There is no such purchase.',
+    'Check the purchase id.', 404),
+  ('SB601', 'balance_guarded', 'A cached balance is written by the engine only.',
+    'To change a balance post an adjustment with saldo.post_entries; to repair a drift call '
+    'saldo.auto_heal.', 403),
+  ('SB602', 'rule_invalid', 'The balance rule is not valid.',
+    'DETAIL tells what is wrong with it.', 400),
+  ('SB603', 'heal_refused', 'Healing is refused.',
+    'The journal itself may have changed: look at the findings before anything is rewritten.', 409),
+  ('SB604', 'maintenance_running', 'A maintenance run is under way.',
+    'Wait for it to end; its result is in maintenance_run.', 409)
+on conflict (code) do update
+set condition = excluded.condition,
+  message = excluded.message,
+  hint = excluded.hint,
+  http_status = excluded.http_status;
+
+create or replace function saldo_private.fail(
+  condition text,
+  detail text default null,
+  hint text default null
+)
+returns void
+language plpgsql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_error saldo.error_code;
+begin
+  select *
+  into strict v_error
+  from saldo.error_code
+  where error_code.condition = fail.condition;
+
+  raise exception using
+    errcode = v_error.code,
+    message = v_error.message,
+    detail = coalesce(fail.detail, ''),
+    hint = coalesce(fail.hint, v_error.hint),
+    constraint = v_error.condition;
+end
+$$;
+comment on function saldo_private.fail is
+  'Raises the named condition of the catalogue. The name travels in the error''s constraint field, '
+  'which drivers hand on.';
+grant execute on function saldo_private.fail to
+  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous;
+
+select saldo_private.secure_table('saldo.error_code');
+drop policy if exists select_all on saldo.error_code;
+create policy select_all on saldo.error_code for select using (true);
+grant select on saldo.error_code to
+  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous;
+
+comment on table saldo.error_code is 'The catalogue of errors that Saldo raises.';
+comment on column saldo.error_code.code is 'SQLSTATE of class SB; extensions.code in GraphQL.';
+comment on column saldo.error_code.condition is
+  'Speaking name; extensions.condition in GraphQL.';
+comment on column saldo.error_code.message is 'What is wrong, in one sentence.';
+comment on column saldo.error_code.hint is 'What to do about it.';
+comment on column saldo.error_code.http_status is
+  'HTTP status that fits the error outside of GraphQL.';

@@ -1,0 +1,67 @@
+-- Idempotency keys: a request that is sent again has its effect once.
+--
+-- Private: claim_idempotency_key; table saldo_private.idempotency_record.
+-- The key is claimed in the transaction that does the work, so a refused request leaves no trace
+-- and may be tried again. A concurrent retry waits here for the first one's commit.
+
+create or replace function saldo_private.claim_idempotency_key(
+  scope text,
+  key text,
+  operation text,
+  request jsonb,
+  result_id uuid
+)
+returns uuid
+language plpgsql
+as $$
+declare
+  v_request_hash bytea;
+  v_record saldo_private.idempotency_record;
+begin
+  if key is null then
+    return null;
+  end if;
+  perform saldo_private.require_text(key, 'idempotency_key', 200);
+
+  v_request_hash := sha256(convert_to(operation || ' ' || request::text, 'UTF8'));
+  insert into saldo_private.idempotency_record (scope, key, operation, request_hash, result_id)
+  values (
+    claim_idempotency_key.scope, claim_idempotency_key.key, claim_idempotency_key.operation,
+    v_request_hash, claim_idempotency_key.result_id
+  )
+  on conflict on constraint idempotency_record_pkey do nothing;
+  if found then
+    return null;
+  end if;
+
+  select *
+  into strict v_record
+  from saldo_private.idempotency_record as record
+  where record.scope = claim_idempotency_key.scope
+  and record.key = claim_idempotency_key.key;
+  if v_record.request_hash <> v_request_hash then
+    perform saldo_private.fail(
+      'idempotency_conflict', format('first used at %s for %s', v_record.created_at, v_record.operation)
+    );
+  end if;
+  return v_record.result_id;
+end
+$$;
+comment on function saldo_private.claim_idempotency_key is
+  'Null when there is no key or the key is new: go on, and give the result the id result_id. The '
+  'first result''s id when the same request came before. Error: SB005 when the key came with '
+  'another content.';
+
+select saldo_private.secure_table('saldo_private.idempotency_record');
+
+comment on table saldo_private.idempotency_record is
+  'Requests that were carried out, by their idempotency key.';
+comment on column saldo_private.idempotency_record.scope is
+  'Whose key it is: the ledger, or a member; keys of different scopes do not meet.';
+comment on column saldo_private.idempotency_record.key is 'The key that the client chose.';
+comment on column saldo_private.idempotency_record.operation is 'Name of the function called.';
+comment on column saldo_private.idempotency_record.request_hash is
+  'SHA-256 of operation and arguments.';
+comment on column saldo_private.idempotency_record.result_id is
+  'Id of the entry or purchase that came of it.';
+comment on column saldo_private.idempotency_record.created_at is 'When it was carried out.';

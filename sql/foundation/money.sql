@@ -1,0 +1,72 @@
+-- Amounts and texts as they come in: refused with a clear code, never rounded, cut or guessed.
+--
+-- Private: require_amount, require_amount_text, require_text.
+
+create or replace function saldo_private.require_amount(amount numeric)
+returns numeric
+language plpgsql
+stable
+as $$
+begin
+  -- NaN is greater than every number and equal to itself: it must be named.
+  if amount > 0 and amount < 1e15 and amount = round(amount, 2) then
+    return trim_scale(amount);
+  end if;
+
+  if amount is null or amount <= 0 or amount in ('NaN', 'Infinity') then
+    perform saldo_private.fail('amount_invalid', format('amount: %s', coalesce(amount::text, 'none')));
+  elsif amount >= 1e15 then
+    perform saldo_private.fail('amount_out_of_range', format('digits: %s', length(trunc(amount)::text)));
+  end if;
+  perform saldo_private.fail('amount_scale', format('decimals: %s', scale(trim_scale(amount))));
+end
+$$;
+comment on function saldo_private.require_amount is
+  'The amount without trailing zeros. Errors in this order: SB002 for none, zero, negative, NaN '
+  'and infinite, SB004 from 10^15 on, SB003 for more than 2 decimals.';
+
+create or replace function saldo_private.require_amount_text(amount text)
+returns numeric
+language plpgsql
+stable
+as $$
+begin
+  -- What a numeric literal may be differs between server versions ("0x10", "1_000").
+  if amount is null or amount !~ '^-?[0-9]+(\.[0-9]+)?$' then
+    perform saldo_private.fail('amount_invalid', format('amount: %L', left(amount, 40)));
+  elsif length(amount) > 40 then
+    perform saldo_private.fail('amount_out_of_range', format('length: %s', length(amount)));
+  end if;
+  return saldo_private.require_amount(amount::numeric);
+end
+$$;
+comment on function saldo_private.require_amount_text is
+  'An amount that comes as text, in JSON say: plain decimal digits, then as require_amount.';
+
+create or replace function saldo_private.require_text(
+  value text,
+  what text,
+  max_length integer default 500
+)
+returns text
+language plpgsql
+stable
+as $$
+declare
+  v_value text;
+begin
+  if value is null or value ~ '[\u0001-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]' then
+    perform saldo_private.fail(
+      case when value is null then 'input_invalid' else 'text_invalid' end, what
+    );
+  end if;
+  v_value := btrim(normalize(value, nfc));
+  if length(v_value) not between 1 and max_length then
+    perform saldo_private.fail('text_too_long', format('%s: 1 to %s characters', what, max_length));
+  end if;
+  return v_value;
+end
+$$;
+comment on function saldo_private.require_text is
+  'The text in normal form C without blanks at its ends. Errors in this order: SB010 for none, '
+  'SB008 for control characters, SB009 for an empty or too long one.';

@@ -1,0 +1,107 @@
+-- Who reads the records of health: administrators and operators; nobody writes them.
+
+do $do$
+declare
+  v_table text;
+begin
+  foreach v_table in array array[
+    'check_run', 'finding', 'heal_run', 'heal_action', 'maintenance_run'
+  ] loop
+    perform saldo_private.secure_table(format('saldo.%I', v_table)::regclass);
+    execute format('drop policy if exists select_all on saldo.%I', v_table);
+    execute format(
+      'create policy select_all on saldo.%I for select to saldo_admin, saldo_operator using (true)',
+      v_table
+    );
+    execute format('grant select on saldo.%I to saldo_admin, saldo_operator', v_table);
+  end loop;
+end
+$do$;
+
+comment on type saldo.check_kind is 'What asked for a check.';
+comment on type saldo.check_status is
+  'healthy: no finding; unhealthy: findings; failed: a rule could not run.';
+comment on type saldo.finding_cause is
+  'out_of_band_write: a recorded write past the guard; journal_changed: the journal itself changed '
+  'past the engine; sync_trigger_disabled: postings do not move balances; rule_failed: the rule '
+  'could not run; unknown: nothing recorded explains it.';
+comment on type saldo.heal_outcome is
+  'healed: rewritten; would_heal: a dry run; already_clean: it agreed by the time its lock was '
+  'held; refused: a human decides.';
+
+comment on table saldo.check_run is 'A run of all rules.';
+comment on column saldo.check_run.id is 'Id, ordered by time.';
+comment on column saldo.check_run.kind is 'What asked for it.';
+comment on column saldo.check_run.status is 'Its result.';
+comment on column saldo.check_run.started_at is 'When it began.';
+comment on column saldo.check_run.finished_at is 'When it ended.';
+comment on column saldo.check_run.actor is 'Who asked: token subject or login.';
+comment on column saldo.check_run.rule_count is 'Rules that were run.';
+comment on column saldo.check_run.failed_rule_count is 'Rules that could not run.';
+comment on column saldo.check_run.finding_count is 'Violations that were found.';
+comment on column saldo.check_run.account_count is 'Accounts that were covered.';
+comment on column saldo.check_run.line_count is 'Journal lines that were covered.';
+
+comment on table saldo.finding is 'A violation of a rule that a check found.';
+comment on column saldo.finding.id is 'Id.';
+comment on column saldo.finding.check_run_id is 'The check that found it.';
+comment on column saldo.finding.rule is 'The rule.';
+comment on column saldo.finding.key is 'What it is about, in the rule''s own key.';
+comment on column saldo.finding.account_id is 'Account, where it is about one.';
+comment on column saldo.finding.stored is 'What is stored.';
+comment on column saldo.finding.derived is 'What follows from the truth.';
+comment on column saldo.finding.difference is 'Stored less derived, in the account''s currency.';
+comment on column saldo.finding.detail is 'More of what the rule saw.';
+comment on column saldo.finding.cause is 'The likely cause.';
+comment on column saldo.finding.explanation is 'The cause in a sentence.';
+comment on column saldo.finding.evidence is 'Recorded events that speak for it, newest first.';
+
+comment on table saldo.heal_run is 'A run of auto_heal.';
+comment on column saldo.heal_run.id is 'Id, ordered by time.';
+comment on column saldo.heal_run.is_dry_run is 'Whether it only said what it would do.';
+comment on column saldo.heal_run.check_run_id is 'The check whose findings it worked on.';
+comment on column saldo.heal_run.started_at is 'When it began.';
+comment on column saldo.heal_run.finished_at is 'When it ended.';
+comment on column saldo.heal_run.actor is 'Who asked: token subject or login.';
+comment on column saldo.heal_run.healed_count is 'Findings that were healed.';
+comment on column saldo.heal_run.refused_count is 'Findings that were refused.';
+
+comment on table saldo.heal_action is 'What a heal did about one finding: the audit trail.';
+comment on column saldo.heal_action.id is 'Id, ordered by time.';
+comment on column saldo.heal_action.heal_run_id is 'Its run.';
+comment on column saldo.heal_action.finding_id is 'The finding.';
+comment on column saldo.heal_action.rule is 'Rule of the finding.';
+comment on column saldo.heal_action.key is 'Key of the finding.';
+comment on column saldo.heal_action.account_id is 'Account, where it is about one.';
+comment on column saldo.heal_action.outcome is 'What became of it.';
+comment on column saldo.heal_action.before is 'The cache before.';
+comment on column saldo.heal_action.after is 'The cache after.';
+comment on column saldo.heal_action.reason is 'Why it was healed, or why not.';
+comment on column saldo.heal_action.actor is 'Who asked: token subject or login.';
+comment on column saldo.heal_action.healed_at is 'When.';
+
+comment on table saldo.maintenance_run is 'A run of scheduled_maintenance.';
+comment on column saldo.maintenance_run.id is 'Id, ordered by time.';
+comment on column saldo.maintenance_run.status is 'Result of the check at its end.';
+comment on column saldo.maintenance_run.started_at is 'When it began.';
+comment on column saldo.maintenance_run.finished_at is 'When it ended.';
+comment on column saldo.maintenance_run.actor is 'Who asked: token subject or login.';
+comment on column saldo.maintenance_run.check_before_id is 'The check that it began with.';
+comment on column saldo.maintenance_run.heal_run_id is 'The heal.';
+comment on column saldo.maintenance_run.check_after_id is 'The check that it ended with.';
+
+comment on type saldo.balance_health_result is 'How the balances are.';
+comment on column saldo.balance_health_result.is_healthy is
+  'Valid, and the last check found nothing.';
+comment on column saldo.balance_health_result.is_valid is
+  'Assets equal liabilities plus equity in every currency.';
+comment on column saldo.balance_health_result.currency is 'Currency of the totals.';
+comment on column saldo.balance_health_result.total_assets is 'Sum of the assets.';
+comment on column saldo.balance_health_result.total_liabilities is 'Sum of the liabilities.';
+comment on column saldo.balance_health_result.total_equity is
+  'Sum of equity, current-year earnings included.';
+comment on column saldo.balance_health_result.drift_count is 'Findings of the last check.';
+comment on column saldo.balance_health_result.pending_purchase_count is 'Open holds.';
+comment on column saldo.balance_health_result.last_check_status is 'Result of the last check.';
+comment on column saldo.balance_health_result.last_check_at is 'When it ended.';
+comment on column saldo.balance_health_result.last_check_age_seconds is 'Seconds since then.';

@@ -1,0 +1,239 @@
+-- The book checks: what double entry promises, proven from the journal and from the balances.
+--
+-- Private: rule_entry_balance, rule_entry_lines, rule_orphan_line, rule_line_amount,
+-- rule_trial_balance, rule_balance_sheet, rule_min_balance, rule_reversal, rule_idempotency.
+-- None is healed: where the journal is wrong, a human decides.
+
+create or replace function saldo_private.rule_entry_balance()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select l.entry_id::text, min(l.account_id), sum(l.debit)::text, sum(l.credit)::text,
+    sum(l.debit) - sum(l.credit), jsonb_build_object('entry_id', l.entry_id, 'currency', a.currency)
+  from saldo.journal_line as l
+  left join saldo.account as a on a.id = l.account_id
+  group by l.entry_id, a.currency
+  having sum(l.debit) <> sum(l.credit)
+$$;
+comment on function saldo_private.rule_entry_balance is
+  'Entries whose debits and credits differ in a currency. difference: debits less credits.';
+
+create or replace function saldo_private.rule_entry_lines()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select e.id::text, null::bigint, e.line_count::text, coalesce(l.line_count, 0)::text,
+    (e.line_count - coalesce(l.line_count, 0))::numeric,
+    jsonb_build_object('entry_id', e.id, 'status', e.status, 'posting_date', e.posting_date,
+      'line_dates', array[l.first_date, l.last_date])
+  from saldo.journal_entry as e
+  left join (
+    select entry_id, count(*) as line_count, min(posting_date) as first_date,
+      max(posting_date) as last_date
+    from saldo.journal_line
+    group by entry_id
+  ) as l on l.entry_id = e.id
+  where case e.status
+    when 'draft' then l.line_count is not null
+    else e.line_count < 2
+      or (l.line_count, l.first_date, l.last_date)
+        is distinct from (e.line_count::bigint, e.posting_date, e.posting_date)
+  end
+$$;
+comment on function saldo_private.rule_entry_lines is
+  'Entries that do not have the lines that they were posted with: another number, another date, '
+  'or lines of a draft.';
+
+create or replace function saldo_private.rule_orphan_line()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select format('%s/%s', l.entry_id, l.line_no), l.account_id,
+    format('debit %s, credit %s', l.debit, l.credit), null::text, l.debit - l.credit,
+    jsonb_build_object('entry_id', l.entry_id, 'has_entry', e.id is not null,
+      'has_account', a.id is not null)
+  from saldo.journal_line as l
+  left join saldo.journal_entry as e on e.id = l.entry_id
+  left join saldo.account as a on a.id = l.account_id
+  where e.id is null
+  or a.id is null
+$$;
+comment on function saldo_private.rule_orphan_line is
+  'Lines without their entry or their account.';
+
+create or replace function saldo_private.rule_line_amount()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select format('%s/%s', l.entry_id, l.line_no), l.account_id,
+    format('debit %s, credit %s', l.debit, l.credit), 'one side positive, the other 0',
+    null::numeric, jsonb_build_object('entry_id', l.entry_id)
+  from saldo.journal_line as l
+  where ((l.debit > 0 and l.credit = 0) or (l.credit > 0 and l.debit = 0)) is not true
+  or l.debit in ('NaN', 'Infinity', '-Infinity')
+  or l.credit in ('NaN', 'Infinity', '-Infinity')
+  or scale(trim_scale(l.debit)) > 2
+  or scale(trim_scale(l.credit)) > 2
+  or l.line_no < 1
+$$;
+comment on function saldo_private.rule_line_amount is
+  'Lines whose amounts are no amounts: both sides, neither, negative, NaN, too many decimals.';
+
+create or replace function saldo_private.rule_trial_balance()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select coalesce(a.currency, 'unknown'), null::bigint, sum(l.debit)::text, sum(l.credit)::text,
+    sum(l.debit) - sum(l.credit), '{}'::jsonb
+  from saldo.journal_line as l
+  left join saldo.account as a on a.id = l.account_id
+  group by a.currency
+  having sum(l.debit) <> sum(l.credit)
+$$;
+comment on function saldo_private.rule_trial_balance is
+  'Currencies in which all debits and all credits of the journal differ.';
+
+create or replace function saldo_private.rule_balance_sheet()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select a.currency, null::bigint,
+    trim_scale(coalesce(sum(a.balance) filter (where a.type = 'asset'), 0))::text,
+    trim_scale(-coalesce(sum(a.debit_total - a.credit_total) filter (where a.type <> 'asset'), 0))::text,
+    trim_scale(sum(a.debit_total - a.credit_total)), '{}'::jsonb
+  from saldo.account as a
+  group by a.currency
+  having sum(a.debit_total - a.credit_total) <> 0
+$$;
+comment on function saldo_private.rule_balance_sheet is
+  'Currencies in which the accounts'' assets (stored) are not liabilities plus equity plus current '
+  'earnings (derived). It reads the balances, not the journal, and so is independent of the trial '
+  'balance.';
+
+create or replace function saldo_private.rule_min_balance()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select a.id::text, a.id, trim_scale(a.balance - a.held_total)::text,
+    format('at least %s', a.min_balance), trim_scale(a.balance - a.held_total - a.min_balance),
+    jsonb_build_object('code', a.code, 'balance', a.balance, 'held_total', a.held_total)
+  from saldo.account as a
+  where a.balance - a.held_total < a.min_balance
+$$;
+comment on function saldo_private.rule_min_balance is
+  'Accounts whose balance less holds is below their minimum.';
+
+create or replace function saldo_private.rule_reversal()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select r.id::text, min(net.account_id), 'reversal', 'cancels its entry once and exactly',
+    sum(net.amount), jsonb_build_object('entry_id', r.reverses)
+  from saldo.journal_entry as r
+  left join saldo.journal_entry as e on e.id = r.reverses
+  left join lateral (
+    select l.account_id, sum(l.debit - l.credit) as amount
+    from saldo.journal_line as l
+    where l.entry_id in (r.id, r.reverses)
+    group by l.account_id
+    having sum(l.debit - l.credit) <> 0
+  ) as net on true
+  where r.kind = 'reversal'
+  group by r.id, r.reverses, e.status
+  having count(net.account_id) > 0
+  or e.status is distinct from 'reversed'
+  union all
+  select e.id::text, null, 'reversed', 'has one reversal', null,
+    jsonb_build_object('entry_id', e.id)
+  from saldo.journal_entry as e
+  where e.status = 'reversed'
+  and (select count(*) from saldo.journal_entry as r where r.reverses = e.id) <> 1
+$$;
+comment on function saldo_private.rule_reversal is
+  'Reversals that do not cancel their entry exactly, and reversed entries without their one '
+  'reversal.';
+
+create or replace function saldo_private.rule_idempotency()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select format('%s %s', i.scope, i.key), null::bigint, i.result_id::text, null::text, null::numeric,
+    jsonb_build_object('operation', i.operation, 'created_at', i.created_at)
+  from saldo_private.idempotency_record as i
+  where not exists (select from saldo.journal_entry as e where e.id = i.result_id)
+  and not exists (select from saldo.purchase as p where p.id = i.result_id)
+$$;
+comment on function saldo_private.rule_idempotency is
+  'Idempotency keys whose result is gone: a retry would find nothing.';

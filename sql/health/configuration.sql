@@ -1,0 +1,155 @@
+-- The rule over the engine itself: its triggers are on, its functions cannot be fooled, its tables
+-- cannot be written around it, and commits are durable.
+--
+-- Private: rule_engine_configuration and its parts.
+
+create or replace function saldo_private.rule_engine_configuration__triggers()
+returns table (key text, stored text, derived text)
+language sql
+stable
+as $$
+  select format('trigger %s on %s', expected.trigger_name, expected.table_name),
+    coalesce(
+      case t.tgenabled when 'D' then 'disabled' when 'R' then 'fires on replicas only'
+        when 'A' then 'always' when 'O' then 'on' end,
+      'missing'
+    ),
+    case when expected.is_always then 'always' else 'on' end
+  from (
+    values
+      ('journal_line', 'auto_sync_balance_on_posting', false),
+      ('journal_line', 'keep_posted_immutable', false),
+      ('journal_line', 'keep_journal_whole', false),
+      ('journal_line', 'record_bypass', true),
+      ('journal_line', 'record_bypass_truncate', true),
+      ('journal_entry', 'keep_posted_immutable', false),
+      ('journal_entry', 'keep_journal_whole', false),
+      ('journal_entry', 'record_bypass', true),
+      ('journal_entry', 'record_bypass_truncate', true),
+      ('account', 'guard_cached_balance_insert', false),
+      ('account', 'guard_cached_balance_update', false),
+      ('account', 'guard_cached_balance_delete', false),
+      ('account', 'guard_cached_balance_truncate', false),
+      ('account', 'record_bypass_update', true),
+      ('account', 'record_bypass_truncate', true),
+      ('month_movement', 'guard_cached_balance', false),
+      ('month_movement', 'guard_cached_balance_truncate', false),
+      ('month_movement', 'record_bypass', true),
+      ('month_movement', 'record_bypass_truncate', true)
+  ) as expected (table_name, trigger_name, is_always)
+  left join pg_catalog.pg_trigger as t
+    on t.tgrelid = to_regclass('saldo.' || expected.table_name)
+    and t.tgname = expected.trigger_name
+  where t.tgenabled is distinct from case when expected.is_always then 'A' else 'O' end::"char"
+$$;
+comment on function saldo_private.rule_engine_configuration__triggers is
+  'Triggers of the engine that are missing, disabled or silenced.';
+
+create or replace function saldo_private.rule_engine_configuration__durability()
+returns table (key text, stored text, derived text)
+language sql
+stable
+as $$
+  select format('setting %s', s.name), s.setting, 'on'
+  from pg_catalog.pg_settings as s
+  where s.name = 'full_page_writes'
+  and s.setting = 'off'
+  union all
+  select format('role setting %s', coalesce(r.rolname, d.datname, 'all')), item, 'none'
+  from pg_catalog.pg_db_role_setting as o
+  left join pg_catalog.pg_roles as r on r.oid = o.setrole
+  left join pg_catalog.pg_database as d on d.oid = o.setdatabase
+  cross join unnest(o.setconfig) as item
+  where (d.datname is null or d.datname = current_database())
+  and item ~ '^(synchronous_commit=off|session_replication_role=|row_security=)'
+$$;
+comment on function saldo_private.rule_engine_configuration__durability is
+  'Settings that take durability or the engine''s triggers away.';
+
+create or replace function saldo_private.rule_engine_configuration__functions()
+returns table (key text, stored text, derived text)
+language sql
+stable
+as $$
+  select p.oid::regprocedure::text, coalesce(array_to_string(p.proconfig, ', '), 'no search_path'),
+    'search_path ending in pg_temp'
+  from pg_catalog.pg_proc as p
+  where p.pronamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
+  and p.prosecdef
+  and not exists (
+    select
+    from unnest(p.proconfig) as item
+    where item ~ '^search_path=.*pg_temp$'
+  )
+  union all
+  select p.oid::regprocedure::text, 'executable by public', 'executable by named roles'
+  from pg_catalog.pg_proc as p
+  where p.pronamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
+  and exists (
+    select
+    from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as acl
+    where acl.grantee = 0
+  )
+$$;
+comment on function saldo_private.rule_engine_configuration__functions is
+  'Definer functions whose search path can be hijacked, and functions that anyone may call.';
+
+create or replace function saldo_private.rule_engine_configuration__tables()
+returns table (key text, stored text, derived text)
+language sql
+stable
+as $$
+  select c.oid::regclass::text, 'row level security is not forced', 'forced'
+  from pg_catalog.pg_class as c
+  where c.relnamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
+  and c.relkind in ('r', 'p')
+  and not (c.relrowsecurity and c.relforcerowsecurity)
+  union all
+  select c.oid::regclass::text, format('%s for %s', acl.privilege_type,
+    coalesce(r.rolname, 'public')), 'written by the owner only'
+  from pg_catalog.pg_class as c
+  cross join aclexplode(c.relacl) as acl
+  left join pg_catalog.pg_roles as r on r.oid = acl.grantee
+  where c.relnamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
+  and c.relkind in ('r', 'p', 'v')
+  and acl.privilege_type <> 'SELECT'
+  and acl.grantee <> c.relowner
+  union all
+  select r.rolname::text, 'may go around row level security', 'an ordinary role'
+  from pg_catalog.pg_roles as r
+  where r.rolname ~ '^saldo_'
+  and (r.rolsuper or r.rolbypassrls or r.rolcreaterole)
+  union all
+  select c.conname::text, 'not validated', 'validated'
+  from pg_catalog.pg_constraint as c
+  where c.connamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
+  and not c.convalidated
+$$;
+comment on function saldo_private.rule_engine_configuration__tables is
+  'Tables that can be read or written around the engine.';
+
+create or replace function saldo_private.rule_engine_configuration()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select part.key, null::bigint, part.stored, part.derived, null::numeric, '{}'::jsonb
+  from (
+    select * from saldo_private.rule_engine_configuration__triggers()
+    union all
+    select * from saldo_private.rule_engine_configuration__durability()
+    union all
+    select * from saldo_private.rule_engine_configuration__functions()
+    union all
+    select * from saldo_private.rule_engine_configuration__tables()
+  ) as part
+$$;
+comment on function saldo_private.rule_engine_configuration is
+  'What is switched off, opened or missing in the engine itself.';

@@ -1,0 +1,47 @@
+-- The load order, and the table of contents. A room may use the rooms above it, never one below.
+
+-- foundation: errors, settings, amounts and texts, the business calendar, who acts, retries
+--!include foundation/error.sql
+--!include foundation/setting.sql
+--!include foundation/actor.sql
+--!include foundation/money.sql
+--!include foundation/uuid_v7.sql
+--!include foundation/business_time.sql
+--!include foundation/idempotency.sql
+
+-- ledger: accounts, journal, posting, statements
+--!include ledger/account.sql
+--!include ledger/journal.sql
+--!include ledger/posting.sql
+--!include ledger/immutability.sql
+--!include ledger/post_entries.sql
+--!include ledger/transfer.sql
+--!include ledger/reversal.sql
+--!include ledger/account_balance_rule.sql
+--!include ledger/month_movement_rule.sql
+--!include ledger/balance_at.sql
+--!include ledger/trial_balance.sql
+--!include ledger/balance_sheet.sql
+
+-- wallet: members, top-ups, products and stock, purchases, refunds
+--!include wallet/member.sql
+--!include wallet/top_up.sql
+--!include wallet/product.sql
+--!include wallet/stock.sql
+--!include wallet/purchase.sql
+--!include wallet/pending_purchase.sql
+--!include wallet/refund.sql
+--!include wallet/purchase_rule.sql
+--!include wallet/wallet_history.sql
+
+-- health: rules, checks, explanation, guard, heal, maintenance
+--!include health/guard.sql
+--!include health/balance_rule.sql
+--!include health/book_checks.sql
+--!include health/configuration.sql
+--!include health/builtin_rules.sql
+--!include health/explanation.sql
+--!include health/check.sql
+--!include health/maintenance.sql
+--!include health/heal.sql
+--!include health/access.sql

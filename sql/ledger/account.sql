@@ -1,0 +1,158 @@
+-- Accounts: where money stands.
+--
+-- Public: saldo.account, open_account, close_account. Private: system_account.
+-- debit_total, credit_total, held_total and with them balance are a cache: the truth is the
+-- journal (posting.sql keeps them in step, account_balance_rule.sql checks and heals them).
+-- Nobody but the engine writes an account: no role has a grant for it.
+
+create or replace function saldo.open_account(
+  code text,
+  name text,
+  type saldo.account_type,
+  currency text default null,
+  min_balance numeric default null
+)
+returns saldo.account
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_account saldo.account;
+  v_currency text := coalesce(currency, saldo_private.setting_value('currency'));
+begin
+  if v_currency !~ '^[A-Z]{3}$' or type is null then
+    perform saldo_private.fail(
+      'input_invalid', format('type %s, currency %L (three capital letters)', type, v_currency)
+    );
+  end if;
+  if min_balance <> 0 then
+    perform saldo_private.require_amount(abs(min_balance));
+  end if;
+  insert into saldo.account (code, name, type, currency, min_balance)
+  values (
+    saldo_private.require_text(open_account.code, 'code', 100),
+    saldo_private.require_text(open_account.name, 'name', 200),
+    open_account.type, v_currency, trim_scale(open_account.min_balance)
+  )
+  on conflict on constraint account_code_key do nothing
+  returning * into v_account;
+  if v_account.id is null then
+    perform saldo_private.fail('not_unique', format('account code %L', code));
+  end if;
+  return v_account;
+end
+$$;
+comment on function saldo.open_account is
+  'Opens an account. currency: three capital letters, default the setting currency. min_balance: '
+  'the balance, less holds, that a posting may not go below; null = no limit. '
+  'Errors: SB010, SB002 to SB004, SB008, SB009, SB014 for a code that is taken.';
+revoke execute on function saldo.open_account from public;
+grant execute on function saldo.open_account to saldo_admin;
+
+create or replace function saldo.close_account(account_id bigint)
+returns saldo.account
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_account saldo.account;
+begin
+  select *
+  into v_account
+  from saldo.account
+  where id = close_account.account_id
+  for no key update;
+  if v_account.id is null then
+    perform saldo_private.fail('account_not_found', format('account %s', account_id));
+  end if;
+  if v_account.closed_at is not null or v_account.balance <> 0 or v_account.held_total <> 0 then
+    perform saldo_private.fail(
+      'account_closed',
+      format('account %s: balance %s, held %s, closed at %s', account_id, v_account.balance,
+        v_account.held_total, coalesce(v_account.closed_at::text, 'never'))
+    );
+  end if;
+  update saldo.account
+  set closed_at = now()
+  where id = close_account.account_id
+  returning * into v_account;
+  return v_account;
+end
+$$;
+comment on function saldo.close_account is
+  'Closes an account whose balance and holds are zero; nothing can be posted to it any more. '
+  'Errors: SB101, SB102 when it is closed already or not empty.';
+revoke execute on function saldo.close_account from public;
+grant execute on function saldo.close_account to saldo_admin;
+
+create or replace function saldo_private.system_account(purpose text, currency text)
+returns bigint
+language plpgsql
+as $$
+declare
+  v_code text := purpose || ':' || currency;
+  v_id bigint;
+begin
+  select id
+  into v_id
+  from saldo.account
+  where account.code = v_code;
+  if v_id is not null then
+    return v_id;
+  end if;
+
+  insert into saldo.account (code, name, type, currency)
+  values (
+    v_code,
+    initcap(replace(purpose, '_', ' ')) || ' ' || currency,
+    case purpose
+      when 'cash' then 'asset'
+      when 'revenue' then 'revenue'
+      when 'opening_equity' then 'equity'
+      when 'retained_earnings' then 'equity'
+      when 'suspense' then 'liability'
+    end::saldo.account_type,
+    system_account.currency
+  )
+  on conflict on constraint account_code_key do nothing
+  returning id into v_id;
+  if v_id is null then -- somebody was first, and has committed by now
+    select id
+    into strict v_id
+    from saldo.account
+    where account.code = v_code;
+  end if;
+  return v_id;
+end
+$$;
+comment on function saldo_private.system_account is
+  'The account that the engine itself books against, one for each purpose (cash, revenue, '
+  'opening_equity, retained_earnings, suspense) and currency; opened when first needed.';
+
+select saldo_private.secure_table('saldo.account');
+drop policy if exists select_all on saldo.account;
+create policy select_all on saldo.account for select to saldo_admin, saldo_operator using (true);
+grant select on saldo.account to saldo_admin, saldo_operator, saldo_member;
+
+comment on type saldo.account_type is
+  'Decides the normal side: debit for asset and expense, credit for the others.';
+comment on table saldo.account is
+  'An account of the ledger. Its totals and balance are kept in step by every posting.';
+comment on column saldo.account.id is 'Id; postings lock accounts in the order of it.';
+comment on column saldo.account.code is 'Code for people, unique.';
+comment on column saldo.account.name is 'Name.';
+comment on column saldo.account.type is 'Type, which decides the normal side of the balance.';
+comment on column saldo.account.currency is 'Currency, three capital letters; it never changes.';
+comment on column saldo.account.min_balance is
+  'Balance less holds may not be taken below this; null = no limit.';
+comment on column saldo.account.debit_total is 'Sum of all posted debits (cache of the journal).';
+comment on column saldo.account.credit_total is 'Sum of all posted credits (cache of the journal).';
+comment on column saldo.account.held_total is
+  'Sum of open holds (cache): what is available is the balance less this.';
+comment on column saldo.account.balance is
+  'Balance on the normal side: debits less credits for asset and expense, else the reverse.';
+comment on column saldo.account.version is 'Grows with every posting to the account.';
+comment on column saldo.account.opened_at is 'When the account was opened.';
+comment on column saldo.account.closed_at is 'When it was closed; null = open.';

@@ -1,0 +1,79 @@
+-- Balance at a moment, and the movements up to a date that all statements are made of.
+--
+-- Public: balance_at. Private: totals_until.
+-- Whole months come from month_movement, the month that is cut from the lines: the cost is that of
+-- one month, however long the history.
+
+create or replace function saldo.balance_at(account_id bigint, at timestamptz)
+returns numeric
+language plpgsql
+stable
+security invoker
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_account saldo.account;
+  v_date date := saldo_private.business_date(balance_at.at);
+  v_net numeric;
+begin
+  select *
+  into v_account
+  from saldo.account
+  where id = balance_at.account_id;
+  if v_account.id is null then
+    perform saldo_private.fail('account_not_found', format('account %s', account_id));
+  elsif balance_at.at is null then
+    perform saldo_private.fail('input_invalid', 'at: an instant');
+  end if;
+
+  select sum(part.net)
+  into v_net
+  from (
+    select sum(m.debit - m.credit) as net
+    from saldo.month_movement as m
+    where m.account_id = balance_at.account_id
+    and m.month < saldo_private.month_of(v_date)
+    union all
+    select sum(l.debit - l.credit)
+    from saldo.journal_line as l
+    join saldo.journal_entry as e on e.id = l.entry_id
+    where l.account_id = balance_at.account_id
+    and l.posting_date between saldo_private.month_of(v_date) and v_date
+    and e.status <> 'draft'
+    and (l.posting_date < v_date or e.occurred_at <= balance_at.at)
+  ) as part;
+  return coalesce(v_net, 0)
+    * case when v_account.type in ('asset', 'expense') then 1 else -1 end;
+end
+$$;
+comment on function saldo.balance_at is
+  'Balance of an account at a moment, on its normal side, in its currency: everything posted on '
+  'earlier business dates, and what had occurred by then on that date. Errors: SB101, SB010.';
+revoke execute on function saldo.balance_at from public;
+grant execute on function saldo.balance_at to saldo_admin, saldo_operator, saldo_member;
+
+create or replace function saldo_private.totals_until(as_of date)
+returns table (account_id bigint, debit numeric, credit numeric)
+language sql
+stable
+as $$
+  select part.account_id, sum(part.debit), sum(part.credit)
+  from (
+    select m.account_id, sum(m.debit) as debit, sum(m.credit) as credit
+    from saldo.month_movement as m
+    where as_of is null
+    or m.month < saldo_private.month_of(as_of)
+    group by m.account_id
+    union all
+    select l.account_id, sum(l.debit), sum(l.credit)
+    from saldo.journal_line as l
+    join saldo.journal_entry as e on e.id = l.entry_id
+    where l.posting_date between saldo_private.month_of(as_of) and as_of
+    and e.status <> 'draft'
+    group by l.account_id
+  ) as part
+  group by part.account_id
+$$;
+comment on function saldo_private.totals_until is
+  'Debits and credits of every account that moved, posted until the date; null = all.';
+grant execute on function saldo_private.totals_until to saldo_admin, saldo_operator;

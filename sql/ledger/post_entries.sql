@@ -1,0 +1,238 @@
+-- Posting entries: the one way into the journal.
+--
+-- Public: post_entries. Private: post_entry (for the other rooms).
+-- Entries first, then all lines in one statement, so that the posting trigger runs once whatever
+-- the number of entries.
+
+create or replace function saldo_private.post_entry(
+  entry_id uuid,
+  account_ids bigint[],
+  debits numeric[],
+  credits numeric[],
+  description text,
+  source text,
+  kind saldo.entry_kind default 'normal',
+  occurred_at timestamptz default null,
+  idempotency_key text default null,
+  reverses uuid default null,
+  metadata jsonb default null
+)
+returns saldo.journal_entry
+language plpgsql
+as $$
+declare
+  v_entry saldo.journal_entry;
+begin
+  insert into saldo.journal_entry (
+    id, kind, occurred_at, posting_date, description, source, idempotency_key, reverses, metadata,
+    line_count, posted_at, posted_by, posted_in
+  )
+  values (
+    post_entry.entry_id, post_entry.kind, coalesce(post_entry.occurred_at, now()),
+    saldo_private.business_date(coalesce(post_entry.occurred_at, now())), post_entry.description,
+    post_entry.source, post_entry.idempotency_key, post_entry.reverses,
+    coalesce(post_entry.metadata, '{}'), cardinality(post_entry.account_ids), clock_timestamp(),
+    saldo_private.actor(), pg_current_xact_id()
+  )
+  returning *
+  into v_entry;
+
+  insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
+  select l.account_id, v_entry.posting_date, v_entry.id, l.line_no, l.debit, l.credit
+  from unnest(post_entry.account_ids, post_entry.debits, post_entry.credits)
+    with ordinality as l (account_id, debit, credit, line_no);
+  return v_entry;
+end
+$$;
+comment on function saldo_private.post_entry is
+  'Posts one entry whose amounts have been checked. occurred_at: default now. Errors: those of the '
+  'posting trigger.';
+
+create or replace function saldo_private.post_entries__check_form(entries jsonb)
+returns void
+language plpgsql
+stable
+as $$
+declare
+  v_entry jsonb;
+  v_line jsonb;
+begin
+  if jsonb_typeof(entries) is distinct from 'array'
+    or jsonb_array_length(entries) not between 1 and 10000
+  then
+    perform saldo_private.fail('input_invalid', 'entries: an array of 1 to 10,000 entries');
+  end if;
+
+  select e.entry
+  into v_entry
+  from jsonb_array_elements(entries) as e (entry)
+  where jsonb_typeof(e.entry) <> 'object'
+  or jsonb_typeof(e.entry -> 'lines') is distinct from 'array'
+  or exists (
+    select from jsonb_object_keys(
+      case when jsonb_typeof(e.entry) = 'object' then e.entry else '{}' end
+    ) as k (key)
+    where k.key not in (
+      'kind', 'description', 'occurred_at', 'origin_month', 'idempotency_key', 'source',
+      'metadata', 'lines'
+    )
+  )
+  or coalesce(e.entry ->> 'kind', 'normal') not in ('normal', 'opening', 'adjustment', 'correction')
+  limit 1;
+  if v_entry is not null then
+    perform saldo_private.fail('input_invalid', format(
+      'an entry has description, lines and, where wanted, kind (normal, opening, adjustment, '
+      'correction), occurred_at, origin_month, idempotency_key, source, metadata; not: %s',
+      left(v_entry::text, 200)
+    ));
+  end if;
+
+  select l.line
+  into v_line
+  from jsonb_array_elements(entries) as e (entry)
+  cross join lateral jsonb_array_elements(e.entry -> 'lines') as l (line)
+  where jsonb_typeof(l.line) <> 'object'
+  or (l.line ? 'debit') = (l.line ? 'credit')
+  or (l.line ? 'account_id') = (l.line ? 'account_code')
+  or (l.line ? 'account_id' and l.line ->> 'account_id' !~ '^[0-9]{1,18}$')
+  limit 1;
+  if v_line is not null then
+    perform saldo_private.fail('entry_invalid', format(
+      'a line has account_id or account_code, and debit or credit; not: %s', left(v_line::text, 200)
+    ));
+  end if;
+
+  select e.entry
+  into v_entry
+  from jsonb_array_elements(entries) as e (entry)
+  where jsonb_array_length(e.entry -> 'lines') not between 2 and 1000
+  limit 1;
+  if v_entry is not null then
+    perform saldo_private.fail('entry_invalid', 'an entry has 2 to 1,000 lines');
+  end if;
+end
+$$;
+comment on function saldo_private.post_entries__check_form is
+  'Refuses JSON that does not have the shape of entries: SB010, SB107.';
+
+create or replace function saldo_private.post_entries__account(
+  line jsonb,
+  account saldo.account
+)
+returns bigint
+language plpgsql
+stable
+as $$
+begin
+  if account.id is null then
+    perform saldo_private.fail(
+      'account_not_found', coalesce(line ->> 'account_code', line ->> 'account_id')
+    );
+  elsif line ->> 'currency' <> account.currency then
+    perform saldo_private.fail('currency_mismatch', format(
+      'account %s is in %s, the line in %s', account.id, account.currency,
+      left(line ->> 'currency', 10)
+    ));
+  end if;
+  return account.id;
+end
+$$;
+comment on function saldo_private.post_entries__account is
+  'The account of a line, found and in the line''s currency: SB101, SB104.';
+
+create or replace function saldo_private.post_entries__write(entries jsonb, entry_ids uuid[])
+returns void
+language plpgsql
+as $$
+begin
+  with entry as materialized (
+    select entry_ids[e.entry_no] as id, e.entry,
+      saldo_private.require_occurred_at((e.entry ->> 'occurred_at')::timestamptz) as occurred_at
+    from jsonb_array_elements(entries) with ordinality as e (entry, entry_no)
+    where entry_ids[e.entry_no] is not null
+  ),
+  line as materialized (
+    select e.id as entry_id, l.line_no,
+      saldo_private.post_entries__account(
+        l.line, case when l.line ? 'account_id' then by_id else by_code end
+      ) as account_id,
+      case when l.line ? 'debit' then saldo_private.require_amount_text(l.line ->> 'debit')
+      else 0 end as debit,
+      case when l.line ? 'credit' then saldo_private.require_amount_text(l.line ->> 'credit')
+      else 0 end as credit
+    from entry as e
+    cross join lateral jsonb_array_elements(e.entry -> 'lines') with ordinality as l (line, line_no)
+    left join saldo.account as by_id on by_id.id = (l.line ->> 'account_id')::bigint
+    left join saldo.account as by_code on by_code.code = l.line ->> 'account_code'
+  ),
+  written as (
+    insert into saldo.journal_entry (
+      id, kind, occurred_at, posting_date, origin_month, description, source, idempotency_key,
+      metadata, line_count, posted_at, posted_by, posted_in
+    )
+    select e.id, coalesce(e.entry ->> 'kind', 'normal')::saldo.entry_kind, e.occurred_at,
+      saldo_private.business_date(e.occurred_at),
+      saldo_private.month_of((e.entry ->> 'origin_month')::date),
+      saldo_private.require_text(e.entry ->> 'description', 'description'),
+      saldo_private.require_text(coalesce(e.entry ->> 'source', 'post_entries'), 'source', 100),
+      e.entry ->> 'idempotency_key', coalesce(e.entry -> 'metadata', '{}'),
+      jsonb_array_length(e.entry -> 'lines'), clock_timestamp(), saldo_private.actor(),
+      pg_current_xact_id()
+    from entry as e
+    returning id, posting_date
+  )
+  insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
+  select l.account_id, w.posting_date, l.entry_id, l.line_no, l.debit, l.credit
+  from line as l
+  join written as w on w.id = l.entry_id;
+end
+$$;
+comment on function saldo_private.post_entries__write is
+  'Writes the entries that have an id; a null id stands for one that was posted before.';
+
+create or replace function saldo.post_entries(entries jsonb)
+returns setof saldo.journal_entry
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_ids uuid[];
+  v_new_ids uuid[];
+begin
+  perform saldo_private.post_entries__check_form(entries);
+
+  -- Keys are claimed in order, so that two batches never wait for each other crosswise.
+  select array_agg(coalesce(c.earlier_id, c.id) order by c.entry_no),
+    array_agg(case when c.earlier_id is null then c.id end order by c.entry_no)
+  into v_ids, v_new_ids
+  from (
+    select e.entry_no, e.id, saldo_private.claim_idempotency_key(
+      'ledger', e.entry ->> 'idempotency_key', 'post_entries', e.entry, e.id
+    ) as earlier_id
+    from (
+      select r.entry_no, r.entry, saldo_private.uuid_v7() as id
+      from jsonb_array_elements(entries) with ordinality as r (entry, entry_no)
+      order by r.entry ->> 'idempotency_key', r.entry_no
+      offset 0
+    ) as e
+  ) as c;
+
+  perform saldo_private.post_entries__write(entries, v_new_ids);
+
+  return query
+  select j.*
+  from unnest(v_ids) with ordinality as i (id, entry_no)
+  join saldo.journal_entry as j on j.id = i.id
+  order by i.entry_no;
+end
+$$;
+comment on function saldo.post_entries is
+  'Posts journal entries, all or none: a JSON array of {description, lines: [{account_id or '
+  'account_code, debit or credit, currency?}], kind?, occurred_at?, origin_month?, '
+  'idempotency_key?, source?, metadata?}. Amounts are positive, as JSON strings or numbers. '
+  'Returns the entries in the order given; one whose idempotency_key was used before with the same '
+  'content comes back as it is. Locks the accounts in id order. Errors in checking order: SB010, '
+  'SB107, SB005, SB002 to SB004, SB008, SB009, SB101, SB102, SB104, SB103, SB001.';
+revoke execute on function saldo.post_entries from public;
+grant execute on function saldo.post_entries to saldo_admin;

@@ -1,0 +1,186 @@
+-- Transfers: entries of two lines, singly or a thousand at once.
+--
+-- Public: transfer, transfer_many.
+-- The accounts are named by side, not "from" and "to": whether a debit takes or gives depends on
+-- the type of the account. Between two wallets (liabilities) the payer is debited; between two
+-- cash boxes (assets) the payer is credited.
+
+create or replace function saldo.transfer(
+  debit_account_id bigint,
+  credit_account_id bigint,
+  amount numeric,
+  description text default null,
+  idempotency_key text default null,
+  occurred_at timestamptz default null
+)
+returns saldo.journal_entry
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_amount numeric := saldo_private.require_amount(transfer.amount);
+  v_entry_id uuid := saldo_private.uuid_v7();
+  v_earlier_id uuid;
+  v_entry saldo.journal_entry;
+begin
+  if transfer.debit_account_id is null or transfer.credit_account_id is null
+    or transfer.debit_account_id = transfer.credit_account_id
+  then
+    perform saldo_private.fail('entry_invalid', 'a transfer has two different accounts');
+  end if;
+
+  if transfer.idempotency_key is not null then
+    v_earlier_id := saldo_private.claim_idempotency_key(
+      'ledger', transfer.idempotency_key, 'transfer',
+      jsonb_build_array(
+        debit_account_id, credit_account_id, v_amount, description, extract(epoch from occurred_at)
+      ),
+      v_entry_id
+    );
+    if v_earlier_id is not null then
+      select *
+      into strict v_entry
+      from saldo.journal_entry
+      where id = v_earlier_id;
+      return v_entry;
+    end if;
+  end if;
+
+  return saldo_private.post_entry(
+    entry_id => v_entry_id,
+    account_ids => array[transfer.debit_account_id, transfer.credit_account_id],
+    debits => array[v_amount, 0],
+    credits => array[0, v_amount],
+    description => case when transfer.description is null then 'Transfer'
+      else saldo_private.require_text(transfer.description, 'description') end,
+    source => 'transfer',
+    occurred_at => saldo_private.require_occurred_at(transfer.occurred_at),
+    idempotency_key => transfer.idempotency_key
+  );
+end
+$$;
+comment on function saldo.transfer is
+  'Posts one entry that debits one account and credits another. occurred_at: default now. The same '
+  'idempotency_key with the same content returns the first entry. Locks both accounts in id order. '
+  'Errors in checking order: SB002, SB004, SB003, SB107 for one and the same account, SB005, '
+  'SB008, SB009, SB101, SB102, SB104, SB001.';
+revoke execute on function saldo.transfer from public;
+grant execute on function saldo.transfer to saldo_admin;
+
+create or replace function saldo_private.transfer_many__write(
+  transfers saldo.transfer_request[],
+  results saldo.transfer_result[]
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_actor text := saldo_private.actor();
+begin
+  with request as materialized (
+    select t.entry_id, t.debit_account_id, t.credit_account_id, trim_scale(t.amount) as amount,
+      t.description, t.idempotency_key,
+      saldo_private.require_occurred_at(t.occurred_at) as occurred_at,
+      saldo_private.business_date(coalesce(t.occurred_at, now())) as posting_date
+    from rows from (unnest(transfers), unnest(results)) as t (
+      debit_account_id, credit_account_id, amount, description, idempotency_key, occurred_at,
+      entry_id, is_new
+    )
+    where t.is_new
+  ),
+  entry as (
+    insert into saldo.journal_entry (
+      id, occurred_at, posting_date, description, source, idempotency_key, line_count, posted_at,
+      posted_by, posted_in
+    )
+    select r.entry_id, r.occurred_at, r.posting_date,
+      case when r.description is null then 'Transfer'
+      else saldo_private.require_text(r.description, 'description') end,
+      'transfer', r.idempotency_key, 2, clock_timestamp(), v_actor, pg_current_xact_id()
+    from request as r
+  )
+  insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
+  select r.debit_account_id, r.posting_date, r.entry_id, 1, r.amount, 0
+  from request as r
+  union all
+  select r.credit_account_id, r.posting_date, r.entry_id, 2, 0, r.amount
+  from request as r;
+end
+$$;
+comment on function saldo_private.transfer_many__write is
+  'Writes the transfers whose result is new.';
+
+create or replace function saldo.transfer_many(transfers saldo.transfer_request[])
+returns setof saldo.transfer_result
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_results saldo.transfer_result[];
+begin
+  if transfers is null or cardinality(transfers) not between 1 and 10000 then
+    perform saldo_private.fail('input_invalid', 'transfers: an array of 1 to 10,000 transfers');
+  end if;
+  if exists (
+    select
+    from unnest(transfers) as t
+    where t.debit_account_id is null
+    or t.credit_account_id is null
+    or t.debit_account_id = t.credit_account_id
+  ) then
+    perform saldo_private.fail('entry_invalid', 'a transfer has two different accounts');
+  end if;
+
+  -- Keys are claimed in their order, so that two batches never wait for each other crosswise.
+  select array_agg(
+    (coalesce(c.earlier_id, c.entry_id), c.earlier_id is null)::saldo.transfer_result
+    order by c.transfer_no
+  )
+  into v_results
+  from (
+    select s.transfer_no, s.entry_id,
+      case when s.idempotency_key is not null then saldo_private.claim_idempotency_key(
+        'ledger', s.idempotency_key, 'transfer',
+        jsonb_build_array(
+          s.debit_account_id, s.credit_account_id, s.amount, s.description,
+          extract(epoch from s.occurred_at)
+        ),
+        s.entry_id
+      ) end as earlier_id
+    from (
+      select t.transfer_no, t.debit_account_id, t.credit_account_id,
+        saldo_private.require_amount(t.amount) as amount, t.description, t.idempotency_key,
+        t.occurred_at, saldo_private.uuid_v7() as entry_id
+      from unnest(transfers) with ordinality as t (
+        debit_account_id, credit_account_id, amount, description, idempotency_key, occurred_at,
+        transfer_no
+      )
+      order by t.idempotency_key, t.transfer_no
+      offset 0
+    ) as s
+  ) as c;
+
+  perform saldo_private.transfer_many__write(transfers, v_results);
+  return query
+  select r.entry_id, r.is_new
+  from unnest(v_results) as r;
+end
+$$;
+comment on function saldo.transfer_many is
+  'Posts up to 10,000 transfers, each an entry of its own, all or none, and answers in the order '
+  'given. A transfer whose idempotency_key was used before with the same content is not posted '
+  'again. Accounts are locked in id order; min_balance holds for the end of the batch. '
+  'Errors in checking order: SB010, SB107, SB002, SB004, SB003, SB005, SB008, SB009, SB101, '
+  'SB102, SB104, SB001; SB010 for an occurred_at before 1900 or after 9999.';
+revoke execute on function saldo.transfer_many from public;
+grant execute on function saldo.transfer_many to saldo_admin;
+
+comment on type saldo.transfer_request is
+  'A transfer to post: the accounts by side, a positive amount; description, idempotency_key and '
+  'occurred_at as in the function transfer.';
+comment on type saldo.transfer_result is 'What became of a transfer of a batch.';
+comment on column saldo.transfer_result.entry_id is 'The entry that carries it.';
+comment on column saldo.transfer_result.is_new is
+  'False when an earlier request with the same key had posted it already.';

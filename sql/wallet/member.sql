@@ -1,0 +1,145 @@
+-- Members: people who keep money here, one wallet account each.
+--
+-- Public: saldo.member, create_member, wallet_balance. Private: require_member,
+-- current_account_id.
+-- A wallet is a liability account whose balance less holds never goes below zero. Which rows of
+-- the ledger a member may see stands here too, since only this room knows whose account is whose.
+
+create or replace function saldo_private.require_member(member_id bigint)
+returns saldo.member
+language plpgsql
+stable
+as $$
+declare
+  v_member saldo.member;
+begin
+  perform saldo_private.require_own_member(require_member.member_id);
+  select *
+  into v_member
+  from saldo.member
+  where id = require_member.member_id;
+  if v_member.id is null then
+    perform saldo_private.fail('member_not_found', format('member %s', member_id));
+  end if;
+  return v_member;
+end
+$$;
+comment on function saldo_private.require_member is
+  'The member. Errors in checking order: SB007 for a member who asks about another one, SB304.';
+
+create or replace function saldo.create_member(code text, name text, currency text default null)
+returns saldo.member
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_code text := saldo_private.require_text(create_member.code, 'code', 90);
+  v_name text := saldo_private.require_text(create_member.name, 'name', 180);
+  v_account saldo.account;
+  v_member saldo.member;
+begin
+  v_account := saldo.open_account(
+    code => 'wallet:' || v_code,
+    name => 'Wallet of ' || v_name,
+    type => 'liability',
+    currency => create_member.currency,
+    min_balance => 0
+  );
+  -- The account's code is unique and made of the member's, so the member's is free as well.
+  insert into saldo.member (code, name, account_id)
+  values (v_code, v_name, v_account.id)
+  returning * into v_member;
+  return v_member;
+end
+$$;
+comment on function saldo.create_member is
+  'Creates a member with an empty wallet. currency: three capital letters, default the setting '
+  'currency. Errors in checking order: SB010 for a missing code or name, SB008, SB009, SB010 for '
+  'the currency, SB014 for a code that is taken.';
+revoke execute on function saldo.create_member from public;
+grant execute on function saldo.create_member to saldo_admin;
+
+create or replace function saldo.wallet_balance(member_id bigint)
+returns saldo.wallet_balance
+language plpgsql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_member saldo.member := saldo_private.require_member(wallet_balance.member_id);
+  v_balance saldo.wallet_balance;
+begin
+  select v_member.id, a.id, a.currency, a.balance, a.held_total, a.balance - a.held_total
+  into strict v_balance
+  from saldo.account as a
+  where a.id = v_member.account_id;
+  return v_balance;
+end
+$$;
+comment on function saldo.wallet_balance is
+  'What a member has, what of it is held by pending purchases, and what is available. Members may '
+  'ask for themselves. Errors in checking order: SB007, SB304.';
+revoke execute on function saldo.wallet_balance from public;
+grant execute on function saldo.wallet_balance to saldo_admin, saldo_operator, saldo_member;
+
+create or replace function saldo_private.current_account_id()
+returns bigint
+language sql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  select m.account_id
+  from saldo.member as m
+  where m.id = saldo_private.current_member_id()
+$$;
+comment on function saldo_private.current_account_id is
+  'Wallet account of the member that the request acts for; null for staff.';
+grant execute on function saldo_private.current_account_id to saldo_member;
+
+select saldo_private.secure_table('saldo.member');
+drop policy if exists select_all on saldo.member;
+create policy select_all on saldo.member for select to saldo_admin, saldo_operator using (true);
+drop policy if exists select_own on saldo.member;
+create policy select_own on saldo.member for select to saldo_member
+  using (id = (select saldo_private.current_member_id()));
+grant select on saldo.member to saldo_admin, saldo_operator, saldo_member;
+
+drop policy if exists select_own on saldo.account;
+create policy select_own on saldo.account for select to saldo_member
+  using (id = (select saldo_private.current_account_id()));
+
+drop policy if exists select_own on saldo.month_movement;
+create policy select_own on saldo.month_movement for select to saldo_member
+  using (account_id = (select saldo_private.current_account_id()));
+
+-- Of an entry a member sees the own line only: the other side is the house's.
+drop policy if exists select_own on saldo.journal_line;
+create policy select_own on saldo.journal_line for select to saldo_member
+  using (account_id = (select saldo_private.current_account_id()));
+
+-- An array, not a sub-select: it can use the index of the primary key.
+drop policy if exists select_own on saldo.journal_entry;
+create policy select_own on saldo.journal_entry for select to saldo_member
+  using (id = any (array(
+    select l.entry_id
+    from saldo.journal_line as l
+    where l.account_id = (select saldo_private.current_account_id())
+  )));
+
+comment on table saldo.member is 'A member: someone who keeps money in a wallet.';
+comment on column saldo.member.id is 'Id; member_id in tokens and arguments.';
+comment on column saldo.member.code is 'Code for people, unique.';
+comment on column saldo.member.name is 'Name.';
+comment on column saldo.member.account_id is 'Wallet account, a liability; it never changes.';
+comment on column saldo.member.created_at is 'When the member was created.';
+
+comment on type saldo.wallet_balance is 'What a member has.';
+comment on column saldo.wallet_balance.member_id is 'Member.';
+comment on column saldo.wallet_balance.account_id is 'Wallet account.';
+comment on column saldo.wallet_balance.currency is 'Currency of the figures.';
+comment on column saldo.wallet_balance.balance is 'Posted balance.';
+comment on column saldo.wallet_balance.held is 'Sum of the pending purchases.';
+comment on column saldo.wallet_balance.available is 'What can be spent: balance less held.';

@@ -1,0 +1,264 @@
+-- Purchases: stock, balance, record and journal entry change together, or nothing does.
+--
+-- Public: saldo.purchase, purchase_with_balance_deduction. States: pending -> completed | failed
+-- (pending_purchase.sql), completed -> refunded (refund.sql).
+-- A pending purchase is a hold: it lowers what is available (account.held_total), posts nothing,
+-- and reserves its stock. A completed one debits the wallet and credits the product's revenue.
+-- Locks, in this order in every function of the room: idempotency key, purchase, stock items by
+-- id, accounts by id. A transaction that makes several purchases may break the order by itself; the
+-- database then ends one of two such transactions with a deadlock error.
+
+create or replace function saldo_private.purchase__product(
+  product_id bigint,
+  wallet_currency text,
+  amount numeric,
+  quantity integer
+)
+returns saldo.product
+language plpgsql
+stable
+as $$
+declare
+  v_product saldo.product;
+begin
+  select *
+  into v_product
+  from saldo.product
+  where id = purchase__product.product_id;
+  if v_product.id is null or not v_product.is_active then
+    perform saldo_private.fail('product_not_found', format('product %s', product_id));
+  elsif v_product.currency <> wallet_currency then
+    perform saldo_private.fail('currency_mismatch', format(
+      'product %s is in %s, the wallet in %s', product_id, v_product.currency, wallet_currency
+    ));
+  elsif amount <> v_product.price * quantity then
+    perform saldo_private.fail('price_changed', format(
+      'product %s: price %s, quantity %s, amount %s, shown %s', product_id, v_product.price,
+      quantity, v_product.price * quantity, amount
+    ));
+  end if;
+  return v_product;
+end
+$$;
+comment on function saldo_private.purchase__product is
+  'The product, if it can be bought so: SB301, SB104, SB303.';
+
+create or replace function saldo_private.purchase__hold(account_id bigint, amount numeric)
+returns void
+language plpgsql
+as $$
+declare
+  v_account saldo.account;
+begin
+  update saldo.account as a
+  set held_total = a.held_total + purchase__hold.amount
+  where a.id = purchase__hold.account_id
+  and a.closed_at is null
+  and (a.min_balance is null or a.balance - a.held_total - purchase__hold.amount >= a.min_balance);
+  if found then
+    return;
+  end if;
+
+  select *
+  into strict v_account
+  from saldo.account
+  where id = purchase__hold.account_id;
+  if v_account.closed_at is not null then
+    perform saldo_private.fail('account_closed', format('account %s', account_id));
+  end if;
+  perform saldo_private.fail('insufficient_balance', format(
+    'account %s: available %s, needed %s', account_id,
+    v_account.balance - v_account.held_total - v_account.min_balance, amount
+  ));
+end
+$$;
+comment on function saldo_private.purchase__hold is
+  'Holds an amount on a wallet account, which it locks: SB102, SB001.';
+
+create or replace function saldo_private.purchase__post(
+  purchase saldo.purchase,
+  product saldo.product,
+  occurred_at timestamptz
+)
+returns void
+language plpgsql
+as $$
+begin
+  perform saldo_private.post_entry(
+    entry_id => purchase.entry_id,
+    account_ids => array[purchase.account_id, product.revenue_account_id],
+    debits => array[purchase.amount, 0],
+    credits => array[0, purchase.amount],
+    description => case when purchase.quantity = 1 then product.name
+      else format('%s x %s', purchase.quantity, product.name) end,
+    source => 'purchase',
+    occurred_at => purchase__post.occurred_at,
+    idempotency_key => purchase.idempotency_key
+  );
+end
+$$;
+comment on function saldo_private.purchase__post is
+  'Posts a completed purchase: debit the wallet, credit revenue. The balance is checked by the '
+  'posting, under the account''s lock.';
+
+create or replace function saldo_private.purchase__record(
+  purchase saldo.purchase,
+  product saldo.product
+)
+returns saldo.purchase
+language plpgsql
+as $$
+declare
+  v_purchase saldo.purchase;
+begin
+  insert into saldo.purchase (
+    account_id, id, member_id, product_id, quantity, unit_price, amount, status, entry_id,
+    idempotency_key, occurred_at, created_by, completed_at
+  )
+  values (
+    purchase.account_id, purchase.id, purchase.member_id, product.id, purchase.quantity,
+    product.price, purchase.amount, purchase.status, purchase.entry_id, purchase.idempotency_key,
+    purchase.occurred_at, saldo_private.actor(), purchase.completed_at
+  )
+  returning * into v_purchase;
+
+  if product.is_stock_tracked then
+    perform saldo_private.take_stock(
+      product.id, purchase.quantity, purchase.account_id, purchase.id
+    );
+  end if;
+  -- Accounts come last: the revenue account is the one row that all buyers share.
+  if purchase.status = 'pending' then
+    perform saldo_private.purchase__hold(purchase.account_id, purchase.amount);
+    perform saldo_private.require_durable_commit();
+  else
+    perform saldo_private.purchase__post(v_purchase, product, v_purchase.occurred_at);
+  end if;
+  return v_purchase;
+end
+$$;
+comment on function saldo_private.purchase__record is
+  'Writes the purchase, takes its stock, and holds or posts its amount: SB302, SB102, SB001.';
+
+create or replace function saldo.purchase_with_balance_deduction(
+  member_id bigint,
+  product_id bigint,
+  amount numeric,
+  quantity integer default 1,
+  idempotency_key text default null,
+  occurred_at timestamptz default null,
+  hold_only boolean default false
+)
+returns saldo.purchase
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_purchase saldo.purchase;
+  v_currency text;
+  v_earlier_id uuid;
+begin
+  v_purchase.amount := saldo_private.require_amount(purchase_with_balance_deduction.amount);
+  if quantity is null or quantity not between 1 and 1000 then
+    perform saldo_private.fail('input_invalid', 'quantity: 1 to 1,000');
+  end if;
+  v_purchase.quantity := quantity;
+  v_purchase.occurred_at :=
+    saldo_private.require_occurred_at(purchase_with_balance_deduction.occurred_at);
+
+  perform saldo_private.require_own_member(purchase_with_balance_deduction.member_id);
+  select m.id, a.id, a.currency
+  into v_purchase.member_id, v_purchase.account_id, v_currency
+  from saldo.member as m
+  join saldo.account as a on a.id = m.account_id
+  where m.id = purchase_with_balance_deduction.member_id;
+  if v_purchase.member_id is null then
+    perform saldo_private.fail('member_not_found', format('member %s', member_id));
+  end if;
+
+  v_purchase.id := saldo_private.uuid_v7();
+  if idempotency_key is not null then
+    -- Before the product is looked at: a retry succeeds whatever has happened to it since.
+    v_earlier_id := saldo_private.claim_idempotency_key(
+      'member:' || v_purchase.member_id, idempotency_key, 'purchase_with_balance_deduction',
+      jsonb_build_array(product_id, v_purchase.amount, quantity,
+        extract(epoch from purchase_with_balance_deduction.occurred_at),
+        coalesce(hold_only, false)),
+      v_purchase.id
+    );
+    if v_earlier_id is not null then
+      select *
+      into strict v_purchase
+      from saldo.purchase as p
+      where p.account_id = v_purchase.account_id
+      and p.id = v_earlier_id;
+      return v_purchase;
+    end if;
+    v_purchase.idempotency_key := idempotency_key;
+  end if;
+
+  v_purchase.status := 'pending';
+  if not coalesce(hold_only, false) then
+    v_purchase.status := 'completed';
+    v_purchase.entry_id := saldo_private.uuid_v7();
+    v_purchase.completed_at := now();
+  end if;
+  return saldo_private.purchase__record(v_purchase, saldo_private.purchase__product(
+    product_id, v_currency, v_purchase.amount, quantity
+  ));
+end
+$$;
+comment on function saldo.purchase_with_balance_deduction is
+  'Buys a product with the balance of a member''s wallet: takes stock, deducts, records and posts, '
+  'all or nothing. amount: the total that the buyer was shown. hold_only: only holds the amount '
+  'and reserves the stock (status pending), until complete_purchase or fail_purchase. occurred_at: '
+  'default now; members may not set it. The same idempotency_key with the same content returns the '
+  'first purchase as it is now; keys are per member. Members may buy for themselves. Locks stock '
+  'items, then the two accounts in id order. Errors in checking order: SB002, SB004, SB003, SB010, '
+  'SB006, SB007, SB304, SB005, SB301, SB104, SB303, SB302, SB102, SB001.';
+revoke execute on function saldo.purchase_with_balance_deduction from public;
+grant execute on function saldo.purchase_with_balance_deduction to saldo_admin, saldo_member;
+
+select saldo_private.secure_table('saldo.purchase');
+drop policy if exists select_all on saldo.purchase;
+create policy select_all on saldo.purchase for select
+  to saldo_admin, saldo_operator using (true);
+drop policy if exists select_own on saldo.purchase;
+create policy select_own on saldo.purchase for select to saldo_member
+  using (account_id = (select saldo_private.current_account_id()));
+grant select on saldo.purchase to saldo_admin, saldo_operator, saldo_member;
+
+comment on type saldo.purchase_status is
+  'pending: held, not paid yet; completed: paid; failed: given up before it was paid; refunded: '
+  'paid and paid back.';
+-- The tags give the API the relations that no foreign key of the table tells it; only this way
+-- round, since no index helps the other.
+comment on table saldo.purchase is
+  E'@foreignKey (product_id) references saldo.product (id)|@backwardBehavior -*\n'
+  '@foreignKey (entry_id) references saldo.journal_entry (id)|@backwardBehavior -*\n'
+  '@foreignKey (refund_entry_id) references saldo.journal_entry (id)|@backwardBehavior -*\n'
+  'A purchase by a member, paid from the wallet.';
+comment on column saldo.purchase.account_id is 'Wallet account that pays.';
+comment on column saldo.purchase.id is 'Id, version 7: ordered by the time of recording.';
+comment on column saldo.purchase.member_id is 'Member whose wallet it is.';
+comment on column saldo.purchase.product_id is 'Product.';
+comment on column saldo.purchase.quantity is 'Units bought.';
+comment on column saldo.purchase.unit_price is 'Price of one unit at the time.';
+comment on column saldo.purchase.amount is 'What is paid: unit_price times quantity.';
+comment on column saldo.purchase.status is 'pending, completed, failed or refunded.';
+comment on column saldo.purchase.entry_id is 'Journal entry of the payment; null = not paid.';
+comment on column saldo.purchase.refund_entry_id is
+  'Journal entry of the refund; null = not refunded.';
+comment on column saldo.purchase.failure_reason is 'Why it failed; null unless failed.';
+comment on column saldo.purchase.refund_reason is 'Why it was refunded; null unless refunded.';
+comment on column saldo.purchase.idempotency_key is 'Key that the client gave, if any.';
+comment on column saldo.purchase.occurred_at is 'When it happened in business.';
+comment on column saldo.purchase.created_at is 'When it was recorded.';
+comment on column saldo.purchase.created_by is 'Who recorded it: token subject or login.';
+comment on column saldo.purchase.completed_at is 'When the payment was recorded; null = not paid.';
+comment on column saldo.purchase.failed_at is 'When it was given up; null unless failed.';
+comment on column saldo.purchase.refunded_at is
+  'When the refund was recorded; null unless refunded.';
+comment on constraint purchase_account_id_fkey on saldo.purchase is
+  E'@fieldName member\n@foreignFieldName purchases\nThe wallet account names the member.';

@@ -1,0 +1,69 @@
+-- Top-ups: money that comes into a wallet.
+--
+-- Public: top_up. Posts: debit cash, credit the wallet account.
+
+create or replace function saldo.top_up(
+  member_id bigint,
+  amount numeric,
+  idempotency_key text default null,
+  occurred_at timestamptz default null,
+  description text default null
+)
+returns saldo.journal_entry
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_amount numeric := saldo_private.require_amount(top_up.amount);
+  v_occurred_at timestamptz := saldo_private.require_occurred_at(top_up.occurred_at);
+  v_description text := case when top_up.description is null then 'Top-up'
+    else saldo_private.require_text(top_up.description, 'description') end;
+  v_member saldo.member := saldo_private.require_member(top_up.member_id);
+  v_entry_id uuid := saldo_private.uuid_v7();
+  v_earlier_id uuid;
+  v_entry saldo.journal_entry;
+begin
+  -- Keys of staff are not per member: a payment's key that comes back for another member is a
+  -- mistake, and no member can use it up.
+  v_earlier_id := saldo_private.claim_idempotency_key(
+    'wallet', top_up.idempotency_key, 'top_up',
+    jsonb_build_array(
+      top_up.member_id, v_amount, extract(epoch from top_up.occurred_at), top_up.description
+    ),
+    v_entry_id
+  );
+  if v_earlier_id is not null then
+    select *
+    into strict v_entry
+    from saldo.journal_entry
+    where id = v_earlier_id;
+    return v_entry;
+  end if;
+
+  return saldo_private.post_entry(
+    entry_id => v_entry_id,
+    account_ids => array[
+      saldo_private.system_account('cash', (
+        select a.currency
+        from saldo.account as a
+        where a.id = v_member.account_id
+      )),
+      v_member.account_id
+    ],
+    debits => array[v_amount, 0],
+    credits => array[0, v_amount],
+    description => v_description,
+    source => 'top_up',
+    occurred_at => v_occurred_at,
+    idempotency_key => top_up.idempotency_key
+  );
+end
+$$;
+comment on function saldo.top_up is
+  'Puts money into a member''s wallet. occurred_at: default now. The same idempotency_key with the '
+  'same content returns the first entry; keys are shared by top-ups and refunds. Locks cash and '
+  'the wallet account in id order. Errors in checking order: SB002, SB004, SB003, SB010, SB008, '
+  'SB009, SB304, SB005, SB102 for a closed wallet.';
+revoke execute on function saldo.top_up from public;
+grant execute on function saldo.top_up to saldo_admin;

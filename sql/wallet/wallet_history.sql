@@ -1,0 +1,104 @@
+-- Wallet history: what a member reads about the own wallet, line by line.
+--
+-- Public: wallet_history.
+-- Posted lines carry the balance on from line to line; pending and failed purchases stand among
+-- them with the balance unmoved, since they posted nothing.
+
+create or replace function saldo_private.wallet_history__lines(account_id bigint)
+returns setof saldo.wallet_history_line
+language sql
+stable
+as $$
+  with paid as (
+    select p.entry_id, p.id as purchase_id, p.status, p.product_id, p.quantity
+    from saldo.purchase as p
+    where p.account_id = wallet_history__lines.account_id
+    and p.entry_id is not null
+    union all
+    select p.refund_entry_id, p.id, p.status, p.product_id, p.quantity
+    from saldo.purchase as p
+    where p.account_id = wallet_history__lines.account_id
+    and p.refund_entry_id is not null
+  ),
+  line as (
+    select e.occurred_at, e.recorded_at, e.id,
+      case
+        when paid.purchase_id is null and e.source = 'top_up' then 'top_up'
+        when paid.purchase_id is null then 'adjustment'
+        when e.kind = 'reversal' then 'refund'
+        else 'purchase'
+      end::saldo.wallet_line_kind as kind,
+      paid.status, e.description, l.change as amount, l.change, paid.purchase_id, paid.product_id,
+      paid.quantity
+    from (
+      select j.entry_id, sum(j.credit - j.debit) as change
+      from saldo.journal_line as j
+      where j.account_id = wallet_history__lines.account_id
+      group by j.entry_id
+    ) as l
+    join saldo.journal_entry as e on e.id = l.entry_id
+    left join paid on paid.entry_id = e.id
+    where e.status <> 'draft'
+    union all
+    select p.occurred_at, p.created_at, p.id, 'purchase', p.status,
+      case when p.quantity = 1 then product.name
+      else format('%s x %s', p.quantity, product.name) end,
+      -p.amount, 0, p.id, p.product_id, p.quantity
+    from saldo.purchase as p
+    left join saldo.product on product.id = p.product_id
+    where p.account_id = wallet_history__lines.account_id
+    and p.entry_id is null
+  )
+  select line.occurred_at, line.id, line.kind, line.status, line.description, line.amount,
+    sum(line.change) over (
+      order by line.occurred_at, line.recorded_at, line.id
+      rows between unbounded preceding and current row
+    ),
+    line.purchase_id, line.product_id, line.quantity
+  from line
+  -- Several things may have occurred at one moment: then in the order in which they were recorded.
+  order by line.occurred_at, line.recorded_at, line.id
+$$;
+comment on function saldo_private.wallet_history__lines is
+  'All lines of a wallet account, oldest first.';
+
+create or replace function saldo.wallet_history(member_id bigint)
+returns setof saldo.wallet_history_line
+language plpgsql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_member saldo.member := saldo_private.require_member(wallet_history.member_id);
+begin
+  return query
+  select h.occurred_at, h.id, h.kind, h.status, h.description, h.amount, h.balance, h.purchase_id,
+    h.product_id, h.quantity
+  from saldo_private.wallet_history__lines(v_member.account_id) as h;
+end
+$$;
+comment on function saldo.wallet_history is
+  'Top-ups, purchases, refunds and adjustments of a member''s wallet, oldest first by the time '
+  'at which they occurred, each with the balance after it. Pending and failed purchases leave the '
+  'balance as it was. Members may ask for themselves. Errors in checking order: SB007, SB304.';
+revoke execute on function saldo.wallet_history from public;
+grant execute on function saldo.wallet_history to saldo_admin, saldo_operator, saldo_member;
+
+comment on type saldo.wallet_line_kind is
+  'What a line of a wallet''s history is; adjustment: whatever else was posted to the wallet.';
+comment on type saldo.wallet_history_line is 'A line of a wallet''s history.';
+comment on column saldo.wallet_history_line.occurred_at is 'When it happened in business.';
+comment on column saldo.wallet_history_line.id is
+  'The journal entry; for a purchase that posted nothing, the purchase.';
+comment on column saldo.wallet_history_line.kind is 'What it is.';
+comment on column saldo.wallet_history_line.status is
+  'State of the purchase now; null for other lines.';
+comment on column saldo.wallet_history_line.description is 'What happened, in words.';
+comment on column saldo.wallet_history_line.amount is
+  'Signed: positive into the wallet, negative out of it; for a pending or failed purchase what it '
+  'would have taken.';
+comment on column saldo.wallet_history_line.balance is 'Posted balance after the line.';
+comment on column saldo.wallet_history_line.purchase_id is 'Purchase paid or refunded, if any.';
+comment on column saldo.wallet_history_line.product_id is 'Product of that purchase.';
+comment on column saldo.wallet_history_line.quantity is 'Units of that purchase.';

@@ -1,0 +1,62 @@
+/** The health of the balances, as one public SQL function tells it, for those who watch. */
+import type { Pool } from "pg";
+import { cached } from "./cached.ts";
+
+/** The row of saldo.balance_health(); amounts are text, as the driver gives numeric. */
+export interface BalanceHealth {
+  /** Whether the balance sheet balances and the last check found nothing. */
+  readonly is_healthy: boolean;
+  /** Whether the balance sheet balances. */
+  readonly is_valid: boolean;
+  readonly currency: string;
+  readonly total_assets: string;
+  readonly total_liabilities: string;
+  readonly total_equity: string;
+  readonly drift_count: number;
+  readonly pending_purchase_count: string;
+  readonly last_check_status: string | null;
+  readonly last_check_at: Date | null;
+  readonly last_check_age_seconds: string | null;
+}
+
+// Short enough for a container's health check, long enough that calling it often costs nothing.
+const CACHE_MS = 5000;
+
+/** A reader of the balances' health that asks the database once in a few seconds at most. */
+export function makeBalanceHealth(serverPool: Pool): () => Promise<BalanceHealth> {
+  return cached(CACHE_MS, () => readBalanceHealth(serverPool));
+}
+
+async function readBalanceHealth(serverPool: Pool): Promise<BalanceHealth> {
+  const client = await serverPool.connect();
+  try {
+    await client.query("begin read only");
+    await client.query("set local role saldo_anonymous");
+    await client.query("set local statement_timeout = '5s'");
+    const { rows } = await client.query<BalanceHealth>("select * from saldo.balance_health()");
+    await client.query("commit");
+    client.release();
+    return rows[0] as BalanceHealth;
+  } catch (error) {
+    // The connection may be in a failed transaction, or dead: it is not worth keeping.
+    client.release(true);
+    throw error;
+  }
+}
+
+declare global {
+  interface JSON {
+    // ECMAScript's own, not yet in the library that TypeScript ships.
+    rawJSON(text: string): unknown;
+  }
+}
+
+/** The row for JSON: figures as numbers with all of their digits, which a double would not keep. */
+export function exactNumbers(health: BalanceHealth): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(health).map(([column, value]) => [
+      column,
+      typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value) ? JSON.rawJSON(value) : value,
+    ]),
+  );
+}

@@ -1,0 +1,190 @@
+import { z } from "zod";
+
+/** A setting: where it comes from, what it means, what it may be. */
+interface Setting<Schema extends z.ZodType> {
+  name: string;
+  description: string;
+  /** The default as README shows it. */
+  default: string;
+  schema: Schema;
+}
+
+function setting<Schema extends z.ZodType>(
+  name: string,
+  description: string,
+  schema: Schema,
+  shownDefault?: string,
+): Setting<Schema> {
+  const parsed = schema.safeParse(undefined);
+  return {
+    name,
+    description,
+    schema,
+    default: shownDefault ?? (parsed.success ? String(parsed.data ?? "") : ""),
+  };
+}
+
+const whole = (low: number, high: number, fallback: number) =>
+  z.coerce
+    .number({ error: `a whole number from ${low} to ${high}` })
+    .int({ error: `a whole number from ${low} to ${high}` })
+    .min(low, { error: `a whole number from ${low} to ${high}` })
+    .max(high, { error: `a whole number from ${low} to ${high}` })
+    .default(fallback);
+
+const flag = z
+  .enum(["true", "false"], { error: "true or false" })
+  .transform((value) => value === "true")
+  .optional();
+
+const databaseUrl = z
+  .string()
+  .regex(/^postgres(ql)?:\/\/\S+$/, { error: "an address like postgres://user:password@host/db" })
+  .optional();
+
+const timeZone = z
+  .string()
+  .refine((zone) => isTimeZone(zone), { error: "the name of a time zone like Asia/Jakarta" })
+  .default("Asia/Jakarta");
+
+function isTimeZone(zone: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: zone });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** All settings. README's table is made of this list, and a test keeps it so. */
+export const settings = {
+  environment: setting(
+    "NODE_ENV",
+    "`production` hides GraphiQL and introspection, and with a DATABASE_URL wants a JWT secret",
+    z
+      .enum(["development", "production", "test"], { error: "development, production or test" })
+      .default("development"),
+  ),
+  host: setting("HOST", "Address to listen on", z.string().min(1).default("127.0.0.1")),
+  port: setting("PORT", "Port of the HTTP server; 0 takes a free one", whole(0, 65535, 8080)),
+  databaseUrl: setting(
+    "DATABASE_URL",
+    "PostgreSQL 15 to 18 to use, with a login that may create roles; migrations and jobs run with it",
+    databaseUrl,
+    "embedded PostgreSQL 18",
+  ),
+  serverDatabaseUrl: setting(
+    "SERVER_DATABASE_URL",
+    "The login of the API, a member of the saldo_ roles and nothing more",
+    databaseUrl,
+    "`saldo_server` on the same server",
+  ),
+  dataFolder: setting(
+    "SALDO_DATA_DIR",
+    "Folder of the embedded PostgreSQL and the development secret",
+    z.string().min(1).default(".saldo"),
+  ),
+  jwtSecret: setting(
+    "SALDO_JWT_SECRET",
+    "Secret that signs tokens (HS256), at least 32 characters",
+    z.string().min(32, { error: "at least 32 characters" }).optional(),
+    "made at first start, kept in the data folder",
+  ),
+  timeZone: setting(
+    "SALDO_TIME_ZONE",
+    "Business time zone: decides the date of a posting and when maintenance runs",
+    timeZone,
+  ),
+  currency: setting(
+    "SALDO_CURRENCY",
+    "Currency where none is named",
+    z
+      .string()
+      .regex(/^[A-Z]{3}$/, { error: "three capital letters" })
+      .default("IDR"),
+  ),
+  reconcileEveryHours: setting(
+    "SALDO_RECONCILE_HOURS",
+    "Hours between reconciliations, counted from midnight of the business day",
+    whole(1, 24, 6),
+  ),
+  maintenanceAt: setting(
+    "SALDO_MAINTENANCE_AT",
+    "Time of the daily maintenance in the business time zone",
+    z
+      .string()
+      .regex(/^([01]\d|2[0-3]):[0-5]\d$/, { error: "a time like 02:00" })
+      .default("02:00"),
+  ),
+  isGraphiqlEnabled: setting(
+    "SALDO_GRAPHIQL",
+    "GraphiQL in the browser",
+    flag,
+    "true, in production false",
+  ),
+  isIntrospectionEnabled: setting(
+    "SALDO_INTROSPECTION",
+    "Introspection of the schema and suggestions of names",
+    flag,
+    "true, in production false",
+  ),
+  statementTimeoutMs: setting(
+    "SALDO_STATEMENT_TIMEOUT_MS",
+    "Longest time of one request's SQL",
+    whole(100, 600_000, 5000),
+  ),
+  bodyByteCountMax: setting(
+    "SALDO_BODY_BYTES",
+    "Largest request body",
+    whole(1000, 10_000_000, 100_000),
+  ),
+  pageSizeDefault: setting("SALDO_PAGE_SIZE", "Rows of a page unless asked", whole(1, 1000, 50)),
+  pageSizeMax: setting("SALDO_PAGE_SIZE_MAX", "Rows of a page at most", whole(1, 10_000, 200)),
+  poolSize: setting("SALDO_POOL_SIZE", "Connections of the API", whole(1, 200, 10)),
+  shutdownGraceMs: setting(
+    "SALDO_SHUTDOWN_GRACE_MS",
+    "How long requests and a running job may take to finish after SIGTERM",
+    whole(0, 600_000, 15_000),
+  ),
+};
+
+type Settings = typeof settings;
+
+/** The settings as the program uses them. */
+export type Config = {
+  readonly [Key in keyof Settings]: z.output<Settings[Key]["schema"]>;
+} & { readonly isGraphiqlEnabled: boolean; readonly isIntrospectionEnabled: boolean };
+
+/** A setting that is not right, in one sentence. */
+export class ConfigError extends Error {}
+
+/** Reads and checks the settings of an environment. */
+export function readConfig(environment: NodeJS.ProcessEnv): Config {
+  const [major = 0] = process.versions.node.split(".").map(Number);
+  if (major < 22) {
+    throw new ConfigError(`Saldo needs Node 22 or newer, not ${process.versions.node}: npm start.`);
+  }
+  const values = Object.entries(settings).map(([key, { name, schema }]) => {
+    // An empty variable means the same as none: docker-compose and .env files leave such behind.
+    const result = schema.safeParse(environment[name] || undefined);
+    if (!result.success) {
+      throw new ConfigError(`${name} is not valid: give ${result.error.issues[0]?.message}.`);
+    }
+    return [key, result.data];
+  });
+  const config = Object.fromEntries(values) as Config;
+  const isOpen = config.environment !== "production";
+  if (!isOpen && config.databaseUrl !== undefined && config.jwtSecret === undefined) {
+    throw new ConfigError(
+      "SALDO_JWT_SECRET is missing: in production with a DATABASE_URL give one that all servers share.",
+    );
+  }
+  if (config.pageSizeDefault > config.pageSizeMax) {
+    throw new ConfigError("SALDO_PAGE_SIZE is not valid: give at most SALDO_PAGE_SIZE_MAX.");
+  }
+  return {
+    ...config,
+    isGraphiqlEnabled: config.isGraphiqlEnabled ?? isOpen,
+    isIntrospectionEnabled: config.isIntrospectionEnabled ?? isOpen,
+  };
+}

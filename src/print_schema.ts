@@ -1,0 +1,24 @@
+/**
+ * Writes the GraphQL schema, sorted, so that a change of it shows in a review:
+ * node src/print_schema.ts <database url of saldo_server> [file]
+ */
+import "./graphile_env.ts";
+import { writeFile } from "node:fs/promises";
+import { lexicographicSortSchema, printSchema } from "graphql";
+import { Pool } from "pg";
+import { makeSchema } from "postgraphile";
+import { makeSchemaPreset } from "./graphql.ts";
+import { DEFAULT_QUERY_LIMITS } from "./query_cost.ts";
+
+/** The schema of a migrated database as text; the pool logs in as saldo_server. */
+export async function printSchemaOf(serverPool: Pool): Promise<string> {
+  const { schema } = await makeSchema(makeSchemaPreset(serverPool, DEFAULT_QUERY_LIMITS));
+  return `${printSchema(lexicographicSortSchema(schema))}\n`;
+}
+
+if (import.meta.main) {
+  const [connectionString, file = "schema.graphql"] = process.argv.slice(2);
+  const pool = new Pool({ connectionString });
+  await writeFile(file, await printSchemaOf(pool));
+  await pool.end();
+}

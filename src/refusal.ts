@@ -1,0 +1,178 @@
+/**
+ * What the server refuses by itself, in the terms of the catalogue (sql/foundation/error.sql):
+ * some input must not even reach the database.
+ */
+import { GraphQLError } from "graphql";
+
+interface CatalogueEntry {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+  readonly status: number;
+}
+
+/**
+ * The part of the catalogue that the server itself raises, since it refuses some input before the
+ * database sees it. A test holds these texts equal to saldo.error_code.
+ */
+export const CATALOGUE = {
+  amount_invalid: {
+    code: "SB002",
+    message: "The amount is not a positive number.",
+    hint: "Give a positive decimal number such as 150000 or 12.50.",
+    status: 400,
+  },
+  amount_scale: {
+    code: "SB003",
+    message: "The amount has more than 2 decimals.",
+    hint: "Round it before the call: Saldo never rounds money on its own.",
+    status: 400,
+  },
+  amount_out_of_range: {
+    code: "SB004",
+    message: "The amount is too large.",
+    hint: "An amount stays below 1,000,000,000,000,000.",
+    status: 400,
+  },
+  forbidden: {
+    code: "SB006",
+    message: "You may not do this.",
+    hint: "Ask an administrator, or call with a token whose role allows it.",
+    status: 403,
+  },
+  not_found: {
+    code: "SB007",
+    message: "There is no such thing, or it is not yours.",
+    hint: "Check the id.",
+    status: 404,
+  },
+  text_invalid: {
+    code: "SB008",
+    message: "The text has characters that are not allowed.",
+    hint: "Remove control characters and broken Unicode.",
+    status: 400,
+  },
+  input_invalid: {
+    code: "SB010",
+    message: "The input has the wrong form.",
+    hint: "DETAIL tells which part and what was expected.",
+    status: 400,
+  },
+  unauthenticated: {
+    code: "SB011",
+    message: "The token is missing or not valid.",
+    hint: "Send Authorization: Bearer with a token that is signed, not expired and made for Saldo.",
+    status: 401,
+  },
+  query_too_complex: {
+    code: "SB012",
+    message: "The query is too large or too deep.",
+    hint: "Split it; ask for fewer fields, aliases and levels.",
+    status: 400,
+  },
+  page_invalid: {
+    code: "SB013",
+    message: "The page size or offset is out of range.",
+    hint: "Ask for fewer rows and follow the cursor.",
+    status: 400,
+  },
+  not_unique: {
+    code: "SB014",
+    message: "This code or key is taken.",
+    hint: "Choose another one.",
+    status: 409,
+  },
+  conflict_retry: {
+    code: "SB015",
+    message: "The request collided with another one; nothing was changed.",
+    hint: "Send it again with the same idempotency key.",
+    status: 409,
+  },
+  timeout: {
+    code: "SB016",
+    message: "The request took too long and was stopped; nothing was changed.",
+    hint: "Ask for less at once, or try again later.",
+    status: 503,
+  },
+  internal_error: {
+    code: "SB017",
+    message: "Something went wrong inside Saldo.",
+    hint: "Tell the operator the error id: the log has the cause under it.",
+    status: 500,
+  },
+  too_many_requests: {
+    code: "SB018",
+    message: "Too many requests with a token that is not valid.",
+    hint: "Wait a moment, then send a valid token.",
+    status: 429,
+  },
+  unavailable: {
+    code: "SB019",
+    message: "The database did not answer; whether anything was changed is not known.",
+    hint: "Send it again with the same idempotency key.",
+    status: 503,
+  },
+} as const satisfies Record<string, CatalogueEntry>;
+
+/** Name of a condition that the server may raise itself. */
+export type Condition = keyof typeof CATALOGUE;
+
+/** What the part `extensions` of an error tells. */
+export interface ErrorExtensions {
+  readonly [key: string]: unknown;
+  readonly code: string;
+  readonly condition: string;
+  readonly detail?: string;
+  readonly hint?: string;
+  readonly errorId?: string;
+}
+
+/** What a client gets to know of an error. */
+export interface Description {
+  readonly message: string;
+  readonly extensions: ErrorExtensions;
+}
+
+/** A refusal in the catalogue's terms, with the HTTP status that fits it. */
+export class Refusal extends Error {
+  readonly condition: Condition;
+  readonly status: number;
+  readonly extensions: ErrorExtensions;
+
+  constructor(condition: Condition, detail = "", extra: { status?: number; hint?: string } = {}) {
+    const entry = CATALOGUE[condition];
+    super(entry.message);
+    this.name = "Refusal";
+    this.condition = condition;
+    this.status = extra.status ?? entry.status;
+    this.extensions = extensionsOf(condition, detail, extra.hint);
+  }
+}
+
+/** The extensions of an error that has this condition. */
+export function extensionsOf(condition: Condition, detail = "", hint?: string): ErrorExtensions {
+  const entry = CATALOGUE[condition];
+  return {
+    code: entry.code,
+    condition,
+    ...(detail === "" ? {} : { detail: shorten(detail) }),
+    hint: hint ?? entry.hint,
+  };
+}
+
+/** A refusal in the form that GraphQL's own validation and coercion pass on. */
+export function refusalError(condition: Condition, detail = "", hint?: string): GraphQLError {
+  return new GraphQLError(CATALOGUE[condition].message, {
+    extensions: extensionsOf(condition, detail, hint),
+  });
+}
+
+/** The JSON body that a refused request is answered with, shaped like any GraphQL answer. */
+export function refusalBody(refusal: Refusal): { errors: object[] } {
+  return { errors: [{ message: refusal.message, extensions: refusal.extensions }] };
+}
+
+/** Cuts a text: the client's own comes back in some messages, and not all of it is needed. */
+export function shorten(text: string): string {
+  return text.length <= 300 ? text : `${text.slice(0, 300)}...`;
+}

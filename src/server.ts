@@ -1,0 +1,167 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { createApp } from "./app.ts";
+import { signToken } from "./auth.ts";
+import type { Config } from "./config.ts";
+import { makePool, serverLogin, writeSettings } from "./database.ts";
+import { type EmbeddedPostgres, StartError, startEmbedded } from "./embedded.ts";
+import { GRAPHIQL_PATH } from "./graphql.ts";
+import type { Log } from "./log.ts";
+import { migrate } from "./migrate.ts";
+import { startWorker } from "./worker.ts";
+
+/** Which parts a process runs. */
+export interface Parts {
+  http: boolean;
+  jobs: boolean;
+}
+
+/** A running Saldo. */
+export interface Running {
+  /** Address of the HTTP server; empty without one. */
+  address: string;
+  /** Stops in order: no new requests, running ones finish, jobs, pools, PostgreSQL. */
+  stop(): Promise<void>;
+  /** Resolves with the reason when a part breaks that the others need. */
+  broken: Promise<string>;
+}
+
+type Stop = () => Promise<void>;
+
+/** Starts the parts, and PostgreSQL before them where no DATABASE_URL is given. */
+export async function start(config: Config, parts: Parts, log: Log): Promise<Running> {
+  // Stopped in reverse order of starting.
+  const stops: Stop[] = [];
+  let reportBroken: (reason: string) => void = () => {};
+  const broken = new Promise<string>((done) => {
+    reportBroken = done;
+  });
+  try {
+    const embedded = config.databaseUrl ? undefined : await startEmbedded(config.dataFolder);
+    if (embedded) {
+      stops.push(() => embedded.stop());
+      void embedded.exited.then(() => reportBroken("PostgreSQL ended"));
+    }
+    const ownerUrl = config.databaseUrl ?? embedded?.connectionString ?? "";
+    await migrate(ownerUrl);
+    await writeSettings(ownerUrl, config);
+    if (parts.jobs) await startJobs(ownerUrl, config, log, stops, reportBroken);
+    const address = parts.http ? await startHttp(ownerUrl, config, log, stops) : "";
+    if (embedded && config.environment === "development") greet(config, embedded);
+    return { address, broken, stop: () => stopAll(stops, config.shutdownGraceMs, log) };
+  } catch (error) {
+    await stopAll(stops, config.shutdownGraceMs, log);
+    throw explain(error);
+  }
+}
+
+async function startJobs(
+  ownerUrl: string,
+  config: Config,
+  log: Log,
+  stops: Stop[],
+  reportBroken: (reason: string) => void,
+): Promise<void> {
+  const pool = makePool(ownerUrl, 6, log);
+  stops.push(() => pool.end());
+  const worker = await startWorker(pool, config, log);
+  worker.stopped.catch((error: Error) => reportBroken(`jobs: ${error.message}`));
+  stops.push(() => worker.stop());
+}
+
+async function startHttp(
+  ownerUrl: string,
+  config: Config,
+  log: Log,
+  stops: Stop[],
+): Promise<string> {
+  const serverConnectionString = await serverLogin(ownerUrl, config.serverDatabaseUrl);
+  const serverPool = makePool(serverConnectionString, config.poolSize, log);
+  stops.push(() => serverPool.end());
+  const jwtSecret = config.jwtSecret ?? (await developmentSecret(config.dataFolder));
+  let isReady = true;
+  const app = await createApp({
+    config,
+    serverPool,
+    serverConnectionString,
+    jwtSecret,
+    log,
+    isReady: () => isReady,
+  });
+  stops.push(() => app.release());
+  const http = createServer(app.express);
+  await listen(http, config);
+  stops.push(async () => {
+    isReady = false;
+    await closeHttp(http);
+  });
+  const { port } = http.address() as AddressInfo;
+  const address = `http://${config.host}:${port}`;
+  log.info("listening", { address });
+  if (config.environment === "development") {
+    const token = await signToken(jwtSecret, { sub: "developer", role: "admin" }, "12h");
+    process.stdout.write(
+      `\nGraphiQL     ${address}${GRAPHIQL_PATH}\nAdmin token  ${token}\n` +
+        `             (header Authorization: Bearer ..., valid for 12 hours)\n`,
+    );
+  }
+  return address;
+}
+
+function greet(config: Config, _embedded: EmbeddedPostgres): void {
+  process.stdout.write(`psql         psql "$(cat ${join(config.dataFolder, "database-url")})"\n\n`);
+}
+
+function listen(http: Server, config: Config): Promise<void> {
+  return new Promise((done, refuse) => {
+    http.once("error", refuse);
+    http.listen(config.port, config.host, done);
+  });
+}
+
+function closeHttp(http: Server): Promise<void> {
+  return new Promise((done) => {
+    http.close(() => done());
+    http.closeIdleConnections();
+  });
+}
+
+/** The secret of a server that was given none: made once, kept where only its owner reads it. */
+async function developmentSecret(folder: string): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  const file = join(folder, "jwt-secret");
+  const secret = randomBytes(32).toString("base64url");
+  try {
+    await writeFile(file, secret, { mode: 0o600, flag: "wx" });
+    return secret;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    return (await readFile(file, "utf8")).trim();
+  }
+}
+
+async function stopAll(stops: Stop[], graceMs: number, log: Log): Promise<void> {
+  const timer = setTimeout(() => {
+    log.error("stopping took too long", { graceMs });
+    process.exit(1);
+  }, graceMs + 10_000);
+  for (const stop of stops.splice(0).reverse()) {
+    await stop().catch((error: Error) => log.warn("not stopped", { reason: error.message }));
+  }
+  clearTimeout(timer);
+}
+
+/** Turns what people can mend into a sentence. */
+function explain(error: unknown): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "EADDRINUSE") {
+    return new StartError("The port is taken: stop what listens there, or set PORT.");
+  }
+  if (["ECONNREFUSED", "ENOTFOUND", "28P01", "28000", "3D000", "42501"].includes(code ?? "")) {
+    return new StartError(`DATABASE_URL does not work: ${message}.`);
+  }
+  return error;
+}

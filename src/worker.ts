@@ -1,0 +1,119 @@
+import { EventEmitter } from "node:events";
+import { fileURLToPath } from "node:url";
+import { Logger, parseCronItems, run, runMigrations, type WorkerEvents } from "graphile-worker";
+import type { Pool } from "pg";
+import type { Config } from "./config.ts";
+import type { Log } from "./log.ts";
+import { isMaintenanceDue, isReconcileDue } from "./schedule.ts";
+
+// The first half of a two-part advisory lock; the second is a worker's name.
+const workerLockSpace = 7_246;
+const releaseIntervalMs = 30_000;
+
+/** The jobs of a process. */
+export interface Worker {
+  /** Lets the running job finish, or gives it back when it takes longer than the grace. */
+  stop(): Promise<void>;
+  /** Rejects when the worker breaks. */
+  stopped: Promise<void>;
+}
+
+type ScheduleConfig = Pick<Config, "timeZone" | "maintenanceAt" | "reconcileEveryHours">;
+
+/** Starts a worker on a pool of its own, which it leaves open. */
+export async function startWorker(pool: Pool, config: ScheduleConfig, log: Log): Promise<Worker> {
+  const logger = new Logger(() => (level, message, meta) => {
+    if (level === "error") log.error("job", { reason: message, error: String(meta?.["error"]) });
+    else if (level === "warning") log.warn("job", { reason: message });
+  });
+  await runMigrations({ pgPool: pool, logger });
+  await releaseJobsOfDeadWorkers(pool);
+  const events: WorkerEvents = new EventEmitter();
+  const names = await holdNames(pool, events);
+  const runner = await run({
+    events,
+    pgPool: pool,
+    logger,
+    taskDirectory: fileURLToPath(new URL("../tasks", import.meta.url)),
+    concurrency: 2,
+    pollInterval: 1000,
+    // The server stops its parts itself, in order; see main.ts.
+    noHandleSignals: true,
+    parsedCronItems: cronItems(config),
+  });
+  const timer = setInterval(() => {
+    releaseJobsOfDeadWorkers(pool).catch((error: Error) =>
+      log.warn("jobs of dead workers not released", { reason: error.message }),
+    );
+  }, releaseIntervalMs);
+  return {
+    stopped: runner.promise,
+    async stop() {
+      clearInterval(timer);
+      await runner.stop();
+      names.release();
+    },
+  };
+}
+
+/**
+ * The scheduled jobs. Cron knows UTC only, so a matching function looks at the business clock; the
+ * worker sees to it that several processes make one job of an occasion.
+ */
+export function cronItems(config: ScheduleConfig) {
+  const { timeZone, maintenanceAt, reconcileEveryHours } = config;
+  return parseCronItems([
+    {
+      task: "reconcile",
+      identifier: "reconcile",
+      match: (minute) => isReconcileDue(instantOf(minute), timeZone, reconcileEveryHours),
+      options: { maxAttempts: 3, backfillPeriod: 0 },
+    },
+    {
+      task: "scheduled_maintenance",
+      identifier: "scheduled_maintenance",
+      match: (minute) => isMaintenanceDue(instantOf(minute), timeZone, maintenanceAt),
+      options: { maxAttempts: 3, backfillPeriod: 0 },
+    },
+  ]);
+}
+
+/** Cron gives a minute of UTC without its year; it is this year's, or last year's at New Year. */
+function instantOf(minute: { min: number; hour: number; date: number; month: number }): Date {
+  const now = new Date();
+  const at = (year: number) =>
+    new Date(Date.UTC(year, minute.month - 1, minute.date, minute.hour, minute.min));
+  const candidate = at(now.getUTCFullYear());
+  return candidate.getTime() > now.getTime() + 86_400_000
+    ? at(now.getUTCFullYear() - 1)
+    : candidate;
+}
+
+/**
+ * A worker that was killed keeps its jobs locked for four hours. A living one holds an advisory
+ * lock under its name, which PostgreSQL lets go of when it dies: jobs of a name that nobody holds
+ * are given back.
+ */
+export async function releaseJobsOfDeadWorkers(pool: Pool): Promise<void> {
+  await pool.query(`
+    select graphile_worker.force_unlock_workers(array_agg(dead.worker_id))
+    from (
+      select distinct job.locked_by as worker_id
+      from graphile_worker._private_jobs as job
+      where job.locked_by is not null
+    ) as dead
+    where pg_try_advisory_xact_lock(${workerLockSpace}, hashtext(dead.worker_id))
+    having count(*) > 0
+  `);
+}
+
+/** Holds the advisory locks of this process's workers on a connection of their own. */
+async function holdNames(pool: Pool, events: WorkerEvents): Promise<{ release(): void }> {
+  const client = await pool.connect();
+  events.on("worker:create", ({ worker }) => {
+    client
+      .query("select pg_advisory_lock($1, hashtext($2))", [workerLockSpace, worker.workerId])
+      .catch(() => {}); // the connection is gone, and with it the worker's jobs
+  });
+  return { release: () => client.release(true) };
+}

@@ -1,0 +1,85 @@
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Client } from "pg";
+import { startEmbedded } from "../../src/embedded.ts";
+import { migrate } from "../../src/migrate.ts";
+
+/**
+ * `npm test`: a real PostgreSQL for the tests (that of DATABASE_URL, or an embedded one that is
+ * thrown away), a migrated template database in it, then AVA with a clone for every test file.
+ */
+
+const template = `saldo_test_template_${randomBytes(4).toString("hex")}`;
+
+async function startServer(): Promise<{ url: string; stop(): Promise<void> }> {
+  const given = process.env["DATABASE_URL"];
+  if (given) return { url: given, stop: async () => {} };
+  const folder = join(tmpdir(), `saldo-test-${randomBytes(4).toString("hex")}`);
+  // The faults that need a durable server start one of their own.
+  const server = await startEmbedded(folder, { fsync: "off", max_connections: "400" });
+  return {
+    url: server.connectionString,
+    async stop() {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function prepareTemplate(url: string): Promise<string> {
+  const root = new Client({ connectionString: url });
+  root.on("error", () => {});
+  await root.connect();
+  const { rows } = await root.query<{ datname: string }>(
+    `select datname from pg_database
+    where datname ~ '^saldo_test_[0-9a-f]{12}$'
+    and not exists (select from pg_stat_activity where pg_stat_activity.datname = pg_database.datname)`,
+  );
+  for (const { datname } of rows) await root.query(`drop database if exists ${datname}`);
+  await root.query(`create database ${template}`);
+  const templateUrl = new URL(url);
+  templateUrl.pathname = `/${template}`;
+  await migrate(templateUrl.href, { withCurrent: true });
+  const password = randomBytes(18).toString("base64url");
+  await root.query(`alter role saldo_server password '${password}'`);
+  await root.end();
+  return password;
+}
+
+async function dropTemplate(url: string): Promise<void> {
+  const root = new Client({ connectionString: url });
+  await root.connect();
+  await root.query(`drop database if exists ${template} with (force)`);
+  await root.end();
+}
+
+const server = await startServer();
+let child: ReturnType<typeof spawn> | undefined;
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child?.kill(signal));
+try {
+  const password = await prepareTemplate(server.url);
+  const ava = new URL("../../node_modules/.bin/ava", import.meta.url).pathname;
+  const { DATABASE_URL: _, ...environment } = process.env;
+  const started = spawn(ava, process.argv.slice(2), {
+    stdio: "inherit",
+    env: {
+      ...environment,
+      SALDO_TEST_DATABASE_URL: server.url,
+      SALDO_TEST_TEMPLATE: template,
+      SALDO_TEST_SERVER_PASSWORD: password,
+    },
+  });
+  child = started;
+  process.exitCode = await new Promise<number>((done) =>
+    started.once("exit", (code) => done(code ?? 1)),
+  );
+  await dropTemplate(server.url);
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
+} finally {
+  await server.stop();
+}
