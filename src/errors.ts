@@ -123,7 +123,7 @@ export function makeMaskError(log: Log, options: MaskOptions) {
     if (known !== undefined) {
       return rebuilt(error, known);
     }
-    if (isClientMistake(cause)) {
+    if (isClientMistake(error)) {
       const message = options.suggestions
         ? error.message
         : error.message.replace(/ Did you mean .*\?/s, "");
@@ -131,7 +131,11 @@ export function makeMaskError(log: Log, options: MaskOptions) {
     }
 
     const errorId = randomUUID();
-    log.error("request failed", { errorId, path: error.path?.join("."), ...causeOf(cause) });
+    log.error("request failed", {
+      errorId,
+      path: error.path?.join("."),
+      ...causeOf(cause ?? error),
+    });
     return rebuilt(error, {
       message: CATALOGUE.internal_error.message,
       extensions: { ...extensionsOf("internal_error"), errorId },
@@ -149,9 +153,12 @@ export function causeOf(error: unknown): Record<string, unknown> {
 }
 
 /** Whether what the client wrote is at fault: an unknown field, a variable of a wrong type. */
-function isClientMistake(cause: Error | null | undefined): boolean {
+function isClientMistake({ originalError: cause, path }: GraphQLError): boolean {
+  // With a path it is the execution that failed, on a null where none may be: that is our fault.
+  if (cause == null) {
+    return path === undefined;
+  }
   return (
-    cause == null ||
     cause instanceof GraphQLError ||
     isSafeError(cause) ||
     // The filter plugin throws this without any mark.

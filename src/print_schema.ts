@@ -1,6 +1,6 @@
 /**
  * Writes the GraphQL schema, sorted, so that a change of it shows in a review:
- * node src/print_schema.ts <database url of saldo_server> [file]
+ * node src/print_schema.ts [database url, else DATABASE_URL] [file, else schema.graphql]
  */
 import "./graphile_env.ts";
 import { writeFile } from "node:fs/promises";
@@ -10,15 +10,17 @@ import { makeSchema } from "postgraphile";
 import { makeSchemaPreset } from "./graphql.ts";
 import { DEFAULT_QUERY_LIMITS } from "./query_cost.ts";
 
-/** The schema of a migrated database as text; the pool logs in as saldo_server. */
+/** The schema of a migrated database as text; the pool acts as saldo_server. */
 export async function printSchemaOf(serverPool: Pool): Promise<string> {
   const { schema } = await makeSchema(makeSchemaPreset(serverPool, DEFAULT_QUERY_LIMITS));
   return `${printSchema(lexicographicSortSchema(schema))}\n`;
 }
 
 if (import.meta.main) {
-  const [connectionString, file = "schema.graphql"] = process.argv.slice(2);
-  const pool = new Pool({ connectionString });
+  const [connectionString = process.env.DATABASE_URL, file = "schema.graphql"] =
+    process.argv.slice(2);
+  // What the schema shows depends on who looks: the owner would see functions nobody may call.
+  const pool = new Pool({ connectionString, options: "-c role=saldo_server" });
   await writeFile(file, await printSchemaOf(pool));
   await pool.end();
 }

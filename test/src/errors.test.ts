@@ -18,7 +18,7 @@ const FAULTS = `
   to saldo_admin;
 `;
 
-const api = await openApi({ prepare: FAULTS, config: { statementTimeoutMs: 300 } });
+const api = await openApi({ prepare: FAULTS, config: { statementTimeoutMs: 2000 } });
 test.after.always(() => api.close());
 
 const raise = (sqlstate: string) =>

@@ -17,7 +17,9 @@ test("health answers without the database, ready with it", async (t) => {
 test("a server that is not ready says 503", async (t) => {
   const stopping = await openApi({ isReady: () => false });
   t.is((await stopping.request("/ready")).status, 503);
-  t.is((await stopping.request("/health")).status, 200);
+  const health = await stopping.request("/health");
+  t.is(health.status, 200);
+  t.is(health.headers.get("connection"), "close");
   await stopping.close();
 });
 

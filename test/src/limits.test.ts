@@ -18,6 +18,16 @@ const check = (query: string, variables: Variables = {}) =>
 const repeat = (count: number, make: (index: number) => string) =>
   Array.from({ length: count }, (_, index) => make(index)).join(" ");
 
+/** Milliseconds of the fastest of some calls: other test files share the processors. */
+function fastestOf(act: () => void): number {
+  const times = Array.from({ length: 5 }, () => {
+    const startedAt = performance.now();
+    act();
+    return performance.now() - startedAt;
+  });
+  return Math.min(...times);
+}
+
 const nest = (depth: number) => `${"{ a ".repeat(depth)}${"}".repeat(depth)}`;
 
 test("an ordinary query and the standard introspection pass", (t) => {
@@ -27,16 +37,14 @@ test("an ordinary query and the standard introspection pass", (t) => {
 
 test("3,000 aliases are refused in under 50 ms", (t) => {
   const query = `{ ${repeat(3000, (index) => `a${index}: accounts { nodes { id } }`)} }`;
-  check("{ a }");
-  const startedAt = performance.now();
   t.is(check(query), "SB012");
-  t.true(performance.now() - startedAt < 50);
+  t.true(fastestOf(() => check(query)) < 50);
 });
 
 test("a document of many tokens costs no more than its first ones", (t) => {
-  const startedAt = performance.now();
-  t.is(check(`{ ${"a ".repeat(2_000_000)} }`), "SB012");
-  t.true(performance.now() - startedAt < 200);
+  const query = `{ ${"a ".repeat(2_000_000)} }`;
+  t.is(check(query), "SB012");
+  t.true(fastestOf(() => check(query)) < 50);
 });
 
 test("an argument is no alias", (t) => {
@@ -70,9 +78,8 @@ test("fragments that double at each level are refused early", (t) => {
     (index) => `fragment F${index} on X { ...F${index + 1} b ...F${index + 1} }`,
   );
   const query = `{ ...F0 } ${levels} fragment F20 on X { a }`;
-  const startedAt = performance.now();
   t.is(check(query), "SB012");
-  t.true(performance.now() - startedAt < 50);
+  t.true(fastestOf(() => check(query)) < 50);
 });
 
 test("a fragment that contains itself is refused", (t) => {

@@ -1,0 +1,72 @@
+import type { Pool, PoolClient } from "pg";
+
+/** Does what only a superuser can: writes past every ordinary trigger. Undone on an error. */
+export async function forced<T>(
+  pool: Pool,
+  work: (client: PoolClient) => Promise<T>,
+  login = "a superuser",
+): Promise<T> {
+  const client = await pool.connect();
+  try {
+    await client.query("begin");
+    await client.query("set local session_replication_role = replica");
+    await client.query("select set_config('application_name', $1, true)", [login]);
+    const result = await work(client);
+    await client.query("commit");
+    return result;
+  } catch (error) {
+    await client.query("rollback");
+    throw error;
+  } finally {
+    client.release();
+  }
+}
+
+/** A finding as tests look at it. */
+export interface Finding {
+  rule: string;
+  key: string;
+  account_id: string | null;
+  stored: string | null;
+  derived: string | null;
+  difference: string | null;
+  cause: string;
+  explanation: string;
+  evidence: Record<string, unknown>[];
+}
+
+/** A result of check_balance_health with its findings. */
+export interface Check {
+  id: string;
+  status: string;
+  finding_count: number;
+  findings: Finding[];
+}
+
+/** Runs a check and returns it with what it found. */
+export async function check(pool: Pool): Promise<Check> {
+  const run = await pool.query("select * from saldo.check_balance_health()");
+  const findings = await pool.query<Finding>(
+    "select * from saldo.finding where check_run_id = $1 order by rule, key",
+    [run.rows[0].id],
+  );
+  return { ...run.rows[0], findings: findings.rows };
+}
+
+/** Names of the rules that the check finds broken, each once. */
+export async function brokenRules(pool: Pool): Promise<string[]> {
+  const { findings } = await check(pool);
+  return [...new Set(findings.map(({ rule }) => rule))];
+}
+
+/** A digest of the whole journal. */
+export async function journalDigest(pool: Pool): Promise<string> {
+  const { rows } = await pool.query(
+    `select md5(
+      coalesce((select string_agg(e::text, '|' order by e.id) from saldo.journal_entry as e), '')
+      || coalesce((select string_agg(l::text, '|' order by l.entry_id, l.line_no)
+        from saldo.journal_line as l), '')
+    ) as digest`,
+  );
+  return rows[0].digest;
+}

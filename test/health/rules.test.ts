@@ -1,0 +1,213 @@
+import test from "ava";
+import type { PoolClient } from "pg";
+import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
+import { brokenRules, check, forced } from "../_support/faults.ts";
+
+/** Two accounts, a member with two purchases (one pending, one refunded), and some postings. */
+async function openBooks(): Promise<TestDatabase> {
+  const database = await openTestDatabase(5);
+  await database.pool.query(`
+    do $$
+    declare
+      v_purchase saldo.purchase;
+    begin
+      perform saldo.open_account('till', 'Till', 'asset', min_balance => 0);
+      perform saldo.open_account('owner', 'Owner', 'equity');
+      perform saldo.transfer(1, 2, 1000, idempotency_key => 'first');
+      perform saldo.create_member('m', 'M');
+      perform saldo.create_product('p', 'P', 100, is_stock_tracked => true);
+      perform saldo.add_stock_items(1, array['a', 'b', 'c']);
+      perform saldo.top_up(1, 1000);
+      perform saldo.purchase_with_balance_deduction(1, 1, 100, idempotency_key => 'buy');
+      perform saldo.purchase_with_balance_deduction(1, 1, 100, hold_only => true);
+      v_purchase := saldo.purchase_with_balance_deduction(1, 1, 100);
+      perform saldo.refund_purchase(v_purchase.id, 'broken');
+    end
+    $$
+  `);
+  return database;
+}
+
+interface Fault {
+  name: string;
+  rules: string[];
+  plant: (client: PoolClient) => Promise<unknown>;
+}
+
+const sql = (text: string) => (client: PoolClient) => client.query(text);
+
+const faults: Fault[] = [
+  {
+    name: "an edited line",
+    rules: ["account_balance", "entry_balance", "month_movement", "trial_balance"],
+    plant: sql("update saldo.journal_line set debit = 999 where account_id = 1"),
+  },
+  {
+    name: "both sides of an entry edited alike",
+    rules: ["account_balance", "month_movement"],
+    plant: sql(`update saldo.journal_line set debit = debit * 2, credit = credit * 2
+      where entry_id = (select result_id from saldo_private.idempotency_record
+        where key = 'first')`),
+  },
+  {
+    name: "a deleted line",
+    rules: ["account_balance", "entry_balance", "entry_lines", "month_movement", "trial_balance"],
+    plant: sql("delete from saldo.journal_line where account_id = 2"),
+  },
+  {
+    name: "a deleted entry",
+    rules: ["idempotency", "orphan_line"],
+    plant: sql(`delete from saldo.journal_entry where id = (select result_id
+      from saldo_private.idempotency_record where key = 'first')`),
+  },
+  {
+    name: "a line of two sides",
+    rules: ["account_balance", "entry_balance", "line_amount", "month_movement", "trial_balance"],
+    plant: sql("update saldo.journal_line set credit = 5 where account_id = 1"),
+  },
+  {
+    name: "a line on another date",
+    rules: ["entry_lines", "month_movement"],
+    plant: sql("update saldo.journal_line set posting_date = '2020-01-01' where account_id = 1"),
+  },
+  {
+    name: "a line of an account that is not there",
+    rules: ["account_balance", "entry_balance", "month_movement", "orphan_line", "trial_balance"],
+    plant: sql("update saldo.journal_line set account_id = 999 where account_id = 2"),
+  },
+  {
+    name: "a wiped journal",
+    rules: ["account_balance", "idempotency", "month_movement", "purchase_entry"],
+    plant: sql("truncate saldo.journal_line, saldo.journal_entry"),
+  },
+  {
+    name: "a forced balance",
+    rules: ["account_balance", "balance_sheet"],
+    plant: sql("update saldo.account set debit_total = debit_total + 1 where id = 1"),
+  },
+  {
+    name: "two forced balances that keep the sheet in balance",
+    rules: ["account_balance"],
+    plant: sql(`update saldo.account set debit_total = debit_total + 1,
+      credit_total = credit_total + 1 where id = 1`),
+  },
+  {
+    name: "a balance below its minimum",
+    rules: ["account_balance", "balance_sheet", "min_balance"],
+    plant: sql("update saldo.account set credit_total = 5000 where id = 1"),
+  },
+  {
+    name: "a forced month",
+    rules: ["month_movement"],
+    plant: sql("update saldo.month_movement set debit = debit + 1 where account_id = 1"),
+  },
+  {
+    name: "a month that is gone",
+    rules: ["month_movement"],
+    plant: sql("delete from saldo.month_movement where account_id = 1"),
+  },
+  {
+    name: "a month that never was",
+    rules: ["month_movement"],
+    plant: sql("insert into saldo.month_movement values (1, '2001-01-01', 5, 5, 1)"),
+  },
+  {
+    name: "a forced hold",
+    rules: ["held_total"],
+    plant: sql("update saldo.account set held_total = 1 where id = 3"),
+  },
+  {
+    name: "a hold whose purchase is gone",
+    rules: ["held_total"],
+    plant: sql(`update saldo.stock_item set purchase_id = null, account_id = null,
+      assigned_at = null where purchase_id in (select id from saldo.purchase
+        where status = 'pending');
+      delete from saldo.purchase where status = 'pending'`),
+  },
+  {
+    name: "a completed purchase whose record is gone",
+    rules: ["idempotency", "purchase_entry"],
+    plant: sql(`delete from saldo.purchase where status = 'completed'`),
+  },
+  {
+    name: "a reversed entry that says it is not",
+    rules: ["purchase_entry", "reversal"],
+    plant: sql("update saldo.journal_entry set status = 'posted' where status = 'reversed'"),
+  },
+  {
+    name: "a sync trigger that is off",
+    rules: ["engine_configuration"],
+    plant: sql("alter table saldo.journal_line disable trigger auto_sync_balance_on_posting"),
+  },
+  {
+    name: "a trigger that is gone",
+    rules: ["engine_configuration"],
+    plant: sql("drop trigger record_bypass on saldo.journal_line"),
+  },
+  {
+    name: "a definer function without a pinned path",
+    rules: ["engine_configuration"],
+    plant: sql("alter function saldo.transfer reset search_path"),
+  },
+  {
+    name: "a function that anyone may call",
+    rules: ["engine_configuration"],
+    plant: sql("grant execute on function saldo.transfer to public"),
+  },
+  {
+    name: "a table that a member may write",
+    rules: ["engine_configuration"],
+    plant: sql("grant update on saldo.account to saldo_member"),
+  },
+  {
+    name: "row level security that is off",
+    rules: ["engine_configuration"],
+    plant: sql("alter table saldo.account disable row level security"),
+  },
+];
+
+for (const { name, rules, plant } of faults) {
+  test(`the rules catch ${name}`, async (t) => {
+    const database = await openBooks();
+    try {
+      t.deepEqual(await brokenRules(database.pool), [], "clean before the fault");
+      await forced(database.pool, plant);
+      t.deepEqual(await brokenRules(database.pool), rules);
+    } finally {
+      await database.close();
+    }
+  });
+}
+
+test("a rule that breaks is a finding itself and stops no other", async (t) => {
+  const database = await openBooks();
+  try {
+    await database.pool.query("drop function saldo_private.rule_trial_balance");
+    await forced(database.pool, sql("update saldo.account set held_total = 1 where id = 3"));
+    const result = await check(database.pool);
+    t.is(result.status, "failed");
+    t.deepEqual(
+      result.findings.map(({ rule, cause }) => [rule, cause]),
+      [
+        ["held_total", "out_of_band_write"],
+        ["trial_balance", "rule_failed"],
+      ],
+    );
+  } finally {
+    await database.close();
+  }
+});
+
+test("each registered rule has a planted fault here", async (t) => {
+  const database = await openTestDatabase(2);
+  try {
+    const { rows } = await database.pool.query("select name from saldo.balance_rule order by name");
+    const planted = new Set(faults.flatMap((fault) => fault.rules));
+    t.deepEqual(
+      rows.map((row) => row.name).filter((name) => !planted.has(name)),
+      [],
+    );
+  } finally {
+    await database.close();
+  }
+});
