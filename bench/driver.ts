@@ -13,6 +13,8 @@ export interface Scenario {
   variables: Record<string, readonly [number, number]>;
   /** How many units of work (transfers, say) one statement does. */
   unitsPerCall: number;
+  /** How many connections drive it; 32 unless told. */
+  connections?: number;
 }
 
 /** How a scenario is driven: the same driver serves the ceiling and every candidate of a run. */

@@ -34,10 +34,11 @@ async function measure(driver: Driver, scenario: Scenario): Promise<Measurement>
   const candidates: number[] = [];
   const ratios: number[] = [];
   // A first short turn each, not counted: plans, caches and files warm up.
-  await driver.run(scenario, connections, 1);
+  const own = scenario.connections ?? connections;
+  await driver.run(scenario, own, 1);
   for (let round = 0; round < rounds; round += 1) {
     const top = await driver.run(ceiling, connections, seconds);
-    const candidate = await driver.run(scenario, connections, seconds);
+    const candidate = await driver.run(scenario, own, seconds);
     ceilings.push(top);
     candidates.push(candidate);
     ratios.push(candidate / top);

@@ -12,7 +12,7 @@ const batch = 1000;
 export const ceiling: Scenario = {
   name: "plain INSERT of one row",
   sql: `insert into bench_transaction (account_id, debit, credit, description)
-    values (:account, 100, 0, 'Transfer')`,
+    values (:account::bigint, 100, 0, 'Transfer')`,
   variables: { account: [1, accounts] },
   unitsPerCall: 1,
 };
@@ -20,27 +20,30 @@ export const ceiling: Scenario = {
 /** One transfer between two of a thousand accounts. */
 export const transfer: Scenario = {
   name: "transfer",
-  sql: `select id from saldo.transfer((:first)::bigint,
-    ((:first + :distance - 1) % ${accounts} + 1)::bigint, 100)`,
+  sql: `select id from saldo.transfer(:first::bigint,
+    ((:first::int + :distance::int - 1) % ${accounts} + 1)::bigint, 100)`,
   variables: { first: [1, accounts], distance: [1, accounts - 1] },
   unitsPerCall: 1,
 };
 
 /** A thousand transfers in one call. */
 export const transferMany: Scenario = {
-  name: `transfer_many of ${batch}`,
+  name: `transfer_many of ${batch}, 4 connections`,
   sql: `select count(*) from saldo.transfer_many((
-    select array_agg((g % ${accounts} + 1, (g + :distance) % ${accounts} + 1, 100, null, null,
+    select array_agg((g % ${accounts} + 1, (g + :distance::int) % ${accounts} + 1, 100, null, null,
       null)::saldo.transfer_request)
     from generate_series(1, ${batch}) as g))`,
   variables: { distance: [1, accounts - 1] },
   unitsPerCall: batch,
+  // Every batch locks all the accounts, so batches wait for each other however many connections
+  // there are; with 32 the waiting ones also keep dead row versions from being pruned.
+  connections: 4,
 };
 
 /** A purchase by one of a thousand members in one shop. */
 export const purchase: Scenario = {
   name: "purchase_with_balance_deduction",
-  sql: `select id from saldo.purchase_with_balance_deduction((:member)::bigint,
+  sql: `select id from saldo.purchase_with_balance_deduction(:member::bigint,
     (select id from saldo.product where code = 'bench'), 100)`,
   variables: { member: [1, members] },
   unitsPerCall: 1,
@@ -83,7 +86,7 @@ export async function growJournal(clients: Client[], lines: number): Promise<voi
     clients.map(async (client, index) => {
       for (let call = index; call < calls; call += clients.length) {
         await client.query(
-          transferMany.sql.replace(":distance", String(1 + (call % (accounts - 1)))),
+          transferMany.sql.replace(":distance::int", String(1 + (call % (accounts - 1)))),
         );
       }
     }),

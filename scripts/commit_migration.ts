@@ -1,40 +1,69 @@
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { rm } from "node:fs/promises";
+import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { Client } from "pg";
 import { startEmbedded } from "../src/embedded.ts";
 import { migrate } from "../src/migrate.ts";
 
 /**
  * `npm run migrate:commit -- "what it does"` turns migrations/current.sql into the next committed
- * migration. It works on a PostgreSQL of its own that is thrown away, so nothing of yours is reset.
+ * migration, then writes what is generated from it. It works on a PostgreSQL of its own that is
+ * thrown away, so nothing of yours is reset; when it fails, nothing has changed.
  */
 const message = process.argv[2];
-if (!message) throw new Error('Say what the migration does: npm run migrate:commit -- "..."');
+if (!message) {
+  console.error('Say what the migration does: npm run migrate:commit -- "..."');
+  process.exit(1);
+}
 
+const root = fileURLToPath(new URL("../", import.meta.url));
+const current = `${root}migrations/current.sql`;
+const committed = `${root}migrations/committed/`;
+// The tools call each other by name.
+const path = [`${root}node_modules/.bin`, process.env["PATH"]].join(delimiter);
 const folder = join(tmpdir(), `saldo-commit-${randomBytes(4).toString("hex")}`);
+
 const server = await startEmbedded(folder, { fsync: "off" });
 try {
-  const url = (name: string) => server.connectionString.replace(/\/saldo$/, `/${name}`);
-  const root = new Client({ connectionString: url("postgres") });
-  await root.connect();
-  for (const name of ["saldo_development", "saldo_shadow"]) {
-    await root.query(`create database ${name}`);
-  }
-  await root.end();
-  const environment = {
-    ...process.env,
-    DATABASE_URL: url("saldo_development"),
-    SHADOW_DATABASE_URL: url("saldo_shadow"),
-    ROOT_DATABASE_URL: url("postgres"),
-  };
-  const run = (...words: string[]) =>
-    execFileSync("graphile-migrate", words, { env: environment, stdio: "inherit" });
-  await migrate(environment.DATABASE_URL);
-  run("commit", "--message", message);
+  await commit(server.connectionString, message);
 } finally {
   await server.stop();
   await rm(folder, { recursive: true, force: true });
+}
+execFileSync(process.execPath, [`${root}scripts/snapshot.ts`], { stdio: "inherit" });
+
+async function commit(connectionString: string, words: string): Promise<void> {
+  const url = (name: string) => connectionString.replace(/\/saldo$/, `/${name}`);
+  await createDatabases(url("postgres"), "saldo_development", "saldo_shadow");
+  await migrate(url("saldo_development"));
+  const before = await readFile(current, "utf8");
+  try {
+    execFileSync("graphile-migrate", ["commit", "--message", words], {
+      cwd: root,
+      stdio: "inherit",
+      env: {
+        ...process.env,
+        PATH: path,
+        DATABASE_URL: url("saldo_development"),
+        SHADOW_DATABASE_URL: url("saldo_shadow"),
+        ROOT_DATABASE_URL: url("postgres"),
+      },
+    });
+  } catch (error) {
+    // A commit that fails leaves its includes expanded, which the next one would refuse.
+    await writeFile(current, before);
+    throw error;
+  }
+  // Git knows no read-only files: they would differ between those who wrote and those who cloned.
+  for (const file of await readdir(committed)) await chmod(`${committed}${file}`, 0o644);
+}
+
+async function createDatabases(rootUrl: string, ...names: string[]): Promise<void> {
+  const client = new Client({ connectionString: rootUrl });
+  await client.connect();
+  for (const name of names) await client.query(`create database ${name}`);
+  await client.end();
 }

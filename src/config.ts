@@ -39,7 +39,9 @@ const flag = z
 
 const databaseUrl = z
   .string()
-  .regex(/^postgres(ql)?:\/\/\S+$/, { error: "an address like postgres://user:password@host/db" })
+  .refine((text) => /^postgres(ql)?:\/\/\S+$/.test(text) && URL.canParse(text), {
+    error: "an address like postgres://user:password@host/db",
+  })
   .optional();
 
 const timeZone = z
@@ -128,6 +130,11 @@ export const settings = {
     flag,
     "true, in production false",
   ),
+  logLevel: setting(
+    "LOG_LEVEL",
+    "Least urgent lines of the log",
+    z.enum(["info", "warn", "error"], { error: "info, warn or error" }).default("info"),
+  ),
   statementTimeoutMs: setting(
     "SALDO_STATEMENT_TIMEOUT_MS",
     "Longest time of one request's SQL",
@@ -136,7 +143,7 @@ export const settings = {
   bodyByteCountMax: setting(
     "SALDO_BODY_BYTES",
     "Largest request body",
-    whole(1000, 10_000_000, 100_000),
+    whole(1000, 10_000_000, 1_000_000),
   ),
   pageSizeDefault: setting("SALDO_PAGE_SIZE", "Rows of a page unless asked", whole(1, 1000, 50)),
   pageSizeMax: setting("SALDO_PAGE_SIZE_MAX", "Rows of a page at most", whole(1, 10_000, 200)),
@@ -158,12 +165,17 @@ export type Config = {
 /** A setting that is not right, in one sentence. */
 export class ConfigError extends Error {}
 
+/** Refuses a Node that cannot run TypeScript as it is; npm scripts find the right one. */
+export function requireNode(version: string): void {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  if (major < 22 || (major === 22 && minor < 18)) {
+    throw new ConfigError(`Saldo needs Node 24, not ${version}: start it with npm start.`);
+  }
+}
+
 /** Reads and checks the settings of an environment. */
 export function readConfig(environment: NodeJS.ProcessEnv): Config {
-  const [major = 0] = process.versions.node.split(".").map(Number);
-  if (major < 22) {
-    throw new ConfigError(`Saldo needs Node 22 or newer, not ${process.versions.node}: npm start.`);
-  }
+  requireNode(process.versions.node);
   const values = Object.entries(settings).map(([key, { name, schema }]) => {
     // An empty variable means the same as none: docker-compose and .env files leave such behind.
     const result = schema.safeParse(environment[name] || undefined);

@@ -1,10 +1,17 @@
 import { createHmac } from "node:crypto";
 import { Client, Pool } from "pg";
 import type { Log } from "./log.ts";
+import { StartError } from "./start_error.ts";
 
 /** A pool whose broken connections are logged instead of ending the process. */
 export function makePool(connectionString: string, max: number, log: Log): Pool {
-  const pool = new Pool({ connectionString, max, application_name: "saldo" });
+  const pool = new Pool({
+    connectionString,
+    max,
+    application_name: "saldo",
+    // A request that finds no free connection is refused in time instead of waiting for ever.
+    connectionTimeoutMillis: 5000,
+  });
   const report = (error: Error) => log.warn("database connection lost", { reason: error.message });
   pool.on("error", report);
   // A client that is checked out has no listener of the pool's.
@@ -19,24 +26,48 @@ export function makePool(connectionString: string, max: number, log: Log): Pool 
  */
 export async function serverLogin(ownerUrl: string, given: string | undefined): Promise<string> {
   if (given !== undefined) return given;
-  const url = new URL(ownerUrl);
-  const key = decodeURIComponent(url.password);
-  url.username = "saldo_server";
-  url.password = key === "" ? "" : createHmac("sha256", key).update("saldo_server").digest("hex");
-  if (!(await canLogIn(url.href)) && url.password !== "") {
-    await setServerPassword(ownerUrl, url.password);
+  const owner = new URL(ownerUrl);
+  const key = decodeURIComponent(owner.password) || (owner.searchParams.get("password") ?? "");
+  const password = key && createHmac("sha256", key).update("saldo_server").digest("hex");
+  const address = withLogin(owner, "saldo_server", password);
+  let refusal = await refusalOf(address);
+  // A login without password (peer, trust) has nothing that could be set.
+  for (let attempt = 0; attempt < 5 && refusal !== undefined && password !== ""; attempt += 1) {
+    await setServerPassword(ownerUrl, password);
+    refusal = await refusalOf(address);
+  }
+  if (refusal === undefined) return address;
+  throw new StartError(
+    `The API cannot log in as saldo_server (${refusal}): give its login as SERVER_DATABASE_URL.`,
+  );
+}
+
+function withLogin(address: URL, user: string, password: string): string {
+  const url = new URL(address);
+  for (const name of ["user", "password"]) url.searchParams.delete(name);
+  if (url.hostname === "") {
+    // A URL without a host (a socket's) has no place for a login before it.
+    url.searchParams.set("user", user);
+    if (password !== "") url.searchParams.set("password", password);
+  } else {
+    url.username = user;
+    url.password = password;
   }
   return url.href;
 }
 
-async function canLogIn(connectionString: string): Promise<boolean> {
+/** Why this login is refused; undefined when it is not. */
+async function refusalOf(connectionString: string): Promise<string | undefined> {
   const client = new Client({ connectionString });
   client.on("error", () => {});
   try {
     await client.connect();
-    return true;
-  } catch {
-    return false;
+    return undefined;
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    // Without a code it is the driver that misses a password.
+    if (code === undefined || code.startsWith("28")) return message;
+    throw error;
   } finally {
     await client.end().catch(() => {});
   }
@@ -44,10 +75,14 @@ async function canLogIn(connectionString: string): Promise<boolean> {
 
 async function setServerPassword(ownerUrl: string, password: string): Promise<void> {
   const owner = new Client({ connectionString: ownerUrl });
+  owner.on("error", () => {}); // a lost connection fails the query that was under way
   await owner.connect();
   try {
     // No parameters in ALTER ROLE; the password is a digest of our own, in hexadecimal.
     await owner.query(`alter role saldo_server login password '${password}'`);
+  } catch (error) {
+    // Another server set it at the same moment, and to the same.
+    if ((error as { code?: string }).code !== "XX000") throw error;
   } finally {
     await owner.end();
   }

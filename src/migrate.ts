@@ -1,4 +1,6 @@
-import { readdir, readFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { compile, defaultLogger, migrate as runCommitted } from "graphile-migrate";
@@ -18,6 +20,8 @@ const versions = { min: 150_000, max: 190_000 };
 export interface MigrateOptions {
   /** Also applies migrations/current.sql, the migration at hand: for development and tests. */
   withCurrent?: boolean;
+  /** Stops after this committed migration: for the test of upgrades. */
+  upTo?: string;
 }
 
 /**
@@ -38,7 +42,7 @@ export async function migrate(
     await client.query(await readFile(`${folder}roles.sql`, "utf8"));
     await runMigrations({ connectionString, logger: quietWorker });
     await client.query("grant usage, create on schema graphile_worker to saldo_owner");
-    await runCommitted(settingsOf(connectionString));
+    await runCommittedUpTo(connectionString, options.upTo);
     // graphile-migrate keeps a pool for 200 ms that ends the process when its connection breaks.
     await sleep(300);
     if (options.withCurrent) await applyCurrent(client, connectionString);
@@ -47,10 +51,27 @@ export async function migrate(
   }
 }
 
-function settingsOf(connectionString: string) {
+async function runCommittedUpTo(connectionString: string, last?: string): Promise<void> {
+  if (last === undefined) {
+    await runCommitted(settingsOf(connectionString));
+    return;
+  }
+  const part = await mkdtemp(join(tmpdir(), "saldo-migrations-"));
+  try {
+    await cp(folder, part, { recursive: true, verbatimSymlinks: false, dereference: true });
+    for (const file of await readdir(join(part, "committed"))) {
+      if (file > last) await rm(join(part, "committed", file));
+    }
+    await runCommitted(settingsOf(connectionString, part));
+  } finally {
+    await rm(part, { recursive: true });
+  }
+}
+
+function settingsOf(connectionString: string, migrationsFolder = folder) {
   return {
     connectionString,
-    migrationsFolder: folder,
+    migrationsFolder,
     // Its Settings name the class of its own copy of the logger.
     logger: quietMigrate as never,
   };
@@ -86,7 +107,8 @@ async function requireVersion(client: Client): Promise<void> {
 
 /** A database that a newer Saldo migrated would be served by functions that do not know it. */
 async function refuseNewer(client: Client): Promise<void> {
-  const known = (await readdir(`${folder}committed`)).filter((file) => file.endsWith(".sql"));
+  // It notes the number of a migration only, as 000001.sql.
+  const known = (await readdir(`${folder}committed`)).map((file) => `${file.slice(0, 6)}.sql`);
   const { rows } = await client.query<{ exists: boolean }>(
     "select to_regclass('graphile_migrate.migrations') is not null as exists",
   );

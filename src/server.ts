@@ -3,11 +3,12 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createApp } from "./app.ts";
 import { signToken } from "./auth.ts";
 import type { Config } from "./config.ts";
 import { makePool, serverLogin, writeSettings } from "./database.ts";
-import { type EmbeddedPostgres, StartError, startEmbedded } from "./embedded.ts";
+import { StartError, startEmbedded } from "./embedded.ts";
 import { GRAPHIQL_PATH } from "./graphql.ts";
 import type { Log } from "./log.ts";
 import { migrate } from "./migrate.ts";
@@ -43,17 +44,20 @@ export async function start(config: Config, parts: Parts, log: Log): Promise<Run
     const embedded = config.databaseUrl ? undefined : await startEmbedded(config.dataFolder);
     if (embedded) {
       stops.push(() => embedded.stop());
-      void embedded.exited.then(() => reportBroken("PostgreSQL ended"));
+      void embedded.exited.then((lastWords) => reportBroken(`PostgreSQL ended: ${lastWords}`));
     }
     const ownerUrl = config.databaseUrl ?? embedded?.connectionString ?? "";
     await migrate(ownerUrl);
     await writeSettings(ownerUrl, config);
     if (parts.jobs) await startJobs(ownerUrl, config, log, stops, reportBroken);
     const address = parts.http ? await startHttp(ownerUrl, config, log, stops) : "";
-    if (embedded && config.environment === "development") greet(config, embedded);
-    return { address, broken, stop: () => stopAll(stops, config.shutdownGraceMs, log) };
+    if (embedded && config.environment === "development") {
+      const file = join(config.dataFolder, "database-url");
+      process.stdout.write(`psql         psql "$(cat ${file})"\n\n`);
+    }
+    return { address, broken, stop: () => stopAll(stops, config, log) };
   } catch (error) {
-    await stopAll(stops, config.shutdownGraceMs, log);
+    await stopAll(stops, config, log);
     throw explain(error);
   }
 }
@@ -92,11 +96,11 @@ async function startHttp(
     isReady: () => isReady,
   });
   stops.push(() => app.release());
-  const http = createServer(app.express);
+  const http = createServer({ requestTimeout: 30_000 }, app.express);
   await listen(http, config);
   stops.push(async () => {
     isReady = false;
-    await closeHttp(http);
+    await closeHttp(http, config.shutdownGraceMs);
   });
   const { port } = http.address() as AddressInfo;
   const address = `http://${config.host}:${port}`;
@@ -111,10 +115,6 @@ async function startHttp(
   return address;
 }
 
-function greet(config: Config, _embedded: EmbeddedPostgres): void {
-  process.stdout.write(`psql         psql "$(cat ${join(config.dataFolder, "database-url")})"\n\n`);
-}
-
 function listen(http: Server, config: Config): Promise<void> {
   return new Promise((done, refuse) => {
     http.once("error", refuse);
@@ -122,9 +122,16 @@ function listen(http: Server, config: Config): Promise<void> {
   });
 }
 
-function closeHttp(http: Server): Promise<void> {
+/** Takes no new connection, and ends each one that is open as soon as it has its answer. */
+function closeHttp(http: Server, graceMs: number): Promise<void> {
   return new Promise((done) => {
-    http.close(() => done());
+    const sweep = setInterval(() => http.closeIdleConnections(), 50);
+    const limit = setTimeout(() => http.closeAllConnections(), graceMs);
+    http.close(() => {
+      clearInterval(sweep);
+      clearTimeout(limit);
+      done();
+    });
     http.closeIdleConnections();
   });
 }
@@ -143,25 +150,37 @@ async function developmentSecret(folder: string): Promise<string> {
   }
 }
 
-async function stopAll(stops: Stop[], graceMs: number, log: Log): Promise<void> {
-  const timer = setTimeout(() => {
-    log.error("stopping took too long", { graceMs });
-    process.exit(1);
-  }, graceMs + 10_000);
+/**
+ * Stops the parts in order. A part that does not stop within the grace and a second is left behind:
+ * what comes after it, PostgreSQL last, must have its turn all the same.
+ */
+async function stopAll(stops: Stop[], { shutdownGraceMs }: Config, log: Log): Promise<void> {
   for (const stop of stops.splice(0).reverse()) {
-    await stop().catch((error: Error) => log.warn("not stopped", { reason: error.message }));
+    const limit = new AbortController();
+    const late = sleep(shutdownGraceMs + 1000, "late", { signal: limit.signal });
+    late.catch(() => {}); // it was not needed
+    try {
+      const outcome = await Promise.race([stop(), late]);
+      if (outcome === "late") log.warn("a part did not stop in time");
+    } catch (error) {
+      log.warn("a part did not stop", { reason: (error as Error).message });
+    }
+    limit.abort();
   }
-  clearTimeout(timer);
 }
 
 /** Turns what people can mend into a sentence. */
 function explain(error: unknown): unknown {
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { code = "", message } = error as NodeJS.ErrnoException;
   if (code === "EADDRINUSE") {
     return new StartError("The port is taken: stop what listens there, or set PORT.");
   }
-  if (["ECONNREFUSED", "ENOTFOUND", "28P01", "28000", "3D000", "42501"].includes(code ?? "")) {
-    return new StartError(`DATABASE_URL does not work: ${message}.`);
+  if (/^(ECONN|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|28|3D000|42501)/.test(code)) {
+    // Several addresses of one name fail together, without a message of their own.
+    return new StartError(`DATABASE_URL does not work: ${message || code}.`);
+  }
+  if (/^(EACCES|EPERM|EROFS|ENOSPC|EADDRNOTAVAIL)$/.test(code)) {
+    return new StartError(`The system does not let Saldo start: ${message}.`);
   }
   return error;
 }

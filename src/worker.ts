@@ -19,12 +19,17 @@ export interface Worker {
 }
 
 type ScheduleConfig = Pick<Config, "timeZone" | "maintenanceAt" | "reconcileEveryHours">;
+type WorkerConfig = ScheduleConfig & Pick<Config, "shutdownGraceMs">;
 
 /** Starts a worker on a pool of its own, which it leaves open. */
-export async function startWorker(pool: Pool, config: ScheduleConfig, log: Log): Promise<Worker> {
-  const logger = new Logger(() => (level, message, meta) => {
-    if (level === "error") log.error("job", { reason: message, error: String(meta?.["error"]) });
-    else if (level === "warning") log.warn("job", { reason: message });
+export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): Promise<Worker> {
+  let isStopping = false; // that it stops is news to the worker only
+  const logger = new Logger(({ label, taskIdentifier, jobId }) => (level, message) => {
+    const fields = { reason: message, task: taskIdentifier, job: jobId };
+    if (level === "error") log.error("job", fields);
+    else if (level === "warning" && !isStopping) log.warn("job", fields);
+    // The worker's own chatter is left out; what a task says is not.
+    else if (level === "info" && label === "job") log.info("job", fields);
   });
   await runMigrations({ pgPool: pool, logger });
   await releaseJobsOfDeadWorkers(pool);
@@ -39,6 +44,7 @@ export async function startWorker(pool: Pool, config: ScheduleConfig, log: Log):
     pollInterval: 1000,
     // The server stops its parts itself, in order; see main.ts.
     noHandleSignals: true,
+    gracefulShutdownAbortTimeout: config.shutdownGraceMs,
     parsedCronItems: cronItems(config),
   });
   const timer = setInterval(() => {
@@ -47,8 +53,10 @@ export async function startWorker(pool: Pool, config: ScheduleConfig, log: Log):
     );
   }, releaseIntervalMs);
   return {
-    stopped: runner.promise,
+    // Without its names the jobs of this process would be given to others while they run.
+    stopped: Promise.race([runner.promise, names.lost]),
     async stop() {
+      isStopping = true;
       clearInterval(timer);
       await runner.stop();
       names.release();
@@ -92,28 +100,38 @@ function instantOf(minute: { min: number; hour: number; date: number; month: num
 /**
  * A worker that was killed keeps its jobs locked for four hours. A living one holds an advisory
  * lock under its name, which PostgreSQL lets go of when it dies: jobs of a name that nobody holds
- * are given back.
+ * are given back. A new worker may take its first job an instant before its lock, hence the wait.
  */
-export async function releaseJobsOfDeadWorkers(pool: Pool): Promise<void> {
-  await pool.query(`
-    select graphile_worker.force_unlock_workers(array_agg(dead.worker_id))
+export async function releaseJobsOfDeadWorkers(pool: Pool, waitSeconds = 5): Promise<void> {
+  await pool.query(
+    `select graphile_worker.force_unlock_workers(array_agg(dead.worker_id))
     from (
-      select distinct job.locked_by as worker_id
-      from graphile_worker._private_jobs as job
+      select job.locked_by as worker_id
+      from graphile_worker.jobs as job
       where job.locked_by is not null
+      group by job.locked_by
+      having max(job.locked_at) < now() - make_interval(secs => $1)
     ) as dead
     where pg_try_advisory_xact_lock(${workerLockSpace}, hashtext(dead.worker_id))
-    having count(*) > 0
-  `);
+    having count(*) > 0`,
+    [waitSeconds],
+  );
 }
 
 /** Holds the advisory locks of this process's workers on a connection of their own. */
-async function holdNames(pool: Pool, events: WorkerEvents): Promise<{ release(): void }> {
+async function holdNames(
+  pool: Pool,
+  events: WorkerEvents,
+): Promise<{ release(): void; lost: Promise<never> }> {
   const client = await pool.connect();
+  const lost = new Promise<never>((_, refuse) => {
+    client.on("error", (error) => refuse(error));
+  });
+  lost.catch(() => {}); // who waits for it hears of it
   events.on("worker:create", ({ worker }) => {
     client
       .query("select pg_advisory_lock($1, hashtext($2))", [workerLockSpace, worker.workerId])
-      .catch(() => {}); // the connection is gone, and with it the worker's jobs
+      .catch(() => {}); // the connection is gone, and `lost` says so
   });
-  return { release: () => client.release(true) };
+  return { lost, release: () => client.release(true) };
 }

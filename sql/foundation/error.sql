@@ -100,8 +100,6 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
   ('SB601', 'balance_guarded', 'A cached balance is written by the engine only.',
     'To change a balance post an adjustment with saldo.post_entries; to repair a drift call '
     'saldo.auto_heal.', 403),
-  ('SB602', 'rule_invalid', 'The balance rule is not valid.',
-    'DETAIL tells what is wrong with it.', 400),
   ('SB603', 'heal_refused', 'Healing is refused.',
     'The journal itself may have changed: look at the findings before anything is rewritten.', 409),
   ('SB604', 'maintenance_running', 'A maintenance run is under way.',

@@ -41,7 +41,8 @@ begin
   and record.key = claim_idempotency_key.key;
   if v_record.request_hash <> v_request_hash then
     perform saldo_private.fail(
-      'idempotency_conflict', format('first used at %s for %s', v_record.created_at, v_record.operation)
+      'idempotency_conflict',
+      format('first used at %s for %s', v_record.created_at, v_record.operation)
     );
   end if;
   return v_record.result_id;

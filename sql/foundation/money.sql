@@ -14,9 +14,13 @@ begin
   end if;
 
   if amount is null or amount <= 0 or amount in ('NaN', 'Infinity') then
-    perform saldo_private.fail('amount_invalid', format('amount: %s', coalesce(amount::text, 'none')));
+    perform saldo_private.fail(
+      'amount_invalid', format('amount: %s', coalesce(amount::text, 'none'))
+    );
   elsif amount >= 1e15 then
-    perform saldo_private.fail('amount_out_of_range', format('digits: %s', length(trunc(amount)::text)));
+    perform saldo_private.fail(
+      'amount_out_of_range', format('digits: %s', length(trunc(amount)::text))
+    );
   end if;
   perform saldo_private.fail('amount_scale', format('decimals: %s', scale(trim_scale(amount))));
 end

@@ -147,7 +147,9 @@ stable
 as $$
   select a.currency, null::bigint,
     trim_scale(coalesce(sum(a.balance) filter (where a.type = 'asset'), 0))::text,
-    trim_scale(-coalesce(sum(a.debit_total - a.credit_total) filter (where a.type <> 'asset'), 0))::text,
+    trim_scale(
+      -coalesce(sum(a.debit_total - a.credit_total) filter (where a.type <> 'asset'), 0)
+    )::text,
     trim_scale(sum(a.debit_total - a.credit_total)), '{}'::jsonb
   from saldo.account as a
   group by a.currency
@@ -229,7 +231,8 @@ returns table (
 language sql
 stable
 as $$
-  select format('%s %s', i.scope, i.key), null::bigint, i.result_id::text, null::text, null::numeric,
+  select format('%s %s', i.scope, i.key), null::bigint, i.result_id::text, null::text,
+    null::numeric,
     jsonb_build_object('operation', i.operation, 'created_at', i.created_at)
   from saldo_private.idempotency_record as i
   where not exists (select from saldo.journal_entry as e where e.id = i.result_id)

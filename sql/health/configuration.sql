@@ -20,22 +20,17 @@ as $$
       ('journal_line', 'auto_sync_balance_on_posting', false),
       ('journal_line', 'keep_posted_immutable', false),
       ('journal_line', 'keep_journal_whole', false),
+      ('journal_line', 'record_bypass_insert', true),
       ('journal_line', 'record_bypass', true),
       ('journal_line', 'record_bypass_truncate', true),
       ('journal_entry', 'keep_posted_immutable', false),
       ('journal_entry', 'keep_journal_whole', false),
       ('journal_entry', 'record_bypass', true),
       ('journal_entry', 'record_bypass_truncate', true),
-      ('account', 'guard_cached_balance_insert', false),
-      ('account', 'guard_cached_balance_update', false),
-      ('account', 'guard_cached_balance_delete', false),
-      ('account', 'guard_cached_balance_truncate', false),
-      ('account', 'record_bypass_update', true),
-      ('account', 'record_bypass_truncate', true),
-      ('month_movement', 'guard_cached_balance', false),
-      ('month_movement', 'guard_cached_balance_truncate', false),
-      ('month_movement', 'record_bypass', true),
-      ('month_movement', 'record_bypass_truncate', true)
+      ('account', 'guard_cached_balance', true),
+      ('account', 'guard_truncate', true),
+      ('month_movement', 'guard_cached_balance', true),
+      ('month_movement', 'guard_truncate', true)
   ) as expected (table_name, trigger_name, is_always)
   left join pg_catalog.pg_trigger as t
     on t.tgrelid = to_regclass('saldo.' || expected.table_name)

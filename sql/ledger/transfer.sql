@@ -77,12 +77,16 @@ language plpgsql
 as $$
 declare
   v_actor text := saldo_private.actor();
+  v_today date := saldo_private.business_date(now());
 begin
   with request as materialized (
     select t.entry_id, t.debit_account_id, t.credit_account_id, trim_scale(t.amount) as amount,
       t.description, t.idempotency_key,
-      saldo_private.require_occurred_at(t.occurred_at) as occurred_at,
-      saldo_private.business_date(coalesce(t.occurred_at, now())) as posting_date
+      -- The common case is "now", and its date is looked up once for the batch.
+      case when t.occurred_at is null then now()
+      else saldo_private.require_occurred_at(t.occurred_at) end as occurred_at,
+      case when t.occurred_at is null then v_today
+      else saldo_private.business_date(t.occurred_at) end as posting_date
     from rows from (unnest(transfers), unnest(results)) as t (
       debit_account_id, credit_account_id, amount, description, idempotency_key, occurred_at,
       entry_id, is_new

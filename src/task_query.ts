@@ -1,0 +1,30 @@
+import type { JobHelpers } from "graphile-worker";
+
+/**
+ * Runs a task's one statement as the administrator, and returns its row. When the worker has to
+ * stop before the statement is through, it is cancelled: the job fails, and goes back for later.
+ */
+export async function queryAsAdmin<Row>(
+  { withPgClient, query, abortSignal }: JobHelpers,
+  statement: string,
+): Promise<Row | undefined> {
+  return await withPgClient(async (client) => {
+    const session = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
+    const cancel = () => {
+      query("select pg_cancel_backend($1)", [session.rows[0]?.pid]).catch(() => {}); // it ended
+    };
+    abortSignal?.addEventListener("abort", cancel, { once: true });
+    try {
+      await client.query("begin");
+      await client.query("set local role saldo_admin");
+      const { rows } = await client.query<object>(statement);
+      await client.query("commit");
+      return rows[0] as Row | undefined;
+    } catch (error) {
+      await client.query("rollback");
+      throw error;
+    } finally {
+      abortSignal?.removeEventListener("abort", cancel);
+    }
+  });
+}

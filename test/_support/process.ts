@@ -1,0 +1,63 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+/** A program of ours, run as a process of its own. */
+export interface Program {
+  child: ChildProcess;
+  /** All that it has printed so far, on either stream. */
+  output(): string;
+  /** Resolves with the text's match when it is printed; rejects when the program ends first. */
+  printed(text: RegExp): Promise<RegExpExecArray>;
+  /** Resolves with its exit code, or with the signal that ended it. */
+  ended: Promise<number | string>;
+}
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+/** Runs a TypeScript file of the project, with these variables and none of the tests' own. */
+export function runProgram(
+  file: string,
+  args: string[],
+  environment: Record<string, string> = {},
+): Program {
+  const child = spawn(process.execPath, [file, ...args], {
+    cwd: root,
+    env: { PATH: process.env["PATH"], ...environment },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  const listeners = new Set<() => void>();
+  const notice = () => {
+    for (const listener of listeners) listener();
+  };
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+      notice();
+    });
+  }
+  let hasEnded = false;
+  const ended = new Promise<number | string>((done) => {
+    // "exit" and not "close": a PostgreSQL that a killed launcher leaves may hold the pipes.
+    child.once("exit", (code, signal) => {
+      hasEnded = true;
+      setTimeout(() => {
+        notice();
+        done(code ?? signal ?? "");
+      }, 50);
+    });
+  });
+  const printed = (text: RegExp) =>
+    new Promise<RegExpExecArray>((done, refuse) => {
+      const look = () => {
+        const match = text.exec(output);
+        if (match) done(match);
+        else if (hasEnded) refuse(new Error(`${file} ended without ${text}: ${output}`));
+        else return;
+        listeners.delete(look);
+      };
+      listeners.add(look);
+      look();
+    });
+  return { child, output: () => output, printed, ended };
+}

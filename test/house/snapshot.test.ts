@@ -1,0 +1,32 @@
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import test from "ava";
+import { Pool } from "pg";
+import { schemaSql } from "../../scripts/schema_sql.ts";
+import { printSchemaOf } from "../../src/print_schema.ts";
+import { openTestDatabase } from "../_support/database.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+test("migrations/schema.sql shows the tables as they are (npm run snapshot mends it)", async (t) => {
+  const database = await openTestDatabase(2);
+  try {
+    t.is(await readFile(`${root}migrations/schema.sql`, "utf8"), await schemaSql(database.pool));
+  } finally {
+    await database.close();
+  }
+});
+
+test("schema.graphql shows the API as it is (npm run snapshot mends it)", async (t) => {
+  const database = await openTestDatabase(5);
+  try {
+    const pool = new Pool({
+      connectionString: database.connectionString,
+      options: "-c role=saldo_server",
+    });
+    t.is(await readFile(`${root}schema.graphql`, "utf8"), await printSchemaOf(pool));
+    await pool.end();
+  } finally {
+    await database.close();
+  }
+});
