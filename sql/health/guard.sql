@@ -6,8 +6,8 @@
 -- The engine's own writes happen in definer functions: there current_user is saldo_owner while the
 -- role setting stays the caller's. Whoever says SET ROLE saldo_owner has it in the setting, too,
 -- and is caught.
--- The conditions stand in WHEN clauses, so that the engine pays for no function call, and are short,
--- because every statement that writes parses them anew: a posting pays for three of them.
+-- The conditions stand in WHEN clauses, so that the engine pays for no function call, and are
+-- short, because every statement that writes parses them anew: a posting pays for three of them.
 
 create or replace function saldo_private.record_bypass(
   table_name text,

@@ -18,10 +18,27 @@ export async function logicOf(client: Client | Pool): Promise<string[]> {
       where not t.tgisinternal
       and c.relnamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
       union all
-      select format('policy %s on %s %s %s %s', polname, polrelid::regclass, polcmd,
+      select format('policy %s on %s %s %s %s %s', polname, polrelid::regclass, polcmd,
         (select array_agg(r::regrole::text order by r::regrole::text) from unnest(polroles) as r),
-        pg_get_expr(polqual, polrelid))
+        pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
       from pg_policy
+      union all
+      select format('view %s %s %s', oid::regclass, reloptions, md5(pg_get_viewdef(oid)))
+      from pg_class
+      where relnamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
+      and relkind = 'v'
+      union all
+      select format('column %s.%s acl %s comment %s', c.oid::regclass, a.attname, a.attacl,
+        md5(coalesce(col_description(c.oid, a.attnum), '')))
+      from pg_class as c
+      join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      where c.relnamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
+      and c.relkind in ('r', 'v', 'p', 'c')
+      union all
+      select format('type %s comment %s', oid::regtype, md5(coalesce(obj_description(oid), '')))
+      from pg_type
+      where typnamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
+      and typtype in ('d', 'e')
       union all
       select format('table %s %s rls %s %s acl %s comment %s', c.oid::regclass, c.relkind,
         c.relrowsecurity, c.relforcerowsecurity,
@@ -37,7 +54,7 @@ export async function logicOf(client: Client | Pool): Promise<string[]> {
       union all
       select format('error %s', e::text) from saldo.error_code as e
     ) as all_lines
-    order by line
+    order by line collate "C"
   `);
   return rows.map(({ line }) => line);
 }

@@ -51,3 +51,25 @@ test("every code is asserted by a test", (t) => {
     [],
   );
 });
+
+test("a code that a committed migration gave to a condition is never given to another", async (t) => {
+  const migrations = await textOf("migrations/committed", ".sql");
+  const reused = [...migrations.matchAll(/\('(SB\d{3})', '([a-z_]+)'/g)].filter(
+    ([, code, condition]) => {
+      const owner = [...listed].find((entry) => entry[1] === code);
+      return owner !== undefined && owner[0] !== condition;
+    },
+  );
+  t.deepEqual(
+    reused.map(([text]) => text),
+    [],
+  );
+});
+
+test("a code is named by the room that it belongs to", (t) => {
+  const rooms = ["foundation", "ledger", "hot", "wallet", "metering", "branch", "health"];
+  t.deepEqual(
+    [...listed.values()].filter((code) => Number(code?.[2]) >= rooms.length),
+    [],
+  );
+});
