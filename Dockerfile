@@ -5,4 +5,5 @@ RUN npm ci --omit=dev
 COPY . .
 RUN mkdir -p .saldo && chown node .saldo
 USER node
-CMD ["npm", "start"]
+# Node itself, so that the signal to stop reaches it.
+CMD ["node", "src/main.ts"]

@@ -168,6 +168,7 @@ create table saldo.check_run (
   finding_count integer not null,
   account_count bigint not null,
   line_count bigint not null,
+  snapshot text not null,
   constraint check_run_pkey PRIMARY KEY (id)
 );
 CREATE INDEX check_run_finished_at_idx ON saldo.check_run USING btree (finished_at);

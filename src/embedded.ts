@@ -18,6 +18,7 @@ import {
 } from "./data_folder.ts";
 import {
   endOrphan,
+  endPostmaster,
   launchPostmaster,
   type Postmaster,
   plainEnvironment,
@@ -66,14 +67,14 @@ export async function startEmbedded(
       await writePrivate(join(root, "postgres-port"), String(port));
       await writePrivate(join(root, "database-url"), `${connectionString}\n`);
     } catch (error) {
-      await end(postmaster);
+      await endPostmaster(postmaster);
       throw error;
     }
     return {
       connectionString,
       exited: postmaster.exited,
       async stop() {
-        await end(postmaster);
+        await endPostmaster(postmaster);
         lock.release();
       },
     };
@@ -81,11 +82,6 @@ export async function startEmbedded(
     lock.release();
     throw error;
   }
-}
-
-async function end({ child, exited }: Postmaster): Promise<void> {
-  child.kill("SIGINT");
-  await exited;
 }
 
 function urlOf(password: string, port: number, database: string): string {

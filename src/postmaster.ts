@@ -10,6 +10,9 @@ import type { Identity } from "./data_folder.ts";
 import { StartError } from "./start_error.ts";
 
 const silencePatienceMs = 60_000;
+// PostgreSQL 18 hangs when it is told to end while it restarts after the crash of a session. The
+// immediate end, which recovery mends at the next start, is for then.
+const fastEndPatienceMs = 10_000;
 
 /** A PostgreSQL that this process started. */
 export interface Postmaster {
@@ -97,8 +100,7 @@ export async function waitUntilReady(
     // Recovery after a crash takes the time that it takes; ending it would only begin it anew.
     if (code === "57P03") silentSince = Date.now();
     if (code === "28P01" || Date.now() - silentSince > silencePatienceMs) {
-      child.kill("SIGINT");
-      await exited;
+      await endPostmaster({ child, exited });
       throw new StartError(
         code === "28P01"
           ? "The password kept in the data folder is not that of its PostgreSQL."
@@ -123,24 +125,33 @@ async function tryLogin(connectionString: string): Promise<string> {
   }
 }
 
+/** Ends it the fast way: sessions are cut, what is committed is written. */
+export async function endPostmaster({ child, exited }: Postmaster): Promise<void> {
+  child.kill("SIGINT");
+  const timer = setTimeout(() => child.kill("SIGQUIT"), fastEndPatienceMs);
+  await exited;
+  clearTimeout(timer);
+}
+
 /**
  * Ends the PostgreSQL that a killed launcher left over a cluster, and waits until it is gone. Its
  * pid file stays its own affair: a PostgreSQL that finds a stale one knows what to do.
  */
 export async function endOrphan(cluster: string): Promise<void> {
-  const deadline = Date.now() + silencePatienceMs;
+  const start = Date.now();
   for (;;) {
     const text = await readFile(join(cluster, "postmaster.pid"), "utf8").catch(() => "");
     const pid = Number(text.split("\n")[0]);
     // The pid may have gone to another process since.
     if (!pid || !commandOf(pid).includes(cluster)) return;
-    if (Date.now() > deadline) {
+    const waitedMs = Date.now() - start;
+    if (waitedMs > silencePatienceMs) {
       throw new StartError(
         `The PostgreSQL of an earlier start (pid ${pid}) does not end: end it by hand.`,
       );
     }
     try {
-      process.kill(pid, "SIGINT");
+      process.kill(pid, waitedMs > fastEndPatienceMs ? "SIGQUIT" : "SIGINT");
     } catch {
       // It ended between the two looks.
     }

@@ -74,6 +74,7 @@ async function startJobs(
   const worker = await startWorker(pool, config, log);
   worker.stopped.catch((error: Error) => reportBroken(`jobs: ${error.message}`));
   stops.push(() => worker.stop());
+  log.info("jobs are running");
 }
 
 async function startHttp(

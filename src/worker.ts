@@ -1,7 +1,8 @@
 import { EventEmitter } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Logger, parseCronItems, run, runMigrations, type WorkerEvents } from "graphile-worker";
-import type { Pool } from "pg";
+import type { Pool, PoolClient } from "pg";
 import type { Config } from "./config.ts";
 import type { Log } from "./log.ts";
 import { isMaintenanceDue, isReconcileDue } from "./schedule.ts";
@@ -9,6 +10,7 @@ import { isMaintenanceDue, isReconcileDue } from "./schedule.ts";
 // The first half of a two-part advisory lock; the second is a worker's name.
 const workerLockSpace = 7_246;
 const releaseIntervalMs = 30_000;
+const retryIntervalMs = 500;
 
 /** The jobs of a process. */
 export interface Worker {
@@ -34,7 +36,7 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
   await runMigrations({ pgPool: pool, logger });
   await releaseJobsOfDeadWorkers(pool);
   const events: WorkerEvents = new EventEmitter();
-  const names = await holdNames(pool, events);
+  const name = holdName(pool, events);
   const runner = await run({
     events,
     pgPool: pool,
@@ -45,6 +47,8 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
     // The server stops its parts itself, in order; see main.ts.
     noHandleSignals: true,
     gracefulShutdownAbortTimeout: config.shutdownGraceMs,
+    // In batches (of no delay) the ends of jobs are waited for when the worker stops.
+    preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
     parsedCronItems: cronItems(config),
   });
   const timer = setInterval(() => {
@@ -53,13 +57,12 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
     );
   }, releaseIntervalMs);
   return {
-    // Without its names the jobs of this process would be given to others while they run.
-    stopped: Promise.race([runner.promise, names.lost]),
+    stopped: runner.promise,
     async stop() {
       isStopping = true;
       clearInterval(timer);
       await runner.stop();
-      names.release();
+      name.release();
     },
   };
 }
@@ -118,20 +121,35 @@ export async function releaseJobsOfDeadWorkers(pool: Pool, waitSeconds = 5): Pro
   );
 }
 
-/** Holds the advisory locks of this process's workers on a connection of their own. */
-async function holdNames(
-  pool: Pool,
-  events: WorkerEvents,
-): Promise<{ release(): void; lost: Promise<never> }> {
-  const client = await pool.connect();
-  const lost = new Promise<never>((_, refuse) => {
-    client.on("error", (error) => refuse(error));
-  });
-  lost.catch(() => {}); // who waits for it hears of it
-  events.on("worker:create", ({ worker }) => {
-    client
-      .query("select pg_advisory_lock($1, hashtext($2))", [workerLockSpace, worker.workerId])
-      .catch(() => {}); // the connection is gone, and `lost` says so
-  });
-  return { lost, release: () => client.release(true) };
+/**
+ * Holds the advisory lock of this process's workers on a connection of its own, and takes it again
+ * when that is lost.
+ */
+function holdName(pool: Pool, events: WorkerEvents): { release(): void } {
+  let isReleased = false;
+  let holder: PoolClient | undefined;
+  const hold = async (name: string) => {
+    while (!isReleased) {
+      try {
+        const client = await pool.connect();
+        const lost = new Promise((done) => client.once("error", done));
+        holder = client;
+        await client.query("select pg_advisory_lock($1, hashtext($2))", [workerLockSpace, name]);
+        await lost;
+      } catch {
+        await sleep(retryIntervalMs); // no database just now
+      }
+      holder?.release(true);
+      holder = undefined;
+    }
+  };
+  // Jobs are locked under the name of the pool of workers, not of a worker.
+  events.on("pool:create", ({ workerPool }) => void hold(workerPool.id));
+  return {
+    release() {
+      isReleased = true;
+      holder?.release(true);
+      holder = undefined;
+    },
+  };
 }

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:629fa34b4ff9f6ac8209ac3fc98396ec8ca81427
+--! Hash: sha1:08105d35a11a37ca4d65a4571a054a26d027ff7d
 --! Message: first light
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -332,7 +332,8 @@ create table saldo.check_run (
   failed_rule_count integer not null,
   finding_count integer not null,
   account_count bigint not null,
-  line_count bigint not null
+  line_count bigint not null,
+  snapshot text not null
 );
 create index check_run_finished_at_idx on saldo.check_run (finished_at);
 
@@ -3823,8 +3824,9 @@ comment on column saldo.wallet_history_line.quantity is 'Units of that purchase.
 -- session_replication_role = replica has silenced the ordinary triggers, lets pass and records;
 -- record_bypass and record_bypass_truncate record writes to the journal. See saldo.guard_event.
 -- The engine's own writes happen in definer functions: there current_user is saldo_owner while the
--- role setting stays the caller's. Whoever says SET ROLE saldo_owner has it in the setting, too,
--- and is caught.
+-- role setting stays the caller's. SET ROLE saldo_owner puts it into the setting, SET SESSION
+-- AUTHORIZATION into session_user: both are caught. A superuser who disables a trigger is not; the
+-- rules find what that leaves behind.
 -- The conditions stand in WHEN clauses, so that the engine pays for no function call, and are
 -- short, because every statement that writes parses them anew: a posting pays for three of them.
 
@@ -3939,7 +3941,7 @@ comment on function saldo_private.tg_journal_line__record_bypass is
 create or replace trigger guard_cached_balance
   before insert or update or delete on saldo.account
   for each row
-  when (current_user <> 'saldo_owner' or current_setting('role') = 'saldo_owner')
+  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
   execute function saldo_private.tg__guard_cached_balance();
 create or replace trigger guard_truncate
   before truncate on saldo.account
@@ -3948,7 +3950,7 @@ create or replace trigger guard_truncate
 create or replace trigger guard_cached_balance
   before insert or update or delete on saldo.month_movement
   for each row
-  when (current_user <> 'saldo_owner' or current_setting('role') = 'saldo_owner')
+  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
   execute function saldo_private.tg__guard_cached_balance();
 create or replace trigger guard_truncate
   before truncate on saldo.month_movement
@@ -3959,12 +3961,12 @@ create or replace trigger record_bypass_insert
   after insert on saldo.journal_line
   referencing new table as new_lines
   for each statement
-  when (current_user <> 'saldo_owner' or current_setting('role') = 'saldo_owner')
+  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
   execute function saldo_private.tg_journal_line__record_bypass();
 create or replace trigger record_bypass
   after update or delete on saldo.journal_line
   for each row
-  when (current_user <> 'saldo_owner' or current_setting('role') = 'saldo_owner')
+  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
   execute function saldo_private.tg__record_bypass();
 create or replace trigger record_bypass_truncate
   after truncate on saldo.journal_line
@@ -3973,7 +3975,7 @@ create or replace trigger record_bypass_truncate
 create or replace trigger record_bypass
   after update or delete on saldo.journal_entry
   for each row
-  when (current_user <> 'saldo_owner' or current_setting('role') = 'saldo_owner')
+  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
   execute function saldo_private.tg__record_bypass();
 create or replace trigger record_bypass_truncate
   after truncate on saldo.journal_entry
@@ -4421,6 +4423,22 @@ as $$
   and acl.privilege_type <> 'SELECT'
   and acl.grantee <> c.relowner
   union all
+  select format('%s.%s', c.oid::regclass, a.attname), format('%s for %s', acl.privilege_type,
+    coalesce(r.rolname, 'public')), 'written by the owner only'
+  from pg_catalog.pg_attribute as a
+  join pg_catalog.pg_class as c on c.oid = a.attrelid
+  cross join aclexplode(a.attacl) as acl
+  left join pg_catalog.pg_roles as r on r.oid = acl.grantee
+  where c.relnamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
+  and acl.privilege_type <> 'SELECT'
+  and acl.grantee <> c.relowner
+  union all
+  select r.rolname::text, 'may become saldo_owner', 'no way to the owner'
+  from pg_catalog.pg_roles as r
+  where r.rolname ~ '^saldo_'
+  and r.rolname <> 'saldo_owner'
+  and pg_has_role(r.oid, 'saldo_owner', 'member')
+  union all
   select r.rolname::text, 'may go around row level security', 'an ordinary role'
   from pg_catalog.pg_roles as r
   where r.rolname ~ '^saldo_'
@@ -4429,7 +4447,17 @@ as $$
   select c.conname::text, 'not validated', 'validated'
   from pg_catalog.pg_constraint as c
   where c.connamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
-  and not c.convalidated
+  -- From PostgreSQL 18 on a constraint may be not enforced; before, there is no such column.
+  and not (c.convalidated and coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true))
+  union all
+  select i.indexrelid::regclass::text, 'not valid', 'valid'
+  from pg_catalog.pg_index as i
+  join pg_catalog.pg_class as c on c.oid = i.indexrelid
+  where c.relnamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
+  and not i.indisvalid
+  and not exists (
+    select from pg_catalog.pg_stat_progress_create_index as p where p.index_relid = i.indexrelid
+  )
 $$;
 comment on function saldo_private.rule_engine_configuration__tables is
   'Tables that can be read or written around the engine.';
@@ -4493,7 +4521,7 @@ from (
     ('purchase_entry', 'wallet', 'Purchases agree with journal and stock',
       'Each purchase has the entries and items that its state wants, and no other.', null, false),
     ('idempotency', 'foundation', 'Each idempotency key has its result',
-      'The entry or purchase that a key stands for exists.', null, false),
+      'The entry or purchase that a key stands for exists.', null, true),
     ('engine_configuration', 'health', 'The engine is switched on and closed',
       'Triggers, durability, search paths, privileges and row level security are as built.',
       null, false)
@@ -4502,9 +4530,42 @@ from (
 --! Included health/explanation.sql
 -- Explanation: the likely cause of a finding, with its evidence, before anything is repaired.
 --
--- Private: explain_finding. In the order of trust: a recorded bypass of the guard; two caches that
--- agree with each other but not with the journal; a sync trigger that is off. "Unknown" is an
+-- Private: explain_finding, is_journal_changed, is_journal_missing, unsettled_guard_event. In the
+-- order of trust: a recorded write past the guard, to the journal before one to a cache; two caches
+-- that agree with each other but not with the journal; a sync trigger that is off. "Unknown" is an
 -- honest answer.
+
+create or replace function saldo_private.unsettled_guard_event(account_id bigint)
+returns setof saldo.guard_event
+language sql
+stable
+as $$
+  -- Settled is what a check saw and still found journal and account in order. By transaction, not
+  -- by time: a write may be older than a check that could not see it yet.
+  select g.*
+  from saldo.guard_event as g
+  where (g.account_id = unsettled_guard_event.account_id
+    -- A line may have been moved away, and a truncate is about every account.
+    or (g.old_row ->> 'account_id')::bigint = unsettled_guard_event.account_id
+    or g.operation = 'truncate')
+  and pg_visible_in_snapshot(g.transaction_id, (
+    select c.snapshot::pg_snapshot
+    from saldo.check_run as c
+    where c.failed_rule_count = 0
+    and not exists (
+      select
+      from saldo.finding as f
+      join saldo.balance_rule as r on r.name = f.rule
+      where f.check_run_id = c.id
+      and (f.account_id = unsettled_guard_event.account_id or r.is_about_journal)
+    )
+    order by c.id desc
+    limit 1
+  )) is not true
+$$;
+comment on function saldo_private.unsettled_guard_event is
+  'Recorded writes past the guard that concern the account, since the last check that found '
+  'nothing wrong with it and with the journal.';
 
 create or replace function saldo_private.is_journal_changed(account_id bigint)
 returns boolean
@@ -4533,6 +4594,30 @@ comment on function saldo_private.is_journal_changed is
   'Whether totals and months of the account agree with each other and not with the journal: then '
   'lines were added, changed or taken away past the engine.';
 
+create or replace function saldo_private.is_journal_missing(account_id bigint, rule text)
+returns boolean
+language sql
+stable
+as $$
+  select not exists (
+    select
+    from saldo.journal_line as l
+    where l.account_id = is_journal_missing.account_id
+  )
+  and not exists (
+    select
+    from saldo_private.unsettled_guard_event(is_journal_missing.account_id) as g
+    where g.table_name = case is_journal_missing.rule when 'account_balance' then 'account'
+      else 'month_movement' end
+    and g.operation <> 'truncate'
+    and coalesce(g.old_row ->> 'debit_total', g.old_row ->> 'debit', '0')::numeric = 0
+    and coalesce(g.old_row ->> 'credit_total', g.old_row ->> 'credit', '0')::numeric = 0
+  )
+$$;
+comment on function saldo_private.is_journal_missing is
+  'Whether the account has no line at all, while no recorded write shows that the figures of the '
+  'rule''s cache were zero before: then it is rather the lines that are gone.';
+
 create or replace function saldo_private.explain_finding(
   rule text,
   account_id bigint,
@@ -4554,21 +4639,27 @@ begin
     return;
   end if;
 
-  select jsonb_agg(to_jsonb(e) order by e.occurred_at desc)
+  -- A hold does not derive from the journal. Else a write to the journal comes first, however old:
+  -- it decides that nothing is healed.
+  select jsonb_agg(to_jsonb(e) - 'is_journal' order by e.is_journal desc, e.occurred_at desc)
   into evidence
   from (
-    select g.*
-    from saldo.guard_event as g
-    where g.account_id = explain_finding.account_id
+    select g.*, j.is_journal
+    from saldo_private.unsettled_guard_event(explain_finding.account_id) as g
+    cross join lateral (select g.table_name like 'journal%' as is_journal) as j
+    where case when j.is_journal then explain_finding.rule <> 'held_total'
+      else g.table_name = case explain_finding.rule when 'month_movement' then 'month_movement'
+        else 'account' end
+    end
     -- What a heal has put right since explains nothing any more.
-    and g.occurred_at > coalesce((
+    and (j.is_journal or g.occurred_at > coalesce((
       select max(h.healed_at)
       from saldo.heal_action as h
       where h.account_id = explain_finding.account_id
       and h.rule = explain_finding.rule
       and h.outcome = 'healed'
-    ), '-infinity')
-    order by g.occurred_at desc
+    ), '-infinity'))
+    order by j.is_journal desc, g.occurred_at desc
     limit 5
   ) as e;
 
@@ -4601,7 +4692,8 @@ begin
 end
 $$;
 comment on function saldo_private.explain_finding is
-  'The likely cause of a finding, a sentence about it, and the recorded events, newest first.';
+  'The likely cause of a finding, a sentence about it, and the recorded events: those about the '
+  'journal first, then the newest.';
 --! EndIncluded health/explanation.sql
 --! Included health/check.sql
 -- The check: runs every rule and keeps what it found.
@@ -4619,6 +4711,7 @@ declare
   v_rule saldo.balance_rule;
   v_run_id uuid := saldo_private.uuid_v7();
   v_started_at timestamptz := clock_timestamp();
+  v_snapshot text := pg_current_snapshot();
   v_rule_count integer := 0;
   v_failed_count integer := 0;
 begin
@@ -4644,14 +4737,14 @@ begin
 
   insert into saldo.check_run (
     id, kind, status, started_at, finished_at, actor, rule_count, failed_rule_count, finding_count,
-    account_count, line_count
+    account_count, line_count, snapshot
   )
   select v_run_id, run_check.kind,
     case when v_failed_count > 0 then 'failed' when f.finding_count > 0 then 'unhealthy'
     else 'healthy' end::saldo.check_status,
     v_started_at, clock_timestamp(), saldo_private.actor(), v_rule_count, v_failed_count,
     f.finding_count, (select count(*) from saldo.account),
-    (select count(*) from saldo.journal_line)
+    (select count(*) from saldo.journal_line), v_snapshot
   from (
     select count(*) as finding_count
     from saldo.finding
@@ -4821,7 +4914,7 @@ grant execute on function saldo.scheduled_maintenance to saldo_admin;
 -- Each key is healed under the lock that its writers take, recomputed after the lock is held, and
 -- written only when it differs: a heal beside postings repairs what was wrong and nothing else.
 -- Where the journal itself is in question nothing that derives from it is healed, or the change
--- would be laundered into the balance.
+-- would be laundered into the balance. Rows stay locked to the end of the transaction.
 
 create or replace function saldo_private.auto_heal__refusal(finding saldo.finding)
 returns text
@@ -4836,10 +4929,12 @@ as $$
       where f.check_run_id = finding.check_run_id
       and r.is_about_journal
     ) then 'The journal has findings of its own: settle them first, then heal.'
+    when finding.rule not in ('account_balance', 'month_movement') then null
     when finding.cause = 'journal_changed'
-      or (finding.rule in ('account_balance', 'month_movement')
-        and saldo_private.is_journal_changed(finding.account_id))
+      or saldo_private.is_journal_changed(finding.account_id)
     then 'The journal of this account changed past the engine: a human decides which is right.'
+    when saldo_private.is_journal_missing(finding.account_id, finding.rule)
+    then 'This account has no line at all, and no recorded write says where its figures come from.'
   end
 $$;
 comment on function saldo_private.auto_heal__refusal is
@@ -4937,15 +5032,23 @@ language plpgsql
 security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
+declare
+  v_run saldo.heal_run;
 begin
   perform saldo_private.require_sole_maintenance();
-  return saldo_private.run_heal(coalesce(auto_heal.dry_run, true));
+  v_run := saldo_private.run_heal(coalesce(auto_heal.dry_run, true));
+  -- The check above found what is healed by now: without another one, health would stay red.
+  if v_run.healed_count > 0 then
+    perform saldo_private.run_check('heal');
+  end if;
+  return v_run;
 end
 $$;
 comment on function saldo.auto_heal is
   'Checks all balances and rewrites the caches that drifted from the journal and the open holds; '
   'what was done, with before and after, is in heal_action. dry_run (the default) changes nothing '
-  'and records what would be done. Journal, purchases and holds are never touched, and where the '
+  'and records what would be done; a heal that rewrote something checks again at its end. '
+  'Journal, purchases and holds are never touched, and where the '
   'journal itself is in question the finding is refused for a human. '
   'Errors: SB604 while another one runs, SB603 in another isolation level than read committed.';
 revoke execute on function saldo.auto_heal from public;
@@ -4995,6 +5098,8 @@ comment on column saldo.check_run.failed_rule_count is 'Rules that could not run
 comment on column saldo.check_run.finding_count is 'Violations that were found.';
 comment on column saldo.check_run.account_count is 'Accounts that were covered.';
 comment on column saldo.check_run.line_count is 'Journal lines that were covered.';
+comment on column saldo.check_run.snapshot is
+  'Snapshot at its beginning (pg_snapshot): whose writes it saw at least.';
 
 comment on table saldo.finding is 'A violation of a rule that a check found.';
 comment on column saldo.finding.id is 'Id.';

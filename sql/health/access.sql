@@ -41,6 +41,8 @@ comment on column saldo.check_run.failed_rule_count is 'Rules that could not run
 comment on column saldo.check_run.finding_count is 'Violations that were found.';
 comment on column saldo.check_run.account_count is 'Accounts that were covered.';
 comment on column saldo.check_run.line_count is 'Journal lines that were covered.';
+comment on column saldo.check_run.snapshot is
+  'Snapshot at its beginning (pg_snapshot): whose writes it saw at least.';
 
 comment on table saldo.finding is 'A violation of a rule that a check found.';
 comment on column saldo.finding.id is 'Id.';

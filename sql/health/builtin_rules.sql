@@ -30,7 +30,7 @@ from (
     ('purchase_entry', 'wallet', 'Purchases agree with journal and stock',
       'Each purchase has the entries and items that its state wants, and no other.', null, false),
     ('idempotency', 'foundation', 'Each idempotency key has its result',
-      'The entry or purchase that a key stands for exists.', null, false),
+      'The entry or purchase that a key stands for exists.', null, true),
     ('engine_configuration', 'health', 'The engine is switched on and closed',
       'Triggers, durability, search paths, privileges and row level security are as built.',
       null, false)

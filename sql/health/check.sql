@@ -13,6 +13,7 @@ declare
   v_rule saldo.balance_rule;
   v_run_id uuid := saldo_private.uuid_v7();
   v_started_at timestamptz := clock_timestamp();
+  v_snapshot text := pg_current_snapshot();
   v_rule_count integer := 0;
   v_failed_count integer := 0;
 begin
@@ -38,14 +39,14 @@ begin
 
   insert into saldo.check_run (
     id, kind, status, started_at, finished_at, actor, rule_count, failed_rule_count, finding_count,
-    account_count, line_count
+    account_count, line_count, snapshot
   )
   select v_run_id, run_check.kind,
     case when v_failed_count > 0 then 'failed' when f.finding_count > 0 then 'unhealthy'
     else 'healthy' end::saldo.check_status,
     v_started_at, clock_timestamp(), saldo_private.actor(), v_rule_count, v_failed_count,
     f.finding_count, (select count(*) from saldo.account),
-    (select count(*) from saldo.journal_line)
+    (select count(*) from saldo.journal_line), v_snapshot
   from (
     select count(*) as finding_count
     from saldo.finding

@@ -110,6 +110,22 @@ as $$
   and acl.privilege_type <> 'SELECT'
   and acl.grantee <> c.relowner
   union all
+  select format('%s.%s', c.oid::regclass, a.attname), format('%s for %s', acl.privilege_type,
+    coalesce(r.rolname, 'public')), 'written by the owner only'
+  from pg_catalog.pg_attribute as a
+  join pg_catalog.pg_class as c on c.oid = a.attrelid
+  cross join aclexplode(a.attacl) as acl
+  left join pg_catalog.pg_roles as r on r.oid = acl.grantee
+  where c.relnamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
+  and acl.privilege_type <> 'SELECT'
+  and acl.grantee <> c.relowner
+  union all
+  select r.rolname::text, 'may become saldo_owner', 'no way to the owner'
+  from pg_catalog.pg_roles as r
+  where r.rolname ~ '^saldo_'
+  and r.rolname <> 'saldo_owner'
+  and pg_has_role(r.oid, 'saldo_owner', 'member')
+  union all
   select r.rolname::text, 'may go around row level security', 'an ordinary role'
   from pg_catalog.pg_roles as r
   where r.rolname ~ '^saldo_'
@@ -118,7 +134,17 @@ as $$
   select c.conname::text, 'not validated', 'validated'
   from pg_catalog.pg_constraint as c
   where c.connamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
-  and not c.convalidated
+  -- From PostgreSQL 18 on a constraint may be not enforced; before, there is no such column.
+  and not (c.convalidated and coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true))
+  union all
+  select i.indexrelid::regclass::text, 'not valid', 'valid'
+  from pg_catalog.pg_index as i
+  join pg_catalog.pg_class as c on c.oid = i.indexrelid
+  where c.relnamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
+  and not i.indisvalid
+  and not exists (
+    select from pg_catalog.pg_stat_progress_create_index as p where p.index_relid = i.indexrelid
+  )
 $$;
 comment on function saldo_private.rule_engine_configuration__tables is
   'Tables that can be read or written around the engine.';

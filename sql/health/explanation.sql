@@ -1,8 +1,41 @@
 -- Explanation: the likely cause of a finding, with its evidence, before anything is repaired.
 --
--- Private: explain_finding. In the order of trust: a recorded bypass of the guard; two caches that
--- agree with each other but not with the journal; a sync trigger that is off. "Unknown" is an
+-- Private: explain_finding, is_journal_changed, is_journal_missing, unsettled_guard_event. In the
+-- order of trust: a recorded write past the guard, to the journal before one to a cache; two caches
+-- that agree with each other but not with the journal; a sync trigger that is off. "Unknown" is an
 -- honest answer.
+
+create or replace function saldo_private.unsettled_guard_event(account_id bigint)
+returns setof saldo.guard_event
+language sql
+stable
+as $$
+  -- Settled is what a check saw and still found journal and account in order. By transaction, not
+  -- by time: a write may be older than a check that could not see it yet.
+  select g.*
+  from saldo.guard_event as g
+  where (g.account_id = unsettled_guard_event.account_id
+    -- A line may have been moved away, and a truncate is about every account.
+    or (g.old_row ->> 'account_id')::bigint = unsettled_guard_event.account_id
+    or g.operation = 'truncate')
+  and pg_visible_in_snapshot(g.transaction_id, (
+    select c.snapshot::pg_snapshot
+    from saldo.check_run as c
+    where c.failed_rule_count = 0
+    and not exists (
+      select
+      from saldo.finding as f
+      join saldo.balance_rule as r on r.name = f.rule
+      where f.check_run_id = c.id
+      and (f.account_id = unsettled_guard_event.account_id or r.is_about_journal)
+    )
+    order by c.id desc
+    limit 1
+  )) is not true
+$$;
+comment on function saldo_private.unsettled_guard_event is
+  'Recorded writes past the guard that concern the account, since the last check that found '
+  'nothing wrong with it and with the journal.';
 
 create or replace function saldo_private.is_journal_changed(account_id bigint)
 returns boolean
@@ -31,6 +64,30 @@ comment on function saldo_private.is_journal_changed is
   'Whether totals and months of the account agree with each other and not with the journal: then '
   'lines were added, changed or taken away past the engine.';
 
+create or replace function saldo_private.is_journal_missing(account_id bigint, rule text)
+returns boolean
+language sql
+stable
+as $$
+  select not exists (
+    select
+    from saldo.journal_line as l
+    where l.account_id = is_journal_missing.account_id
+  )
+  and not exists (
+    select
+    from saldo_private.unsettled_guard_event(is_journal_missing.account_id) as g
+    where g.table_name = case is_journal_missing.rule when 'account_balance' then 'account'
+      else 'month_movement' end
+    and g.operation <> 'truncate'
+    and coalesce(g.old_row ->> 'debit_total', g.old_row ->> 'debit', '0')::numeric = 0
+    and coalesce(g.old_row ->> 'credit_total', g.old_row ->> 'credit', '0')::numeric = 0
+  )
+$$;
+comment on function saldo_private.is_journal_missing is
+  'Whether the account has no line at all, while no recorded write shows that the figures of the '
+  'rule''s cache were zero before: then it is rather the lines that are gone.';
+
 create or replace function saldo_private.explain_finding(
   rule text,
   account_id bigint,
@@ -52,21 +109,27 @@ begin
     return;
   end if;
 
-  select jsonb_agg(to_jsonb(e) order by e.occurred_at desc)
+  -- A hold does not derive from the journal. Else a write to the journal comes first, however old:
+  -- it decides that nothing is healed.
+  select jsonb_agg(to_jsonb(e) - 'is_journal' order by e.is_journal desc, e.occurred_at desc)
   into evidence
   from (
-    select g.*
-    from saldo.guard_event as g
-    where g.account_id = explain_finding.account_id
+    select g.*, j.is_journal
+    from saldo_private.unsettled_guard_event(explain_finding.account_id) as g
+    cross join lateral (select g.table_name like 'journal%' as is_journal) as j
+    where case when j.is_journal then explain_finding.rule <> 'held_total'
+      else g.table_name = case explain_finding.rule when 'month_movement' then 'month_movement'
+        else 'account' end
+    end
     -- What a heal has put right since explains nothing any more.
-    and g.occurred_at > coalesce((
+    and (j.is_journal or g.occurred_at > coalesce((
       select max(h.healed_at)
       from saldo.heal_action as h
       where h.account_id = explain_finding.account_id
       and h.rule = explain_finding.rule
       and h.outcome = 'healed'
-    ), '-infinity')
-    order by g.occurred_at desc
+    ), '-infinity'))
+    order by j.is_journal desc, g.occurred_at desc
     limit 5
   ) as e;
 
@@ -99,4 +162,5 @@ begin
 end
 $$;
 comment on function saldo_private.explain_finding is
-  'The likely cause of a finding, a sentence about it, and the recorded events, newest first.';
+  'The likely cause of a finding, a sentence about it, and the recorded events: those about the '
+  'journal first, then the newest.';

@@ -4,7 +4,7 @@
 -- Each key is healed under the lock that its writers take, recomputed after the lock is held, and
 -- written only when it differs: a heal beside postings repairs what was wrong and nothing else.
 -- Where the journal itself is in question nothing that derives from it is healed, or the change
--- would be laundered into the balance.
+-- would be laundered into the balance. Rows stay locked to the end of the transaction.
 
 create or replace function saldo_private.auto_heal__refusal(finding saldo.finding)
 returns text
@@ -19,10 +19,12 @@ as $$
       where f.check_run_id = finding.check_run_id
       and r.is_about_journal
     ) then 'The journal has findings of its own: settle them first, then heal.'
+    when finding.rule not in ('account_balance', 'month_movement') then null
     when finding.cause = 'journal_changed'
-      or (finding.rule in ('account_balance', 'month_movement')
-        and saldo_private.is_journal_changed(finding.account_id))
+      or saldo_private.is_journal_changed(finding.account_id)
     then 'The journal of this account changed past the engine: a human decides which is right.'
+    when saldo_private.is_journal_missing(finding.account_id, finding.rule)
+    then 'This account has no line at all, and no recorded write says where its figures come from.'
   end
 $$;
 comment on function saldo_private.auto_heal__refusal is
@@ -120,15 +122,23 @@ language plpgsql
 security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
+declare
+  v_run saldo.heal_run;
 begin
   perform saldo_private.require_sole_maintenance();
-  return saldo_private.run_heal(coalesce(auto_heal.dry_run, true));
+  v_run := saldo_private.run_heal(coalesce(auto_heal.dry_run, true));
+  -- The check above found what is healed by now: without another one, health would stay red.
+  if v_run.healed_count > 0 then
+    perform saldo_private.run_check('heal');
+  end if;
+  return v_run;
 end
 $$;
 comment on function saldo.auto_heal is
   'Checks all balances and rewrites the caches that drifted from the journal and the open holds; '
   'what was done, with before and after, is in heal_action. dry_run (the default) changes nothing '
-  'and records what would be done. Journal, purchases and holds are never touched, and where the '
+  'and records what would be done; a heal that rewrote something checks again at its end. '
+  'Journal, purchases and holds are never touched, and where the '
   'journal itself is in question the finding is refused for a human. '
   'Errors: SB604 while another one runs, SB603 in another isolation level than read committed.';
 revoke execute on function saldo.auto_heal from public;

@@ -56,11 +56,18 @@ async function dropTemplate(url: string): Promise<void> {
   await root.end();
 }
 
-const server = await startServer();
 let child: ReturnType<typeof spawn> | undefined;
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child?.kill(signal));
+let isCancelled = false;
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    isCancelled = true;
+    child?.kill(signal);
+  });
+}
+const server = await startServer();
 try {
   const password = await prepareTemplate(server.url);
+  if (isCancelled) throw new Error("cancelled");
   const ava = new URL("../../node_modules/.bin/ava", import.meta.url).pathname;
   const { DATABASE_URL: _, ...environment } = process.env;
   const started = spawn(ava, process.argv.slice(2), {

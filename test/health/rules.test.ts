@@ -160,6 +160,17 @@ const faults: Fault[] = [
     plant: sql("grant update on saldo.account to saldo_member"),
   },
   {
+    name: "a column that a member may write",
+    rules: ["engine_configuration"],
+    plant: sql("grant update (balance) on saldo.account to saldo_member"),
+  },
+  {
+    name: "a constraint that was never validated",
+    rules: ["engine_configuration"],
+    plant: sql(`alter table saldo.purchase add constraint purchase_is_small
+      check (quantity < 5) not valid`),
+  },
+  {
     name: "row level security that is off",
     rules: ["engine_configuration"],
     plant: sql("alter table saldo.account disable row level security"),

@@ -110,6 +110,7 @@ test("a second start on a folder is refused in one sentence, and the first lives
   t.is(await third.ended, 1);
   t.regex(third.output(), /running already/);
   t.is(running.child.exitCode, null);
+  while ((await ask(address, "select 1").catch(() => "recovering")) !== "1") await sleep(50);
 });
 
 test("after kill -9 of the launcher the next start ends its PostgreSQL and keeps all data", async (t) => {
