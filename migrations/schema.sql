@@ -16,6 +16,8 @@ create domain saldo.total as numeric
   constraint total_is_a_number CHECK ((VALUE <> ALL (ARRAY['NaN'::numeric, 'Infinity'::numeric, '-Infinity'::numeric])))
   constraint total_is_in_range CHECK ((abs(VALUE) < '1000000000000000000000'::numeric));
 
+create type saldo.account_mode as enum ('immediate', 'hot');
+
 create type saldo.account_type as enum ('asset', 'liability', 'equity', 'revenue', 'expense');
 
 create type saldo.balance_sheet_section as enum ('assets', 'liabilities', 'equity');
@@ -26,13 +28,19 @@ create type saldo.check_status as enum ('healthy', 'unhealthy', 'failed');
 
 create type saldo.entry_kind as enum ('normal', 'opening', 'adjustment', 'correction', 'closing', 'reversal');
 
+create type saldo.entry_side as enum ('debit', 'credit');
+
 create type saldo.entry_status as enum ('draft', 'posted', 'reversed');
 
 create type saldo.finding_cause as enum ('out_of_band_write', 'journal_changed', 'sync_trigger_disabled', 'rule_failed', 'unknown');
 
 create type saldo.heal_outcome as enum ('healed', 'would_heal', 'already_clean', 'refused');
 
+create type saldo.hold_status as enum ('HELD', 'CAPTURED', 'VOIDED', 'EXPIRED');
+
 create type saldo.purchase_status as enum ('pending', 'completed', 'failed', 'refunded');
+
+create type saldo.sub_balance_status as enum ('PENDING', 'SETTLED');
 
 create type saldo.wallet_line_kind as enum ('top_up', 'purchase', 'refund', 'adjustment');
 
@@ -65,6 +73,84 @@ create type saldo.balance_sheet_total as (
   total_liabilities numeric,
   total_equity numeric,
   is_valid boolean
+);
+
+create type saldo.balance_summary as (
+  account_id bigint,
+  currency text,
+  settled_balance numeric,
+  pending_debit numeric,
+  pending_credit numeric,
+  held numeric,
+  available_balance numeric,
+  pending_count bigint
+);
+
+create type saldo_private.line_sum as (
+  account_id bigint,
+  month date,
+  debit numeric,
+  credit numeric,
+  line_count bigint
+);
+
+create type saldo_private.posting_line as (
+  account_id bigint,
+  entry_id uuid,
+  posting_date date,
+  debit numeric,
+  credit numeric,
+  currency text,
+  mode saldo.account_mode
+);
+
+create type saldo.settlement_health_result as (
+  hot_account_count bigint,
+  pending_count bigint,
+  oldest_pending_age_seconds numeric,
+  last_settled_at timestamp with time zone,
+  open_hold_count bigint,
+  overdue_hold_count bigint,
+  slot_rebuild_count bigint
+);
+
+create type saldo_private.slot_position as (
+  slot_no integer,
+  seq bigint,
+  checked_seq bigint,
+  counter_account_id bigint
+);
+
+create type saldo_private.submission as (
+  request_no integer,
+  account_id bigint,
+  id uuid,
+  amount numeric,
+  direction saldo.entry_side,
+  counter_account_id bigint,
+  idempotency_key text,
+  metadata jsonb,
+  request_hash bytea,
+  take numeric,
+  is_new boolean,
+  error_condition text
+);
+
+create type saldo.submit_request as (
+  account_id bigint,
+  amount numeric,
+  direction saldo.entry_side,
+  counter_account_id bigint,
+  idempotency_key text,
+  metadata jsonb
+);
+
+create type saldo.submit_result as (
+  id uuid,
+  is_accepted boolean,
+  is_new boolean,
+  error_code text,
+  error_condition text
 );
 
 create type saldo.transfer_request as (
@@ -133,12 +219,48 @@ END) stored not null,
   version bigint default 0 not null,
   opened_at timestamp with time zone default now() not null,
   closed_at timestamp with time zone,
+  mode saldo.account_mode default 'immediate'::saldo.account_mode not null,
+  slots integer,
+  is_pending_available boolean default true not null,
   constraint account_code_key UNIQUE (code),
   constraint account_pkey PRIMARY KEY (id),
   constraint account_currency_is_iso_4217_like CHECK ((currency ~ '^[A-Z]{3}$'::text))
 );
 -- trigger guard_cached_balance, always
 -- trigger guard_truncate, always
+-- policy owner_all
+-- policy select_all
+-- policy select_own
+
+create table saldo_private.account_slot (
+  account_id bigint not null,
+  slot_no integer not null,
+  available saldo.total,
+  held saldo.total not null,
+  seq bigint not null,
+  checked_seq bigint not null,
+  debit_total saldo.total not null,
+  credit_total saldo.total not null,
+  debit_take smallint not null,
+  credit_take smallint not null,
+  clearing_account_id bigint,
+  constraint account_slot_pkey PRIMARY KEY (account_id, slot_no)
+);
+-- policy owner_all
+-- policy select_all
+-- policy select_own
+
+create table saldo_private.account_stripe (
+  account_id bigint not null,
+  month saldo.month_start not null,
+  stripe_no integer not null,
+  is_limited boolean not null,
+  debit saldo.total default 0 not null,
+  credit saldo.total default 0 not null,
+  line_count bigint default 0 not null,
+  constraint account_stripe_pkey PRIMARY KEY (account_id, month, stripe_no)
+);
+-- trigger move_slot_on_posting
 -- policy owner_all
 -- policy select_all
 -- policy select_own
@@ -267,6 +389,46 @@ create table saldo.heal_run (
 );
 -- policy owner_all
 -- policy select_all
+
+create table saldo.hold (
+  account_id bigint not null,
+  id uuid not null,
+  status saldo.hold_status default 'HELD'::saldo.hold_status not null,
+  amount saldo.amount not null,
+  open_amount saldo.amount not null,
+  captured_amount saldo.amount default 0 not null,
+  counter_account_id bigint not null,
+  source text not null,
+  description text not null,
+  idempotency_key text,
+  metadata jsonb,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  created_by text not null,
+  expires_at timestamp with time zone not null,
+  closed_at timestamp with time zone,
+  close_reason text,
+  constraint hold_pkey PRIMARY KEY (account_id, id),
+  constraint hold_amount_is_positive CHECK (((amount)::numeric > (0)::numeric)),
+  constraint hold_closed_one_has_its_time CHECK (((status = 'HELD'::saldo.hold_status) = (closed_at IS NULL))),
+  constraint hold_open_amount_is_what_is_left CHECK (
+CASE status
+    WHEN 'HELD'::saldo.hold_status THEN (((open_amount)::numeric > (0)::numeric) AND (((captured_amount)::numeric + (open_amount)::numeric) = (amount)::numeric))
+    ELSE (((open_amount)::numeric = (0)::numeric) AND (((captured_amount)::numeric >= (0)::numeric) AND ((captured_amount)::numeric <= (amount)::numeric)))
+END)
+);
+CREATE INDEX hold_account_id_open_idx ON saldo.hold USING btree (account_id) WHERE (status = 'HELD'::saldo.hold_status);
+CREATE INDEX hold_expires_at_open_idx ON saldo.hold USING btree (expires_at) WHERE (status = 'HELD'::saldo.hold_status);
+CREATE INDEX hold_id_idx ON saldo.hold USING btree (id);
+-- trigger keep_purchases_whole
+-- policy owner_all
+-- policy select_all
+-- policy select_own
+
+create table saldo_private.hot_account (
+  account_id bigint not null,
+  constraint hot_account_pkey PRIMARY KEY (account_id)
+);
+-- policy owner_all
 
 create table saldo_private.idempotency_record (
   scope text not null,
@@ -415,6 +577,7 @@ create table saldo.purchase (
   completed_at timestamp with time zone,
   failed_at timestamp with time zone,
   refunded_at timestamp with time zone,
+  hold_id uuid,
   constraint purchase_pkey PRIMARY KEY (account_id, id),
   constraint purchase_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.member(account_id),
   constraint purchase_amount_is_price_times_quantity CHECK (((amount)::numeric = ((unit_price)::numeric * (quantity)::numeric))),
@@ -451,6 +614,80 @@ create table saldo.setting (
 -- policy owner_all
 -- policy select_all
 
+create table saldo.settlement (
+  account_id bigint not null,
+  id uuid not null,
+  row_count bigint not null,
+  debit saldo.total not null,
+  credit saldo.total not null,
+  started_at timestamp with time zone not null,
+  settled_at timestamp with time zone not null,
+  settled_by text not null,
+  constraint settlement_pkey PRIMARY KEY (account_id, id)
+);
+CREATE INDEX settlement_settled_at_idx ON saldo.settlement USING btree (settled_at);
+-- policy owner_all
+-- policy select_all
+-- policy select_own
+
+create table saldo.settlement_entry (
+  account_id bigint not null,
+  settlement_id uuid not null,
+  counter_account_id bigint not null,
+  posting_date date not null,
+  occurred_at timestamp with time zone not null,
+  entry_id uuid not null,
+  booked_account_id bigint not null,
+  row_count bigint not null,
+  debit saldo.total not null,
+  credit saldo.total not null,
+  constraint settlement_entry_pkey PRIMARY KEY (account_id, settlement_id, counter_account_id, posting_date),
+  constraint settlement_entry_account_id_settlement_id_fkey FOREIGN KEY (account_id, settlement_id) REFERENCES saldo.settlement(account_id, id)
+);
+-- trigger keep_immutable
+-- policy owner_all
+-- policy select_all
+
+create table saldo_private.settlement_mark (
+  account_id bigint not null,
+  slot_no integer not null,
+  seq bigint default 0 not null,
+  debit_total saldo.total default 0 not null,
+  credit_total saldo.total default 0 not null,
+  constraint settlement_mark_pkey PRIMARY KEY (account_id, slot_no)
+);
+-- policy owner_all
+-- policy select_all
+-- policy select_own
+
+create table saldo.settlement_range (
+  account_id bigint not null,
+  slot_no integer not null,
+  last_seq bigint not null,
+  first_seq bigint not null,
+  settlement_id uuid not null,
+  constraint settlement_range_pkey PRIMARY KEY (account_id, slot_no, last_seq),
+  constraint settlement_range_account_id_settlement_id_fkey FOREIGN KEY (account_id, settlement_id) REFERENCES saldo.settlement(account_id, id),
+  constraint settlement_range_is_not_empty CHECK ((last_seq >= first_seq))
+);
+CREATE INDEX settlement_range_settlement_idx ON saldo.settlement_range USING btree (account_id, settlement_id);
+-- trigger keep_immutable
+-- policy owner_all
+-- policy select_all
+-- policy select_own
+
+create table saldo.slot_rebuild (
+  account_id bigint not null,
+  id uuid not null,
+  slot_count integer not null,
+  rebuilt_at timestamp with time zone default clock_timestamp() not null,
+  rebuilt_by text not null,
+  constraint slot_rebuild_pkey PRIMARY KEY (account_id, id)
+);
+CREATE INDEX slot_rebuild_rebuilt_at_idx ON saldo.slot_rebuild USING btree (rebuilt_at);
+-- policy owner_all
+-- policy select_all
+
 create table saldo.stock_item (
   id bigint generated always as identity not null,
   product_id bigint not null,
@@ -467,6 +704,27 @@ create table saldo.stock_item (
 );
 CREATE INDEX stock_item_account_id_purchase_id_idx ON saldo.stock_item USING btree (account_id, purchase_id) WHERE (purchase_id IS NOT NULL);
 CREATE INDEX stock_item_product_id_free_idx ON saldo.stock_item USING btree (product_id, id) WHERE (purchase_id IS NULL);
+-- policy owner_all
+-- policy select_all
+-- policy select_own
+
+create table saldo.sub_balance (
+  account_id bigint not null,
+  id uuid not null,
+  seq bigint not null,
+  counter_account_id bigint not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  hold_id uuid,
+  slot_no integer not null,
+  direction saldo.entry_side not null,
+  amount saldo.amount not null,
+  created_by text not null,
+  idempotency_key text,
+  metadata jsonb,
+  constraint sub_balance_account_id_slot_no_seq_key UNIQUE (account_id, slot_no, seq),
+  constraint sub_balance_pkey PRIMARY KEY (account_id, id)
+);
+-- trigger keep_immutable
 -- policy owner_all
 -- policy select_all
 -- policy select_own

@@ -12,6 +12,7 @@
 -- ledger: accounts, journal, posting, statements
 --!include ledger/account.sql
 --!include ledger/journal.sql
+--!include ledger/account_stripe.sql
 --!include ledger/posting.sql
 --!include ledger/immutability.sql
 --!include ledger/post_entries.sql
@@ -22,6 +23,21 @@
 --!include ledger/balance_at.sql
 --!include ledger/trial_balance.sql
 --!include ledger/balance_sheet.sql
+
+-- hot: many writers on one account, settlement in the background, holds
+--!include hot/account_slot.sql
+--!include hot/move_slot.sql
+--!include hot/slot_rebuild.sql
+--!include hot/sub_balance.sql
+--!include hot/balances.sql
+--!include hot/submit_transaction.sql
+--!include hot/submit_transactions.sql
+--!include hot/settlement.sql
+--!include hot/settlement_rule.sql
+--!include hot/hot_account.sql
+--!include hot/hold.sql
+--!include hot/capture_hold.sql
+--!include hot/held_total_rule.sql
 
 -- wallet: members, top-ups, products and stock, purchases, refunds
 --!include wallet/member.sql

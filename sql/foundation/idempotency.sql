@@ -1,8 +1,17 @@
 -- Idempotency keys: a request that is sent again has its effect once.
 --
--- Private: claim_idempotency_key; table saldo_private.idempotency_record.
+-- Private: claim_idempotency_key, request_hash; table saldo_private.idempotency_record.
 -- The key is claimed in the transaction that does the work, so a refused request leaves no trace
 -- and may be tried again. A concurrent retry waits here for the first one's commit.
+
+create or replace function saldo_private.request_hash(operation text, request jsonb)
+returns bytea
+language sql
+immutable
+as $$
+  select sha256(convert_to(operation || ' ' || request::text, 'UTF8'))
+$$;
+comment on function saldo_private.request_hash is 'SHA-256 of an operation and its arguments.';
 
 create or replace function saldo_private.claim_idempotency_key(
   scope text,
@@ -23,7 +32,7 @@ begin
   end if;
   perform saldo_private.require_text(key, 'idempotency_key', 200);
 
-  v_request_hash := sha256(convert_to(operation || ' ' || request::text, 'UTF8'));
+  v_request_hash := saldo_private.request_hash(operation, request);
   insert into saldo_private.idempotency_record (scope, key, operation, request_hash, result_id)
   values (
     claim_idempotency_key.scope, claim_idempotency_key.key, claim_idempotency_key.operation,

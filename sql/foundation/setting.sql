@@ -5,7 +5,14 @@
 insert into saldo.setting (name, value, description) values
   ('business_time_zone', 'Asia/Jakarta',
     'Time zone that decides the date, and so the month, on which an entry is posted.'),
-  ('currency', 'IDR', 'Currency of accounts, members and products that name none.')
+  ('currency', 'IDR', 'Currency of accounts, members and products that name none.'),
+  ('hot_account_slots', '64',
+    'Slots of a hot account that names no number: writers that never wait for each other.'),
+  ('hold_expires_in', '7 days', 'Life of a hold that names none, pending purchases included.'),
+  ('settlement_backlog_limit', '1000000',
+    'Pending rows of one account at which its transactions are refused (SB202).'),
+  ('settlement_lag_max_seconds', '60',
+    'Age of a pending row at which a check reports that settlement lags.')
 on conflict (name) do update
 set description = excluded.description;
 
@@ -22,6 +29,41 @@ $$;
 comment on function saldo_private.setting_value is 'Value of a setting; null when there is none.';
 grant execute on function saldo_private.setting_value to
   saldo_admin, saldo_operator, saldo_member, saldo_branch;
+
+create or replace function saldo_private.set_setting__check_number(name text, value text)
+returns void
+language plpgsql
+stable
+as $$
+declare
+  v_least integer;
+  v_most integer;
+begin
+  select range.least, range.most
+  into v_least, v_most
+  from (
+    values ('hot_account_slots', 1, 1000),
+      ('settlement_backlog_limit', 1, 100000000),
+      ('settlement_lag_max_seconds', 1, 86400)
+  ) as range (name, least, most)
+  where range.name = set_setting__check_number.name;
+  if v_least is not null and (
+    value is null or value !~ '^[0-9]{1,9}$' or value::integer not between v_least and v_most
+  ) then
+    perform saldo_private.fail(
+      'input_invalid', format('%s: a whole number from %s to %s', name, v_least, v_most)
+    );
+  elsif set_setting__check_number.name = 'hold_expires_in' then
+    if value is null or value !~ '^[0-9]{1,4} (minutes?|hours?|days?)$' or value ~ '^0+ ' then
+      perform saldo_private.fail(
+        'input_invalid', 'hold_expires_in: as 30 minutes, 12 hours or 7 days'
+      );
+    end if;
+  end if;
+end
+$$;
+comment on function saldo_private.set_setting__check_number is
+  'The ranges of settings that are numbers, and the form of a duration: SB010.';
 
 create or replace function saldo.set_setting(name text, value text)
 returns saldo.setting
@@ -42,6 +84,8 @@ begin
       'input_invalid', format('a currency has three capital letters, not %L', value)
     );
   end if;
+
+  perform saldo_private.set_setting__check_number(set_setting.name, set_setting.value);
 
   -- Writing an equal value would make every server start wait for the other's transaction.
   update saldo.setting

@@ -151,7 +151,7 @@ as $$
       -coalesce(sum(a.debit_total - a.credit_total) filter (where a.type <> 'asset'), 0)
     )::text,
     trim_scale(sum(a.debit_total - a.credit_total)), '{}'::jsonb
-  from saldo.account as a
+  from saldo_private.account_total as a
   group by a.currency
   having sum(a.debit_total - a.credit_total) <> 0
 $$;
@@ -176,7 +176,15 @@ as $$
     format('at least %s', a.min_balance), trim_scale(a.balance - a.held_total - a.min_balance),
     jsonb_build_object('code', a.code, 'balance', a.balance, 'held_total', a.held_total)
   from saldo.account as a
-  where a.balance - a.held_total < a.min_balance
+  where a.mode = 'immediate'
+  and a.balance - a.held_total < a.min_balance
+  union all
+  select b.account_id::text, b.account_id, trim_scale(b.available)::text,
+    format('at least %s', a.min_balance), trim_scale(b.available - a.min_balance),
+    jsonb_build_object('code', a.code)
+  from saldo_private.derived_funds() as b
+  join saldo.account as a on a.id = b.account_id
+  where b.available < a.min_balance
 $$;
 comment on function saldo_private.rule_min_balance is
   'Accounts whose balance less holds is below their minimum.';
@@ -237,6 +245,14 @@ as $$
   from saldo_private.idempotency_record as i
   where not exists (select from saldo.journal_entry as e where e.id = i.result_id)
   and not exists (select from saldo.purchase as p where p.id = i.result_id)
+  and not exists (select from saldo.hold as h where h.id = i.result_id)
+  and not exists (
+    select
+    from saldo.sub_balance as s
+    where s.account_id = case when i.operation = 'submit_transaction'
+      then substring(i.scope from '^account:([0-9]+)$')::bigint end
+    and s.id = i.result_id
+  )
 $$;
 comment on function saldo_private.rule_idempotency is
   'Idempotency keys whose result is gone: a retry would find nothing.';

@@ -27,13 +27,20 @@ as $$
       ('journal_entry', 'keep_journal_whole', false),
       ('journal_entry', 'record_bypass', true),
       ('journal_entry', 'record_bypass_truncate', true),
+      ('sub_balance', 'keep_immutable', false),
+      ('settlement_range', 'keep_immutable', false),
+      ('settlement_entry', 'keep_immutable', false),
+      ('account_stripe', 'move_slot_on_posting', false),
       ('account', 'guard_cached_balance', true),
       ('account', 'guard_truncate', true),
       ('month_movement', 'guard_cached_balance', true),
       ('month_movement', 'guard_truncate', true)
   ) as expected (table_name, trigger_name, is_always)
   left join pg_catalog.pg_trigger as t
-    on t.tgrelid = to_regclass('saldo.' || expected.table_name)
+    on t.tgrelid = coalesce(
+      to_regclass('saldo.' || expected.table_name),
+      to_regclass('saldo_private.' || expected.table_name)
+    )
     and t.tgname = expected.trigger_name
   where t.tgenabled is distinct from case when expected.is_always then 'A' else 'O' end::"char"
 $$;

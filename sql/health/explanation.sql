@@ -54,9 +54,17 @@ as $$
     where mm.account_id = a.id
   ) as m
   cross join lateral (
-    select sum(jl.debit) as debit, sum(jl.credit) as credit, count(*) as line_count
-    from saldo.journal_line as jl
-    where jl.account_id = a.id
+    select sum(part.debit) as debit, sum(part.credit) as credit,
+      coalesce(sum(part.line_count), 0) as line_count
+    from (
+      select jl.debit, jl.credit, 1 as line_count
+      from saldo.journal_line as jl
+      where jl.account_id = a.id
+      union all
+      select -s.debit, -s.credit, -s.line_count
+      from saldo_private.account_stripe as s
+      where s.account_id = a.id
+    ) as part
   ) as l
   where a.id = is_journal_changed.account_id
 $$;

@@ -1,6 +1,6 @@
 -- Accounts: where money stands.
 --
--- Public: saldo.account, open_account, close_account. Private: system_account.
+-- Public: saldo.account, open_account, close_account. Private: default_slots, system_account.
 -- debit_total, credit_total, held_total and with them balance are a cache: the truth is the
 -- journal (posting.sql keeps them in step, account_balance_rule.sql checks and heals them).
 -- Nobody but the engine writes an account: no role has a grant for it.
@@ -67,11 +67,13 @@ begin
   if v_account.id is null then
     perform saldo_private.fail('account_not_found', format('account %s', account_id));
   end if;
-  if v_account.closed_at is not null or v_account.balance <> 0 or v_account.held_total <> 0 then
+  if v_account.closed_at is not null or v_account.balance <> 0 or v_account.held_total <> 0
+    or v_account.mode = 'hot'
+  then
     perform saldo_private.fail(
       'account_closed',
-      format('account %s: balance %s, held %s, closed at %s', account_id, v_account.balance,
-        v_account.held_total, coalesce(v_account.closed_at::text, 'never'))
+      format('account %s: %s, balance %s, held %s, closed at %s', account_id, v_account.mode,
+        v_account.balance, v_account.held_total, coalesce(v_account.closed_at::text, 'never'))
     );
   end if;
   update saldo.account
@@ -82,10 +84,21 @@ begin
 end
 $$;
 comment on function saldo.close_account is
-  'Closes an account whose balance and holds are zero; nothing can be posted to it any more. '
-  'Errors: SB101, SB102 when it is closed already or not empty.';
+  'Closes an account whose balance and holds are zero; nothing can be posted to it any more. A hot '
+  'account is made immediate before. Errors: SB101, SB102 when it is closed already, hot or not '
+  'empty.';
 revoke execute on function saldo.close_account from public;
 grant execute on function saldo.close_account to saldo_admin;
+
+create or replace function saldo_private.default_slots()
+returns integer
+language sql
+stable
+as $$
+  select saldo_private.setting_value('hot_account_slots')::integer
+$$;
+comment on function saldo_private.default_slots is
+  'Slots of a hot account that names no number (setting hot_account_slots).';
 
 create or replace function saldo_private.system_account(purpose text, currency text)
 returns bigint
@@ -103,18 +116,23 @@ begin
     return v_id;
   end if;
 
-  insert into saldo.account (code, name, type, currency)
+  insert into saldo.account (code, name, type, currency, mode, slots)
   values (
     v_code,
     initcap(replace(purpose, '_', ' ')) || ' ' || currency,
     case purpose
       when 'cash' then 'asset'
+      when 'clearing' then 'asset'
       when 'revenue' then 'revenue'
       when 'opening_equity' then 'equity'
       when 'retained_earnings' then 'equity'
       when 'suspense' then 'liability'
     end::saldo.account_type,
-    system_account.currency
+    system_account.currency,
+    -- Every purchase credits the one, every settlement books against the other.
+    case when purpose in ('revenue', 'clearing') then 'hot' else 'immediate' end
+      ::saldo.account_mode,
+    case when purpose in ('revenue', 'clearing') then saldo_private.default_slots() end
   )
   on conflict on constraint account_code_key do nothing
   returning id into v_id;
@@ -129,7 +147,7 @@ end
 $$;
 comment on function saldo_private.system_account is
   'The account that the engine itself books against, one for each purpose (cash, revenue, '
-  'opening_equity, retained_earnings, suspense) and currency; opened when first needed.';
+  'clearing, opening_equity, retained_earnings, suspense) and currency; opened when first needed.';
 
 select saldo_private.secure_table('saldo.account');
 drop policy if exists select_all on saldo.account;
@@ -152,7 +170,16 @@ comment on column saldo.account.credit_total is 'Sum of all posted credits (cach
 comment on column saldo.account.held_total is
   'Sum of open holds (cache): what is available is the balance less this.';
 comment on column saldo.account.balance is
-  'Balance on the normal side: debits less credits for asset and expense, else the reverse.';
-comment on column saldo.account.version is 'Grows with every posting to the account.';
+  'Balance on the normal side: debits less credits for asset and expense, else the reverse. On a '
+  'hot account as of its last settlement, like both totals; balances has it to the moment.';
+comment on column saldo.account.version is
+  'Grows with every posting to the account, with every fold where it is hot.';
+comment on column saldo.account.mode is
+  'immediate: each posting updates this row. hot: postings and submitted transactions go past this '
+  'row and reach it with the next settlement; the function balances is exact at any moment.';
+comment on column saldo.account.slots is
+  'How many writers a hot account takes at once without any of them waiting; null = immediate.';
+comment on column saldo.account.is_pending_available is
+  'Whether pending money that comes in is available at once; else when it has settled.';
 comment on column saldo.account.opened_at is 'When the account was opened.';
 comment on column saldo.account.closed_at is 'When it was closed; null = open.';

@@ -15,19 +15,19 @@ language sql
 stable
 as $$
   -- From the account's side, so that an account whose lines are all gone is seen.
-  select a.id::text, a.id, trim_scale(a.balance)::text, trim_scale(d.balance)::text,
+  select a.account_id::text, a.account_id, trim_scale(a.balance)::text, trim_scale(d.balance)::text,
     trim_scale(a.balance - d.balance),
     jsonb_build_object(
-      'code', a.code,
+      'mode', a.mode,
       'stored_debit', a.debit_total, 'stored_credit', a.credit_total,
       'derived_debit', d.debit, 'derived_credit', d.credit
     )
-  from saldo.account as a
+  from saldo_private.account_total as a
   left join (
     select l.account_id, sum(l.debit) as debit, sum(l.credit) as credit
     from saldo.journal_line as l
     group by l.account_id
-  ) as j on j.account_id = a.id
+  ) as j on j.account_id = a.account_id
   cross join lateral (
     select coalesce(j.debit, 0) as debit, coalesce(j.credit, 0) as credit,
       (coalesce(j.debit, 0) - coalesce(j.credit, 0))
@@ -37,8 +37,8 @@ as $$
   or a.credit_total <> d.credit
 $$;
 comment on function saldo_private.rule_account_balance is
-  'Accounts whose totals are not the sums of their journal lines. difference: stored balance less '
-  'derived balance.';
+  'Accounts whose totals, with what their stripes have not yet handed on, are not the sums of '
+  'their journal lines. difference: stored balance less derived balance.';
 
 create or replace function saldo_private.heal_account_balance(key text)
 returns table (before jsonb, after jsonb)
@@ -60,9 +60,17 @@ begin
     credit_total = j.credit,
     version = a.version + 1
   from (
-    select coalesce(sum(l.debit), 0) as debit, coalesce(sum(l.credit), 0) as credit
-    from saldo.journal_line as l
-    where l.account_id = v_account.id
+    -- Less what waits in stripes: nobody can fold it while the account is locked.
+    select coalesce(sum(part.debit), 0) as debit, coalesce(sum(part.credit), 0) as credit
+    from (
+      select l.debit, l.credit
+      from saldo.journal_line as l
+      where l.account_id = v_account.id
+      union all
+      select -s.debit, -s.credit
+      from saldo_private.account_stripe as s
+      where s.account_id = v_account.id
+    ) as part
   ) as j
   where a.id = v_account.id
   and (a.debit_total <> j.debit or a.credit_total <> j.credit)
@@ -82,5 +90,5 @@ begin
 end
 $$;
 comment on function saldo_private.heal_account_balance is
-  'Sets an account''s totals to the sums of its lines, under the lock that postings take; no row '
-  'when they agree already.';
+  'Sets an account''s totals to the sums of its lines less its stripes, under the lock that '
+  'postings and folds take; no row when they agree already.';

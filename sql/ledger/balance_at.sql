@@ -1,8 +1,8 @@
 -- Balance at a moment, and the movements up to a date that all statements are made of.
 --
 -- Public: balance_at. Private: totals_until.
--- Whole months come from month_movement, the month that is cut from the lines: the cost is that of
--- one month, however long the history.
+-- Whole months come from month_movement (and stripes), the month that is cut from the lines: the
+-- cost is that of one month, however long the history.
 
 create or replace function saldo.balance_at(account_id bigint, at timestamptz)
 returns numeric
@@ -30,7 +30,7 @@ begin
   into v_net
   from (
     select sum(m.debit - m.credit) as net
-    from saldo.month_movement as m
+    from saldo_private.posted_movement as m
     where m.account_id = balance_at.account_id
     and m.month < saldo_private.month_of(v_date)
     union all
@@ -60,7 +60,7 @@ as $$
   select part.account_id, sum(part.debit), sum(part.credit)
   from (
     select m.account_id, sum(m.debit) as debit, sum(m.credit) as credit
-    from saldo.month_movement as m
+    from saldo_private.posted_movement as m
     where as_of is null
     or m.month < saldo_private.month_of(as_of)
     group by m.account_id

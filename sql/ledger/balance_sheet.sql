@@ -57,7 +57,7 @@ as $$
       coalesce(sum(a.balance) filter (where a.type = 'liability'), 0) as liabilities,
       coalesce(sum(a.balance) filter (where a.type in ('equity', 'revenue')), 0)
         - coalesce(sum(a.balance) filter (where a.type = 'expense'), 0) as equity
-    from saldo.account as a
+    from saldo_private.account_total as a
     where balance_sheet_totals.currency is null
     or a.currency = balance_sheet_totals.currency
     group by a.currency

@@ -1,6 +1,6 @@
 -- Posting entries: the one way into the journal.
 --
--- Public: post_entries. Private: post_entry (for the other rooms).
+-- Public: post_entries. Private: post_entry, post_pair (for all rooms).
 -- Entries first, then all lines in one statement, so that the posting trigger runs once whatever
 -- the number of entries.
 
@@ -48,6 +48,48 @@ comment on function saldo_private.post_entry is
   'Posts one entry whose amounts have been checked. occurred_at: default now. Errors: those of the '
   'posting trigger.';
 
+create or replace function saldo_private.post_pair(
+  entry_id uuid,
+  debit_account_id bigint,
+  credit_account_id bigint,
+  amount numeric,
+  description text,
+  source text,
+  occurred_at timestamptz default null,
+  idempotency_key text default null,
+  metadata jsonb default '{}'
+)
+returns saldo.journal_entry
+language plpgsql
+as $$
+declare
+  v_entry saldo.journal_entry;
+begin
+  -- By far the most frequent of all: without arrays, and without what other kinds need.
+  insert into saldo.journal_entry (
+    id, occurred_at, posting_date, description, source, idempotency_key, metadata, line_count,
+    posted_at, posted_by, posted_in
+  )
+  values (
+    post_pair.entry_id, coalesce(post_pair.occurred_at, now()),
+    saldo_private.business_date(coalesce(post_pair.occurred_at, now())), post_pair.description,
+    post_pair.source, post_pair.idempotency_key, post_pair.metadata, 2, clock_timestamp(),
+    saldo_private.actor(), pg_current_xact_id()
+  )
+  returning *
+  into v_entry;
+
+  insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
+  values
+    (post_pair.debit_account_id, v_entry.posting_date, v_entry.id, 1, post_pair.amount, 0),
+    (post_pair.credit_account_id, v_entry.posting_date, v_entry.id, 2, 0, post_pair.amount);
+  return v_entry;
+end
+$$;
+comment on function saldo_private.post_pair is
+  'Posts an entry of two lines whose amount has been checked. occurred_at: default now. Errors: '
+  'those of the posting trigger.';
+
 create or replace function saldo_private.post_entries__check_form(entries jsonb)
 returns void
 language plpgsql
@@ -78,11 +120,14 @@ begin
     )
   )
   or coalesce(e.entry ->> 'kind', 'normal') not in ('normal', 'opening', 'adjustment', 'correction')
+  -- A settlement's lines move no funds: they were taken before.
+  or btrim(e.entry ->> 'source') = 'settlement'
   limit 1;
   if v_entry is not null then
     perform saldo_private.fail('input_invalid', format(
       'an entry has description, lines and, where wanted, kind (normal, opening, adjustment, '
-      'correction), occurred_at, origin_month, idempotency_key, source, metadata; not: %s',
+      'correction), occurred_at, origin_month, idempotency_key, source (not settlement), metadata; '
+      'not: %s',
       left(v_entry::text, 200)
     ));
   end if;

@@ -1,26 +1,152 @@
 -- Posting: lines come in, balances move, all in the statement that brings the lines.
 --
 -- Trigger: auto_sync_balance_on_posting on saldo.journal_line.
--- Private: tg_journal_line__auto_sync_balance, posting__examine, posting__refuse_balance.
--- Invariant: account totals and month movements equal the sum of the posted lines at every commit.
--- Locks: the accounts of the statement, in id order, so that two postings never deadlock.
+-- Private: tg_journal_line__auto_sync_balance, posting__* (its steps).
+-- Invariant: account totals and month movements, with the stripes of hot accounts
+-- (account_stripe.sql), equal the sum of the posted lines at every commit.
+-- Locks: the immediate accounts of the statement, in id order, so that two postings never deadlock;
+-- for each hot one a stripe that nobody holds.
 -- A posting is one INSERT of lines, for one entry or a thousand; the trigger runs once for it.
 -- The entry stands already, stamped with this very transaction: nobody appends to an old entry.
 
-create or replace function saldo_private.tg_journal_line__auto_sync_balance()
-returns trigger
+create or replace function saldo_private.posting__move_stripe(
+  account_id bigint,
+  month date,
+  debit numeric,
+  credit numeric,
+  line_count bigint,
+  is_settlement boolean
+)
+returns boolean
 language plpgsql
-security definer
-set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
+  v_highest_no integer;
+begin
+  foreach v_highest_no in array array[saldo_private.home_no(), 1000] loop
+    update saldo_private.account_stripe as s
+    set debit = s.debit + posting__move_stripe.debit,
+      credit = s.credit + posting__move_stripe.credit,
+      line_count = s.line_count + posting__move_stripe.line_count
+    where s.account_id = posting__move_stripe.account_id
+    and s.month = posting__move_stripe.month
+    -- A scalar, computed once. The inner side of a join may be looked at again, and then would
+    -- lock another stripe.
+    and s.stripe_no = (
+      select f.stripe_no
+      from saldo_private.account_stripe as f
+      where f.account_id = posting__move_stripe.account_id
+      and f.month = posting__move_stripe.month
+      and f.stripe_no between 1 and v_highest_no
+      and not (is_settlement and f.is_limited)
+      order by f.stripe_no desc
+      limit 1
+      for no key update skip locked
+    );
+    if found then
+      return true;
+    end if;
+  end loop;
+  perform saldo_private.add_to_stripes(
+    (account_id, month, debit, credit, line_count)::saldo_private.line_sum, is_settlement
+  );
+  return false; -- unusual: let it be examined
+end
+$$;
+comment on function saldo_private.posting__move_stripe is
+  'Adds lines to a stripe that nobody holds. False when it took the slow way.';
+
+create or replace function saldo_private.posting__move_line(
+  line saldo_private.posting_line,
+  is_settlement boolean
+)
+returns boolean
+language plpgsql
+as $$
+declare
+  v_month date := date_trunc('month', line.posting_date::timestamp);
   v_is_accepted boolean;
+begin
+  if line.mode = 'immediate' then
+    -- The row is locked by its update: the mode that it shows now is sure.
+    update saldo.account as a
+    set debit_total = a.debit_total + line.debit,
+      credit_total = a.credit_total + line.credit,
+      version = a.version + 1
+    where a.id = line.account_id
+    and a.mode = 'immediate'
+    returning a.closed_at is null and (
+      a.min_balance is null
+      or a.balance - a.held_total >= a.min_balance
+      or case when a.type in ('asset', 'expense') then line.debit >= line.credit
+        else line.credit >= line.debit end
+    )
+    into v_is_accepted;
+  end if;
+  if v_is_accepted is null then
+    return saldo_private.posting__move_stripe(
+      line.account_id, v_month, line.debit, line.credit, 1, is_settlement
+    );
+  end if;
+
+  update saldo.month_movement as m
+  set debit = m.debit + line.debit,
+    credit = m.credit + line.credit,
+    line_count = m.line_count + 1
+  where m.account_id = line.account_id
+  and m.month = v_month;
+  if not found then -- nor can it come from anybody else: the account is locked
+    insert into saldo.month_movement (account_id, month, debit, credit, line_count)
+    values (line.account_id, v_month, line.debit, line.credit, 1);
+  end if;
+  return v_is_accepted;
+end
+$$;
+comment on function saldo_private.posting__move_line is
+  'Adds a line to its account and month, or to a stripe of a hot account. False when there is '
+  'something to examine.';
+
+create or replace function saldo_private.posting__move_pair(
+  first_line saldo_private.posting_line,
+  second_line saldo_private.posting_line,
+  is_settlement boolean
+)
+returns boolean
+language plpgsql
+as $$
+declare
+  v_is_first_usual boolean := saldo_private.posting__move_line(first_line, is_settlement);
+  v_is_second_usual boolean := saldo_private.posting__move_line(second_line, is_settlement);
+begin
+  return v_is_first_usual
+    and v_is_second_usual
+    and first_line.currency = second_line.currency
+    and first_line.debit = second_line.credit
+    and first_line.credit = second_line.debit
+    and ((first_line.debit > 0 and first_line.credit = 0)
+      or (first_line.credit > 0 and first_line.debit = 0));
+end
+$$;
+comment on function saldo_private.posting__move_pair is
+  'Applies an entry of two lines, the lower account id first. Whether all is usual.';
+
+create or replace function saldo_private.posting__move_many(
+  lines saldo_private.line_sum[],
+  is_settlement boolean
+)
+returns boolean
+language plpgsql
+as $$
+declare
+  v_moved_ids bigint[];
+  v_is_usual boolean;
 begin
   -- In a statement of its own and sorted: the order keeps concurrent postings free of deadlocks,
   -- and the update below sees the rows as they are once the locks are held.
   perform
   from saldo.account as a
-  where a.id in (select n.account_id from new_lines as n)
+  where a.id in (select l.account_id from unnest(lines) as l)
+  and a.mode = 'immediate'
   order by a.id
   for no key update;
 
@@ -30,56 +156,120 @@ begin
       credit_total = a.credit_total + l.credit,
       version = a.version + 1
     from (
-      select n.account_id, sum(n.debit) as debit, sum(n.credit) as credit, count(*) as line_count
-      from new_lines as n
-      group by n.account_id
+      select line.account_id, sum(line.debit) as debit, sum(line.credit) as credit
+      from unnest(lines) as line
+      group by line.account_id
     ) as l
     where a.id = l.account_id
-    returning a.id, a.currency, l.line_count, a.closed_at is not null
-      or (a.balance - a.held_total < a.min_balance
-        and case when a.type in ('asset', 'expense') then l.debit < l.credit
-          else l.credit < l.debit end) as is_refused
+    and a.mode = 'immediate'
+    returning a.id, a.currency, a.closed_at is null and (
+      a.min_balance is null
+      or a.balance - a.held_total >= a.min_balance
+      or case when a.type in ('asset', 'expense') then l.debit >= l.credit
+        else l.credit >= l.debit end
+    ) as is_accepted
   ),
   month_moved as (
-    insert into saldo.month_movement as mm (account_id, month, debit, credit, line_count)
-    select n.account_id, date_trunc('month', n.posting_date::timestamp)::date,
-      sum(n.debit), sum(n.credit), count(*)
-    from new_lines as n
-    group by 1, 2
+    insert into saldo.month_movement as m (account_id, month, debit, credit, line_count)
+    select l.account_id, l.month, l.debit, l.credit, l.line_count
+    from unnest(lines) as l
+    where l.account_id in (select moved.id from moved)
     on conflict on constraint month_movement_pkey do update
-    set debit = mm.debit + excluded.debit,
-      credit = mm.credit + excluded.credit,
-      line_count = mm.line_count + excluded.line_count
-  ),
-  entry as (
-    select n.entry_id, count(*) as line_count, sum(n.debit) = sum(n.credit) as is_balanced,
-      bool_and((n.debit > 0 and n.credit = 0) or (n.credit > 0 and n.debit = 0)) as is_one_sided,
-      min(n.posting_date) as first_date, max(n.posting_date) as last_date
-    from new_lines as n
-    group by n.entry_id
+    set debit = m.debit + excluded.debit,
+      credit = m.credit + excluded.credit,
+      line_count = m.line_count + excluded.line_count
   )
-  select e.is_whole and a.line_count = e.line_count and a.is_accepted and a.is_of_one_currency
-  into v_is_accepted
+  select array_agg(moved.id), bool_and(moved.is_accepted)
+    and min(moved.currency) = max(moved.currency)
+  into v_moved_ids, v_is_usual
+  from moved;
+
+  if (select count(distinct l.account_id) from unnest(lines) as l) = cardinality(v_moved_ids) then
+    return v_is_usual;
+  end if;
+  -- Hot accounts, few as a rule; those that do not exist are found when it is examined.
+  perform saldo_private.posting__move_stripe(
+    hot.account_id, hot.month, hot.debit, hot.credit, hot.line_count, is_settlement
+  )
   from (
-    select sum(n.line_count) as line_count, bool_and((
-        n.is_balanced and n.is_one_sided and n.line_count >= 2
-        and n.line_count = j.line_count and n.first_date = j.posting_date
-        and n.last_date = j.posting_date and j.posted_in = pg_current_xact_id()
-      ) is true) as is_whole
-    from entry as n
-    left join saldo.journal_entry as j on j.id = n.entry_id
-  ) as e
-  cross join (
-    select sum(m.line_count) as line_count, not bool_or(m.is_refused) as is_accepted,
-      min(m.currency) = max(m.currency) as is_of_one_currency
-    from moved as m
-  ) as a;
+    select line.account_id, line.month, line.debit, line.credit, line.line_count
+    from unnest(lines) as line
+    join saldo.account as a on a.id = line.account_id
+    where line.account_id <> all (coalesce(v_moved_ids, '{}'))
+    order by line.account_id, line.month
+    offset 0
+  ) as hot;
+  return false;
+end
+$$;
+comment on function saldo_private.posting__move_many is
+  'Applies lines, summed up by account and month, in sets. Whether all is usual.';
+
+create or replace function saldo_private.tg_journal_line__auto_sync_balance()
+returns trigger
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_pair saldo_private.posting_line[];
+  v_is_entry boolean;
+  v_lines saldo_private.line_sum[];
+  v_is_settlement boolean;
+  v_is_usual boolean;
+begin
+  -- Most entries have two lines: plain statements in id order cost half of those for sets.
+  select array_agg((n.account_id, n.entry_id, n.posting_date, n.debit, n.credit, a.currency,
+      a.mode)::saldo_private.posting_line order by n.account_id),
+    bool_and((
+      a.id > 0 and e.line_count = 2 and e.posting_date = n.posting_date
+      and e.posted_in = pg_current_xact_id()
+    ) is true),
+    bool_or(e.source = 'settlement')
+  into v_pair, v_is_entry, v_is_settlement
+  from (select * from new_lines limit 3) as n
+  left join saldo.journal_entry as e on e.id = n.entry_id
+  left join saldo.account as a on a.id = n.account_id;
+
+  if v_is_entry and cardinality(v_pair) = 2 and v_pair[1].entry_id = v_pair[2].entry_id
+    and v_pair[1].account_id <> v_pair[2].account_id
+  then
+    v_is_usual := saldo_private.posting__move_pair(v_pair[1], v_pair[2], v_is_settlement);
+  elsif cardinality(v_pair) > 0 then
+    select bool_and((
+        e.is_balanced and e.is_one_sided and e.line_count >= 2
+        and e.line_count = j.line_count and e.first_date = j.posting_date
+        and e.last_date = j.posting_date and j.posted_in = pg_current_xact_id()
+      ) is true), bool_or(j.source = 'settlement') is true
+    into v_is_usual, v_is_settlement
+    from (
+      select n.entry_id, count(*) as line_count, sum(n.debit) = sum(n.credit) as is_balanced,
+        bool_and((n.debit > 0 and n.credit = 0) or (n.credit > 0 and n.debit = 0)) as is_one_sided,
+        min(n.posting_date) as first_date, max(n.posting_date) as last_date
+      from new_lines as n
+      group by n.entry_id
+    ) as e
+    left join saldo.journal_entry as j on j.id = e.entry_id;
+
+    select array_agg((l.account_id, l.month, l.debit, l.credit, l.line_count)
+      ::saldo_private.line_sum)
+    into v_lines
+    from (
+      select n.account_id, date_trunc('month', n.posting_date::timestamp)::date as month,
+        sum(n.debit) as debit, sum(n.credit) as credit, count(*) as line_count
+      from new_lines as n
+      group by 1, 2
+    ) as l;
+    v_is_usual := saldo_private.posting__move_many(v_lines, v_is_settlement) and v_is_usual;
+  end if;
 
   -- The hot path only learns that something is unusual; what it is may take its time.
-  if v_is_accepted is not true then
+  if v_is_usual is not true then
     perform saldo_private.posting__examine(array(select distinct n.entry_id from new_lines as n));
   end if;
-  perform saldo_private.require_durable_commit();
+  if current_setting('synchronous_commit') = 'off' then
+    perform saldo_private.require_durable_commit();
+  end if;
   return null;
 end
 $$;
@@ -106,7 +296,7 @@ begin
         when sum(l.debit - l.credit) <> 0
           and sum(sum(l.debit - l.credit)) over (partition by l.entry_id) = 0 then 4
         when sum(l.debit - l.credit) <> 0 then 5
-        when bool_or(a.balance - a.held_total < a.min_balance
+        when bool_or(a.mode = 'immediate' and a.balance - a.held_total < a.min_balance
           and (l.credit > 0) = (a.type in ('asset', 'expense'))) then 6
         else 7
       end as reason,
@@ -116,7 +306,9 @@ begin
       sum(l.credit) as credit,
       min(l.account_id) filter (where a.id is null) as unknown_account,
       min(l.account_id) filter (where a.closed_at is not null) as closed_account,
-      min(l.account_id) filter (where a.balance - a.held_total < a.min_balance) as short_account
+      min(l.account_id) filter (
+        where a.mode = 'immediate' and a.balance - a.held_total < a.min_balance
+      ) as short_account
     from saldo.journal_line as l
     left join saldo.journal_entry as e on e.id = l.entry_id
     left join saldo.account as a on a.id = l.account_id

@@ -47,11 +47,11 @@ begin
     end if;
   end if;
 
-  return saldo_private.post_entry(
+  return saldo_private.post_pair(
     entry_id => v_entry_id,
-    account_ids => array[transfer.debit_account_id, transfer.credit_account_id],
-    debits => array[v_amount, 0],
-    credits => array[0, v_amount],
+    debit_account_id => transfer.debit_account_id,
+    credit_account_id => transfer.credit_account_id,
+    amount => v_amount,
     description => case when transfer.description is null then 'Transfer'
       else saldo_private.require_text(transfer.description, 'description') end,
     source => 'transfer',

@@ -71,10 +71,9 @@ declare
   v_member saldo.member := saldo_private.require_member(wallet_balance.member_id);
   v_balance saldo.wallet_balance;
 begin
-  select v_member.id, a.id, a.currency, a.balance, a.held_total, a.balance - a.held_total
+  select v_member.id, b.account_id, b.currency, b.settled_balance, b.held, b.available_balance
   into strict v_balance
-  from saldo.account as a
-  where a.id = v_member.account_id;
+  from saldo.balances(v_member.account_id) as b;
   return v_balance;
 end
 $$;
@@ -110,6 +109,24 @@ grant select on saldo.member to saldo_admin, saldo_operator, saldo_member;
 drop policy if exists select_own on saldo.account;
 create policy select_own on saldo.account for select to saldo_member
   using (id = (select saldo_private.current_account_id()));
+
+do $do$
+declare
+  v_table regclass;
+begin
+  foreach v_table in array array[
+    'saldo.sub_balance', 'saldo.settlement', 'saldo.settlement_range', 'saldo.hold',
+    'saldo_private.account_stripe', 'saldo_private.account_slot', 'saldo_private.settlement_mark'
+  ]::regclass[] loop
+    execute format('drop policy if exists select_own on %s', v_table);
+    execute format(
+      'create policy select_own on %s for select to saldo_member '
+        'using (account_id = (select saldo_private.current_account_id()))',
+      v_table
+    );
+  end loop;
+end
+$do$;
 
 drop policy if exists select_own on saldo.month_movement;
 create policy select_own on saldo.month_movement for select to saldo_member

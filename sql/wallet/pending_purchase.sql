@@ -1,9 +1,7 @@
--- Pending purchases: what becomes of a hold, and the cache of holds with its rule and heal.
+-- Pending purchases: each has a hold (hot/hold.sql), and ends with it, one way or the other.
 --
--- Public: complete_purchase, fail_purchase. Private: require_purchase, release_hold,
--- rule_held_total, heal_held_total.
--- Truth: the pending purchases. Cache: account.held_total, changed only under the account's lock,
--- in the transaction that makes a purchase pending or ends that.
+-- Public: complete_purchase, fail_purchase. Private: require_purchase, rule_purchase_hold.
+-- Trigger: keep_purchases_whole on saldo.hold. A hold that is voided or expires fails its purchase.
 
 create or replace function saldo_private.require_purchase(
   purchase_id uuid,
@@ -15,6 +13,15 @@ as $$
 declare
   v_purchase saldo.purchase;
 begin
+  -- The hold before the purchase, as when a hold expires and takes its purchase along.
+  if require_purchase.status = 'pending' then
+    perform
+    from saldo.hold as h
+    where h.id = (
+      select p.hold_id from saldo.purchase as p where p.id = require_purchase.purchase_id
+    )
+    for no key update;
+  end if;
   select *
   into v_purchase
   from saldo.purchase
@@ -32,20 +39,6 @@ end
 $$;
 comment on function saldo_private.require_purchase is
   'The purchase in the given state, locked: SB306, SB305.';
-
-create or replace function saldo_private.release_hold(account_id bigint, amount numeric)
-returns void
-language plpgsql
-as $$
-begin
-  update saldo.account as a
-  set held_total = a.held_total - release_hold.amount
-  where a.id = release_hold.account_id;
-  perform saldo_private.require_durable_commit();
-end
-$$;
-comment on function saldo_private.release_hold is
-  'Takes an amount off what is held on an account, which it locks.';
 
 create or replace function saldo.complete_purchase(
   purchase_id uuid,
@@ -85,16 +78,17 @@ begin
   perform a.id
   from saldo.account as a
   where a.id in (v_purchase.account_id, v_product.revenue_account_id)
+  and a.mode = 'immediate'
   order by a.id
   for no key update;
-  perform saldo_private.release_hold(v_purchase.account_id, v_purchase.amount);
+  perform saldo_private.end_hold(saldo_private.require_hold(v_purchase.hold_id), 'CAPTURED');
   perform saldo_private.purchase__post(v_purchase, v_product, v_occurred_at);
   return v_purchase;
 end
 $$;
 comment on function saldo.complete_purchase is
   'Pays a pending purchase with the amount that was held, at the price of then. occurred_at: when '
-  'it was paid, default now. Locks the purchase, then both accounts in id order. Errors in '
+  'it was paid, default now. Locks hold and purchase, then both accounts in id order. Errors in '
   'checking order: SB010, SB306, SB305 unless it is pending, SB010 for a time before the purchase.';
 revoke execute on function saldo.complete_purchase from public;
 grant execute on function saldo.complete_purchase to saldo_admin;
@@ -119,18 +113,65 @@ begin
   returning * into v_purchase;
 
   perform saldo_private.release_stock(v_purchase.account_id, v_purchase.id);
-  perform saldo_private.release_hold(v_purchase.account_id, v_purchase.amount);
+  perform saldo_private.end_hold(
+    saldo_private.require_hold(v_purchase.hold_id), 'VOIDED', v_reason
+  );
   return v_purchase;
 end
 $$;
 comment on function saldo.fail_purchase is
-  'Gives up a pending purchase: its hold and its stock are free again. Locks the purchase, its '
+  'Gives up a pending purchase: its hold and its stock are free again. Locks hold and purchase, '
   'stock items, the wallet account. Errors in checking order: SB010, SB008, SB009, SB306, SB305 '
   'unless it is pending.';
 revoke execute on function saldo.fail_purchase from public;
 grant execute on function saldo.fail_purchase to saldo_admin;
 
-create or replace function saldo_private.rule_held_total()
+create or replace function saldo_private.tg_hold__keep_purchases_whole()
+returns trigger
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_purchase saldo.purchase;
+begin
+  select *
+  into v_purchase
+  from saldo.purchase as p
+  where p.account_id = NEW.account_id
+  and p.hold_id = NEW.id
+  and p.status = 'pending'
+  for no key update;
+  if v_purchase.id is null then
+    return null; -- the purchase ended first, and its hold with it
+  end if;
+  if NEW.captured_amount > 0 then
+    perform saldo_private.fail(
+      'purchase_state', format('hold %s is of purchase %s', NEW.id, v_purchase.id),
+      'Pay it with saldo.complete_purchase.'
+    );
+  end if;
+  update saldo.purchase as p
+  set status = 'failed',
+    failure_reason = NEW.close_reason,
+    failed_at = now()
+  where p.account_id = v_purchase.account_id
+  and p.id = v_purchase.id;
+  perform saldo_private.release_stock(v_purchase.account_id, v_purchase.id);
+  return null;
+end
+$$;
+comment on function saldo_private.tg_hold__keep_purchases_whole is
+  'A pending purchase fails when its hold is voided or expires, and its stock is free again; its '
+  'hold cannot be captured past it: SB305.';
+
+create or replace trigger keep_purchases_whole
+  after update on saldo.hold
+  for each row
+  when (NEW.source = 'purchase')
+  execute function saldo_private.tg_hold__keep_purchases_whole();
+
+create or replace function saldo_private.rule_purchase_hold()
 returns table (
   key text,
   account_id bigint,
@@ -142,58 +183,23 @@ returns table (
 language sql
 stable
 as $$
-  -- A full join: a pending purchase of an account that is gone is a difference as well.
-  select coalesce(a.id, p.account_id)::text, coalesce(a.id, p.account_id), a.held_total::text,
-    coalesce(p.amount, 0)::text, coalesce(a.held_total, 0) - coalesce(p.amount, 0),
-    jsonb_build_object('pending_count', coalesce(p.pending_count, 0))
-  from saldo.account as a
-  full join (
-    select purchase.account_id, sum(purchase.amount) as amount, count(*) as pending_count
+  select coalesce(p.id, h.id)::text, coalesce(p.account_id, h.account_id),
+    coalesce(p.amount::text, 'no pending purchase'), coalesce(h.open_amount::text, 'no open hold'),
+    coalesce(p.amount, 0) - coalesce(h.open_amount, 0),
+    jsonb_build_object('purchase_id', p.id, 'hold_id', h.id)
+  from (
+    select purchase.account_id, purchase.id, purchase.hold_id, purchase.amount
     from saldo.purchase
     where purchase.status = 'pending'
-    group by purchase.account_id
-  ) as p on p.account_id = a.id
-  where a.held_total is distinct from coalesce(p.amount, 0)
+  ) as p
+  full join (
+    select hold.account_id, hold.id, hold.open_amount
+    from saldo.hold
+    where hold.status = 'HELD'
+    and hold.source = 'purchase'
+  ) as h on h.account_id = p.account_id and h.id = p.hold_id
+  where p.amount is distinct from h.open_amount
 $$;
-comment on function saldo_private.rule_held_total is
-  'Accounts whose held_total is not the sum of their pending purchases. The key is the account id.';
-
-create or replace function saldo_private.heal_held_total(key text)
-returns table (before jsonb, after jsonb)
-language plpgsql
-security definer
-set search_path = saldo, saldo_private, pg_temp
-as $$
-declare
-  v_account_id bigint := heal_held_total.key::bigint;
-  v_stored numeric;
-  v_derived numeric;
-begin
-  select a.held_total
-  into v_stored
-  from saldo.account as a
-  where a.id = v_account_id
-  for no key update;
-  if v_stored is null then
-    return;
-  end if;
-
-  -- A statement of its own: only a snapshot taken under the lock has all that came before it.
-  select coalesce(sum(p.amount), 0)
-  into v_derived
-  from saldo.purchase as p
-  where p.account_id = v_account_id
-  and p.status = 'pending';
-
-  if v_stored <> v_derived then
-    update saldo.account as a
-    set held_total = v_derived
-    where a.id = v_account_id;
-  end if;
-  return query
-  select jsonb_build_object('held_total', v_stored::text),
-    jsonb_build_object('held_total', v_derived::text);
-end
-$$;
-comment on function saldo_private.heal_held_total is
-  'Sets held_total of an account to the sum of its pending purchases, under its lock.';
+comment on function saldo_private.rule_purchase_hold is
+  'Pending purchases without an open hold of their amount, and holds of purchases that are not '
+  'pending.';

@@ -2,8 +2,8 @@
 --
 -- Public: saldo.purchase, purchase_with_balance_deduction. States: pending -> completed | failed
 -- (pending_purchase.sql), completed -> refunded (refund.sql).
--- A pending purchase is a hold: it lowers what is available (account.held_total), posts nothing,
--- and reserves its stock. A completed one debits the wallet and credits the product's revenue.
+-- A pending purchase is a hold (hot/hold.sql): it lowers what is available, posts nothing, and
+-- reserves its stock. A completed one debits the wallet and credits the product's revenue.
 -- Locks, in this order in every function of the room: idempotency key, purchase, stock items by
 -- id, accounts by id. A transaction that makes several purchases may break the order by itself; the
 -- database then ends one of two such transactions with a deadlock error.
@@ -43,37 +43,14 @@ $$;
 comment on function saldo_private.purchase__product is
   'The product, if it can be bought so: SB301, SB104, SB303.';
 
-create or replace function saldo_private.purchase__hold(account_id bigint, amount numeric)
-returns void
-language plpgsql
+create or replace function saldo_private.purchase__description(quantity integer, name text)
+returns text
+language sql
+immutable
 as $$
-declare
-  v_account saldo.account;
-begin
-  update saldo.account as a
-  set held_total = a.held_total + purchase__hold.amount
-  where a.id = purchase__hold.account_id
-  and a.closed_at is null
-  and (a.min_balance is null or a.balance - a.held_total - purchase__hold.amount >= a.min_balance);
-  if found then
-    return;
-  end if;
-
-  select *
-  into strict v_account
-  from saldo.account
-  where id = purchase__hold.account_id;
-  if v_account.closed_at is not null then
-    perform saldo_private.fail('account_closed', format('account %s', account_id));
-  end if;
-  perform saldo_private.fail('insufficient_balance', format(
-    'account %s: available %s, needed %s', account_id,
-    v_account.balance - v_account.held_total - v_account.min_balance, amount
-  ));
-end
+  select case when quantity = 1 then name else format('%s x %s', quantity, name) end
 $$;
-comment on function saldo_private.purchase__hold is
-  'Holds an amount on a wallet account, which it locks: SB102, SB001.';
+comment on function saldo_private.purchase__description is 'What was bought, in words.';
 
 create or replace function saldo_private.purchase__post(
   purchase saldo.purchase,
@@ -84,13 +61,12 @@ returns void
 language plpgsql
 as $$
 begin
-  perform saldo_private.post_entry(
+  perform saldo_private.post_pair(
     entry_id => purchase.entry_id,
-    account_ids => array[purchase.account_id, product.revenue_account_id],
-    debits => array[purchase.amount, 0],
-    credits => array[0, purchase.amount],
-    description => case when purchase.quantity = 1 then product.name
-      else format('%s x %s', purchase.quantity, product.name) end,
+    debit_account_id => purchase.account_id,
+    credit_account_id => product.revenue_account_id,
+    amount => purchase.amount,
+    description => saldo_private.purchase__description(purchase.quantity, product.name),
     source => 'purchase',
     occurred_at => purchase__post.occurred_at,
     idempotency_key => purchase.idempotency_key
@@ -112,13 +88,13 @@ declare
   v_purchase saldo.purchase;
 begin
   insert into saldo.purchase (
-    account_id, id, member_id, product_id, quantity, unit_price, amount, status, entry_id,
+    account_id, id, member_id, product_id, quantity, unit_price, amount, status, entry_id, hold_id,
     idempotency_key, occurred_at, created_by, completed_at
   )
   values (
     purchase.account_id, purchase.id, purchase.member_id, product.id, purchase.quantity,
-    product.price, purchase.amount, purchase.status, purchase.entry_id, purchase.idempotency_key,
-    purchase.occurred_at, saldo_private.actor(), purchase.completed_at
+    product.price, purchase.amount, purchase.status, purchase.entry_id, purchase.hold_id,
+    purchase.idempotency_key, purchase.occurred_at, saldo_private.actor(), purchase.completed_at
   )
   returning * into v_purchase;
 
@@ -129,8 +105,15 @@ begin
   end if;
   -- Accounts come last: the revenue account is the one row that all buyers share.
   if purchase.status = 'pending' then
-    perform saldo_private.purchase__hold(purchase.account_id, purchase.amount);
-    perform saldo_private.require_durable_commit();
+    perform saldo_private.open_hold(
+      account_id => purchase.account_id,
+      hold_id => purchase.hold_id,
+      amount => purchase.amount,
+      expires_in => null,
+      counter_account_id => product.revenue_account_id,
+      source => 'purchase',
+      description => saldo_private.purchase__description(purchase.quantity, product.name)
+    );
   else
     perform saldo_private.purchase__post(v_purchase, product, v_purchase.occurred_at);
   end if;
@@ -199,8 +182,10 @@ begin
   end if;
 
   v_purchase.status := 'pending';
+  v_purchase.hold_id := saldo_private.uuid_v7();
   if not coalesce(hold_only, false) then
     v_purchase.status := 'completed';
+    v_purchase.hold_id := null;
     v_purchase.entry_id := saldo_private.uuid_v7();
     v_purchase.completed_at := now();
   end if;
@@ -212,7 +197,8 @@ $$;
 comment on function saldo.purchase_with_balance_deduction is
   'Buys a product with the balance of a member''s wallet: takes stock, deducts, records and posts, '
   'all or nothing. amount: the total that the buyer was shown. hold_only: only holds the amount '
-  'and reserves the stock (status pending), until complete_purchase or fail_purchase. occurred_at: '
+  'and reserves the stock (status pending), until complete_purchase or fail_purchase, or until the '
+  'hold expires (setting hold_expires_in). occurred_at: '
   'default now; members may not set it. The same idempotency_key with the same content returns the '
   'first purchase as it is now; keys are per member. Members may buy for themselves. Locks stock '
   'items, then the two accounts in id order. Errors in checking order: SB002, SB004, SB003, SB010, '
@@ -248,6 +234,8 @@ comment on column saldo.purchase.unit_price is 'Price of one unit at the time.';
 comment on column saldo.purchase.amount is 'What is paid: unit_price times quantity.';
 comment on column saldo.purchase.status is 'pending, completed, failed or refunded.';
 comment on column saldo.purchase.entry_id is 'Journal entry of the payment; null = not paid.';
+comment on column saldo.purchase.hold_id is
+  'Hold of its amount, open while it is pending; null when it was paid at once.';
 comment on column saldo.purchase.refund_entry_id is
   'Journal entry of the refund; null = not refunded.';
 comment on column saldo.purchase.failure_reason is 'Why it failed; null unless failed.';

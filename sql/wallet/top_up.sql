@@ -41,18 +41,15 @@ begin
     return v_entry;
   end if;
 
-  return saldo_private.post_entry(
+  return saldo_private.post_pair(
     entry_id => v_entry_id,
-    account_ids => array[
-      saldo_private.system_account('cash', (
-        select a.currency
-        from saldo.account as a
-        where a.id = v_member.account_id
-      )),
-      v_member.account_id
-    ],
-    debits => array[v_amount, 0],
-    credits => array[0, v_amount],
+    debit_account_id => saldo_private.system_account('cash', (
+      select a.currency
+      from saldo.account as a
+      where a.id = v_member.account_id
+    )),
+    credit_account_id => v_member.account_id,
+    amount => v_amount,
     description => v_description,
     source => 'top_up',
     occurred_at => v_occurred_at,

@@ -73,8 +73,8 @@ declare
   v_member saldo.member := saldo_private.require_member(wallet_history.member_id);
 begin
   return query
-  select h.occurred_at, h.id, h.kind, h.status, h.description, h.amount, h.balance, h.purchase_id,
-    h.product_id, h.quantity
+  select h.occurred_at, h.id, h.kind, h.status, h.description, h.amount,
+    trim_scale(h.balance), h.purchase_id, h.product_id, h.quantity
   from saldo_private.wallet_history__lines(v_member.account_id) as h;
 end
 $$;

@@ -3,13 +3,17 @@ import type { PoolClient } from "pg";
 import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
 import { brokenRules, check, forced } from "../_support/faults.ts";
 
-/** Two accounts, a member with two purchases (one pending, one refunded), and some postings. */
+/**
+ * Two accounts, a member with two purchases (one pending, one refunded), some postings, and a hot
+ * account with settled rows, a pending one and a hold.
+ */
 async function openBooks(): Promise<TestDatabase> {
   const database = await openTestDatabase(5);
   await database.pool.query(`
     do $$
     declare
       v_purchase saldo.purchase;
+      v_float saldo.account;
     begin
       perform saldo.open_account('till', 'Till', 'asset', min_balance => 0);
       perform saldo.open_account('owner', 'Owner', 'equity');
@@ -22,6 +26,13 @@ async function openBooks(): Promise<TestDatabase> {
       perform saldo.purchase_with_balance_deduction(1, 1, 100, hold_only => true);
       v_purchase := saldo.purchase_with_balance_deduction(1, 1, 100);
       perform saldo.refund_purchase(v_purchase.id, 'broken');
+      v_float := saldo.open_account('float', 'Float', 'liability', min_balance => 0);
+      perform saldo.make_account_hot(v_float.id, 2);
+      perform saldo.submit_transaction(v_float.id, 500, 'credit', idempotency_key => 'submitted');
+      perform saldo.submit_transaction(v_float.id, 20, 'debit');
+      perform saldo.settle_sub_balances();
+      perform saldo.submit_transaction(v_float.id, 7, 'debit');
+      perform saldo.place_hold(v_float.id, 30);
     end
     $$
   `);
@@ -77,7 +88,13 @@ const faults: Fault[] = [
   },
   {
     name: "a wiped journal",
-    rules: ["account_balance", "idempotency", "month_movement", "purchase_entry"],
+    rules: [
+      "account_balance",
+      "idempotency",
+      "month_movement",
+      "purchase_entry",
+      "settlement_entry",
+    ],
     plant: sql("truncate saldo.journal_line, saldo.journal_entry"),
   },
   {
@@ -118,7 +135,7 @@ const faults: Fault[] = [
   },
   {
     name: "a hold whose purchase is gone",
-    rules: ["held_total"],
+    rules: ["purchase_hold"],
     plant: sql(`update saldo.stock_item set purchase_id = null, account_id = null,
       assigned_at = null where purchase_id in (select id from saldo.purchase
         where status = 'pending');
@@ -176,6 +193,99 @@ const faults: Fault[] = [
     plant: sql("alter table saldo.account disable row level security"),
   },
 ];
+
+/** Faults of the hot room; the account's rows are all on the slot of one connection. */
+const hotFaults: Fault[] = [
+  {
+    name: "a slot with more than there is",
+    rules: ["account_slot"],
+    plant: sql("update saldo_private.account_slot set available = available + 1 where held > 0"),
+  },
+  {
+    name: "a slot that sends the other side elsewhere",
+    rules: ["account_slot"],
+    plant: sql("update saldo_private.account_slot set clearing_account_id = 1 where held > 0"),
+  },
+  {
+    name: "a pending row of another amount",
+    rules: ["account_slot"],
+    plant: sql("update saldo.sub_balance set amount = 8 where amount = 7"),
+  },
+  {
+    name: "a pending row that is gone",
+    rules: ["account_slot"],
+    plant: sql("delete from saldo.sub_balance where amount = 7"),
+  },
+  {
+    name: "a settled row that is gone",
+    rules: ["idempotency", "settlement", "settlement_range", "sub_balance"],
+    plant: sql("delete from saldo.sub_balance where amount = 500"),
+  },
+  {
+    name: "a settled row of another amount",
+    rules: ["settlement", "settlement_range"],
+    plant: sql("update saldo.sub_balance set amount = 501 where amount = 500"),
+  },
+  {
+    name: "an amount that is none",
+    rules: ["account_slot", "sub_balance"],
+    plant: sql(`alter domain saldo.amount drop constraint amount_is_a_number;
+      update saldo.sub_balance set amount = -7 where amount = 7`),
+  },
+  {
+    name: "a mark that was set back, so that rows would be settled twice",
+    rules: ["account_slot", "settlement_range"],
+    plant: sql("update saldo_private.settlement_mark set seq = 0 where seq > 0"),
+  },
+  {
+    name: "a mark that passed a row over",
+    rules: ["account_slot", "settlement_range"],
+    plant: sql("update saldo_private.settlement_mark set seq = seq + 1 where seq > 0"),
+  },
+  {
+    name: "a mark that is gone",
+    rules: ["account_slot", "sub_balance"],
+    plant: sql("delete from saldo_private.settlement_mark where seq > 0"),
+  },
+  {
+    name: "a row that a settlement passed over",
+    rules: ["settlement", "settlement_range"],
+    plant: sql("update saldo.settlement_range set first_seq = first_seq + 1"),
+  },
+  {
+    name: "a row that was settled twice",
+    rules: ["settlement", "settlement_range"],
+    plant: sql(`insert into saldo.settlement_range
+      select account_id, slot_no, last_seq - 1, first_seq, settlement_id
+      from saldo.settlement_range`),
+  },
+  {
+    name: "a settlement of another sum",
+    rules: ["settlement"],
+    plant: sql("update saldo.settlement set debit = debit + 1"),
+  },
+  {
+    name: "a settlement whose entry has another sum",
+    rules: ["settlement", "settlement_entry"],
+    plant: sql("update saldo.settlement_entry set credit = credit + 1"),
+  },
+  {
+    name: "a summary entry without its rows",
+    rules: ["settlement", "settlement_entry"],
+    plant: sql("delete from saldo.settlement_entry"),
+  },
+  {
+    name: "rows that nobody settles",
+    rules: ["settlement_lag"],
+    plant: sql("update saldo.sub_balance set created_at = created_at - interval '1 hour'"),
+  },
+  {
+    name: "a hold on a hot account that is gone",
+    rules: ["account_slot"],
+    plant: sql("delete from saldo.hold where amount = 30"),
+  },
+];
+faults.push(...hotFaults);
 
 for (const { name, rules, plant } of faults) {
   test(`the rules catch ${name}`, async (t) => {

@@ -49,7 +49,7 @@ test("README's table of settings is that of the program", (t) => {
 test("files, links and npm scripts that README names are there", async (t) => {
   const { scripts } = JSON.parse(await readFile(`${root}package.json`, "utf8"));
   const files = [
-    ...readme.matchAll(/`((?:sql|src|bench|migrations|test|scripts|tasks)\/[\w./-]+)`/g),
+    ...readme.matchAll(/`((?:sql|src|bench|docs|migrations|test|scripts|tasks)\/[\w./-]+)`/g),
     ...readme.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g),
   ].map((match) => match[1] ?? "");
   t.deepEqual(

@@ -68,10 +68,10 @@ async function findings(root: Wallet["root"]) {
     ),
   );
   const own = await root(
-    `select 'balance is not that of the lines' as rule, a.code
-    from saldo.account as a
-    left join saldo.journal_line as l on l.account_id = a.id
-    group by a.id
+    `select 'balance is not that of the lines' as rule, a.account_id
+    from saldo_private.account_total as a
+    left join saldo.journal_line as l on l.account_id = a.account_id
+    group by a.account_id, a.type, a.balance
     having a.balance <> coalesce(sum(l.credit - l.debit), 0)
       * case when a.type in ('asset', 'expense') then -1 else 1 end`,
   );

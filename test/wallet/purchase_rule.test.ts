@@ -28,7 +28,10 @@ async function rules(client: PoolClient) {
     from saldo_private.rule_held_total()
     union all
     select 'purchase_entry', key, stored, derived, difference
-    from saldo_private.rule_purchase_entry()`,
+    from saldo_private.rule_purchase_entry()
+    union all
+    select 'purchase_hold', key, stored, derived, difference
+    from saldo_private.rule_purchase_hold()`,
   );
   return rows;
 }
@@ -70,16 +73,30 @@ test.serial("a wrong held_total is found with what it should be", async (t) => {
   );
 });
 
-test.serial("a held_total without any pending purchase left is found", async (t) => {
+test.serial("a held_total without any hold left is found", async (t) => {
   const { member } = await shop();
-  const findings = await findingsAfter(
-    ["delete from saldo.stock_item where account_id = $1", [member.account_id]],
-    [
-      "delete from saldo.purchase where account_id = $1 and status = 'pending'",
-      [member.account_id],
-    ],
-  );
+  const findings = await findingsAfter([
+    "delete from saldo.hold where account_id = $1",
+    [member.account_id],
+  ]);
   t.like(findings[0], { rule: "held_total", stored: "100", derived: "0" });
+});
+
+test.serial("a pending purchase and its hold are found when they differ", async (t) => {
+  const { member, pending } = await shop();
+  const rule = (findings: Row[]) => findings.filter((row) => row.rule === "purchase_hold");
+  const faults: [text: string, values?: unknown[]][] = [
+    ["delete from saldo.hold where id = $1", [pending.hold_id]],
+    ["update saldo.hold set amount = 99, open_amount = 99 where id = $1", [pending.hold_id]],
+    [
+      "update saldo.hold set status = 'VOIDED', open_amount = 0, closed_at = now() where id = $1",
+      [pending.hold_id],
+    ],
+    ["update saldo.purchase set unit_price = 200, amount = 200 where id = $1", [pending.id]],
+    ["update saldo.purchase set hold_id = null where account_id = $1", [member.account_id]],
+  ];
+  for (const fault of faults) t.true(rule(await findingsAfter(fault)).length > 0, fault[0]);
+  t.deepEqual(rule(await findingsAfter()), []);
 });
 
 test.serial("a pending purchase of an account that is gone is found", async (t) => {

@@ -1,0 +1,69 @@
+-- Slots: the funds of a hot account in many hands (escrow), so that writers do not wait.
+--
+-- Private: saldo_private.account_slot, saldo_private.settlement_mark, take_sign.
+-- A writer takes a slot that nobody holds, and keeps it to the end of its transaction; within a
+-- slot rows are therefore numbered without gap in the order of their commits (seq). Settlement
+-- relies on this order alone, and never touches a slot.
+-- A slot is a cache: available, held and the running totals follow from the journal, the rows and
+-- the open holds (slot_rebuild.sql). It is UNLOGGED: empty after a crash, then rebuilt.
+
+create or replace function saldo_private.take_sign(
+  account saldo.account,
+  direction saldo.entry_side
+)
+returns smallint
+language sql
+stable
+as $$
+  select (case
+    when (account.type in ('asset', 'expense')) = (direction = 'credit') then 1
+    when account.is_pending_available then -1
+    else 0
+  end)::smallint
+$$;
+comment on function saldo_private.take_sign is
+  'What a transaction in this direction takes from the available funds of a hot account, in units '
+  'of its amount: 1 outwards; inwards -1, or 0 when it becomes available at settlement only.';
+
+select saldo_private.secure_table('saldo_private.account_slot');
+drop policy if exists select_all on saldo_private.account_slot;
+create policy select_all on saldo_private.account_slot for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo_private.account_slot to saldo_admin, saldo_operator, saldo_member;
+
+select saldo_private.secure_table('saldo_private.settlement_mark');
+drop policy if exists select_all on saldo_private.settlement_mark;
+create policy select_all on saldo_private.settlement_mark for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo_private.settlement_mark to saldo_admin, saldo_operator, saldo_member;
+
+comment on type saldo_private.slot_position is
+  'A slot that was taken, its last number, and who gets the other side.';
+comment on table saldo_private.account_slot is
+  'A share of the funds of a hot account, and the numbering of rows written with it. Unlogged: a '
+  'rebuildable cache.';
+comment on column saldo_private.account_slot.account_id is 'Hot account.';
+comment on column saldo_private.account_slot.slot_no is 'Number, from 1.';
+comment on column saldo_private.account_slot.available is
+  'Funds above min_balance that can be taken here; null = the account has no min_balance.';
+comment on column saldo_private.account_slot.held is
+  'Holds placed less holds closed here; only the sum over all slots has a meaning.';
+comment on column saldo_private.account_slot.seq is 'Number of the last row written here.';
+comment on column saldo_private.account_slot.checked_seq is
+  'Until this number the backlog limit need not be looked at again.';
+comment on column saldo_private.account_slot.debit_total is 'Debits of all rows written here.';
+comment on column saldo_private.account_slot.credit_total is 'Credits of all rows written here.';
+comment on column saldo_private.account_slot.debit_take is
+  'What a debit takes from available, in units of its amount: 1, 0 or -1.';
+comment on column saldo_private.account_slot.credit_take is 'The same of a credit.';
+comment on column saldo_private.account_slot.clearing_account_id is
+  'Clearing account of the currency: a transaction need look at nothing but its slot. Null on its '
+  'own slots.';
+
+comment on table saldo_private.settlement_mark is
+  'How far the rows of a slot are settled; the durable register of slots.';
+comment on column saldo_private.settlement_mark.account_id is 'Account.';
+comment on column saldo_private.settlement_mark.slot_no is 'Slot.';
+comment on column saldo_private.settlement_mark.seq is 'Rows up to this number are settled.';
+comment on column saldo_private.settlement_mark.debit_total is 'Sum of their debits.';
+comment on column saldo_private.settlement_mark.credit_total is 'Sum of their credits.';

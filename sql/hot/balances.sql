@@ -1,0 +1,145 @@
+-- Balances as the field knows them, exact at any moment: one statement, one snapshot.
+--
+-- Public: balances, account_balances (the same as a field of an account), settlement_health.
+-- Nothing is summed up over rows as long as there are slots: they carry running totals, and marks
+-- the totals up to which settlement has come. Without slots (after a crash, say) the rows tell.
+
+create or replace function saldo_private.pending_figures(account_id bigint)
+returns table (debit numeric, credit numeric, row_count bigint, held numeric)
+language sql
+stable
+as $$
+  select sum(s.debit_total - coalesce(m.debit_total, 0)),
+    sum(s.credit_total - coalesce(m.credit_total, 0)),
+    sum(s.seq - coalesce(m.seq, 0))::bigint, sum(s.held)
+  from saldo_private.account_slot as s
+  left join saldo_private.settlement_mark as m
+    on m.account_id = s.account_id and m.slot_no = s.slot_no
+  where s.account_id = pending_figures.account_id
+  having count(*) > 0
+  union all
+  select f.pending_debit, f.pending_credit, f.pending_count, f.held
+  from saldo_private.derived_funds() as f
+  where f.account_id = pending_figures.account_id
+  and not exists (
+    select
+    from saldo_private.account_slot as s
+    where s.account_id = pending_figures.account_id
+  )
+$$;
+comment on function saldo_private.pending_figures is
+  'What is pending and held on a hot account; no row for an immediate one.';
+grant execute on function saldo_private.pending_figures, saldo_private.derived_funds,
+  saldo_private.derived_slot to saldo_admin, saldo_operator, saldo_member;
+
+create or replace function saldo.balances(account_id bigint)
+returns saldo.balance_summary
+language sql
+stable
+as $$
+  select a.account_id, a.currency, trim_scale(a.balance), trim_scale(p.debit),
+    trim_scale(p.credit), trim_scale(p.held),
+    trim_scale(
+      a.balance - p.held
+      - case when a.type in ('asset', 'expense') then p.credit else p.debit end
+      + case when not account.is_pending_available then 0
+        when a.type in ('asset', 'expense') then p.debit else p.credit end
+    ),
+    p.row_count
+  from saldo_private.account_total as a
+  join saldo.account on account.id = a.account_id
+  left join lateral saldo_private.pending_figures(a.account_id) as f on a.mode = 'hot'
+  cross join lateral (
+    select coalesce(f.debit, 0) as debit, coalesce(f.credit, 0) as credit,
+      coalesce(f.row_count, 0) as row_count,
+      case when a.mode = 'hot' then coalesce(f.held, 0) else a.held_total end as held
+  ) as p
+  where a.account_id = balances.account_id
+$$;
+comment on function saldo.balances is
+  'Balances of an account in one snapshot: settled (all that is posted), pending debits and '
+  'credits not yet settled, held, and available: settled less held, less what is pending '
+  'outwards, plus what is pending inwards if the account makes that available at once. '
+  'min_balance is not taken off. Null for an account that does not exist or is not yours.';
+revoke execute on function saldo.balances from public;
+grant execute on function saldo.balances to saldo_admin, saldo_operator, saldo_member;
+
+create or replace function saldo.account_balances(account_row saldo.account)
+returns saldo.balance_summary
+language sql
+stable
+as $$
+  select saldo.balances(account_row.id)
+$$;
+comment on function saldo.account_balances is
+  'Settled, pending, held and available, exact at this moment; see the function balances.';
+revoke execute on function saldo.account_balances from public;
+grant execute on function saldo.account_balances to saldo_admin, saldo_operator, saldo_member;
+
+create or replace function saldo_private.oldest_pending_at(account_id bigint)
+returns timestamptz
+language sql
+stable
+as $$
+  select min(s.created_at)
+  from saldo_private.settlement_mark as m
+  join saldo.sub_balance as s on s.account_id = m.account_id
+    and s.slot_no = m.slot_no
+    and s.seq = m.seq + 1
+  where m.account_id = oldest_pending_at.account_id
+$$;
+comment on function saldo_private.oldest_pending_at is
+  'When the oldest pending row of an account was written; null when there is none.';
+
+create or replace function saldo.settlement_health()
+returns saldo.settlement_health_result
+language sql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  select count(*), coalesce(sum(p.row_count), 0)::bigint,
+    coalesce(extract(epoch from clock_timestamp() - min(p.oldest_at)), 0)::numeric(20, 3),
+    (select max(s.settled_at) from saldo.settlement as s),
+    (select count(*) from saldo.hold as h where h.status = 'HELD'),
+    (select count(*) from saldo.hold as h where h.status = 'HELD' and h.expires_at < now()),
+    (select count(*) from saldo.slot_rebuild)
+  from saldo.account as a
+  cross join lateral (
+    select f.row_count, case when f.row_count > 0
+      then saldo_private.oldest_pending_at(a.id) end as oldest_at
+    from (select) as one
+    left join lateral saldo_private.pending_figures(a.id) as f on true
+  ) as p
+  where a.mode = 'hot'
+$$;
+comment on function saldo.settlement_health is
+  'How settlement is doing, cheaply: hot accounts, pending rows and the age of the oldest, the '
+  'last settlement, open holds and those past their time, and how often slots were rebuilt.';
+revoke execute on function saldo.settlement_health from public;
+grant execute on function saldo.settlement_health to saldo_admin, saldo_operator, saldo_anonymous;
+
+comment on type saldo.balance_summary is 'Balances of an account at one moment.';
+comment on column saldo.balance_summary.account_id is 'Account.';
+comment on column saldo.balance_summary.currency is 'Its currency.';
+comment on column saldo.balance_summary.settled_balance is
+  'Balance of all that is posted, on the normal side.';
+comment on column saldo.balance_summary.pending_debit is 'Submitted debits not yet settled.';
+comment on column saldo.balance_summary.pending_credit is 'Submitted credits not yet settled.';
+comment on column saldo.balance_summary.held is 'Sum of open holds.';
+comment on column saldo.balance_summary.available_balance is
+  'What is left to take, above min_balance or not.';
+comment on column saldo.balance_summary.pending_count is 'Rows not yet settled.';
+
+comment on type saldo.settlement_health_result is 'How settlement is doing.';
+comment on column saldo.settlement_health_result.hot_account_count is 'Hot accounts.';
+comment on column saldo.settlement_health_result.pending_count is 'Rows that wait for settlement.';
+comment on column saldo.settlement_health_result.oldest_pending_age_seconds is
+  'Age of the oldest of them; 0 when there is none.';
+comment on column saldo.settlement_health_result.last_settled_at is
+  'When rows were last settled; null = never.';
+comment on column saldo.settlement_health_result.open_hold_count is 'Holds that are open.';
+comment on column saldo.settlement_health_result.overdue_hold_count is
+  'Open holds past their time, which the next run of expire_holds ends.';
+comment on column saldo.settlement_health_result.slot_rebuild_count is
+  'How often slots were made anew, first times included.';

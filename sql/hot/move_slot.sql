@@ -1,0 +1,341 @@
+-- Moving a slot: taking funds, giving them, numbering rows.
+--
+-- Private: move_slot and its steps. Trigger: move_slot_on_posting.
+-- A transaction moves a slot first and writes what the slot follows from after that: a rebuild in
+-- between must not count it twice.
+-- Locks: any free slot. Where none has enough but all together have: an advisory lock of the
+-- account, then all slots in order; who waits for that lock holds no slot by a look in vain.
+
+create or replace function saldo_private.move_slot__try(
+  account_id bigint,
+  highest_no integer,
+  take numeric,
+  held numeric,
+  debit numeric,
+  credit numeric,
+  row_count integer
+)
+returns saldo_private.slot_position
+language plpgsql
+as $$
+declare
+  -- In a variable: a condition on the parameter would be planned anew at each call.
+  v_needed numeric := case when take > 0 then take else '-Infinity' end;
+  v_slot saldo_private.slot_position;
+begin
+  update saldo_private.account_slot as s
+  set available = s.available - move_slot__try.take,
+    held = s.held + move_slot__try.held,
+    seq = s.seq + move_slot__try.row_count,
+    debit_total = s.debit_total + move_slot__try.debit,
+    credit_total = s.credit_total + move_slot__try.credit
+  where s.account_id = move_slot__try.account_id
+  -- A scalar, computed once. The inner side of a join may be looked at again, and then would lock
+  -- another slot.
+  and s.slot_no = (
+    select f.slot_no
+    from saldo_private.account_slot as f
+    where f.account_id = move_slot__try.account_id
+    and f.slot_no <= highest_no
+    and (f.available is null or f.available >= v_needed)
+    order by f.slot_no desc
+    limit 1
+    for no key update skip locked
+  )
+  returning s.slot_no, s.seq, s.checked_seq, s.clearing_account_id
+  into v_slot;
+  return v_slot;
+end
+$$;
+comment on function saldo_private.move_slot__try is
+  'Moves a slot that nobody holds and that has enough, or returns null. It may then still hold '
+  'slots: those that had enough when it looked, and not any more when it had them.';
+
+create or replace function saldo_private.move_slot(
+  account_id bigint,
+  take numeric,
+  held numeric,
+  debit numeric,
+  credit numeric,
+  row_count integer
+)
+returns saldo_private.slot_position
+language plpgsql
+as $$
+declare
+  v_home_no integer := saldo_private.home_no();
+  v_slot saldo_private.slot_position;
+begin
+  if take <= 0 then
+    v_slot := saldo_private.move_slot__try(
+      account_id, v_home_no, take, held, debit, credit, row_count
+    );
+  else
+    -- A block, whose end gives back the slots of a look in vain: nobody may hold one while waiting
+    -- for those who gather all.
+    begin
+      v_slot := saldo_private.move_slot__try(
+        account_id, v_home_no, take, held, debit, credit, row_count
+      );
+      if v_slot.slot_no is null then
+        perform saldo_private.fail('insufficient_balance');
+      end if;
+    exception
+      when sqlstate 'SB001' then
+        v_slot := null;
+    end;
+  end if;
+  if v_slot.slot_no is null then
+    v_slot := saldo_private.move_slot__slowly(account_id, take, held, debit, credit, row_count);
+  end if;
+  if v_slot.seq > v_slot.checked_seq and row_count > 0 then
+    perform saldo_private.move_slot__check_backlog(account_id, v_slot);
+  end if;
+  return v_slot;
+end
+$$;
+comment on function saldo_private.move_slot is
+  'Takes funds from a slot (a negative take gives), changes what is held by it, and numbers rows '
+  'in it: seq is the number of the last. The caller has seen that the account is hot; SB015 when '
+  'it ceases to be. Errors in checking order: SB015, SB001, SB202, SB020.';
+
+create or replace function saldo_private.move_slot__slowly(
+  account_id bigint,
+  take numeric,
+  held numeric,
+  debit numeric,
+  credit numeric,
+  row_count integer
+)
+returns saldo_private.slot_position
+language plpgsql
+as $$
+declare
+  v_slot saldo_private.slot_position;
+  v_count integer;
+  v_available numeric;
+  -- Whether to hold slots after a look in vain would harm nobody, or cannot happen.
+  v_is_safe boolean := take <= 0;
+begin
+  loop
+    if v_is_safe then
+      v_slot := saldo_private.move_slot__try(
+        account_id, 2147483647, take, held, debit, credit, row_count
+      );
+      exit when v_slot.slot_no is not null;
+    end if;
+
+    select count(*), sum(s.available)
+    into v_count, v_available
+    from saldo_private.account_slot as s
+    where s.account_id = move_slot__slowly.account_id;
+    if v_count = 0 then
+      perform saldo_private.rebuild_slots(account_id);
+    elsif v_available is null and not v_is_safe then
+      v_is_safe := true; -- without a min_balance every slot has enough
+    elsif v_available is null or take <= 0 then
+      perform saldo_private.move_slot__add(account_id);
+    else
+      -- Where what is committed does not suffice, nobody needs to wait for that answer.
+      perform saldo_private.move_slot__require(account_id, v_available, take);
+      if v_is_safe then
+        perform saldo_private.move_slot__rebalance(account_id, take);
+      else
+        -- One at a time: who waits here goes on with a slot that the one before has filled. If all
+        -- waited for all slots, each would gather again, one after the other, for ever.
+        perform pg_advisory_xact_lock(
+          hashtextextended(format('saldo gather %s', account_id), 0)
+        );
+        v_is_safe := true;
+      end if;
+    end if;
+  end loop;
+  return v_slot;
+end
+$$;
+comment on function saldo_private.move_slot__slowly is
+  'When no slot from the own one on will do: any other; else rebuilds slots that are gone, adds '
+  'one where all are in use, or gathers the funds of all. Errors as move_slot.';
+
+create or replace function saldo_private.move_slot__require(
+  account_id bigint,
+  available numeric,
+  needed numeric
+)
+returns void
+language plpgsql
+stable
+as $$
+begin
+  if available < needed then
+    perform saldo_private.fail('insufficient_balance', format(
+      'account %s: available %s, needed %s', account_id, trim_scale(available), needed
+    ));
+  end if;
+end
+$$;
+comment on function saldo_private.move_slot__require is 'SB001 when more is needed than available.';
+
+create or replace function saldo_private.move_slot__rebalance(account_id bigint, needed numeric)
+returns void
+language plpgsql
+as $$
+declare
+  v_locked_count integer;
+  v_count integer;
+  v_available numeric;
+  v_share numeric;
+begin
+  perform saldo_private.require_read_committed();
+  perform
+  from saldo_private.account_slot as s
+  where s.account_id = move_slot__rebalance.account_id
+  order by s.slot_no
+  for no key update;
+  get diagnostics v_locked_count = row_count;
+
+  -- A statement of its own: it sees what those have done that the locks waited for.
+  select count(*), sum(s.available)
+  into v_count, v_available
+  from saldo_private.account_slot as s
+  where s.account_id = move_slot__rebalance.account_id;
+  if v_count <> v_locked_count then
+    return; -- rebuilt or added to meanwhile: what was locked is not all
+  end if;
+  perform saldo_private.move_slot__require(account_id, v_available, needed);
+
+  -- The first slot gets what is needed and its share of the rest.
+  v_share := trunc((v_available - needed) / v_count, 2);
+  update saldo_private.account_slot as s
+  set available = case when s.slot_no = first.slot_no then v_available - v_share * (v_count - 1)
+    else v_share end
+  from (
+    select min(f.slot_no) as slot_no
+    from saldo_private.account_slot as f
+    where f.account_id = move_slot__rebalance.account_id
+  ) as first
+  where s.account_id = move_slot__rebalance.account_id;
+end
+$$;
+comment on function saldo_private.move_slot__rebalance is
+  'Locks all slots, puts what is needed into the first and shares the rest out: SB001, SB020.';
+
+create or replace function saldo_private.move_slot__add(account_id bigint)
+returns void
+language plpgsql
+as $$
+declare
+  v_account saldo.account;
+  v_slot_no integer;
+begin
+  -- Slots are neither rebuilt nor abolished meanwhile; settlement does not mind.
+  perform
+  from saldo_private.hot_account as h
+  where h.account_id = move_slot__add.account_id
+  for key share;
+  select *
+  into strict v_account
+  from saldo.account
+  where id = move_slot__add.account_id;
+  if v_account.mode <> 'hot' then -- since a moment ago
+    perform saldo_private.fail('conflict_retry', format('account %s', account_id));
+  end if;
+
+  select coalesce(max(m.slot_no), 0)
+  into v_slot_no
+  from saldo_private.settlement_mark as m
+  where m.account_id = move_slot__add.account_id;
+  loop
+    v_slot_no := v_slot_no + 1;
+    -- Somebody who adds the same number at this moment is not waited for.
+    if pg_try_advisory_xact_lock(
+      hashtextextended(format('saldo slot %s %s', account_id, v_slot_no), 0)
+    ) then
+      insert into saldo_private.settlement_mark (account_id, slot_no)
+      values (account_id, v_slot_no)
+      on conflict on constraint settlement_mark_pkey do nothing;
+      exit when found;
+    end if;
+  end loop;
+  insert into saldo_private.account_slot (
+    account_id, slot_no, available, held, seq, checked_seq, debit_total, credit_total,
+    debit_take, credit_take, clearing_account_id
+  )
+  values (
+    account_id, v_slot_no, case when v_account.min_balance is not null then 0 end, 0, 0, 0, 0, 0,
+    saldo_private.take_sign(v_account, 'debit'), saldo_private.take_sign(v_account, 'credit'),
+    nullif(saldo_private.system_account('clearing', v_account.currency), v_account.id)
+  );
+end
+$$;
+comment on function saldo_private.move_slot__add is
+  'Adds an empty slot to an account all of whose slots are in use; there are never more than '
+  'transactions were under way at once. Error: SB015.';
+
+create or replace function saldo_private.move_slot__check_backlog(
+  account_id bigint,
+  slot saldo_private.slot_position
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_limit bigint := saldo_private.setting_value('settlement_backlog_limit');
+  v_pending bigint;
+  v_slot_count integer;
+begin
+  select sum(s.seq - coalesce(m.seq, 0)), count(*)
+  into v_pending, v_slot_count
+  from saldo_private.account_slot as s
+  left join saldo_private.settlement_mark as m
+    on m.account_id = s.account_id and m.slot_no = s.slot_no
+  where s.account_id = move_slot__check_backlog.account_id;
+  if v_pending > v_limit then
+    perform saldo_private.fail('backlog_full', format(
+      'account %s: %s pending, limit %s', account_id, v_pending, v_limit
+    ));
+  end if;
+  -- Far from the limit not every row needs to look again: what all slots together may write
+  -- without a look stays below half of the distance.
+  update saldo_private.account_slot as s
+  set checked_seq = slot.seq + case when v_limit - v_pending > 128 * v_slot_count then 64 else 0 end
+  where s.account_id = move_slot__check_backlog.account_id
+  and s.slot_no = slot.slot_no;
+end
+$$;
+comment on function saldo_private.move_slot__check_backlog is
+  'Refuses rows beyond the setting settlement_backlog_limit, exactly when one writes, and to '
+  'within the rows that are under way at once when many do: SB202.';
+
+create or replace function saldo_private.tg_account_stripe__move_slot()
+returns trigger
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_account saldo.account;
+begin
+  select *
+  into strict v_account
+  from saldo.account
+  where id = NEW.account_id;
+  perform saldo_private.move_slot(
+    NEW.account_id,
+    (NEW.debit - OLD.debit - NEW.credit + OLD.credit)
+      * case when v_account.type in ('asset', 'expense') then -1 else 1 end,
+    0, 0, 0, 0
+  );
+  return NEW;
+end
+$$;
+comment on function saldo_private.tg_account_stripe__move_slot is
+  'Moves the funds of a hot account with a min_balance when lines are posted to it: SB001.';
+
+-- Folds empty a stripe, settlements use stripe 0: neither moves funds. Before the stripe: slots
+-- that have to be rebuilt must not see the posting yet.
+create or replace trigger move_slot_on_posting
+  before update on saldo_private.account_stripe
+  for each row
+  when (NEW.is_limited and NEW.stripe_no > 0 and NEW.line_count > 0)
+  execute function saldo_private.tg_account_stripe__move_slot();

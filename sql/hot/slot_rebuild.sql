@@ -1,0 +1,272 @@
+-- Rebuilding slots from what is durable: totals, rows, marks and open holds.
+--
+-- Public: saldo.slot_rebuild (the record). Private: derived_funds, derived_slot, rebuild_slots,
+-- rule_account_slot, heal_account_slot; table hot_account.
+-- The row of hot_account is the lock under which slots come and go: settlement takes it weakly
+-- (no key update), whoever adds a slot weaker still (key share), a rebuild fully.
+
+create or replace function saldo_private.derived_slot()
+returns table (
+  account_id bigint,
+  slot_no integer,
+  seq bigint,
+  debit_total numeric,
+  credit_total numeric,
+  pending_count bigint
+)
+language sql
+stable
+as $$
+  select m.account_id, m.slot_no, m.seq + coalesce(r.row_count, 0),
+    m.debit_total + coalesce(r.debit, 0), m.credit_total + coalesce(r.credit, 0),
+    coalesce(r.row_count, 0)
+  from saldo_private.settlement_mark as m
+  cross join lateral (
+    select count(*) as row_count,
+      sum(s.amount) filter (where s.direction = 'debit') as debit,
+      sum(s.amount) filter (where s.direction = 'credit') as credit
+    from saldo.sub_balance as s
+    where s.account_id = m.account_id
+    and s.slot_no = m.slot_no
+    and s.seq > m.seq
+  ) as r
+$$;
+comment on function saldo_private.derived_slot is
+  'What follows for each slot from its mark and the rows after it.';
+
+create or replace function saldo_private.derived_funds()
+returns table (
+  account_id bigint,
+  pending_debit numeric,
+  pending_credit numeric,
+  pending_count bigint,
+  held numeric,
+  available numeric
+)
+language sql
+stable
+as $$
+  select a.account_id, p.debit, p.credit, p.row_count, h.amount,
+    a.balance - h.amount
+      + case when a.type in ('asset', 'expense') then -p.credit else -p.debit end
+      + case when not account.is_pending_available then 0
+        when a.type in ('asset', 'expense') then p.debit else p.credit end
+  from saldo_private.account_total as a
+  join saldo.account on account.id = a.account_id
+  cross join lateral (
+    select coalesce(sum(d.debit_total - m.debit_total), 0) as debit,
+      coalesce(sum(d.credit_total - m.credit_total), 0) as credit,
+      coalesce(sum(d.pending_count), 0)::bigint as row_count
+    from saldo_private.derived_slot() as d
+    join saldo_private.settlement_mark as m
+      on m.account_id = d.account_id and m.slot_no = d.slot_no
+    where d.account_id = a.account_id
+  ) as p
+  cross join lateral (
+    select coalesce(sum(hold.open_amount), 0) as amount
+    from saldo.hold
+    where hold.account_id = a.account_id
+    and hold.status = 'HELD'
+  ) as h
+  where a.mode = 'hot'
+$$;
+comment on function saldo_private.derived_funds is
+  'Of each hot account, from rows, marks, holds and posted totals: what is pending, held and '
+  'available (its min_balance not yet taken off).';
+
+create or replace function saldo_private.rebuild_slots(
+  account_id bigint,
+  is_forced boolean default false
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_account saldo.account;
+begin
+  perform saldo_private.require_read_committed();
+  select *
+  into v_account
+  from saldo.account
+  where id = rebuild_slots.account_id;
+  if v_account.mode is distinct from 'hot' then -- since a moment ago
+    perform saldo_private.fail('conflict_retry', format('account %s', account_id));
+  end if;
+  insert into saldo_private.hot_account (account_id)
+  values (account_id)
+  on conflict on constraint hot_account_pkey do nothing;
+  perform
+  from saldo_private.hot_account as h
+  where h.account_id = rebuild_slots.account_id
+  for update;
+
+  -- Only now is it sure what has happened before: somebody else may have been first.
+  select *
+  into v_account
+  from saldo.account
+  where id = rebuild_slots.account_id;
+  if v_account.mode <> 'hot' then
+    perform saldo_private.fail('conflict_retry', format('account %s', account_id));
+  end if;
+  if is_forced then
+    -- Waits for everybody who holds one.
+    delete from saldo_private.account_slot as s
+    where s.account_id = rebuild_slots.account_id;
+  elsif exists (
+    select
+    from saldo_private.account_slot as s
+    where s.account_id = rebuild_slots.account_id
+  ) then
+    return;
+  end if;
+  perform saldo_private.rebuild_slots__fill(v_account);
+end
+$$;
+comment on function saldo_private.rebuild_slots is
+  'Makes the slots of a hot account from what is durable, and records it. Without force only when '
+  'there are none. Whoever held one has ended by then: its removal waited for that. '
+  'Errors: SB015 when the account is not hot, SB020.';
+
+create or replace function saldo_private.rebuild_slots__fill(account saldo.account)
+returns void
+language plpgsql
+as $$
+declare
+  v_clearing_account_id bigint := saldo_private.system_account('clearing', account.currency);
+  v_slot_count integer;
+begin
+  insert into saldo_private.settlement_mark (account_id, slot_no)
+  select account.id, g.slot_no
+  from generate_series(1, account.slots) as g (slot_no)
+  on conflict on constraint settlement_mark_pkey do nothing;
+
+  insert into saldo_private.account_slot (
+    account_id, slot_no, available, held, seq, checked_seq, debit_total, credit_total,
+    debit_take, credit_take, clearing_account_id
+  )
+  select d.account_id, d.slot_no,
+    -- Only regular slots get funds; the first takes what a division leaves.
+    case when account.min_balance is not null then
+      case when d.slot_no = 1
+        then f.free - trunc(f.free / account.slots, 2) * (account.slots - 1)
+        when d.slot_no <= account.slots then trunc(f.free / account.slots, 2)
+        else 0 end
+    end,
+    case when d.slot_no = 1 then f.held else 0 end, d.seq, d.seq, d.debit_total, d.credit_total,
+    saldo_private.take_sign(account, 'debit'), saldo_private.take_sign(account, 'credit'),
+    nullif(v_clearing_account_id, account.id)
+  from saldo_private.derived_slot() as d
+  join (
+    select funds.account_id, funds.held, funds.available - account.min_balance as free
+    from saldo_private.derived_funds() as funds
+  ) as f on f.account_id = d.account_id
+  where d.account_id = account.id;
+  get diagnostics v_slot_count = row_count;
+
+  insert into saldo.slot_rebuild (account_id, id, slot_count, rebuilt_by)
+  values (account.id, saldo_private.uuid_v7(), v_slot_count, saldo_private.actor());
+end
+$$;
+comment on function saldo_private.rebuild_slots__fill is 'Writes the slots, under their lock.';
+
+create or replace function saldo_private.rule_account_slot()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  with slot as (
+    select s.account_id, sum(s.available) as available, sum(s.held) as held,
+      sum(s.seq) as seq, sum(s.debit_total) as debit, sum(s.credit_total) as credit,
+      count(*) filter (
+        where (s.debit_take, s.credit_take, clearing.code) is distinct from (
+          saldo_private.take_sign(a, 'debit'), saldo_private.take_sign(a, 'credit'),
+          nullif('clearing:' || a.currency, a.code)
+        )
+      ) as misrouted_count
+    from saldo_private.account_slot as s
+    left join saldo.account as a on a.id = s.account_id
+    left join saldo.account as clearing on clearing.id = s.clearing_account_id
+    group by s.account_id
+  ),
+  derived as (
+    select d.account_id, sum(d.seq) as seq, sum(d.debit_total) as debit,
+      sum(d.credit_total) as credit
+    from saldo_private.derived_slot() as d
+    group by d.account_id
+  ),
+  pair as (
+    select s.account_id, a.code,
+      format('available %s, held %s, rows %s, debit %s, credit %s, misrouted slots %s',
+        coalesce(trim_scale(s.available)::text, 'any'), trim_scale(s.held), s.seq,
+        trim_scale(s.debit), trim_scale(s.credit), s.misrouted_count) as stored,
+      format('available %s, held %s, rows %s, debit %s, credit %s, misrouted slots 0',
+        coalesce(trim_scale(f.available - a.min_balance)::text, 'any'), trim_scale(f.held), d.seq,
+        trim_scale(d.debit), trim_scale(d.credit)) as derived,
+      s.available - (f.available - a.min_balance) as difference
+    from slot as s
+    left join saldo.account as a on a.id = s.account_id
+    left join derived as d on d.account_id = s.account_id
+    left join saldo_private.derived_funds() as f on f.account_id = s.account_id
+  )
+  select p.account_id::text, p.account_id, p.stored, p.derived, trim_scale(p.difference),
+    jsonb_build_object('code', p.code)
+  from pair as p
+  where p.stored <> p.derived
+$$;
+comment on function saldo_private.rule_account_slot is
+  'Accounts whose slots do not add up to what is available, held and written. difference: funds in '
+  'slots less funds there are.';
+
+create or replace function saldo_private.heal_account_slot(key text)
+returns table (before jsonb, after jsonb)
+language plpgsql
+as $$
+declare
+  v_account_id bigint := heal_account_slot.key::bigint;
+  v_before jsonb;
+begin
+  select to_jsonb(r)
+  into v_before
+  from saldo_private.rule_account_slot() as r
+  where r.account_id = v_account_id;
+  if v_before is null then
+    return;
+  end if;
+  if exists (select from saldo.account as a where a.id = v_account_id and a.mode = 'hot') then
+    perform saldo_private.rebuild_slots(v_account_id, is_forced => true);
+  else
+    delete from saldo_private.account_slot as s
+    where s.account_id = v_account_id;
+  end if;
+  return query
+  select to_jsonb(v_before ->> 'stored'), to_jsonb(v_before ->> 'derived');
+end
+$$;
+comment on function saldo_private.heal_account_slot is
+  'Rebuilds the slots of an account; no row when they are right by now.';
+
+select saldo_private.secure_table('saldo_private.hot_account');
+select saldo_private.secure_table('saldo.slot_rebuild');
+drop policy if exists select_all on saldo.slot_rebuild;
+create policy select_all on saldo.slot_rebuild for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.slot_rebuild to saldo_admin, saldo_operator;
+
+comment on table saldo_private.hot_account is
+  'A row for each account whose slots were ever built: the lock of settlement and rebuilding.';
+comment on column saldo_private.hot_account.account_id is 'Account.';
+comment on table saldo.slot_rebuild is
+  'The slots of a hot account were made anew: at its first transaction, and after a crash, a '
+  'failover or a TRUNCATE.';
+comment on column saldo.slot_rebuild.account_id is 'Hot account.';
+comment on column saldo.slot_rebuild.id is 'Id, ordered by time.';
+comment on column saldo.slot_rebuild.slot_count is 'Slots that were made.';
+comment on column saldo.slot_rebuild.rebuilt_at is 'When.';
+comment on column saldo.slot_rebuild.rebuilt_by is 'Whose request it was: token subject or login.';

@@ -1,0 +1,140 @@
+-- Sub-balances: transactions of hot accounts, each a row that is never changed.
+--
+-- Public: saldo.sub_balance, sub_balance_status, sub_balance_settlement, pending_sub_balances.
+-- Truth, beside the journal. Whether a row is settled is not written on it: settlement moves the
+-- mark of its slot past its number, for a thousand rows in one write.
+
+create or replace function saldo_private.mark_of(account_id bigint, slot_no integer)
+returns bigint
+language plpgsql
+stable
+as $$
+begin
+  return coalesce((
+    select m.seq
+    from saldo_private.settlement_mark as m
+    where m.account_id = mark_of.account_id
+    and m.slot_no = mark_of.slot_no
+  ), 0);
+end
+$$;
+comment on function saldo_private.mark_of is
+  'Number up to which the rows of a slot are settled.';
+grant execute on function saldo_private.mark_of to saldo_admin, saldo_operator, saldo_member;
+
+create or replace function saldo.sub_balance_status(sub_balance_row saldo.sub_balance)
+returns saldo.sub_balance_status
+language sql
+stable
+as $$
+  select case
+    when sub_balance_row.seq <= saldo_private.mark_of(
+      sub_balance_row.account_id, sub_balance_row.slot_no
+    )
+    then 'SETTLED' else 'PENDING'
+  end::saldo.sub_balance_status
+$$;
+comment on function saldo.sub_balance_status is
+  'PENDING: accepted, waits for settlement; SETTLED: in the journal.';
+revoke execute on function saldo.sub_balance_status from public;
+grant execute on function saldo.sub_balance_status to saldo_admin, saldo_operator, saldo_member;
+
+create or replace function saldo.sub_balance_settlement(sub_balance_row saldo.sub_balance)
+returns saldo.settlement
+language sql
+stable
+as $$
+  select s
+  from saldo.settlement as s
+  where s.account_id = sub_balance_row.account_id
+  and s.id = (
+    select r.settlement_id
+    from saldo.settlement_range as r
+    where r.account_id = sub_balance_row.account_id
+    and r.slot_no = sub_balance_row.slot_no
+    and r.last_seq >= sub_balance_row.seq
+    order by r.last_seq
+    limit 1
+  )
+$$;
+comment on function saldo.sub_balance_settlement is
+  'The settlement that took the row; null while it is pending.';
+revoke execute on function saldo.sub_balance_settlement from public;
+grant execute on function saldo.sub_balance_settlement
+  to saldo_admin, saldo_operator, saldo_member;
+
+create or replace function saldo.pending_sub_balances(account_id bigint)
+returns setof saldo.sub_balance
+language sql
+stable
+as $$
+  select s.*
+  from saldo_private.settlement_mark as m
+  join saldo.sub_balance as s on s.account_id = m.account_id
+    and s.slot_no = m.slot_no
+    and s.seq > m.seq
+  where m.account_id = pending_sub_balances.account_id
+  order by s.id
+$$;
+comment on function saldo.pending_sub_balances is
+  'The rows of an account that wait for settlement, oldest first; how many there are and what they '
+  'sum up to is in balances.';
+revoke execute on function saldo.pending_sub_balances from public;
+grant execute on function saldo.pending_sub_balances to saldo_admin, saldo_operator, saldo_member;
+
+create or replace function saldo_private.tg__keep_sub_balances_whole()
+returns trigger
+language plpgsql
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  perform saldo_private.fail(
+    'entry_immutable', format('%s of %s', lower(TG_OP), TG_TABLE_NAME),
+    'Correct it with another transaction.'
+  );
+  return null;
+end
+$$;
+comment on function saldo_private.tg__keep_sub_balances_whole is
+  'Refuses every change of rows and of the record of their settlement: SB105.';
+
+create or replace trigger keep_immutable
+  before update or delete or truncate on saldo.sub_balance
+  for each statement
+  execute function saldo_private.tg__keep_sub_balances_whole();
+create or replace trigger keep_immutable
+  before update or delete or truncate on saldo.settlement_range
+  for each statement
+  execute function saldo_private.tg__keep_sub_balances_whole();
+create or replace trigger keep_immutable
+  before update or delete or truncate on saldo.settlement_entry
+  for each statement
+  execute function saldo_private.tg__keep_sub_balances_whole();
+
+select saldo_private.secure_table('saldo.sub_balance');
+drop policy if exists select_all on saldo.sub_balance;
+create policy select_all on saldo.sub_balance for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.sub_balance to saldo_admin, saldo_operator, saldo_member;
+
+comment on type saldo.entry_side is 'Side of an account that a transaction is on.';
+comment on type saldo.sub_balance_status is
+  'PENDING: accepted, waits for settlement; SETTLED: in the journal.';
+comment on table saldo.sub_balance is
+  E'@foreignKey (account_id) references saldo.account (id)|@backwardBehavior -*\n'
+  '@foreignKey (counter_account_id) references saldo.account (id)|@backwardBehavior -*\n'
+  'A transaction on a hot account: accepted at once, its funds taken, and posted by the next '
+  'settlement. Append-only; its state follows from the settlements.';
+comment on column saldo.sub_balance.account_id is 'Hot account.';
+comment on column saldo.sub_balance.id is 'Id, version 7: ordered by the time of recording.';
+comment on column saldo.sub_balance.seq is 'Number within its slot, from 1, without gap.';
+comment on column saldo.sub_balance.counter_account_id is 'Account of the other side.';
+comment on column saldo.sub_balance.created_at is
+  'When it was accepted; its business date is the posting date.';
+comment on column saldo.sub_balance.hold_id is 'Hold that it captures, if any.';
+comment on column saldo.sub_balance.slot_no is 'Slot that it was written with.';
+comment on column saldo.sub_balance.direction is 'Side of the account; the other gets the other.';
+comment on column saldo.sub_balance.amount is 'Amount, positive, in the account''s currency.';
+comment on column saldo.sub_balance.created_by is 'Who sent it: token subject or login.';
+comment on column saldo.sub_balance.idempotency_key is 'Key that the client gave, if any.';
+comment on column saldo.sub_balance.metadata is 'Whatever the client wants to keep with it.';

@@ -1,0 +1,280 @@
+-- Submitting a transaction on a hot account: a quick look, funds from a slot, one row, an answer.
+--
+-- Public: submit_transaction. Private: require_hot_account, require_counter_account,
+-- require_metadata, require_submission, submit_transaction__*.
+-- It never waits for another writer of the account: there is a slot that nobody holds, or one is
+-- added. The one exception is a debit that no free slot covers while others hold the rest.
+
+create or replace function saldo_private.require_hot_account(account_id bigint)
+returns saldo.account
+language plpgsql
+stable
+as $$
+declare
+  v_account saldo.account;
+begin
+  select *
+  into v_account
+  from saldo.account
+  where id = require_hot_account.account_id;
+  if v_account.id is null then
+    perform saldo_private.fail(
+      'account_not_found', format('account %s', coalesce(account_id::text, 'none'))
+    );
+  elsif v_account.mode <> 'hot' then
+    perform saldo_private.fail('account_not_hot', format('account %s', account_id));
+  end if;
+  return v_account;
+end
+$$;
+comment on function saldo_private.require_hot_account is 'The account, if it is hot: SB101, SB201.';
+
+create or replace function saldo_private.require_counter_account(
+  account saldo.account,
+  counter_account_id bigint
+)
+returns bigint
+language plpgsql
+as $$
+declare
+  v_counter_id bigint := coalesce(
+    counter_account_id, saldo_private.system_account('clearing', account.currency)
+  );
+  v_counter saldo.account;
+begin
+  select *
+  into v_counter
+  from saldo.account
+  where id = v_counter_id;
+  if v_counter.id is null then
+    perform saldo_private.fail('account_not_found', format('account %s', counter_account_id));
+  elsif v_counter.currency <> account.currency then
+    perform saldo_private.fail('currency_mismatch', format(
+      'account %s is in %s, account %s in %s', account.id, account.currency, v_counter.id,
+      v_counter.currency
+    ));
+  elsif v_counter.id = account.id or v_counter.closed_at is not null
+    or v_counter.min_balance is not null
+  then
+    -- With a minimum it might lack the funds when the time of settlement comes.
+    perform saldo_private.fail('counter_account_unfit', format(
+      'account %s: minimum %s, closed at %s', v_counter.id,
+      coalesce(v_counter.min_balance::text, 'none'), coalesce(v_counter.closed_at::text, 'never')
+    ));
+  end if;
+  return v_counter.id;
+end
+$$;
+comment on function saldo_private.require_counter_account is
+  'The account of the other side, default the clearing account of the currency. Errors in checking '
+  'order: SB101, SB104, SB203.';
+
+create or replace function saldo_private.require_metadata(metadata jsonb)
+returns jsonb
+language plpgsql
+stable
+as $$
+begin
+  if octet_length(metadata::text) > 8000 then
+    perform saldo_private.fail('text_too_long', 'metadata: up to 8,000 bytes');
+  end if;
+  return metadata;
+end
+$$;
+comment on function saldo_private.require_metadata is 'The metadata, unless it is too long: SB009.';
+
+create or replace function saldo_private.require_submission(
+  account_id bigint,
+  amount numeric,
+  direction saldo.entry_side,
+  metadata jsonb
+)
+returns void
+language plpgsql
+stable
+as $$
+begin
+  perform saldo_private.require_amount(amount);
+  if direction is null or account_id is null then
+    perform saldo_private.fail('input_invalid', 'account_id, and direction: debit or credit');
+  end if;
+  perform saldo_private.require_metadata(metadata);
+end
+$$;
+comment on function saldo_private.require_submission is
+  'Checks the form of a transaction: SB002, SB004, SB003, SB010, SB009.';
+
+create or replace function saldo_private.submit_transaction__earlier(
+  id uuid,
+  account_id bigint,
+  amount numeric,
+  direction saldo.entry_side,
+  counter_account_id bigint,
+  idempotency_key text,
+  metadata jsonb
+)
+returns saldo.sub_balance
+language plpgsql
+as $$
+declare
+  v_earlier_id uuid;
+  v_row saldo.sub_balance;
+begin
+  v_earlier_id := saldo_private.claim_idempotency_key(
+    'account:' || account_id, idempotency_key, 'submit_transaction',
+    jsonb_build_array(amount, direction, counter_account_id, metadata),
+    submit_transaction__earlier.id
+  );
+  if v_earlier_id is not null then
+    select *
+    into strict v_row
+    from saldo.sub_balance as s
+    where s.account_id = submit_transaction__earlier.account_id
+    and s.id = v_earlier_id;
+  end if;
+  return v_row;
+end
+$$;
+comment on function saldo_private.submit_transaction__earlier is
+  'The row that was written under the key, or null and the key is taken: SB008, SB005.';
+
+create or replace function saldo_private.submit_transaction__take_ample(
+  account_id bigint,
+  debit numeric,
+  credit numeric
+)
+returns saldo_private.slot_position
+language plpgsql
+as $$
+declare
+  v_home_no integer := saldo_private.home_no();
+  v_slot saldo_private.slot_position;
+begin
+  update saldo_private.account_slot as s
+  set available = s.available - debit * s.debit_take - credit * s.credit_take,
+    seq = s.seq + 1,
+    debit_total = s.debit_total + debit,
+    credit_total = s.credit_total + credit
+  where s.account_id = submit_transaction__take_ample.account_id
+  and s.slot_no = (
+    select f.slot_no
+    from saldo_private.account_slot as f
+    where f.account_id = submit_transaction__take_ample.account_id
+    and f.slot_no <= v_home_no
+    and (f.available is null
+      or f.available >= 16 * (debit * f.debit_take + credit * f.credit_take))
+    order by f.slot_no desc
+    limit 1
+    for no key update skip locked
+  )
+  returning s.slot_no, s.seq, s.checked_seq, s.clearing_account_id
+  into v_slot;
+  return v_slot;
+end
+$$;
+comment on function saldo_private.submit_transaction__take_ample is
+  'As move_slot, with nothing looked at but the slot: only a hot account has one. It has ample '
+  'funds, so that it still has enough when it is ours; move_slot says why a look in vain is dear. '
+  'Null when there is none.';
+
+create or replace function saldo_private.submit_transaction__take(
+  account_id bigint,
+  counter_account_id bigint,
+  debit numeric,
+  credit numeric
+)
+returns saldo_private.slot_position
+language plpgsql
+as $$
+declare
+  v_account saldo.account := saldo_private.require_hot_account(account_id);
+  v_counter_account_id bigint :=
+    saldo_private.require_counter_account(v_account, counter_account_id);
+  v_slot saldo_private.slot_position;
+begin
+  v_slot := saldo_private.move_slot(
+    account_id, debit * saldo_private.take_sign(v_account, 'debit')
+      + credit * saldo_private.take_sign(v_account, 'credit'), 0, debit, credit, 1
+  );
+  v_slot.counter_account_id := v_counter_account_id;
+  return v_slot;
+end
+$$;
+comment on function saldo_private.submit_transaction__take is
+  'Takes a slot with everything looked at, for whatever counter account. Errors in checking order: '
+  'SB101, SB201, SB104, SB203, SB015, SB001, SB202, SB020.';
+
+create or replace function saldo.submit_transaction(
+  account_id bigint,
+  amount numeric,
+  direction saldo.entry_side,
+  counter_account_id bigint default null,
+  idempotency_key text default null,
+  metadata jsonb default null
+)
+returns saldo.sub_balance
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_row saldo.sub_balance;
+  v_slot saldo_private.slot_position;
+  v_amount numeric := trim_scale(submit_transaction.amount);
+  v_debit numeric := case direction when 'debit' then v_amount else 0 end;
+  v_credit numeric := case direction when 'credit' then v_amount else 0 end;
+  v_id uuid := saldo_private.uuid_v7();
+begin
+  -- What is usual passes in one expression; what is wrong is said by the functions.
+  if (v_amount > 0 and v_amount < 1e15 and scale(v_amount) <= 2 and account_id is not null
+    and direction is not null and metadata is null) is not true
+  then
+    perform saldo_private.require_submission(account_id, amount, direction, metadata);
+  end if;
+  if idempotency_key is not null then
+    -- Before the account is looked at: a retry succeeds whatever has become of it since.
+    v_row := saldo_private.submit_transaction__earlier(
+      v_id, account_id, v_amount, direction, counter_account_id, idempotency_key, metadata
+    );
+    if v_row.id is not null then
+      return v_row;
+    end if;
+  end if;
+
+  if counter_account_id is null then
+    v_slot := saldo_private.submit_transaction__take_ample(account_id, v_debit, v_credit);
+  end if;
+  if v_slot.counter_account_id is null then
+    v_slot := saldo_private.submit_transaction__take(
+      account_id, counter_account_id, v_debit, v_credit
+    );
+  elsif v_slot.seq > v_slot.checked_seq then
+    perform saldo_private.move_slot__check_backlog(account_id, v_slot);
+  end if;
+  insert into saldo.sub_balance (
+    account_id, id, seq, counter_account_id, slot_no, direction, amount, created_by,
+    idempotency_key, metadata
+  )
+  values (
+    submit_transaction.account_id, v_id, v_slot.seq, v_slot.counter_account_id, v_slot.slot_no,
+    submit_transaction.direction, v_amount, saldo_private.actor(),
+    submit_transaction.idempotency_key, submit_transaction.metadata
+  )
+  returning * into v_row;
+  if current_setting('synchronous_commit') = 'off' then
+    perform saldo_private.require_durable_commit();
+  end if;
+  return v_row;
+end
+$$;
+comment on function saldo.submit_transaction is
+  'Submits a transaction on a hot account: takes its funds now, answers at once, and leaves the '
+  'posting to the next settlement. direction: side of the account. counter_account_id: who gets '
+  'the other side, an open account without min_balance, default the clearing account of the '
+  'currency. metadata: up to 8,000 bytes. The same idempotency_key with the same content returns '
+  'the first row; keys are per account. Waits for no other writer, unless only what others hold '
+  'makes the funds suffice. Errors in checking order: SB002, SB004, SB003, SB010, SB009, SB008, '
+  'SB005, SB101, SB201, SB104, SB203, SB015 when the account ceases to be hot at this moment, '
+  'SB001, SB202, SB020.';
+revoke execute on function saldo.submit_transaction from public;
+grant execute on function saldo.submit_transaction to saldo_admin;

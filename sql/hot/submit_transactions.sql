@@ -1,0 +1,392 @@
+-- Submitting many transactions at once: one answer a row, in the order given.
+--
+-- Public: submit_transactions. Private: submit_transactions__* (its steps), fitting_takes.
+-- A row that cannot be accepted is refused with its code, and holds back none of the others. Funds
+-- go by order: each row sees what the accepted ones before it in the batch have left.
+-- Locks: idempotency keys in their order, then slots, account by account in id order.
+
+create or replace function saldo_private.submit_transactions__examine(
+  transactions saldo.submit_request[]
+)
+returns saldo_private.submission[]
+language sql
+volatile
+as $$
+  with request as materialized (
+    select t.*
+    from unnest(transactions) with ordinality as t (
+      account_id, amount, direction, counter_account_id, idempotency_key, metadata, request_no
+    )
+  ),
+  clearing as materialized (
+    select c.currency, saldo_private.system_account('clearing', c.currency) as account_id
+    from (
+      select distinct a.currency
+      from request as r
+      join saldo.account as a on a.id = r.account_id
+      where r.counter_account_id is null
+    ) as c
+  )
+  select array_agg((
+    r.request_no, r.account_id, saldo_private.uuid_v7(), r.amount, r.direction,
+    coalesce(r.counter_account_id, clearing.account_id), r.idempotency_key, r.metadata,
+    -- As the single call would hash it: the key means the same there and here.
+    case when r.idempotency_key is not null and r.amount > 0 and r.amount < 1e15 then
+      saldo_private.request_hash('submit_transaction', jsonb_build_array(
+        trim_scale(r.amount), r.direction, r.counter_account_id, r.metadata
+      ))
+    end,
+    r.amount * case when (a.type in ('asset', 'expense')) = (r.direction = 'credit') then 1
+      when a.is_pending_available then -1 else 0 end,
+    true,
+    case
+      when (r.amount > 0 and r.amount < 'Infinity') is not true then 'amount_invalid'
+      when r.amount >= 1e15 then 'amount_out_of_range'
+      when r.amount <> round(r.amount, 2) then 'amount_scale'
+      when r.direction is null or r.account_id is null then 'input_invalid'
+      when octet_length(r.metadata::text) > 8000 then 'text_too_long'
+      when r.idempotency_key ~ '[\u0001-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]'
+        then 'text_invalid'
+      when length(btrim(normalize(r.idempotency_key, nfc))) not between 1 and 200
+        then 'text_too_long'
+      when a.id is null then 'account_not_found'
+      when a.mode <> 'hot' then 'account_not_hot'
+      when r.counter_account_id is null then
+        case when clearing.account_id = a.id then 'counter_account_unfit' end
+      when c.id is null then 'account_not_found'
+      when c.currency <> a.currency then 'currency_mismatch'
+      when c.id = a.id or c.closed_at is not null or c.min_balance is not null
+        then 'counter_account_unfit'
+    end
+  )::saldo_private.submission order by r.request_no)
+  from request as r
+  left join saldo.account as a on a.id = r.account_id
+  left join saldo.account as c on c.id = r.counter_account_id
+  left join clearing on clearing.currency = a.currency
+$$;
+comment on function saldo_private.submit_transactions__examine is
+  'Each request with its id, what it takes from the funds, and the condition that refuses it, if '
+  'one does before keys and funds are looked at.';
+
+create or replace function saldo_private.submit_transactions__known(
+  submissions saldo_private.submission[]
+)
+returns saldo_private.submission[]
+language sql
+stable
+as $$
+  select array_agg((
+    s.request_no, s.account_id, coalesce(k.result_id, s.id), s.amount, s.direction,
+    s.counter_account_id, s.idempotency_key, s.metadata, s.request_hash, s.take,
+    s.is_new and k.result_id is null,
+    case
+      when k.result_id is null then s.error_condition
+      when k.request_hash <> s.request_hash then 'idempotency_conflict'
+    end
+  )::saldo_private.submission order by s.request_no)
+  from unnest(submissions) as s
+  left join saldo_private.idempotency_record as k
+    on k.scope = 'account:' || s.account_id
+    and k.key = s.idempotency_key
+    and s.is_new
+    and s.request_hash is not null
+    and k.result_id <> s.id
+$$;
+comment on function saldo_private.submit_transactions__known is
+  'Answers the requests whose key has been used: with the first result, or with a conflict.';
+
+create or replace function saldo_private.submit_transactions__claim(
+  submissions saldo_private.submission[]
+)
+returns saldo_private.submission[]
+language plpgsql
+as $$
+begin
+  if not exists (select from unnest(submissions) as s where s.idempotency_key is not null) then
+    return submissions;
+  end if;
+  submissions := saldo_private.submit_transactions__known(submissions);
+  -- In the order of the keys, so that two batches never wait for each other crosswise.
+  insert into saldo_private.idempotency_record (scope, key, operation, request_hash, result_id)
+  select f.scope, f.idempotency_key, 'submit_transaction', f.request_hash, f.id
+  from (
+    select distinct on ('account:' || s.account_id, s.idempotency_key)
+      'account:' || s.account_id as scope, s.idempotency_key, s.request_hash, s.id
+    from unnest(submissions) as s
+    where s.is_new
+    and s.error_condition is null
+    and s.idempotency_key is not null
+    order by 'account:' || s.account_id, s.idempotency_key, s.request_no
+  ) as f
+  on conflict on constraint idempotency_record_pkey do nothing;
+  -- Once more: a key may have been used a moment ago, or twice in this batch.
+  return saldo_private.submit_transactions__known(submissions);
+end
+$$;
+comment on function saldo_private.submit_transactions__claim is
+  'Claims the keys of the requests that nothing speaks against so far.';
+
+create or replace function saldo_private.fitting_takes(takes numeric[], available numeric)
+returns boolean[]
+language plpgsql
+immutable
+as $$
+declare
+  v_left numeric := available;
+  v_take numeric;
+  v_fits boolean[] := '{}';
+begin
+  -- Whether a row fits depends on which ones before it did: there is no set-based form of this.
+  foreach v_take in array takes loop
+    v_fits := v_fits || (v_take <= 0 or v_left >= v_take);
+    if v_take <= 0 or v_left >= v_take then
+      v_left := v_left - v_take;
+    end if;
+  end loop;
+  return v_fits;
+end
+$$;
+comment on function saldo_private.fitting_takes is
+  'Which of the takes, in their order, fit into what is available; a negative one gives.';
+
+create or replace function saldo_private.submit_transactions__take(
+  account saldo.account,
+  takes numeric[],
+  debits numeric[],
+  credits numeric[],
+  out slot_no integer,
+  out last_seq bigint,
+  out fits boolean[],
+  out error_condition text
+)
+language plpgsql
+as $$
+declare
+  v_available numeric;
+  v_take numeric;
+  v_give numeric;
+  v_debit numeric;
+  v_credit numeric;
+  v_count integer;
+  v_slot saldo_private.slot_position;
+begin
+  fits := array_fill(true, array[cardinality(takes)]);
+  error_condition := 'insufficient_balance';
+  -- Slots that are gone are made before the blocks below, whose failure would unmake them.
+  if not exists (select from saldo_private.account_slot as s where s.account_id = account.id) then
+    perform saldo_private.rebuild_slots(account.id);
+  end if;
+  for v_round in 1 .. 5 loop
+    select coalesce(sum(t.take) filter (where t.take > 0), 0), coalesce(sum(-t.take)
+      filter (where t.take < 0), 0), coalesce(sum(t.debit), 0), coalesce(sum(t.credit), 0), count(*)
+    into v_take, v_give, v_debit, v_credit, v_count
+    from unnest(takes, debits, credits, fits) as t (take, debit, credit, is_fitting)
+    where t.is_fitting;
+    begin
+      if v_round > 1 then
+        -- All slots are ours by now; what the batch itself gives may pay for what it takes.
+        perform saldo_private.move_slot(account.id, -v_give, 0, 0, 0, 0);
+        perform saldo_private.move_slot__rebalance(account.id, v_take);
+        v_give := 0;
+      end if;
+      if v_count > 0 then
+        v_slot := saldo_private.move_slot(
+          account.id, v_take, 0, v_debit, v_credit, v_count
+        );
+        slot_no := v_slot.slot_no;
+        last_seq := v_slot.seq;
+      end if;
+      if v_give > 0 then
+        perform saldo_private.move_slot(account.id, -v_give, 0, 0, 0, 0);
+      end if;
+      return;
+    exception
+      when sqlstate 'SB001' then
+        perform saldo_private.move_slot__rebalance(account.id, 0);
+        select sum(s.available)
+        into v_available
+        from saldo_private.account_slot as s
+        where s.account_id = account.id;
+        fits := saldo_private.fitting_takes(takes, v_available);
+      when sqlstate 'SB202' then
+        fits := array_fill(false, array[cardinality(takes)]);
+        error_condition := 'backlog_full';
+        return;
+    end;
+  end loop;
+  -- Slots were rebuilt or added to again and again while they were being locked.
+  perform saldo_private.fail('conflict_retry', format('account %s', account.id));
+end
+$$;
+comment on function saldo_private.submit_transactions__take is
+  'Funds and numbers for the rows of one account: all of them, or under all of its locks those '
+  'that fit. error_condition: why the others do not.';
+
+create or replace function saldo_private.submit_transactions__take_all(
+  submissions saldo_private.submission[]
+)
+returns saldo_private.submission[]
+language plpgsql
+as $$
+declare
+  v_account saldo.account;
+  v_rows saldo_private.submission[];
+  v_taken record;
+begin
+  for v_account in
+    select a.*
+    from saldo.account as a
+    where a.id in (
+      select s.account_id from unnest(submissions) as s where s.is_new and s.error_condition is null
+    )
+    order by a.id
+  loop
+    select array_agg(s order by s.request_no)
+    into v_rows
+    from unnest(submissions) as s
+    where s.account_id = v_account.id
+    and s.is_new
+    and s.error_condition is null;
+
+    select t.slot_no, t.last_seq, t.fits, t.error_condition
+    into v_taken
+    from saldo_private.submit_transactions__take(
+      v_account,
+      array(select r.take from unnest(v_rows) as r),
+      array(
+        select case when r.direction = 'debit' then r.amount else 0 end from unnest(v_rows) as r
+      ),
+      array(
+        select case when r.direction = 'credit' then r.amount else 0 end from unnest(v_rows) as r
+      )
+    ) as t;
+    perform saldo_private.submit_transactions__write(
+      v_rows, v_taken.fits, v_taken.slot_no, v_taken.last_seq
+    );
+    if false = any (v_taken.fits) then
+      submissions := saldo_private.submit_transactions__refuse(
+        submissions, array(
+          select r.request_no
+          from unnest(v_rows) with ordinality as r
+          where not v_taken.fits[r.ordinality]
+        ),
+        v_taken.error_condition
+      );
+    end if;
+  end loop;
+  return submissions;
+end
+$$;
+comment on function saldo_private.submit_transactions__take_all is
+  'Takes funds and writes rows, account by account.';
+
+create or replace function saldo_private.submit_transactions__write(
+  submissions saldo_private.submission[],
+  fits boolean[],
+  slot_no integer,
+  last_seq bigint
+)
+returns void
+language sql
+as $$
+  insert into saldo.sub_balance (
+    account_id, id, seq, counter_account_id, slot_no, direction, amount, created_by,
+    idempotency_key, metadata
+  )
+  select s.account_id, s.id, submit_transactions__write.last_seq
+      - count(*) over () + row_number() over (order by s.ordinality),
+    s.counter_account_id, submit_transactions__write.slot_no, s.direction, trim_scale(s.amount),
+    saldo_private.actor(), s.idempotency_key, s.metadata
+  from rows from (unnest(submissions), unnest(fits)) with ordinality as s (
+    request_no, account_id, id, amount, direction, counter_account_id, idempotency_key, metadata,
+    request_hash, take, is_new, error_condition, is_fitting, ordinality
+  )
+  where s.is_fitting
+$$;
+comment on function saldo_private.submit_transactions__write is
+  'Writes the rows of one account that fit, numbered up to last_seq.';
+
+create or replace function saldo_private.submit_transactions__refuse(
+  submissions saldo_private.submission[],
+  request_nos integer[],
+  error_condition text
+)
+returns saldo_private.submission[]
+language plpgsql
+as $$
+begin
+  -- A refused request leaves no trace: its key may be tried again.
+  delete from saldo_private.idempotency_record as k
+  using unnest(submissions) as s
+  where k.scope = 'account:' || s.account_id
+  and k.key = s.idempotency_key
+  and k.result_id = s.id
+  and s.request_no = any (request_nos);
+  return array(
+    select (
+      s.request_no, s.account_id, s.id, s.amount, s.direction, s.counter_account_id,
+      s.idempotency_key, s.metadata, s.request_hash, s.take, s.is_new,
+      case when s.request_no = any (request_nos)
+        -- A repetition of a refused one within the batch is refused with it.
+        or (not s.is_new and s.id in (
+          select refused.id
+          from unnest(submissions) as refused
+          where refused.request_no = any (request_nos)
+        ))
+      then submit_transactions__refuse.error_condition else s.error_condition end
+    )::saldo_private.submission
+    from unnest(submissions) as s
+    order by s.request_no
+  );
+end
+$$;
+comment on function saldo_private.submit_transactions__refuse is
+  'Marks requests as refused, and gives their keys back.';
+
+create or replace function saldo.submit_transactions(transactions saldo.submit_request[])
+returns setof saldo.submit_result
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_submissions saldo_private.submission[];
+begin
+  if transactions is null or cardinality(transactions) not between 1 and 10000 then
+    perform saldo_private.fail('input_invalid', 'transactions: an array of 1 to 10,000');
+  end if;
+  v_submissions := saldo_private.submit_transactions__take_all(
+    saldo_private.submit_transactions__claim(
+      saldo_private.submit_transactions__examine(transactions)
+    )
+  );
+  perform saldo_private.require_durable_commit();
+  return query
+  select case when s.error_condition is null then s.id end, s.error_condition is null,
+    s.is_new and s.error_condition is null, e.code, s.error_condition
+  from unnest(v_submissions) as s
+  left join saldo.error_code as e on e.condition = s.error_condition
+  order by s.request_no;
+end
+$$;
+comment on function saldo.submit_transactions is
+  'Submits up to 10,000 transactions on hot accounts, each on its own: the answers come in the '
+  'order given, accepted with its id, or refused with its code while the others stand. A request '
+  'is what submit_transaction takes; its rows count in their order, so that a credit pays for a '
+  'debit after it. A key that comes twice in a batch with the same content is one transaction. '
+  'Error of the batch as a whole: SB010. Codes of a row, in checking order: SB002, SB004, SB003, '
+  'SB010, SB009, SB008, SB005, SB101, SB201, SB104, SB203, SB001, SB202.';
+revoke execute on function saldo.submit_transactions from public;
+grant execute on function saldo.submit_transactions to saldo_admin;
+
+comment on type saldo.submit_request is
+  'A transaction to submit: the arguments of the function submit_transaction.';
+comment on type saldo.submit_result is 'What became of a transaction of a batch.';
+comment on column saldo.submit_result.id is 'The sub-balance; null when it was refused.';
+comment on column saldo.submit_result.is_accepted is 'Whether it was accepted, now or before.';
+comment on column saldo.submit_result.is_new is
+  'False when it was refused, or an earlier request with the same key had been accepted already.';
+comment on column saldo.submit_result.error_code is
+  'Code of the refusal, as SB001; null = accepted.';
+comment on column saldo.submit_result.error_condition is
+  'Its name, as insufficient_balance; null = accepted.';

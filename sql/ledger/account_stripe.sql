@@ -1,0 +1,275 @@
+-- Stripes: where postings to a hot account land, so that they do not queue for its one row.
+--
+-- Private: saldo_private.account_stripe, account_total, posted_movement, add_to_stripes,
+-- fold_stripes, remove_stripes, require_read_committed.
+-- Invariant: account totals plus stripes equal the posted lines, and so do months plus stripes; at
+-- every commit. What is read as a balance is always both together (the views below).
+-- Locks: a posting takes any stripe that nobody holds. Where there is none it goes the slow way,
+-- under the account's row lock, which also decides for sure whether the account is still hot:
+-- a hot account that becomes immediate has no stripes any more.
+
+create or replace function saldo_private.require_read_committed()
+returns void
+language plpgsql
+stable
+as $$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform saldo_private.fail('isolation_unsupported', current_setting('transaction_isolation'));
+  end if;
+end
+$$;
+comment on function saldo_private.require_read_committed is
+  'For what locks a row and then reads what others have written until then, which a snapshot of '
+  'the transaction''s beginning would not show: SB020.';
+
+create or replace view saldo_private.account_total with (security_invoker = true) as
+select a.id as account_id, a.type, a.currency, a.mode, a.min_balance, a.held_total,
+  a.debit_total + coalesce(s.debit, 0) as debit_total,
+  a.credit_total + coalesce(s.credit, 0) as credit_total,
+  a.balance + coalesce(s.debit - s.credit, 0)
+    * case when a.type in ('asset', 'expense') then 1 else -1 end as balance
+from saldo.account as a
+left join (
+  select account_stripe.account_id, sum(account_stripe.debit) as debit,
+    sum(account_stripe.credit) as credit
+  from saldo_private.account_stripe
+  group by account_stripe.account_id
+) as s on s.account_id = a.id;
+comment on view saldo_private.account_total is
+  'Totals and balance of each account, with what its stripes have not yet handed on.';
+
+create or replace view saldo_private.posted_movement with (security_invoker = true) as
+select m.account_id, m.month, m.debit, m.credit, m.line_count
+from saldo.month_movement as m
+union all
+select s.account_id, s.month, s.debit, s.credit, s.line_count
+from saldo_private.account_stripe as s
+where s.line_count > 0;
+comment on view saldo_private.posted_movement is
+  'Movements by account and month in one or several rows: months, and what their stripes have not '
+  'yet handed on.';
+
+comment on column saldo_private.account_total.account_id is 'Account.';
+comment on column saldo_private.account_total.type is 'Its type.';
+comment on column saldo_private.account_total.currency is 'Its currency.';
+comment on column saldo_private.account_total.mode is 'immediate or hot.';
+comment on column saldo_private.account_total.min_balance is 'Its minimum; null = none.';
+comment on column saldo_private.account_total.held_total is
+  'Sum of open holds on an immediate account; 0 on a hot one, whose slots know.';
+comment on column saldo_private.account_total.debit_total is 'Sum of all posted debits.';
+comment on column saldo_private.account_total.credit_total is 'Sum of all posted credits.';
+comment on column saldo_private.account_total.balance is 'Posted balance, on the normal side.';
+comment on column saldo_private.posted_movement.account_id is 'Account.';
+comment on column saldo_private.posted_movement.month is 'First day of the month.';
+comment on column saldo_private.posted_movement.debit is 'Posted debits.';
+comment on column saldo_private.posted_movement.credit is 'Posted credits.';
+comment on column saldo_private.posted_movement.line_count is 'Posted lines.';
+
+create or replace function saldo_private.home_no()
+returns integer
+language sql
+stable
+as $$
+  -- As many as stripes and slots by default. Where there are fewer, those above begin at the last.
+  select 1 + pg_backend_pid() % 64
+$$;
+comment on function saldo_private.home_no is
+  'Where a connection begins to look for a free stripe or slot, downwards. Connections have '
+  'neighbouring process numbers: each finds its own one free as a rule.';
+
+create or replace function saldo_private.add_to_stripes(
+  line saldo_private.line_sum,
+  is_settlement boolean
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_account saldo.account;
+  v_stripe_no integer := 0;
+begin
+  perform saldo_private.require_read_committed();
+  select *
+  into strict v_account
+  from saldo.account
+  where id = line.account_id
+  for no key update;
+  if v_account.mode = 'immediate' then -- since a moment ago
+    perform saldo_private.add_to_stripes__immediate(v_account, line, is_settlement);
+    return;
+  end if;
+
+  insert into saldo_private.account_stripe (account_id, month, stripe_no, is_limited)
+  select v_account.id, line.month, g.stripe_no, v_account.min_balance is not null
+  from generate_series(0, v_account.slots) as g (stripe_no)
+  on conflict on constraint account_stripe_pkey do nothing;
+
+  if not is_settlement or v_account.min_balance is null then
+    select s.stripe_no
+    into v_stripe_no
+    from saldo_private.account_stripe as s
+    where s.account_id = v_account.id
+    and s.month = line.month
+    and s.stripe_no > 0
+    order by s.stripe_no
+    limit 1
+    for no key update skip locked;
+    v_stripe_no := coalesce(v_stripe_no, 1 + pg_backend_pid() % v_account.slots);
+  end if;
+  update saldo_private.account_stripe as s
+  set debit = s.debit + line.debit,
+    credit = s.credit + line.credit,
+    line_count = s.line_count + line.line_count
+  where s.account_id = v_account.id
+  and s.month = line.month
+  and s.stripe_no = v_stripe_no;
+end
+$$;
+comment on function saldo_private.add_to_stripes is
+  'The slow way of a posting to a hot account: makes the month''s stripes where they are missing, '
+  'takes any, or waits for one. Locks the account. Errors: SB020, and those of a posting.';
+
+create or replace function saldo_private.add_to_stripes__immediate(
+  account saldo.account,
+  line saldo_private.line_sum,
+  is_settlement boolean
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_change numeric := (line.debit - line.credit)
+    * case when account.type in ('asset', 'expense') then 1 else -1 end;
+begin
+  if v_change < 0 and not is_settlement
+    and account.balance - account.held_total + v_change < account.min_balance
+  then
+    perform saldo_private.fail('insufficient_balance', format(
+      'account %s: available %s, needed %s', account.id,
+      account.balance - account.held_total - account.min_balance, -v_change
+    ));
+  end if;
+  update saldo.account as a
+  set debit_total = a.debit_total + line.debit,
+    credit_total = a.credit_total + line.credit,
+    version = a.version + 1
+  where a.id = account.id;
+  insert into saldo.month_movement as m (account_id, month, debit, credit, line_count)
+  values (account.id, line.month, line.debit, line.credit, line.line_count)
+  on conflict on constraint month_movement_pkey do update
+  set debit = m.debit + excluded.debit,
+    credit = m.credit + excluded.credit,
+    line_count = m.line_count + excluded.line_count;
+end
+$$;
+comment on function saldo_private.add_to_stripes__immediate is
+  'Posts to an account that ceased to be hot while the posting was under way: SB001.';
+
+create or replace function saldo_private.fold_stripes(account_id bigint default null)
+returns setof bigint
+language plpgsql
+as $$
+begin
+  -- One at a time is enough, and so two never wait for each other crosswise.
+  if fold_stripes.account_id is null and not pg_try_advisory_xact_lock(7246, 2) then
+    return;
+  end if;
+  perform
+  from saldo.account as a
+  where a.id in (
+    select s.account_id
+    from saldo_private.account_stripe as s
+    where s.line_count > 0
+    and (fold_stripes.account_id is null or s.account_id = fold_stripes.account_id)
+  )
+  order by a.id
+  for no key update;
+
+  return query
+  with taken as materialized (
+    select s.account_id, s.month, s.stripe_no, s.debit, s.credit, s.line_count
+    from saldo_private.account_stripe as s
+    where s.line_count > 0
+    and (fold_stripes.account_id is null or s.account_id = fold_stripes.account_id)
+    for no key update skip locked
+  ),
+  emptied as (
+    update saldo_private.account_stripe as s
+    set debit = 0,
+      credit = 0,
+      line_count = 0
+    from taken as t
+    where s.account_id = t.account_id
+    and s.month = t.month
+    and s.stripe_no = t.stripe_no
+  ),
+  month_moved as (
+    insert into saldo.month_movement as m (account_id, month, debit, credit, line_count)
+    select t.account_id, t.month, sum(t.debit), sum(t.credit), sum(t.line_count)
+    from taken as t
+    group by t.account_id, t.month
+    on conflict on constraint month_movement_pkey do update
+    set debit = m.debit + excluded.debit,
+      credit = m.credit + excluded.credit,
+      line_count = m.line_count + excluded.line_count
+  )
+  update saldo.account as a
+  set debit_total = a.debit_total + t.debit,
+    credit_total = a.credit_total + t.credit,
+    version = a.version + 1
+  from (
+    select taken.account_id, sum(taken.debit) as debit, sum(taken.credit) as credit
+    from taken
+    group by taken.account_id
+  ) as t
+  where a.id = t.account_id
+  returning a.id;
+end
+$$;
+comment on function saldo_private.fold_stripes is
+  'Hands on what stripes hold to the totals and months of their accounts (default: all), and '
+  'returns these. Locks the accounts in id order; stripes that a posting holds are left for the '
+  'next time.';
+
+create or replace function saldo_private.remove_stripes(account_id bigint)
+returns void
+language plpgsql
+as $$
+begin
+  perform
+  from saldo_private.account_stripe as s
+  where s.account_id = remove_stripes.account_id
+  order by s.month, s.stripe_no
+  for update;
+  perform saldo_private.fold_stripes(account_id);
+  delete from saldo_private.account_stripe as s
+  where s.account_id = remove_stripes.account_id;
+end
+$$;
+comment on function saldo_private.remove_stripes is
+  'Folds all stripes of an account and takes them away; call it under the account''s lock.';
+
+select saldo_private.secure_table('saldo_private.account_stripe');
+drop policy if exists select_all on saldo_private.account_stripe;
+create policy select_all on saldo_private.account_stripe for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo_private.account_stripe to saldo_admin, saldo_operator, saldo_member;
+grant select on saldo_private.account_total, saldo_private.posted_movement
+  to saldo_admin, saldo_operator, saldo_member;
+
+comment on type saldo.account_mode is
+  'immediate: a posting updates the account''s row; hot: it adds to one of many stripes, which are '
+  'folded into the row by the next settlement.';
+comment on type saldo_private.line_sum is 'Lines of a posting on one account in one month.';
+comment on table saldo_private.account_stripe is
+  'Posted lines of a hot account that its row and its months do not have yet.';
+comment on column saldo_private.account_stripe.account_id is 'Hot account.';
+comment on column saldo_private.account_stripe.month is 'Month of the posting date.';
+comment on column saldo_private.account_stripe.stripe_no is
+  'Number; 0 is for settlements, whose funds were taken long before.';
+comment on column saldo_private.account_stripe.is_limited is
+  'Whether the account has a min_balance: then a posting moves its slots as well.';
+comment on column saldo_private.account_stripe.debit is 'Debits not yet folded.';
+comment on column saldo_private.account_stripe.credit is 'Credits not yet folded.';
+comment on column saldo_private.account_stripe.line_count is 'Number of lines not yet folded.';
