@@ -4,7 +4,12 @@ import express, { type ErrorRequestHandler, type Express } from "express";
 import { postgraphile } from "postgraphile";
 import { grafserv } from "postgraphile/grafserv/express/v4";
 import { authenticateRequests } from "./auth.ts";
-import { type BalanceHealth, exactNumbers, makeBalanceHealth } from "./balance_health.ts";
+import {
+  type BalanceHealth,
+  exactNumbers,
+  makeBalanceHealth,
+  makeSettlementHealth,
+} from "./balance_health.ts";
 import { cached } from "./cached.ts";
 import type { AppContext } from "./context.ts";
 import { causeOf } from "./errors.ts";
@@ -12,11 +17,15 @@ import { makeFailureLimit } from "./failure_limit.ts";
 import { GRAPHIQL_PATH, makePreset, queryLimitsOf } from "./graphql.ts";
 import { limitQuery, readJsonBody, requireJsonPost } from "./limits.ts";
 import { makeMetrics } from "./metrics.ts";
+import { makeNotifications } from "./notifications.ts";
 import { Refusal, refusalBody } from "./refusal.ts";
+import { makeWebsockets, type Websockets } from "./websockets.ts";
 
 /** An app that listens nowhere yet, and the way to let go of what it holds. */
 export interface App {
   readonly express: Express;
+  /** Subscriptions: to be attached to the HTTP server, and ended before it. */
+  readonly websockets: Websockets;
   /** Ends what GraphQL keeps open; the pools belong to the context. */
   release(): Promise<void>;
 }
@@ -29,7 +38,7 @@ const FAILED_TOKEN_WINDOW_MS = 10_000;
 export async function createApp(context: AppContext): Promise<App> {
   const app = express();
   const readHealth = makeBalanceHealth(context.serverPool);
-  const metrics = makeMetrics(readHealth);
+  const metrics = makeMetrics(readHealth, makeSettlementHealth(context.serverPool));
 
   app.use(metrics.measure);
   installHeaders(app, context);
@@ -37,10 +46,10 @@ export async function createApp(context: AppContext): Promise<App> {
   app.get("/metrics", metrics.serve);
   installBalanceHealth(app, readHealth);
   installGraphqlGate(app, context);
-  const release = await installGraphql(app, context);
+  const { websockets, release } = await installGraphql(app, context);
   installFrontDoor(app, context);
   installErrors(app, context);
-  return { express: app, release };
+  return { express: app, websockets, release };
 }
 
 function installHeaders(app: Express, context: AppContext): void {
@@ -107,12 +116,19 @@ function installGraphqlGate(app: Express, context: AppContext): void {
   );
 }
 
-async function installGraphql(app: Express, context: AppContext): Promise<() => Promise<void>> {
-  const instance = postgraphile(makePreset(context));
+async function installGraphql(app: Express, context: AppContext) {
+  const notifications = makeNotifications(context.serverConnectionString, context.log);
+  const instance = postgraphile(makePreset(context, notifications));
   await instance.getSchema();
-  await instance.createServ(grafserv).addTo(app, null);
-  return async () => {
-    await instance.release();
+  const serv = instance.createServ(grafserv);
+  // The library's own websockets know nothing of our callers and limits.
+  await serv.addTo(app, null, false);
+  return {
+    websockets: makeWebsockets(serv, context),
+    async release() {
+      await notifications.release();
+      await instance.release();
+    },
   };
 }
 

@@ -49,6 +49,11 @@ export function currentCaller(): Caller {
   return callers.getStore() ?? ANONYMOUS;
 }
 
+/** Does something as a caller: nested calls see it as the current one. */
+export function withCaller<Result>(caller: Caller | undefined, work: () => Result): Result {
+  return callers.run(caller ?? ANONYMOUS, work);
+}
+
 function keyOf(secret: string): Uint8Array {
   return new TextEncoder().encode(secret);
 }

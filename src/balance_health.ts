@@ -1,4 +1,4 @@
-/** The health of the balances, as one public SQL function tells it, for those who watch. */
+/** The health of balances and of settlement, as public SQL functions tell it, for those who watch. */
 import type { Pool } from "pg";
 import { cached } from "./cached.ts";
 
@@ -19,24 +19,43 @@ export interface BalanceHealth {
   readonly last_check_age_seconds: string | null;
 }
 
+/** The row of saldo.settlement_health(). */
+export interface SettlementHealth {
+  readonly hot_account_count: string;
+  readonly pending_count: string;
+  readonly oldest_pending_age_seconds: string;
+  readonly last_settled_at: Date | null;
+  readonly open_hold_count: string;
+  readonly overdue_hold_count: string;
+  readonly slot_rebuild_count: string;
+}
+
 // Short enough for a container's health check, long enough that calling it often costs nothing.
 const CACHE_MS = 5000;
 
 /** A reader of the balances' health that asks the database once in a few seconds at most. */
 export function makeBalanceHealth(serverPool: Pool): () => Promise<BalanceHealth> {
-  return cached(CACHE_MS, () => readBalanceHealth(serverPool));
+  return cached(CACHE_MS, () => readAsAnonymous<BalanceHealth>(serverPool, "balance_health"));
 }
 
-async function readBalanceHealth(serverPool: Pool): Promise<BalanceHealth> {
+/** A reader of how settlement is doing, kept as long. */
+export function makeSettlementHealth(serverPool: Pool): () => Promise<SettlementHealth> {
+  return cached(CACHE_MS, () => readAsAnonymous<SettlementHealth>(serverPool, "settlement_health"));
+}
+
+async function readAsAnonymous<Row extends object>(
+  serverPool: Pool,
+  name: "balance_health" | "settlement_health",
+): Promise<Row> {
   const client = await serverPool.connect();
   try {
     await client.query("begin read only");
     await client.query("set local role saldo_anonymous");
     await client.query("set local statement_timeout = '5s'");
-    const { rows } = await client.query<BalanceHealth>("select * from saldo.balance_health()");
+    const { rows } = await client.query<Row>(`select * from saldo.${name}()`);
     await client.query("commit");
     client.release();
-    return rows[0] as BalanceHealth;
+    return rows[0] as Row;
   } catch (error) {
     // The connection may be in a failed transaction, or dead: it is not worth keeping.
     client.release(true);

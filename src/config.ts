@@ -118,6 +118,11 @@ export const settings = {
       .regex(/^([01]\d|2[0-3]):[0-5]\d$/, { error: "a time like 02:00" })
       .default("02:00"),
   ),
+  settleEverySeconds: setting(
+    "SALDO_SETTLE_EVERY_SECONDS",
+    "Seconds between settlements of hot accounts",
+    whole(1, 3600, 5),
+  ),
   isGraphiqlEnabled: setting(
     "SALDO_GRAPHIQL",
     "GraphiQL in the browser",

@@ -8,11 +8,14 @@ import type { Pool } from "pg";
 import { makePgService } from "postgraphile/adaptors/pg";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connection-filter";
+import { accountEventsFor } from "./account_events.ts";
 import { currentCaller, settingsFor } from "./auth.ts";
 import type { AppContext } from "./context.ts";
 import { makeMaskError } from "./errors.ts";
+import type { Notifications } from "./notifications.ts";
 import { makePageLimitsPlugin } from "./plugins/page_limits.ts";
 import { StrictScalarsPlugin } from "./plugins/strict_scalars.ts";
+import { SubscriptionsPlugin } from "./plugins/subscriptions.ts";
 import { SurfacePlugin } from "./plugins/surface.ts";
 import { makeValidationPlugin } from "./plugins/validation.ts";
 import { DEFAULT_QUERY_LIMITS, type QueryLimits } from "./query_cost.ts";
@@ -40,7 +43,12 @@ export function makeSchemaPreset(pool: Pool, limits: QueryLimits): GraphileConfi
       PgSimplifyInflectionPreset,
       PostGraphileConnectionFilterPreset,
     ],
-    plugins: [SurfacePlugin, StrictScalarsPlugin, makePageLimitsPlugin(limits)],
+    plugins: [
+      SurfacePlugin,
+      StrictScalarsPlugin,
+      SubscriptionsPlugin,
+      makePageLimitsPlugin(limits),
+    ],
     disablePlugins: [
       "NodePlugin",
       "QueryQueryPlugin",
@@ -76,8 +84,12 @@ export function queryLimitsOf(config: AppContext["config"]): QueryLimits {
 }
 
 /** The whole preset: schema, callers, errors, and what is open to whom. */
-export function makePreset(context: AppContext): GraphileConfig.Preset {
-  const { config } = context;
+export function makePreset(
+  context: AppContext,
+  notifications: Notifications,
+): GraphileConfig.Preset {
+  const { config, serverPool: pool } = context;
+  const timeoutMs = config.statementTimeoutMs;
   const maskError = makeMaskError(context.log, {
     suggestions: config.isIntrospectionEnabled,
     isAnonymous: () => currentCaller().role === "saldo_anonymous",
@@ -90,7 +102,10 @@ export function makePreset(context: AppContext): GraphileConfig.Preset {
     grafast: {
       // Execution has no limit here: statement_timeout stops the SQL itself, this would not.
       timeouts: { planning: 5000 },
-      context: () => ({ pgSettings: settingsFor(currentCaller(), config.statementTimeoutMs) }),
+      context: () => ({
+        pgSettings: settingsFor(currentCaller(), timeoutMs),
+        accountEvents: accountEventsFor(currentCaller(), { pool, notifications, timeoutMs }),
+      }),
     },
     grafserv: {
       graphqlPath: "/graphql",
@@ -98,7 +113,7 @@ export function makePreset(context: AppContext): GraphileConfig.Preset {
       graphiql: config.isGraphiqlEnabled,
       graphiqlPath: GRAPHIQL_PATH,
       graphiqlOnGraphQLGET: false,
-      websockets: false,
+      websockets: true,
       watch: false,
       maxRequestLength: config.bodyByteCountMax,
       maskError,

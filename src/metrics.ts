@@ -1,7 +1,7 @@
 /** Prometheus metrics: how requests went, and how the balances are. */
 import type { RequestHandler } from "express";
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { BalanceHealth } from "./balance_health.ts";
+import type { BalanceHealth, SettlementHealth } from "./balance_health.ts";
 
 /** A registry of its own for each app, so that two apps in a process do not meet. */
 export interface Metrics {
@@ -24,8 +24,22 @@ const HEALTH_GAUGES: readonly (readonly [column: keyof BalanceHealth, help: stri
   ["last_check_age_seconds", "Seconds since the last check ended."],
 ];
 
-/** Metrics whose figures of balances come from `readHealth`. */
-export function makeMetrics(readHealth: () => Promise<BalanceHealth>): Metrics {
+// Columns of saldo.settlement_health() that are figures, and what they mean.
+const SETTLEMENT_GAUGES: readonly (readonly [column: keyof SettlementHealth, help: string])[] = [
+  ["hot_account_count", "Hot accounts."],
+  ["pending_count", "Rows of hot accounts that wait for settlement."],
+  ["oldest_pending_age_seconds", "Age of the oldest of them, 0 when there is none."],
+  ["last_settled_at", "Unix time of the last settlement."],
+  ["open_hold_count", "Open holds."],
+  ["overdue_hold_count", "Open holds past their time."],
+  ["slot_rebuild_count", "How often slots were made anew, first times included."],
+];
+
+/** Metrics whose figures come from the two readers. */
+export function makeMetrics(
+  readHealth: () => Promise<BalanceHealth>,
+  readSettlement: () => Promise<SettlementHealth>,
+): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const durations = new Histogram({
@@ -36,6 +50,7 @@ export function makeMetrics(readHealth: () => Promise<BalanceHealth>): Metrics {
     registers: [registry],
   });
   const refreshHealth = makeHealthGauges(registry, readHealth);
+  const refreshSettlement = makeSettlementGauges(registry, readSettlement);
 
   return {
     measure(request, response, next) {
@@ -45,10 +60,35 @@ export function makeMetrics(readHealth: () => Promise<BalanceHealth>): Metrics {
       next();
     },
     async serve(_request, response) {
-      await refreshHealth();
+      await Promise.all([refreshHealth(), refreshSettlement()]);
       response.type(registry.contentType).send(await registry.metrics());
     },
   };
+}
+
+type Figure = string | number | boolean | Date | null | undefined;
+
+function set(gauge: Gauge, value: Figure): void {
+  const number = value instanceof Date ? value.getTime() / 1000 : value;
+  gauge.set(number == null ? Number.NaN : Number(number));
+}
+
+function makeGauges<Column extends string>(
+  registry: Registry,
+  figures: readonly (readonly [column: Column, help: string])[],
+): (row: { readonly [key in Column]: Figure } | undefined) => void {
+  const gauges = figures.map(
+    ([column, help]) =>
+      [column, new Gauge({ name: `saldo_${column}`, help, registers: [registry] })] as const,
+  );
+  return (row) => {
+    for (const [column, gauge] of gauges) set(gauge, row?.[column]);
+  };
+}
+
+function makeSettlementGauges(registry: Registry, read: () => Promise<SettlementHealth>) {
+  const show = makeGauges(registry, SETTLEMENT_GAUGES);
+  return async () => show(await read().catch(() => undefined));
 }
 
 function makeHealthGauges(registry: Registry, readHealth: () => Promise<BalanceHealth>) {
@@ -58,18 +98,13 @@ function makeHealthGauges(registry: Registry, readHealth: () => Promise<BalanceH
     "balance_sheet_valid",
     "1 when assets equal liabilities and equity; NaN when not known.",
   );
-  const figures = HEALTH_GAUGES.map(
-    ([column, help]) => [column, gauge(`saldo_${column}`, help)] as const,
-  );
+  const show = makeGauges(registry, HEALTH_GAUGES);
 
   return async function refreshHealth(): Promise<void> {
     // Metrics answer without the database too: that is when they are needed most.
     const health = await readHealth().catch(() => undefined);
     isUp.set(health === undefined ? 0 : 1);
-    isValid.set(health === undefined ? Number.NaN : Number(health.is_valid));
-    for (const [column, figure] of figures) {
-      const value = health?.[column];
-      figure.set(value == null ? Number.NaN : Number(value));
-    }
+    set(isValid, health?.is_valid);
+    show(health);
   };
 }

@@ -33,6 +33,8 @@ export interface QueryLimits {
   readonly pageSizeDefault: number;
   readonly pageSizeMax: number;
   readonly offsetMax: number;
+  /** Whether subscriptions are served, and nothing else, as over a websocket. */
+  readonly isSubscription: boolean;
 }
 
 /** Ceilings that fit an application's own queries and GraphiQL's introspection. */
@@ -48,6 +50,7 @@ export const DEFAULT_QUERY_LIMITS: QueryLimits = {
   pageSizeDefault: 50,
   pageSizeMax: 1000,
   offsetMax: 100_000,
+  isSubscription: false,
 };
 
 // The standard introspection query names the type of a type of a type.
@@ -161,8 +164,8 @@ class DocumentMeasure {
         }
       }
       const rootFields = this.#fieldsOf(definition.selectionSet, []);
-      if (definition.operation === "subscription") {
-        throw new Refusal("input_invalid", "there are no subscriptions");
+      if ((definition.operation === "subscription") !== this.#limits.isSubscription) {
+        throw new Refusal("input_invalid", "subscriptions, and nothing else, come by websocket");
       }
       // Each mutation field would commit on its own: a request would be half done on an error.
       if (definition.operation === "mutation" && rootFields.length > 1) {

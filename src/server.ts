@@ -103,6 +103,9 @@ async function startHttp(
     isReady = false;
     await closeHttp(http, config.shutdownGraceMs);
   });
+  app.websockets.attach(http);
+  // Before the HTTP server, which waits for its connections.
+  stops.push(() => app.websockets.release());
   const { port } = http.address() as AddressInfo;
   const address = `http://${config.host}:${port}`;
   log.info("listening", { address });

@@ -5,6 +5,7 @@ import { Logger, parseCronItems, run, runMigrations, type WorkerEvents } from "g
 import type { Pool, PoolClient } from "pg";
 import type { Config } from "./config.ts";
 import type { Log } from "./log.ts";
+import { runEvery } from "./recurring.ts";
 import { isMaintenanceDue, isReconcileDue } from "./schedule.ts";
 
 // The first half of a two-part advisory lock; the second is a worker's name.
@@ -21,7 +22,7 @@ export interface Worker {
 }
 
 type ScheduleConfig = Pick<Config, "timeZone" | "maintenanceAt" | "reconcileEveryHours">;
-type WorkerConfig = ScheduleConfig & Pick<Config, "shutdownGraceMs">;
+type WorkerConfig = ScheduleConfig & Pick<Config, "shutdownGraceMs" | "settleEverySeconds">;
 
 /** Starts a worker on a pool of its own, which it leaves open. */
 export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): Promise<Worker> {
@@ -51,6 +52,7 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
     preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
     parsedCronItems: cronItems(config),
   });
+  const settling = runEvery(config.settleEverySeconds, "settle_sub_balances", pool, log);
   const timer = setInterval(() => {
     releaseJobsOfDeadWorkers(pool).catch((error: Error) =>
       log.warn("jobs of dead workers not released", { reason: error.message }),
@@ -61,6 +63,7 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
     async stop() {
       isStopping = true;
       clearInterval(timer);
+      settling.stop();
       await runner.stop();
       name.release();
     },
@@ -84,6 +87,12 @@ export function cronItems(config: ScheduleConfig) {
       task: "scheduled_maintenance",
       identifier: "scheduled_maintenance",
       match: (minute) => isMaintenanceDue(instantOf(minute), timeZone, maintenanceAt),
+      options: { maxAttempts: 3, backfillPeriod: 0 },
+    },
+    {
+      task: "expire_holds",
+      identifier: "expire_holds",
+      match: "* * * * *",
       options: { maxAttempts: 3, backfillPeriod: 0 },
     },
   ]);

@@ -275,8 +275,18 @@ begin
     perform saldo_private.settle_batch__post(v_account_ids, v_settlement_ids);
     perform saldo_private.settle_batch__release(v_settlement_ids);
   end if;
-  perform saldo_private.notify_account(f.folded, 'balance')
-  from saldo_private.fold_stripes(settle_batch.account_id) as f (folded);
+  perform saldo_private.notify_account(c.id, 'balance')
+  from (
+    select f.folded as id
+    from saldo_private.fold_stripes(settle_batch.account_id) as f (folded)
+    union
+    select e.booked_account_id
+    from saldo.settlement_entry as e
+    join saldo.account as a on a.id = e.booked_account_id and a.mode = 'immediate'
+    where e.account_id = any (v_account_ids)
+    and e.settlement_id = any (v_settlement_ids)
+  ) as c
+  where c.id <> all (coalesce(v_account_ids, '{}'));
   if v_settlement_ids is not null then
     perform saldo_private.notify_account(s.account_id, 'settled')
     from saldo.settlement as s

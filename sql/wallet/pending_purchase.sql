@@ -168,7 +168,8 @@ comment on function saldo_private.tg_hold__keep_purchases_whole is
 create or replace trigger keep_purchases_whole
   after update on saldo.hold
   for each row
-  when (NEW.source = 'purchase')
+  when (NEW.source = 'purchase'
+    and (NEW.status <> OLD.status or NEW.open_amount <> OLD.open_amount))
   execute function saldo_private.tg_hold__keep_purchases_whole();
 
 create or replace function saldo_private.rule_purchase_hold()

@@ -4,7 +4,16 @@ import "postgraphile";
 import { TYPES } from "postgraphile/@dataplan/pg";
 
 // Tables that grow without end: there, filters and orders go by indexed columns only.
-const LARGE_TABLES = new Set(["journal_entry", "journal_line", "month_movement"]);
+const LARGE_TABLES = new Set([
+  "journal_entry",
+  "journal_line",
+  "month_movement",
+  "sub_balance",
+  "settlement",
+  "settlement_entry",
+  "settlement_range",
+  "hold",
+]);
 
 /** Columns keep their names (`id` would become `rowId`), and small tables filter by any of them. */
 export const SurfacePlugin: GraphileConfig.Plugin = {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import type { PoolClient } from "pg";
 import { errorCode } from "../_support/database.ts";
+import { check, type Finding } from "../_support/faults.ts";
 import type { Row } from "../wallet/_wallet.ts";
-import { type Answer, type Hot, many } from "./_hot.ts";
+import { type Hot, many } from "./_hot.ts";
 import {
   ModelAccount,
   type ModelHold,
@@ -161,17 +162,11 @@ export class History {
     await client.query("rollback");
   }
 
-  private async sendMany(requests: Row[]): Promise<Answer[]> {
-    const text = `select * from saldo.submit_transactions(
-      array(select r from jsonb_populate_recordset(null::saldo.submit_request, $1) as r)
-    )`;
-    const client = this.clients[this.turn % this.clients.length] as PoolClient;
-    return (await client.query(text, [JSON.stringify(requests)])).rows;
-  }
-
   private async batch({ rows }: Step<"batch">): Promise<void> {
     const key = (index: number) => `key-${this.turn}-${index}`;
-    const answers = await this.sendMany(rows.map((row, index) => this.request(row, key(index))));
+    const answers = await this.hot.submitMany(
+      rows.map((row, index) => this.request(row, key(index))),
+    );
     const expected = rows.map((row) => {
       const account = this.of(row.account);
       const code = account.submitCode(row.isOut, row.cents);
@@ -227,7 +222,7 @@ export class History {
     if (row === undefined) return;
     const request = this.request(row, String(row.key));
     if (isBatch) {
-      const [answer] = await this.sendMany([request]);
+      const [answer] = await this.hot.submitMany([request]);
       assert.deepEqual([answer?.id, answer?.is_new], [row.id, false]);
     } else {
       const [again] = await this.call("submit_transaction", request);
@@ -349,8 +344,25 @@ export class History {
       const inCents = Object.entries(got).map(([name, value]) => [name, toCents(value)]);
       assert.deepEqual(Object.fromEntries(inCents), account.figures());
       const { limit } = account.plan;
+      const [slots] = await this.hot.root(
+        "select sum(available) as available from saldo_private.account_slot where account_id = $1",
+        [this.ids[index]],
+      );
+      // What can really be taken is in the slots, as long as there are any.
+      if (slots?.available != null) {
+        assert.equal(toCents(slots.available), account.available - Number(limit));
+      }
       assert.ok(limit === null || account.available >= limit, "available is below the limit");
     }
+  }
+
+  /** What the rules find, but for what an earlier history that failed has left. */
+  async findings(): Promise<Finding[]> {
+    const { findings } = await check(this.hot.pool);
+    return findings.filter(({ account_id, key }) => {
+      const account = account_id ?? /^account:([0-9]+) /.exec(key)?.[1];
+      return account === undefined || Number(account) >= Number(this.source);
+    });
   }
 
   /** Every row once, settled once, and all in the journal. Settle all before. */

@@ -178,7 +178,7 @@ test.serial("rows and records are never changed, not even by a superuser in pass
   }
 });
 
-// Accepted without a look; its summary entry is then a finding that nothing heals. Keep it last.
+// Its summary entry would be a finding that nothing heals.
 test.serial("the clearing account is not its own counter account", async (t) => {
   await hot.submit(await hot.account({ slots: 1 }), 1, "credit");
   const [clearing] = await hot.root("select id from saldo.account where code = 'clearing:IDR'");

@@ -4,7 +4,7 @@ import { openHot } from "./_hot.ts";
 const hot = await openHot();
 test.after.always(() => hot.close());
 
-// The sum of a summary entry is not limited, an amount of the journal is: below 1e15.
+// An amount of the journal is below 1e15, the sum of a batch need not be.
 test("rows that together exceed the largest amount are settled all the same", async (t) => {
   const account = await hot.account({ minBalance: null, slots: 1 });
   const other = await hot.account({ funds: 10, slots: 1 });

@@ -103,6 +103,7 @@ export async function openApi(options: ApiOptions = {}): Promise<Api> {
     isReady: options.isReady ?? (() => true),
   } as unknown as AppContext);
   const server = app.express.listen(0, "127.0.0.1");
+  app.websockets.attach(server);
   await new Promise((resolve) => server.once("listening", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
@@ -112,6 +113,7 @@ export async function openApi(options: ApiOptions = {}): Promise<Api> {
     log,
     root,
     async close() {
+      await app.websockets.release();
       server.closeAllConnections();
       server.close();
       await app.release();

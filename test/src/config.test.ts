@@ -11,6 +11,7 @@ test("without any variable every setting has its default", (t) => {
   t.is(config.currency, "IDR");
   t.is(config.maintenanceAt, "02:00");
   t.is(config.reconcileEveryHours, 6);
+  t.is(config.settleEverySeconds, 5);
   t.is(config.databaseUrl, undefined);
   t.true(config.isGraphiqlEnabled);
 });
@@ -35,6 +36,8 @@ for (const [name, value] of [
   ["SALDO_CURRENCY", "rupiah"],
   ["SALDO_MAINTENANCE_AT", "24:00"],
   ["SALDO_RECONCILE_HOURS", "0"],
+  ["SALDO_SETTLE_EVERY_SECONDS", "0"],
+  ["SALDO_SETTLE_EVERY_SECONDS", "3601"],
   ["SALDO_GRAPHIQL", "yes"],
   ["LOG_LEVEL", "loud"],
   ["SALDO_POOL_SIZE", "Infinity"],

@@ -203,3 +203,24 @@ test("metrics tell whether the balance sheet is valid", async (t) => {
   t.regex(text, /^saldo_http_request_duration_seconds_count\{.*route="\/graphql".*\} \d+$/m);
   t.false(text.includes("/nope"));
 });
+
+test("metrics tell how settlement is doing", async (t) => {
+  const [{ id } = {}] = await api.root(
+    "select id from saldo.open_account('metered', 'Metered', 'liability')",
+  );
+  await api.root("select saldo.make_account_hot($1, 2)", [id]);
+  await api.root("select saldo.submit_transaction($1, 5, 'credit')", [id]);
+  await api.root("select saldo.place_hold($1, 1)", [id]);
+  // What was read a moment ago is kept for some seconds.
+  const deadline = Date.now() + 20_000;
+  let text = "";
+  do ({ text } = await api.request("/metrics"));
+  while (!/^saldo_pending_count 1$/m.test(text) && Date.now() < deadline);
+  t.regex(text, /^saldo_pending_count 1$/m);
+  t.regex(text, /^saldo_oldest_pending_age_seconds \d+(\.\d+)?$/m);
+  t.regex(text, /^saldo_open_hold_count 1$/m);
+  t.regex(text, /^saldo_overdue_hold_count 0$/m);
+  t.regex(text, /^saldo_last_settled_at Nan$/m);
+  t.regex(text, /^saldo_slot_rebuild_count \d+$/m);
+  t.regex(text, /^saldo_hot_account_count \d+$/m);
+});

@@ -11,6 +11,7 @@ const config = {
   maintenanceAt: "02:00",
   reconcileEveryHours: 6,
   shutdownGraceMs: 300,
+  settleEverySeconds: 1,
 };
 
 let database: TestDatabase;

@@ -1,0 +1,35 @@
+import type { Pool } from "pg";
+import type { Log } from "./log.ts";
+
+/** Asks for a job again and again, more often than cron's once a minute. */
+export interface Recurring {
+  stop(): void;
+}
+
+/**
+ * Sees to it that a task runs every so many seconds as long as one worker lives. Every process
+ * asks for the job of the next interval; the job's key makes one of all. There is no chain of jobs
+ * that could break, and no named queue, which a dead worker would keep locked for hours: a job
+ * that is locked loses its key to the next.
+ */
+export function runEvery(seconds: number, task: string, pool: Pool, log: Log): Recurring {
+  const ask = () => {
+    pool
+      .query(
+        `select from graphile_worker.add_job(
+          $1,
+          '{}'::json,
+          job_key => $1,
+          job_key_mode => 'preserve_run_at',
+          run_at => to_timestamp(ceil(extract(epoch from now()) / $2) * $2)
+        )`,
+        [task, seconds],
+      )
+      .catch((error: Error) =>
+        log.warn("a job was not asked for", { task, reason: error.message }),
+      );
+  };
+  ask();
+  const timer = setInterval(ask, seconds * 1000);
+  return { stop: () => clearInterval(timer) };
+}

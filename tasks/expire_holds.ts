@@ -1,0 +1,24 @@
+import type { Task } from "graphile-worker";
+import { z } from "zod";
+import { queryAsAdmin } from "../src/task_query.ts";
+
+// Cron adds `_cron`; the job itself takes no argument.
+const payloadSchema = z.object({ _cron: z.unknown().optional() }).strict();
+
+/** Ends the holds whose time is over, batch by batch, until there are none. */
+const expireHolds: Task = async (payload, helpers) => {
+  payloadSchema.parse(payload);
+  let total = 0;
+  let count: number;
+  do {
+    const batch = await queryAsAdmin<{ hold_count: number }>(
+      helpers,
+      "select count(*)::integer as hold_count from saldo.expire_holds()",
+    );
+    count = batch?.hold_count ?? 0;
+    total += count;
+  } while (count > 0 && !helpers.abortSignal?.aborted);
+  if (total > 0) helpers.logger.info(`expire_holds: ${total} ended`);
+};
+
+export default expireHolds;
