@@ -15,6 +15,8 @@ export interface Scenario {
   unitsPerCall: number;
   /** How many connections drive it; 32 unless told. */
   connections?: number;
+  /** The ratio to the ceiling that is wanted. */
+  goal?: number;
 }
 
 /** How a scenario is driven: the same driver serves the ceiling and every candidate of a run. */
@@ -23,6 +25,12 @@ export interface Driver {
   /** Runs the scenario for some seconds and returns units of work per second. */
   run(scenario: Scenario, connections: number, seconds: number): Promise<number>;
 }
+
+/**
+ * Seconds before the count begins: what a connection does but once (reading the catalogue,
+ * compiling functions, planning) is most of its first second.
+ */
+const warmUpSeconds = 2;
 
 /** Chooses pgbench where it is on the PATH, and `pg` in worker threads where it is not. */
 export function chooseDriver(connectionString: string): Driver {
@@ -47,17 +55,21 @@ function pgbenchDriver(connectionString: string, version: string): Driver {
         const output = await execute("pgbench", [
           ...options,
           "-T",
-          `${seconds}`,
+          `${warmUpSeconds + seconds}`,
+          "-P",
+          "1",
           "-f",
           file,
           connectionString,
         ]);
-        const rate = /tps = ([0-9.]+)/.exec(output)?.[1];
+        const rates = [...output.matchAll(/^progress: .* s, ([0-9.]+) tps/gm)]
+          .slice(warmUpSeconds)
+          .map((match) => Number(match[1]));
         const failed = /number of failed transactions: ([0-9]+)/.exec(output)?.[1] ?? "0";
-        if (rate === undefined || failed !== "0" || /aborted/.test(output)) {
+        if (rates.length === 0 || failed !== "0" || /aborted/.test(output)) {
           throw new Error(`pgbench did not finish "${scenario.name}":\n${output}`);
         }
-        return Number(rate) * scenario.unitsPerCall;
+        return (rates.reduce((sum, rate) => sum + rate, 0) / rates.length) * scenario.unitsPerCall;
       } finally {
         await rm(folder, { recursive: true });
       }
@@ -92,7 +104,13 @@ function workerDriver(connectionString: string): Driver {
         Array.from({ length: threads }, (_, thread) => {
           const share = Math.floor((connections + thread) / threads);
           const worker = new Worker(new URL("./driver_worker.ts", import.meta.url), {
-            workerData: { connectionString, scenario, connections: share, seconds },
+            workerData: {
+              connectionString,
+              scenario,
+              connections: share,
+              seconds,
+              warmUpSeconds,
+            },
           });
           return new Promise<number>((resolve, reject) => {
             worker.once("message", resolve);

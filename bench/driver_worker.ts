@@ -2,11 +2,12 @@ import { parentPort, workerData } from "node:worker_threads";
 import { Client } from "pg";
 import type { Scenario } from "./driver.ts";
 
-const { connectionString, scenario, connections, seconds } = workerData as {
+const { connectionString, scenario, connections, seconds, warmUpSeconds } = workerData as {
   connectionString: string;
   scenario: Scenario;
   connections: number;
   seconds: number;
+  warmUpSeconds: number;
 };
 
 const names = Object.keys(scenario.variables);
@@ -28,13 +29,14 @@ const clients = await Promise.all(
     return client;
   }),
 );
-const deadline = Date.now() + seconds * 1000;
+const startAt = Date.now() + warmUpSeconds * 1000;
+const deadline = startAt + seconds * 1000;
 const counts = await Promise.all(
   clients.map(async (client) => {
     let count = 0;
     while (Date.now() < deadline) {
       await client.query({ name: "scenario", text, values: draw() });
-      count += 1;
+      if (Date.now() > startAt) count += 1;
     }
     return count;
   }),

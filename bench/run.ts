@@ -2,136 +2,180 @@ import { writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { Client } from "pg";
 import { benchDatabase } from "./database.ts";
-import { chooseDriver, type Driver, type Scenario } from "./driver.ts";
+import { chooseDriver, type Driver } from "./driver.ts";
+import { figure } from "./figure.ts";
+import {
+  drain,
+  grow,
+  type HotAccounts,
+  lockedRow,
+  prepareHot,
+  type Size,
+  settleMeanwhile,
+  sizes,
+  submit,
+  submitMany,
+} from "./hot_scenarios.ts";
+import { loadReport } from "./load.ts";
+import { connections, type Measurement, measure, rounds, seconds, table } from "./measure.ts";
 import { ceiling, growJournal, prepare, purchase, transfer, transferMany } from "./scenarios.ts";
 
 /**
  * `npm run bench`: what Saldo costs, as ratios to plain inserts of the same run on the same server.
- * A candidate and the ceiling take turns, and the median of the rounds counts, because the machine
- * is seldom alone.
+ * `npm run bench -- load`: how requests over GraphQL fare at given rates.
  */
 
-const connections = 32;
-const rounds = 3;
-const seconds = Number(process.env.BENCH_SECONDS ?? 5);
 const smallJournal = 10_000;
 const largeJournal = Number(process.env.BENCH_LINES ?? 5_000_000);
+const manyRows = Number(process.env.BENCH_ROWS ?? 5_000_000);
+const settledRows = 200_000;
+const settledInserts = 60_000;
 
-interface Measurement {
-  name: string;
-  perSecond: number;
-  ceilingPerSecond: number;
-  ratio: number;
+/** What a run has to work with. */
+interface Bench {
+  client: Client;
+  driver: Driver;
+  connectionString: string;
 }
 
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+const percent = (ratio: number) => `${((ratio - 1) * 100).toFixed(0)}%`;
+const counted = (count: number) => count.toLocaleString("en");
+
+async function ledger({ client, driver, connectionString }: Bench) {
+  const small = await measure(driver, transfer);
+  const measurements = [small, await measure(driver, transferMany)];
+  measurements.push(await measure(driver, purchase, () => drain(client)));
+
+  console.log(`growing the journal to ${counted(largeJournal)} lines`);
+  const others = [1, 2].map(() => new Client({ connectionString }));
+  await Promise.all(others.map((other) => other.connect()));
+  await growJournal([client, ...others], largeJournal);
+  await Promise.all(others.map((other) => other.end()));
+  await client.query("vacuum analyze");
+  await client.query("checkpoint");
+  const large = await measure(driver, {
+    ...transfer,
+    name: `transfer, journal of ${counted(largeJournal)} lines`,
+  });
+  measurements.push(large);
+  const note =
+    `From ${counted(smallJournal)} to ${counted(largeJournal)} lines the ratio of a transfer ` +
+    `changes by ${percent(large.ratio / small.ratio)}.`;
+  return { measurements, notes: [note] };
 }
 
-async function measure(driver: Driver, scenario: Scenario): Promise<Measurement> {
-  const ceilings: number[] = [];
-  const candidates: number[] = [];
-  const ratios: number[] = [];
-  // A first short turn each, not counted: plans, caches and files warm up.
-  const own = scenario.connections ?? connections;
-  await driver.run(scenario, own, 1);
-  for (let round = 0; round < rounds; round += 1) {
-    const top = await driver.run(ceiling, connections, seconds);
-    const candidate = await driver.run(scenario, own, seconds);
-    ceilings.push(top);
-    candidates.push(candidate);
-    ratios.push(candidate / top);
-  }
-  const measurement = {
-    name: scenario.name,
-    perSecond: median(candidates),
-    ceilingPerSecond: median(ceilings),
-    ratio: median(ratios),
-  };
-  console.log(row(measurement));
-  return measurement;
+/** How long settlement alone takes for many rows, in inserts of the ceiling. */
+async function settlementAlone(bench: Bench, accounts: HotAccounts) {
+  const { client, driver } = bench;
+  await grow(client, accounts, settledRows);
+  const top = await driver.run(ceiling, connections, seconds);
+  const startedAt = performance.now();
+  const settled = await drain(client);
+  const took = (performance.now() - startedAt) / 1000;
+  return (
+    `Settlement alone: ${counted(settled)} rows in ${took.toFixed(2)} s, the time of ` +
+    `${counted(Math.round(took * top))} ceiling inserts (goal: at most ${counted(settledInserts)}).`
+  );
 }
 
-function row(measurement: Measurement): string {
-  const cells = [
-    measurement.name,
-    Math.round(measurement.perSecond).toLocaleString("en"),
-    Math.round(measurement.ceilingPerSecond).toLocaleString("en"),
-    measurement.ratio.toFixed(2),
-  ];
-  return `| ${cells.join(" | ")} |`;
+const settlingName = "one hot account: submit_transaction, settled meanwhile";
+
+/** One account under many writers: a row, and slots. */
+async function hotRatios({ client, driver, connectionString }: Bench, accounts: HotAccounts) {
+  const locked = await measure(driver, lockedRow(accounts));
+  const later = submit(accounts, "one hot account: submit_transaction, settled later", 0.65);
+  const unsettled = await measure(driver, later, () => drain(client));
+  const stop = await settleMeanwhile(connectionString);
+  const single = await measure(driver, submit(accounts, settlingName, 0.55));
+  const many = await measure(driver, submitMany(accounts));
+  await stop();
+  return [locked, unsettled, single, many];
 }
 
-function report(head: string[], measurements: Measurement[], flatness: string): string {
+/** Whether it is as fast, and how large everything is, after an hour's worth of rows. */
+async function hotGrowth(bench: Bench, accounts: HotAccounts, atStart: number) {
+  const { client, driver, connectionString } = bench;
+  console.log(`growing the hot account to ${counted(manyRows)} rows`);
+  const stop = await settleMeanwhile(connectionString);
+  await grow(client, accounts, manyRows);
+  await client.query("checkpoint");
+  const name = `the same at ${counted(manyRows)} rows`;
+  const large = await measure(driver, { ...submit(accounts, name, 0.55), name });
+  await stop();
+  const note =
+    `From the start to ${counted(manyRows)} rows the ratio of a single call changes by ` +
+    `${percent(large.ratio / atStart)} (goal: within 15%).`;
+  const before = await sizes(client);
+  await client.query("vacuum");
+  return { measurement: large, notes: [note, ...sizeTable(before, await sizes(client))] };
+}
+
+function sizeTable(before: Size[], after: Size[]): string[] {
+  const cells = (size: Size | undefined) => `${size?.table} | ${size?.indexes}`;
   return [
-    "# Bench",
     "",
-    ...head.map((line) => `- ${line}`),
-    "",
-    "| scenario | per second | ceiling per second | ratio |",
-    "|---|---:|---:|---:|",
-    ...measurements.map(row),
-    "",
-    flatness,
-    "",
-  ].join("\n");
+    "| table | rows before vacuum | indexes | rows after vacuum | indexes |",
+    "|---|---:|---:|---:|---:|",
+    ...before.map(
+      (size) =>
+        `| ${size.name} | ${cells(size)} | ${cells(after.find((a) => a.name === size.name))} |`,
+    ),
+  ];
 }
 
-async function main(): Promise<void> {
+function report(head: string[], measurements: Measurement[], notes: string[]): string {
+  return ["# Bench", "", ...head, "", ...table(measurements), "", ...notes, ""].join("\n");
+}
+
+async function main(mode: string | undefined): Promise<void> {
   const database = await benchDatabase();
-  const client = new Client({ connectionString: database.connectionString });
+  const { connectionString } = database;
+  const client = new Client({ connectionString });
   await client.connect();
   try {
-    const driver = chooseDriver(database.connectionString);
+    const bench = { client, connectionString, driver: chooseDriver(connectionString) };
     const { rows } = await client.query<{ version: string }>(
       "select current_setting('server_version') as version",
     );
     const head = [
-      `${cpus().length} cores, PostgreSQL ${rows[0]?.version}, ${connections} connections, ` +
-        `driver ${driver.name}`,
-      `ceiling = ${ceiling.name} per transaction; median of ${rounds} rounds of ${seconds} s, ` +
+      `- ${cpus().length} cores, PostgreSQL ${rows[0]?.version}, ${connections} connections, ` +
+        `driver ${bench.driver.name}`,
+      `- ceiling = ${ceiling.name} per transaction; median of ${rounds} rounds of ${seconds} s, ` +
         "ceiling and candidate in turn",
     ];
     console.log(head.join("\n"));
     await prepare(client);
     await growJournal([client], smallJournal);
     await client.query("vacuum analyze");
-
-    const measurements = [await measure(driver, transfer)];
-    measurements.push(await measure(driver, transferMany));
-    measurements.push(await measure(driver, purchase));
-    const small = measurements[0]?.ratio ?? Number.NaN;
-
-    console.log(`growing the journal to ${largeJournal.toLocaleString("en")} lines`);
-    const others = await Promise.all(
-      [1, 2].map(async () => {
-        const other = new Client({ connectionString: database.connectionString });
-        await other.connect();
-        return other;
-      }),
-    );
-    await growJournal([client, ...others], largeJournal);
-    await Promise.all(others.map((other) => other.end()));
-    await client.query("vacuum analyze");
-    await client.query("checkpoint");
-    const large = await measure(driver, {
-      ...transfer,
-      name: `transfer, journal of ${largeJournal.toLocaleString("en")} lines`,
-    });
-    measurements.push(large);
-
-    const change = ((large.ratio / small - 1) * 100).toFixed(0);
-    const flatness =
-      `From ${smallJournal.toLocaleString("en")} to ${largeJournal.toLocaleString("en")} lines the ` +
-      `ratio of a transfer changes by ${change}%.`;
-    console.log(flatness);
-    await writeFile(new URL("./report.md", import.meta.url), report(head, measurements, flatness));
-    console.log("written to bench/report.md");
+    if (mode === "load") {
+      await writeFile(
+        new URL("./load_report.md", import.meta.url),
+        await loadReport(connectionString, head, async () =>
+          hotRatios(bench, await prepareHot(client)),
+        ),
+      );
+      console.log("written to bench/load_report.md");
+      return;
+    }
+    const accounts = await prepareHot(client);
+    const ratios = await hotRatios(bench, accounts);
+    const alone = await settlementAlone(bench, accounts);
+    const books = await ledger(bench);
+    const growth = await hotGrowth(bench, accounts, ratios[2]?.ratio ?? Number.NaN);
+    await writeFile(new URL("./hot_accounts.svg", import.meta.url), figure(ratios));
+    const measurements = [...books.measurements, ...ratios, growth.measurement];
+    const notes = [...books.notes, alone, ...growth.notes];
+    await writeFile(new URL("./report.md", import.meta.url), report(head, measurements, notes));
+    console.log("written to bench/report.md and bench/hot_accounts.svg");
   } finally {
     await client.end();
     await database.release();
   }
 }
 
-await main();
+const mode = process.argv[2];
+if (mode !== undefined && mode !== "load") {
+  console.error("Say nothing, or load.");
+  process.exit(1);
+}
+await main(mode);

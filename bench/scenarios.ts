@@ -38,6 +38,7 @@ export const transferMany: Scenario = {
   // Every batch locks all the accounts, so batches wait for each other however many connections
   // there are; with 32 the waiting ones also keep dead row versions from being pruned.
   connections: 4,
+  goal: 1.5,
 };
 
 /** A purchase by one of a thousand members in one shop. */
@@ -47,6 +48,7 @@ export const purchase: Scenario = {
     (select id from saldo.product where code = 'bench'), 100)`,
   variables: { member: [1, members] },
   unitsPerCall: 1,
+  goal: 0.25,
 };
 
 /** Makes what the scenarios work on, through the public functions only. */

@@ -1,5 +1,5 @@
 --! Previous: sha1:08105d35a11a37ca4d65a4571a054a26d027ff7d
---! Hash: sha1:109507289b1260d546d5c2ea7898da7e0e95b0b0
+--! Hash: sha1:f16d422133ae20a053fdf8c5685ad3222031c6a9
 --! Message: hot accounts
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -3054,11 +3054,15 @@ declare
   v_available numeric;
   -- Whether to hold slots after a look in vain would harm nobody, or cannot happen.
   v_is_safe boolean := take <= 0;
+  -- Who takes funds takes them at home or shares them out anew, or all would queue for one slot
+  -- that has them all.
+  v_highest_no integer :=
+    case when take <= 0 then 2147483647 else saldo_private.home_no() end;
 begin
   loop
     if v_is_safe then
       v_slot := saldo_private.move_slot__try(
-        account_id, 2147483647, take, held, debit, credit, row_count
+        account_id, v_highest_no, take, held, debit, credit, row_count
       );
       exit when v_slot.slot_no is not null;
     end if;
@@ -3071,6 +3075,7 @@ begin
       perform saldo_private.rebuild_slots(account_id);
     elsif v_available is null and not v_is_safe then
       v_is_safe := true; -- without a min_balance every slot has enough
+      v_highest_no := 2147483647;
     elsif v_available is null or take <= 0 then
       perform saldo_private.move_slot__add(account_id);
     else

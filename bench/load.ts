@@ -1,0 +1,213 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { Client } from "pg";
+import { signToken } from "../src/auth.ts";
+import { type Measurement, table } from "./measure.ts";
+
+const seconds = Number(process.env.BENCH_LOAD_SECONDS ?? 10);
+const plans = [
+  ...[10, 30, 50, 100].map((rate) => ({ accounts: 1, rate })),
+  ...[10, 30, 50, 100, 200, 300].map((rate) => ({ accounts: 5, rate })),
+];
+
+const SUBMIT = `mutation ($account: BigInt!, $key: String!) {
+  submitTransaction(input: {
+    accountId: $account, amount: "1.25", direction: credit, idempotencyKey: $key
+  }) { result { id } }
+}`;
+
+/** A server in a process of its own, as a user runs it. */
+interface Server {
+  url: string;
+  token: string;
+  stop(): Promise<void>;
+}
+
+async function startServer(connectionString: string): Promise<Server> {
+  const secret = randomBytes(32).toString("base64url");
+  const port = await freePort();
+  const child: ChildProcess = spawn(
+    process.execPath,
+    [fileURLToPath(new URL("../src/main.ts", import.meta.url))],
+    {
+      stdio: "ignore",
+      env: {
+        ...process.env,
+        NODE_ENV: "production",
+        DATABASE_URL: connectionString,
+        SALDO_JWT_SECRET: secret,
+        PORT: String(port),
+      },
+    },
+  );
+  const url = `http://127.0.0.1:${port}`;
+  const isReady = () =>
+    fetch(`${url}/ready`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  while (!(await isReady())) {
+    if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}`);
+    await sleep(100);
+  }
+  return {
+    url,
+    token: await signToken(secret, { sub: "bench", role: "admin" }, "1h"),
+    async stop() {
+      const ended = new Promise((done) => child.once("exit", done));
+      child.kill("SIGTERM");
+      await ended;
+    },
+  };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((done) => {
+    const probe = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = probe.address() as { port: number };
+      probe.close(() => done(port));
+    });
+  });
+}
+
+/** What became of one request; its time counts from when it should have been sent. */
+interface Outcome {
+  ms: number;
+  id: string | undefined;
+}
+
+async function send(server: Server, account: string, key: string, dueAt: number): Promise<Outcome> {
+  try {
+    const response = await fetch(`${server.url}/graphql`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${server.token}` },
+      body: JSON.stringify({ query: SUBMIT, variables: { account, key } }),
+    });
+    const { data } = (await response.json()) as {
+      data?: { submitTransaction?: { result?: { id: string } } };
+    };
+    return { ms: performance.now() - dueAt, id: data?.submitTransaction?.result?.id };
+  } catch {
+    return { ms: performance.now() - dueAt, id: undefined };
+  }
+}
+
+/** Sends at the given rate whether answers come or not: a slow server gets no rest. */
+async function drive(server: Server, accounts: string[], rate: number): Promise<Outcome[]> {
+  const startAt = performance.now();
+  const run = randomBytes(6).toString("hex");
+  const sent: Promise<Outcome>[] = [];
+  for (let index = 0; index < rate * seconds; index += 1) {
+    const dueAt = startAt + (index * 1000) / rate;
+    const wait = dueAt - performance.now();
+    if (wait > 0) await sleep(wait);
+    sent.push(send(server, accounts[index % accounts.length] ?? "", `${run}-${index}`, dueAt));
+  }
+  return Promise.all(sent);
+}
+
+/** Whether money and rows are what was acknowledged, no more and no less. */
+async function verdict(client: Client, accounts: string[], outcomes: Outcome[]): Promise<string> {
+  const ids = outcomes.map(({ id }) => id).filter((id) => id !== undefined);
+  const { rows } = await client.query<{ rows: string; known: string; sum: string; shown: string }>(
+    `select count(s.id) as rows, count(s.id) filter (where s.id = any ($2::uuid[])) as known,
+      coalesce(sum(s.amount), 0) as sum,
+      (select sum((saldo.balances(a)).available_balance) from unnest($1::bigint[]) as a) as shown
+    from saldo.sub_balance as s
+    where s.account_id = any ($1::bigint[])`,
+    [accounts, ids],
+  );
+  const [found] = rows;
+  const isWhole =
+    new Set(ids).size === ids.length &&
+    Number(found?.known) === ids.length &&
+    Number(found?.sum) === Number(found?.shown) &&
+    // What was not acknowledged may be there or not, once.
+    Number(found?.rows) <= outcomes.length;
+  while (Number(await one(client, "select pending_count from saldo.settlement_health()")) > 0) {
+    await sleep(200);
+  }
+  const status = await one(client, "select status from saldo.check_balance_health()");
+  return isWhole && status === "healthy" ? "exact" : `NOT EXACT (${JSON.stringify(found)})`;
+}
+
+async function one(client: Client, text: string): Promise<unknown> {
+  const { rows } = await client.query({ text, rowMode: "array" });
+  return rows[0]?.[0];
+}
+
+function quantile(sorted: number[], share: number): string {
+  return (sorted[Math.ceil(sorted.length * share) - 1] ?? Number.NaN).toFixed(1);
+}
+
+async function openAccounts(client: Client, count: number, name: string): Promise<string[]> {
+  const { rows } = await client.query<{ id: string }>(
+    `select (saldo.make_account_hot((saldo.open_account($2 || g, $2 || g, 'liability',
+      min_balance => 0)).id)).id
+    from generate_series(1, $1) as g`,
+    [count, name],
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** Runs all rates through GraphQL, then `openThrottle`, and writes the report. */
+export async function loadReport(
+  connectionString: string,
+  head: string[],
+  openThrottle: () => Promise<Measurement[]>,
+): Promise<string> {
+  const client = new Client({ connectionString });
+  await client.connect();
+  const server = await startServer(connectionString);
+  const lines = [
+    "| accounts | offered/s | sent | success | answered/s | p50 ms | p95 ms | p99 ms | balances |",
+    "|---:|---:|---:|---:|---:|---:|---:|---:|---|",
+  ];
+  console.log(lines.join("\n"));
+  try {
+    // What a first request pays (plans, connections) is no matter of load.
+    await drive(server, await openAccounts(client, 1, "warm-up "), 20);
+    for (const [index, plan] of plans.entries()) {
+      const accounts = await openAccounts(client, plan.accounts, `load ${index} `);
+      const startedAt = performance.now();
+      const outcomes = await drive(server, accounts, plan.rate);
+      const took = (performance.now() - startedAt) / 1000;
+      const good = outcomes.filter(({ id }) => id !== undefined).length;
+      const times = outcomes.map(({ ms }) => ms).toSorted((a, b) => a - b);
+      const cells = [
+        plan.accounts,
+        plan.rate,
+        outcomes.length,
+        `${((100 * good) / outcomes.length).toFixed(2)}%`,
+        (good / took).toFixed(1),
+        ...[0.5, 0.95, 0.99].map((share) => quantile(times, share)),
+        await verdict(client, accounts, outcomes),
+      ];
+      lines.push(`| ${cells.join(" | ")} |`);
+      console.log(lines.at(-1));
+    }
+  } finally {
+    await server.stop();
+    await client.end();
+  }
+  return [
+    "# Load report",
+    "",
+    ...head,
+    `- ${seconds} s at each rate, submitTransaction over GraphQL on hot accounts, server and jobs ` +
+      "in one process; a time counts from when the request was due, so that a server that stalls " +
+      "is charged for all who wait",
+    "- balances: *exact* when every acknowledged transaction is there once, the accounts show " +
+      "their sum, and after settlement all rules find nothing",
+    "",
+    ...lines,
+    "",
+    "## Open throttle, in SQL",
+    "",
+    ...table(await openThrottle()),
+    "",
+  ].join("\n");
+}
