@@ -1,7 +1,7 @@
 import type { Measurement } from "./measure.ts";
 
-const width = 720;
-const labelWidth = 330;
+const width = 860;
+const labelWidth = 470;
 const barHeight = 26;
 const gap = 14;
 

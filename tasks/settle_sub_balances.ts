@@ -5,23 +5,27 @@ import { queryAsAdmin } from "../src/task_query.ts";
 const payloadSchema = z.object({}).strict();
 
 /**
- * Settles what is pending, batch by batch, each in a transaction of its own: a worker that is
- * killed leaves nothing half done. What comes meanwhile is left to the next run, so that it ends.
+ * Settles what is pending when it begins, batch by batch, each in a transaction of its own: a
+ * worker that is killed leaves nothing half done. What comes meanwhile is left to the next run:
+ * under load a run would never end otherwise, and settle a handful of rows at a time.
  */
 const settleSubBalances: Task = async (payload, helpers) => {
   payloadSchema.parse(payload);
-  const startedAt = Date.now();
-  for (;;) {
-    const batch = await queryAsAdmin<{ settlement_count: number }>(
+  const health = await queryAsAdmin<{ pending_count: string }>(
+    helpers,
+    "select pending_count from saldo.settlement_health()",
+  );
+  let left = Number(health?.pending_count ?? 0);
+  // Once in any case: what was posted to hot accounts is folded into their rows.
+  do {
+    const batch = await queryAsAdmin<{ row_count: string }>(
       helpers,
-      "select count(*)::integer as settlement_count from saldo.settle_sub_balances()",
+      "select coalesce(sum(row_count), 0) as row_count from saldo.settle_sub_balances()",
     );
-    const isThrough = !batch || batch.settlement_count === 0;
-    if (isThrough || Date.now() - startedAt > RUN_MS_MAX || helpers.abortSignal?.aborted) return;
-  }
+    const settled = Number(batch?.row_count ?? 0);
+    if (settled === 0) return; // other workers have the rest
+    left -= settled;
+  } while (left > 0 && !helpers.abortSignal?.aborted);
 };
-
-// Writers that are faster than settlement would keep a run going for ever.
-const RUN_MS_MAX = 60_000;
 
 export default settleSubBalances;

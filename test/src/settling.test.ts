@@ -64,6 +64,24 @@ test.serial("what is pending settles again and again, and by one job an interval
   t.is(await one("select count(*) from saldo.settlement"), "3");
 });
 
+test.serial(
+  "a run under load settles what it found, and leaves the rest to the next",
+  async (t) => {
+    const only = await worker();
+    const endAt = Date.now() + 3000;
+    let submitted = 0;
+    while (Date.now() < endAt) {
+      await submit();
+      submitted += 1;
+    }
+    await settled();
+    await only.stop();
+    const count = Number(await one("select count(*) from saldo.settlement"));
+    // One that went on as long as rows came would settle a few at a time, again and again.
+    t.true(count < 20, `${count} settlements for ${submitted} rows`);
+  },
+);
+
 test.serial("a job that was deleted comes again", async (t) => {
   const only = await worker();
   await submit();
