@@ -1,5 +1,5 @@
 --! Previous: sha1:08105d35a11a37ca4d65a4571a054a26d027ff7d
---! Hash: sha1:f16d422133ae20a053fdf8c5685ad3222031c6a9
+--! Hash: sha1:0b70a303f1bc8a331704a6959668c007c82a861d
 --! Message: hot accounts
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -3247,8 +3247,9 @@ begin
 end
 $$;
 comment on function saldo_private.move_slot__check_backlog is
-  'Refuses rows beyond the setting settlement_backlog_limit, exactly when one writes, and to '
-  'within the rows that are under way at once when many do: SB202.';
+  'Refuses rows beyond the setting settlement_backlog_limit, give or take those under way at once '
+  'and, where the limit is large, what slots were granted while it was far, at most 64 each: '
+  'SB202.';
 
 create or replace function saldo_private.tg_account_stripe__move_slot()
 returns trigger

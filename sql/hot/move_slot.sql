@@ -309,8 +309,9 @@ begin
 end
 $$;
 comment on function saldo_private.move_slot__check_backlog is
-  'Refuses rows beyond the setting settlement_backlog_limit, exactly when one writes, and to '
-  'within the rows that are under way at once when many do: SB202.';
+  'Refuses rows beyond the setting settlement_backlog_limit, give or take those under way at once '
+  'and, where the limit is large, what slots were granted while it was far, at most 64 each: '
+  'SB202.';
 
 create or replace function saldo_private.tg_account_stripe__move_slot()
 returns trigger

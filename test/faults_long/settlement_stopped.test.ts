@@ -24,7 +24,8 @@ test("without a worker requests go on to the limit, are then refused, and the fi
     (await client.query("select pending_count from saldo.balances($1)", [account])).rows[0]
       .pending_count,
   );
-  t.true(pending >= 20_000 && pending <= 20_004, `${pending} pending`);
+  // Slots may use up what they were granted while the limit was far, at most 64 rows each.
+  t.true(pending >= 20_000 && pending <= 20_000 + 8 * 64, `${pending} pending`);
   await sleep(2100);
   const lagging = async () => {
     const { rows } = await client.query("select count(*) from saldo_private.rule_settlement_lag()");
