@@ -2,7 +2,7 @@
 export default {
   files: ["test/faults_long/**/*.test.ts"],
   extensions: ["ts"],
-  timeout: "10m",
+  timeout: "12m",
   concurrency: 1,
   environmentVariables: { NODE_ENV: "test" },
 };
