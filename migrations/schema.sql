@@ -118,7 +118,9 @@ create type saldo_private.slot_position as (
   slot_no integer,
   seq bigint,
   checked_seq bigint,
-  counter_account_id bigint
+  counter_account_id bigint,
+  debit_take smallint,
+  credit_take smallint
 );
 
 create type saldo_private.submission as (
@@ -131,7 +133,6 @@ create type saldo_private.submission as (
   idempotency_key text,
   metadata jsonb,
   request_hash bytea,
-  take numeric,
   is_new boolean,
   error_condition text
 );
@@ -244,6 +245,7 @@ create table saldo_private.account_slot (
   debit_take smallint not null,
   credit_take smallint not null,
   clearing_account_id bigint,
+  is_short boolean not null,
   constraint account_slot_pkey PRIMARY KEY (account_id, slot_no)
 );
 -- policy owner_all
@@ -264,6 +266,13 @@ create table saldo_private.account_stripe (
 -- policy owner_all
 -- policy select_all
 -- policy select_own
+
+create table saldo_private.account_watch (
+  account_id bigint not null,
+  ends_at timestamp with time zone not null,
+  constraint account_watch_pkey PRIMARY KEY (account_id)
+);
+-- policy owner_all
 
 create table saldo.balance_rule (
   name text not null,

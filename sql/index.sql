@@ -12,7 +12,9 @@
 -- ledger: accounts, journal, posting, statements
 --!include ledger/account.sql
 --!include ledger/journal.sql
+--!include ledger/account_watch.sql
 --!include ledger/account_stripe.sql
+--!include ledger/posting_refusal.sql
 --!include ledger/posting.sql
 --!include ledger/immutability.sql
 --!include ledger/post_entries.sql
@@ -26,12 +28,15 @@
 
 -- hot: many writers on one account, settlement in the background, holds
 --!include hot/account_slot.sql
+--!include hot/backlog.sql
 --!include hot/move_slot.sql
 --!include hot/slot_rebuild.sql
 --!include hot/sub_balance.sql
 --!include hot/balances.sql
+--!include hot/account_field.sql
 --!include hot/submit_transaction.sql
 --!include hot/submit_transactions.sql
+--!include hot/settlement_step.sql
 --!include hot/settlement.sql
 --!include hot/settlement_rule.sql
 --!include hot/hot_account.sql

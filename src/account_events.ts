@@ -23,6 +23,8 @@ export interface AccountEvents {
   subscribe(topic: string): Promise<AsyncIterableIterator<AccountEvent>>;
 }
 
+// Within the time for which the database remembers that somebody listens (watch_account).
+const WATCH_MS = 30_000;
 // A row that settled without our hearing of it is noticed at the latest after this time.
 const LOOK_AGAIN_MS = 5000;
 
@@ -31,8 +33,8 @@ export function accountEventsFor(
   caller: Caller,
   { pool, notifications, timeoutMs }: AccountEventSources,
 ): AccountEvents {
-  const read = (text: string, values: unknown[]) =>
-    readAs(pool, settingsFor(caller, timeoutMs), text, values);
+  const settings = settingsFor(caller, timeoutMs);
+  const read = (text: string, values: unknown[]) => queryAs(pool, settings, text, values);
 
   async function* changes({ accountId }: AccountTopic, source: Source) {
     // At once, so that no change between an earlier query and this is missed.
@@ -48,6 +50,32 @@ export function accountEventsFor(
       if (heard) next = source.next();
     }
     yield { event: "settled", account_id: accountId, sub_balance_id: subBalanceId } as const;
+  }
+
+  /** Has postings to the account told as well, for as long as somebody listens. */
+  async function watched(accountId: string, source: Source): Promise<Source> {
+    const watch = () =>
+      queryAs(pool, settings, "select saldo_private.watch_account($1)", [accountId], "read write");
+    const timer = setInterval(() => void watch().catch(() => {}), WATCH_MS).unref();
+    const stop = async () => {
+      clearInterval(timer);
+      await source.return?.();
+    };
+    try {
+      await watch();
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+    const watchedSource: Source = {
+      [Symbol.asyncIterator]: () => watchedSource,
+      next: () => source.next(),
+      async return() {
+        await stop();
+        return { done: true, value: undefined };
+      },
+    };
+    return watchedSource;
   }
 
   async function isSettled(accountId: string, subBalanceId: string | undefined) {
@@ -68,7 +96,9 @@ export function accountEventsFor(
       const rows = await read("select from saldo.account where id = $1", [topic.accountId]);
       if (rows.length === 0) throw new Refusal("not_found", `account ${topic.accountId}`);
       if (topic.subBalanceId !== undefined) await isSettled(topic.accountId, topic.subBalanceId);
-      const source = await notifications.subscribe(`saldo:account:${topic.accountId}`);
+      const channel = await notifications.subscribe(`saldo:account:${topic.accountId}`);
+      const source: Source =
+        topic.subBalanceId === undefined ? await watched(topic.accountId, channel) : channel;
       const told: AsyncGenerator<AccountEvent> =
         topic.subBalanceId === undefined ? changes(topic, source) : settlement(topic, source);
       return releasing(told, source);
@@ -112,15 +142,16 @@ function sleepUnref(ms: number): Promise<undefined> {
   return new Promise((done) => setTimeout(done, ms, undefined).unref());
 }
 
-async function readAs(
+async function queryAs(
   pool: Pool,
   settings: Record<string, string>,
   text: string,
   values: unknown[],
+  access: "read only" | "read write" = "read only",
 ): Promise<Record<string, unknown>[]> {
   const client = await pool.connect();
   try {
-    await client.query("begin read only");
+    await client.query(`begin ${access}`);
     await client.query(
       "select set_config(each.key, each.value, true) from json_each_text($1) as each",
       [JSON.stringify(settings)],

@@ -58,7 +58,7 @@ export function makeNotifications(connectionString: string, log: Log): Notificat
   async function subscribe(channel: string): Promise<Source> {
     connecting ??= connect();
     const client = await connecting;
-    const events = on(emitter, channel);
+    const events = on(emitter, channel, { close: ["released"] });
     const mine = emitter;
     count(channel, 1);
     let isOver = false;

@@ -72,7 +72,7 @@ async function startJobs(
   const pool = makePool(ownerUrl, 6, log);
   stops.push(() => pool.end());
   const worker = await startWorker(pool, config, log);
-  worker.stopped.catch((error: Error) => reportBroken(`jobs: ${error.message}`));
+  void worker.stopped.then((reason) => reportBroken(`jobs: ${reason}`));
   stops.push(() => worker.stop());
   log.info("jobs are running");
 }

@@ -3,9 +3,10 @@ import type { JobHelpers } from "graphile-worker";
 /**
  * Runs a task's one statement as the administrator, and returns its row. When the worker has to
  * stop before the statement is through, it is cancelled: the job fails, and goes back for later.
+ * Warnings of the statement go to the log.
  */
 export async function queryAsAdmin<Row>(
-  { withPgClient, query, abortSignal }: JobHelpers,
+  { withPgClient, query, abortSignal, logger }: JobHelpers,
   statement: string,
 ): Promise<Row | undefined> {
   return await withPgClient(async (client) => {
@@ -13,7 +14,11 @@ export async function queryAsAdmin<Row>(
     const cancel = () => {
       query("select pg_cancel_backend($1)", [session.rows[0]?.pid]).catch(() => {}); // it ended
     };
+    const warn = ({ severity, message }: { severity?: string; message?: string }) => {
+      if (severity === "WARNING") logger.warn(message ?? "a warning without words");
+    };
     abortSignal?.addEventListener("abort", cancel, { once: true });
+    client.on("notice", warn);
     try {
       await client.query("begin");
       await client.query("set local role saldo_admin");
@@ -24,6 +29,7 @@ export async function queryAsAdmin<Row>(
       await client.query("rollback");
       throw error;
     } finally {
+      client.off("notice", warn);
       abortSignal?.removeEventListener("abort", cancel);
     }
   });

@@ -17,6 +17,8 @@ import { Refusal } from "./refusal.ts";
 
 const PATH = "/graphql";
 const SOCKET_COUNT_MAX = 1000;
+// One client that opens all it can leaves room for others.
+const SOCKET_COUNT_PER_ADDRESS_MAX = 500;
 const SUBSCRIPTION_COUNT_MAX = 20;
 const TIMER_MS_MAX = 2 ** 31 - 1;
 const FAILED_TOKEN_COUNT_MAX = 10;
@@ -46,18 +48,30 @@ export function makeWebsockets(serv: GrafservBase, context: AppContext): Websock
     makeOptions(serv, context) as never,
     sockets,
   );
+  const addresses = new WeakMap<WebSocket, string | undefined>();
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const { pathname } = new URL(request.url ?? "/", "http://localhost");
-    const refusal = !context.isReady() || sockets.clients.size >= SOCKET_COUNT_MAX;
-    if (pathname !== PATH || refusal) {
-      const status = pathname === PATH ? "503 Service Unavailable" : "404 Not Found";
+    // Nobody else listens yet, and an error without a listener ends the process.
+    socket.on("error", () => socket.destroy());
+    const path = request.url?.split("?", 1)[0];
+    const refusal = refusalOf(request.socket.remoteAddress);
+    if (path !== PATH || refusal !== undefined) {
+      const status = path === PATH ? refusal : "404 Not Found";
       socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
       return;
     }
-    sockets.handleUpgrade(request, socket, head, (opened) =>
-      sockets.emit("connection", opened, request),
-    );
+    sockets.handleUpgrade(request, socket, head, (opened) => {
+      addresses.set(opened, request.socket.remoteAddress);
+      sockets.emit("connection", opened, request);
+    });
   };
+  function refusalOf(address: string | undefined): string | undefined {
+    if (!context.isReady() || sockets.clients.size >= SOCKET_COUNT_MAX) {
+      return "503 Service Unavailable";
+    }
+    let count = 0;
+    for (const client of sockets.clients) if (addresses.get(client) === address) count += 1;
+    return count >= SOCKET_COUNT_PER_ADDRESS_MAX ? "429 Too Many Requests" : undefined;
+  }
   return {
     attach: (server) => void server.on("upgrade", upgrade),
     release: async () => void (await disposable.dispose()),

@@ -17,8 +17,8 @@ const retryIntervalMs = 500;
 export interface Worker {
   /** Lets the running job finish, or gives it back when it takes longer than the grace. */
   stop(): Promise<void>;
-  /** Rejects when the worker breaks. */
-  stopped: Promise<void>;
+  /** Resolves when the worker ends without having been told to, with the reason. */
+  stopped: Promise<string>;
 }
 
 type ScheduleConfig = Pick<Config, "timeZone" | "maintenanceAt" | "reconcileEveryHours">;
@@ -59,7 +59,11 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
     );
   }, releaseIntervalMs);
   return {
-    stopped: runner.promise,
+    // It may end in peace as well: when its pool was shut down after an error, say.
+    stopped: runner.promise.then(
+      () => "the worker ended",
+      (error: Error) => error.message,
+    ),
     async stop() {
       isStopping = true;
       clearInterval(timer);

@@ -1,5 +1,5 @@
 --! Previous: sha1:08105d35a11a37ca4d65a4571a054a26d027ff7d
---! Hash: sha1:0b70a303f1bc8a331704a6959668c007c82a861d
+--! Hash: sha1:e71a02197d3a9c2a6be9ebd2851c414ec8552632
 --! Message: hot accounts
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -24,6 +24,11 @@ create table saldo_private.account_stripe (
   line_count bigint not null default 0,
   primary key (account_id, month, stripe_no)
 ) with (fillfactor = 10);
+
+create unlogged table saldo_private.account_watch (
+  account_id bigint primary key,
+  ends_at timestamptz not null
+);
 
 create type saldo_private.line_sum as (
   account_id bigint,
@@ -65,6 +70,7 @@ create unlogged table saldo_private.account_slot (
   debit_take smallint not null,
   credit_take smallint not null,
   clearing_account_id bigint,
+  is_short boolean not null,
   primary key (account_id, slot_no)
 ) with (fillfactor = 10);
 
@@ -204,7 +210,9 @@ create type saldo_private.slot_position as (
   slot_no integer,
   seq bigint,
   checked_seq bigint,
-  counter_account_id bigint
+  counter_account_id bigint,
+  debit_take smallint,
+  credit_take smallint
 );
 create type saldo_private.submission as (
   request_no integer,
@@ -216,7 +224,6 @@ create type saldo_private.submission as (
   idempotency_key text,
   metadata jsonb,
   request_hash bytea,
-  take numeric,
   is_new boolean,
   error_condition text
 );
@@ -235,6 +242,12 @@ create type saldo.settlement_health_result as (
 alter table saldo.purchase add column if not exists hold_id uuid;
 drop function saldo_private.purchase__hold(bigint, numeric);
 drop function saldo_private.release_hold(bigint, numeric);
+
+-- ledger: an account can be opened as hot
+drop function saldo.open_account(text, text, saldo.account_type, text, numeric);
+
+-- health: a refusal may depend on what the run has done so far
+drop function saldo_private.auto_heal__refusal(saldo.finding);
 
 -- The logic, room after room.
 --! Included index.sql
@@ -869,12 +882,25 @@ comment on column saldo_private.idempotency_record.created_at is 'When it was ca
 -- journal (posting.sql keeps them in step, account_balance_rule.sql checks and heals them).
 -- Nobody but the engine writes an account: no role has a grant for it.
 
+create or replace function saldo_private.system_code_pattern()
+returns text
+language sql
+immutable
+as $$
+  select '^(cash|clearing|revenue|opening_equity|retained_earnings|suspense):[A-Z]{3}$'
+$$;
+comment on function saldo_private.system_code_pattern is
+  'Codes of the accounts that the engine opens for itself, see system_account.';
+
 create or replace function saldo.open_account(
   code text,
   name text,
   type saldo.account_type,
   currency text default null,
-  min_balance numeric default null
+  min_balance numeric default null,
+  mode saldo.account_mode default 'immediate',
+  slots integer default null,
+  is_pending_available boolean default null
 )
 returns saldo.account
 language plpgsql
@@ -893,11 +919,28 @@ begin
   if min_balance <> 0 then
     perform saldo_private.require_amount(abs(min_balance));
   end if;
-  insert into saldo.account (code, name, type, currency, min_balance)
+  if code ~ saldo_private.system_code_pattern() then
+    perform saldo_private.fail(
+      'input_invalid', format('code %L: the engine opens this account itself', code)
+    );
+  end if;
+  if slots not between 1 and 1000
+    or (mode is distinct from 'hot' and (slots is not null or is_pending_available is not null))
+  then
+    perform saldo_private.fail(
+      'input_invalid', 'slots (1 to 1,000) and is_pending_available: of a hot account'
+    );
+  end if;
+  insert into saldo.account (
+    code, name, type, currency, min_balance, mode, slots, is_pending_available
+  )
   values (
     saldo_private.require_text(open_account.code, 'code', 100),
     saldo_private.require_text(open_account.name, 'name', 200),
-    open_account.type, v_currency, trim_scale(open_account.min_balance)
+    open_account.type, v_currency, trim_scale(open_account.min_balance),
+    coalesce(open_account.mode, 'immediate'),
+    case open_account.mode when 'hot' then coalesce(slots, saldo_private.default_slots()) end,
+    coalesce(open_account.is_pending_available, true)
   )
   on conflict on constraint account_code_key do nothing
   returning * into v_account;
@@ -909,8 +952,10 @@ end
 $$;
 comment on function saldo.open_account is
   'Opens an account. currency: three capital letters, default the setting currency. min_balance: '
-  'the balance, less holds, that a posting may not go below; null = no limit. '
-  'Errors: SB010, SB002 to SB004, SB008, SB009, SB014 for a code that is taken.';
+  'the balance, less holds, that a posting may not go below; null = no limit. mode: hot for many '
+  'writers at once, see make_account_hot, which says what slots and is_pending_available are. '
+  'Errors: SB010, also for a code of the engine''s own accounts (clearing:IDR), SB002 to SB004, '
+  'SB008, SB009, SB014 for a code that is taken.';
 revoke execute on function saldo.open_account from public;
 grant execute on function saldo.open_account to saldo_admin;
 
@@ -932,12 +977,13 @@ begin
     perform saldo_private.fail('account_not_found', format('account %s', account_id));
   end if;
   if v_account.closed_at is not null or v_account.balance <> 0 or v_account.held_total <> 0
-    or v_account.mode = 'hot'
+    or v_account.mode = 'hot' or v_account.code ~ saldo_private.system_code_pattern()
   then
     perform saldo_private.fail(
       'account_closed',
-      format('account %s: %s, balance %s, held %s, closed at %s', account_id, v_account.mode,
-        v_account.balance, v_account.held_total, coalesce(v_account.closed_at::text, 'never'))
+      format('account %s (%s): %s, balance %s, held %s, closed at %s', account_id, v_account.code,
+        v_account.mode, v_account.balance, v_account.held_total,
+        coalesce(v_account.closed_at::text, 'never'))
     );
   end if;
   update saldo.account
@@ -949,8 +995,8 @@ end
 $$;
 comment on function saldo.close_account is
   'Closes an account whose balance and holds are zero; nothing can be posted to it any more. A hot '
-  'account is made immediate before. Errors: SB101, SB102 when it is closed already, hot or not '
-  'empty.';
+  'account is made immediate before; the engine''s own accounts stay open. Errors: SB101, SB102 '
+  'when it is closed already, hot, the engine''s own or not empty.';
 revoke execute on function saldo.close_account from public;
 grant execute on function saldo.close_account to saldo_admin;
 
@@ -1029,11 +1075,15 @@ comment on column saldo.account.type is 'Type, which decides the normal side of 
 comment on column saldo.account.currency is 'Currency, three capital letters; it never changes.';
 comment on column saldo.account.min_balance is
   'Balance less holds may not be taken below this; null = no limit.';
-comment on column saldo.account.debit_total is 'Sum of all posted debits (cache of the journal).';
-comment on column saldo.account.credit_total is 'Sum of all posted credits (cache of the journal).';
+comment on column saldo.account.debit_total is E'@behavior -attribute:select\n'
+  'Sum of all posted debits (cache of the journal).';
+comment on column saldo.account.credit_total is E'@behavior -attribute:select\n'
+  'Sum of all posted credits (cache of the journal).';
 comment on column saldo.account.held_total is
-  'Sum of open holds (cache): what is available is the balance less this.';
+  E'@behavior -attribute:select\n'
+  'Sum of open holds of an immediate account (cache): what is available is the balance less this.';
 comment on column saldo.account.balance is
+  E'@behavior -attribute:select\n'
   'Balance on the normal side: debits less credits for asset and expense, else the reverse. On a '
   'hot account as of its last settlement, like both totals; balances has it to the moment.';
 comment on column saldo.account.version is
@@ -1120,6 +1170,67 @@ comment on column saldo.month_movement.debit is 'Debits of the month.';
 comment on column saldo.month_movement.credit is 'Credits of the month.';
 comment on column saldo.month_movement.line_count is 'Number of lines of the month.';
 --! EndIncluded ledger/journal.sql
+--! Included ledger/account_watch.sql
+-- Watched accounts: who is told when a balance changes.
+--
+-- Private: saldo_private.account_watch, watch_account, notify_account, notify_watchers.
+-- NOTIFY makes commits queue for one lock, so a posting tells of an account only while somebody
+-- has asked for it. A watch is renewed by who listens, and ends by itself when nobody does.
+
+create or replace function saldo_private.watch_account(account_id bigint)
+returns void
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  delete from saldo_private.account_watch as w
+  where w.ends_at < now();
+  insert into saldo_private.account_watch as w (account_id, ends_at)
+  values (watch_account.account_id, now() + interval '90 seconds')
+  on conflict on constraint account_watch_pkey do update
+  set ends_at = excluded.ends_at;
+end
+$$;
+comment on function saldo_private.watch_account is
+  'For the next 90 seconds each posting that touches the account is told on the channel '
+  'saldo:account:<id>. Call it again while you listen.';
+revoke execute on function saldo_private.watch_account from public;
+grant execute on function saldo_private.watch_account to saldo_admin, saldo_operator, saldo_member;
+
+create or replace function saldo_private.notify_account(account_id bigint, event text)
+returns void
+language sql
+as $$
+  select pg_notify(
+    'saldo:account:' || account_id,
+    jsonb_build_object('account_id', account_id::text, 'event', event)::text
+  )
+$$;
+comment on function saldo_private.notify_account is
+  'Tells listeners of the channel saldo:account:<id> what has happened, at commit.';
+
+create or replace function saldo_private.notify_watchers(account_ids bigint[])
+returns void
+language plpgsql
+as $$
+begin
+  perform saldo_private.notify_account(w.account_id, 'balance')
+  from saldo_private.account_watch as w
+  where w.account_id = any (account_ids)
+  and w.ends_at > now();
+end
+$$;
+comment on function saldo_private.notify_watchers is
+  'Tells that the balances of these accounts change, where somebody wants to know.';
+
+select saldo_private.secure_table('saldo_private.account_watch');
+
+comment on table saldo_private.account_watch is
+  'Accounts whose changes somebody listens to. Unlogged: who listens asks again.';
+comment on column saldo_private.account_watch.account_id is 'Account.';
+comment on column saldo_private.account_watch.ends_at is 'Until when it is watched.';
+--! EndIncluded ledger/account_watch.sql
 --! Included ledger/account_stripe.sql
 -- Stripes: where postings to a hot account land, so that they do not queue for its one row.
 --
@@ -1127,9 +1238,9 @@ comment on column saldo.month_movement.line_count is 'Number of lines of the mon
 -- fold_stripes, remove_stripes, require_read_committed.
 -- Invariant: account totals plus stripes equal the posted lines, and so do months plus stripes; at
 -- every commit. What is read as a balance is always both together (the views below).
--- Locks: a posting takes any stripe that nobody holds. Where there is none it goes the slow way,
--- under the account's row lock, which also decides for sure whether the account is still hot:
--- a hot account that becomes immediate has no stripes any more.
+-- Locks: a posting takes any stripe that nobody holds, or adds one: it waits for nobody but a
+-- change of the mode, which a weak lock of the account's row (key share) makes sure of. Folding
+-- waits for nobody at all.
 
 create or replace function saldo_private.require_read_committed()
 returns void
@@ -1210,35 +1321,23 @@ language plpgsql
 as $$
 declare
   v_account saldo.account;
-  v_stripe_no integer := 0;
+  v_stripe_no integer;
 begin
   perform saldo_private.require_read_committed();
   select *
   into strict v_account
   from saldo.account
   where id = line.account_id
-  for no key update;
+  for key share;
   if v_account.mode = 'immediate' then -- since a moment ago
-    perform saldo_private.add_to_stripes__immediate(v_account, line, is_settlement);
+    perform saldo_private.add_to_stripes__immediate(line, is_settlement);
     return;
   end if;
 
-  insert into saldo_private.account_stripe (account_id, month, stripe_no, is_limited)
-  select v_account.id, line.month, g.stripe_no, v_account.min_balance is not null
-  from generate_series(0, v_account.slots) as g (stripe_no)
-  on conflict on constraint account_stripe_pkey do nothing;
-
-  if not is_settlement or v_account.min_balance is null then
-    select s.stripe_no
-    into v_stripe_no
-    from saldo_private.account_stripe as s
-    where s.account_id = v_account.id
-    and s.month = line.month
-    and s.stripe_no > 0
-    order by s.stripe_no
-    limit 1
-    for no key update skip locked;
-    v_stripe_no := coalesce(v_stripe_no, 1 + pg_backend_pid() % v_account.slots);
+  if is_settlement and v_account.min_balance is not null then
+    v_stripe_no := saldo_private.add_to_stripes__settling_no(v_account.id, line.month);
+  else
+    v_stripe_no := saldo_private.add_to_stripes__new_no(v_account, line.month);
   end if;
   update saldo_private.account_stripe as s
   set debit = s.debit + line.debit,
@@ -1251,10 +1350,94 @@ end
 $$;
 comment on function saldo_private.add_to_stripes is
   'The slow way of a posting to a hot account: makes the month''s stripes where they are missing, '
-  'takes any, or waits for one. Locks the account. Errors: SB020, and those of a posting.';
+  'or one more where all are in use. Errors: SB020, and those of a posting.';
+
+create or replace function saldo_private.add_to_stripes__new_no(account saldo.account, month date)
+returns integer
+language plpgsql
+as $$
+begin
+  -- Who makes all of them at this moment is not waited for.
+  if pg_try_advisory_xact_lock(
+    hashtextextended(format('saldo stripes %s %s', account.id, month), 0)
+  ) then
+    insert into saldo_private.account_stripe (account_id, month, stripe_no, is_limited)
+    select account.id, add_to_stripes__new_no.month, g.stripe_no, account.min_balance is not null
+    from generate_series(1, account.slots) as g (stripe_no)
+    on conflict on constraint account_stripe_pkey do nothing;
+    if found then
+      return least(saldo_private.home_no(), account.slots);
+    end if;
+  end if;
+  -- Above all regular ones: slots are 1,000 at most.
+  return saldo_private.add_to_stripes__one(
+    account.id, month, 1001, 1, account.min_balance is not null
+  );
+end
+$$;
+comment on function saldo_private.add_to_stripes__new_no is
+  'Adds the stripes of a month, or one more, and returns one that is ours.';
+
+create or replace function saldo_private.add_to_stripes__settling_no(
+  account_id bigint,
+  month date
+)
+returns integer
+language plpgsql
+as $$
+declare
+  v_stripe_no integer;
+begin
+  select s.stripe_no
+  into v_stripe_no
+  from saldo_private.account_stripe as s
+  where s.account_id = add_to_stripes__settling_no.account_id
+  and s.month = add_to_stripes__settling_no.month
+  and s.stripe_no <= 0
+  order by s.stripe_no desc
+  limit 1
+  for no key update skip locked;
+  return coalesce(
+    v_stripe_no, saldo_private.add_to_stripes__one(account_id, month, 0, -1, true)
+  );
+end
+$$;
+comment on function saldo_private.add_to_stripes__settling_no is
+  'A stripe for settlements, from 0 downwards, that is ours: their funds were taken long before.';
+
+create or replace function saldo_private.add_to_stripes__one(
+  account_id bigint,
+  month date,
+  first_no integer,
+  step integer,
+  is_limited boolean
+)
+returns integer
+language plpgsql
+as $$
+declare
+  v_stripe_no integer := first_no;
+begin
+  loop
+    -- Somebody who adds the same number at this moment is not waited for.
+    if pg_try_advisory_xact_lock(
+      hashtextextended(format('saldo stripe %s %s %s', account_id, month, v_stripe_no), 0)
+    ) then
+      insert into saldo_private.account_stripe (account_id, month, stripe_no, is_limited)
+      values (account_id, month, v_stripe_no, is_limited)
+      on conflict on constraint account_stripe_pkey do nothing;
+      exit when found;
+    end if;
+    v_stripe_no := v_stripe_no + step;
+  end loop;
+  return v_stripe_no;
+end
+$$;
+comment on function saldo_private.add_to_stripes__one is
+  'Adds one stripe, with the first number in this direction that is free; there are never more '
+  'than transactions were under way at once.';
 
 create or replace function saldo_private.add_to_stripes__immediate(
-  account saldo.account,
   line saldo_private.line_sum,
   is_settlement boolean
 )
@@ -1262,24 +1445,31 @@ returns void
 language plpgsql
 as $$
 declare
-  v_change numeric := (line.debit - line.credit)
-    * case when account.type in ('asset', 'expense') then 1 else -1 end;
+  v_account saldo.account;
+  v_change numeric;
 begin
+  select *
+  into strict v_account
+  from saldo.account
+  where id = line.account_id
+  for no key update;
+  v_change := (line.debit - line.credit)
+    * case when v_account.type in ('asset', 'expense') then 1 else -1 end;
   if v_change < 0 and not is_settlement
-    and account.balance - account.held_total + v_change < account.min_balance
+    and v_account.balance - v_account.held_total + v_change < v_account.min_balance
   then
     perform saldo_private.fail('insufficient_balance', format(
-      'account %s: available %s, needed %s', account.id,
-      account.balance - account.held_total - account.min_balance, -v_change
+      'account %s: available %s, needed %s', v_account.id,
+      v_account.balance - v_account.held_total - v_account.min_balance, -v_change
     ));
   end if;
   update saldo.account as a
   set debit_total = a.debit_total + line.debit,
     credit_total = a.credit_total + line.credit,
     version = a.version + 1
-  where a.id = account.id;
+  where a.id = v_account.id;
   insert into saldo.month_movement as m (account_id, month, debit, credit, line_count)
-  values (account.id, line.month, line.debit, line.credit, line.line_count)
+  values (v_account.id, line.month, line.debit, line.credit, line.line_count)
   on conflict on constraint month_movement_pkey do update
   set debit = m.debit + excluded.debit,
     credit = m.credit + excluded.credit,
@@ -1293,28 +1483,34 @@ create or replace function saldo_private.fold_stripes(account_id bigint default 
 returns setof bigint
 language plpgsql
 as $$
+declare
+  v_account_ids bigint[];
 begin
-  -- One at a time is enough, and so two never wait for each other crosswise.
-  if fold_stripes.account_id is null and not pg_try_advisory_xact_lock(7246, 2) then
+  -- Without waiting: whoever folds has locks already that others may wait for. An account that is
+  -- in use just now is folded the next time.
+  select array_agg(l.id)
+  into v_account_ids
+  from (
+    select a.id
+    from saldo.account as a
+    where a.id in (
+      select s.account_id
+      from saldo_private.account_stripe as s
+      where s.line_count > 0
+      and (fold_stripes.account_id is null or s.account_id = fold_stripes.account_id)
+    )
+    for no key update skip locked
+  ) as l;
+  if v_account_ids is null then
     return;
   end if;
-  perform
-  from saldo.account as a
-  where a.id in (
-    select s.account_id
-    from saldo_private.account_stripe as s
-    where s.line_count > 0
-    and (fold_stripes.account_id is null or s.account_id = fold_stripes.account_id)
-  )
-  order by a.id
-  for no key update;
 
   return query
   with taken as materialized (
     select s.account_id, s.month, s.stripe_no, s.debit, s.credit, s.line_count
     from saldo_private.account_stripe as s
-    where s.line_count > 0
-    and (fold_stripes.account_id is null or s.account_id = fold_stripes.account_id)
+    where s.account_id = any (v_account_ids)
+    and s.line_count > 0
     for no key update skip locked
   ),
   emptied as (
@@ -1352,8 +1548,8 @@ end
 $$;
 comment on function saldo_private.fold_stripes is
   'Hands on what stripes hold to the totals and months of their accounts (default: all), and '
-  'returns these. Locks the accounts in id order; stripes that a posting holds are left for the '
-  'next time.';
+  'returns these. Waits for nobody: accounts and stripes that somebody holds are left for the next '
+  'time.';
 
 create or replace function saldo_private.remove_stripes(account_id bigint)
 returns void
@@ -1390,22 +1586,132 @@ comment on table saldo_private.account_stripe is
 comment on column saldo_private.account_stripe.account_id is 'Hot account.';
 comment on column saldo_private.account_stripe.month is 'Month of the posting date.';
 comment on column saldo_private.account_stripe.stripe_no is
-  'Number; 0 is for settlements, whose funds were taken long before.';
+  'Number; those up to 0 are for settlements, whose funds were taken long before.';
 comment on column saldo_private.account_stripe.is_limited is
   'Whether the account has a min_balance: then a posting moves its slots as well.';
 comment on column saldo_private.account_stripe.debit is 'Debits not yet folded.';
 comment on column saldo_private.account_stripe.credit is 'Credits not yet folded.';
 comment on column saldo_private.account_stripe.line_count is 'Number of lines not yet folded.';
 --! EndIncluded ledger/account_stripe.sql
+--! Included ledger/posting_refusal.sql
+-- Refusing a posting: what is wrong with it, said after the fact.
+--
+-- Private: posting__examine, posting__refuse_balance.
+-- The posting itself only learns that something is unusual (posting.sql).
+
+create or replace function saldo_private.posting__examine(entry_ids uuid[])
+returns void
+language plpgsql
+as $$
+declare
+  v_line record;
+begin
+  for v_line in
+    select
+      case
+        when e.id is null or e.line_count <> sum(count(*)) over (partition by l.entry_id)
+          or e.posted_in is distinct from pg_current_xact_id()
+          or bool_or(l.posting_date <> e.posting_date or (l.debit > 0) = (l.credit > 0))
+          or e.line_count < 2 then 1
+        when bool_or(a.id is null) then 2
+        when bool_or(a.closed_at is not null) then 3
+        when sum(l.debit - l.credit) <> 0
+          and sum(sum(l.debit - l.credit)) over (partition by l.entry_id) = 0 then 4
+        when sum(l.debit - l.credit) <> 0 then 5
+        when bool_or(a.mode = 'immediate' and a.balance - a.held_total < a.min_balance
+          and (l.credit > 0) = (a.type in ('asset', 'expense'))) then 6
+        else 7
+      end as reason,
+      l.entry_id,
+      a.currency,
+      sum(l.debit) as debit,
+      sum(l.credit) as credit,
+      min(l.account_id) filter (where a.id is null) as unknown_account,
+      min(l.account_id) filter (where a.closed_at is not null) as closed_account,
+      min(l.account_id) filter (
+        where a.mode = 'immediate' and a.balance - a.held_total < a.min_balance
+      ) as short_account
+    from saldo.journal_line as l
+    left join saldo.journal_entry as e on e.id = l.entry_id
+    left join saldo.account as a on a.id = l.account_id
+    where l.entry_id = any (posting__examine.entry_ids)
+    group by l.entry_id, e.id, a.currency
+    order by reason
+    limit 1
+  loop
+    case v_line.reason
+      when 1 then
+        perform saldo_private.fail('entry_invalid', format('entry %s', v_line.entry_id));
+      when 2 then
+        perform saldo_private.fail(
+          'account_not_found', format('account %s', v_line.unknown_account)
+        );
+      when 3 then
+        perform saldo_private.fail('account_closed', format('account %s', v_line.closed_account));
+      when 4 then
+        perform saldo_private.fail('currency_mismatch', format('entry %s', v_line.entry_id));
+      when 5 then
+        perform saldo_private.fail('entry_unbalanced', format('debit %s, credit %s, currency %s',
+          v_line.debit, v_line.credit, v_line.currency));
+      when 6 then
+        perform saldo_private.posting__refuse_balance(v_line.short_account, entry_ids);
+      else
+        return;
+    end case;
+  end loop;
+end
+$$;
+comment on function saldo_private.posting__examine is
+  'Says why the entries cannot be posted, or finds that entries in several currencies balance in '
+  'each. Runs when the balances have moved already; an error takes that back.';
+
+create or replace function saldo_private.posting__refuse_balance(
+  account_id bigint,
+  entry_ids uuid[]
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_account saldo.account;
+  v_change numeric;
+begin
+  select *
+  into strict v_account
+  from saldo.account
+  where id = posting__refuse_balance.account_id;
+
+  select sum(
+    case when v_account.type in ('asset', 'expense') then l.debit - l.credit
+    else l.credit - l.debit end
+  )
+  into v_change
+  from saldo.journal_line as l
+  where l.entry_id = any (posting__refuse_balance.entry_ids)
+  and l.account_id = posting__refuse_balance.account_id;
+
+  -- The account shows the balance after the posting; what was there before is what helps.
+  perform saldo_private.fail(
+    'insufficient_balance',
+    format('account %s: available %s, needed %s', account_id,
+      v_account.balance - v_account.held_total - v_change - v_account.min_balance, -v_change)
+  );
+end
+$$;
+comment on function saldo_private.posting__refuse_balance is
+  'Raises SB001 with what was available and what was needed.';
+--! EndIncluded ledger/posting_refusal.sql
 --! Included ledger/posting.sql
 -- Posting: lines come in, balances move, all in the statement that brings the lines.
 --
 -- Trigger: auto_sync_balance_on_posting on saldo.journal_line.
--- Private: tg_journal_line__auto_sync_balance, posting__* (its steps).
+-- Private: tg_journal_line__auto_sync_balance, posting__* (its steps); posting__examine, which says
+-- what is wrong, is in posting_refusal.sql.
 -- Invariant: account totals and month movements, with the stripes of hot accounts
 -- (account_stripe.sql), equal the sum of the posted lines at every commit.
--- Locks: the immediate accounts of the statement, in id order, so that two postings never deadlock;
--- for each hot one a stripe that nobody holds.
+-- Locks: for each hot account of the statement a stripe that nobody holds, then the immediate ones.
+-- Both in id order, so that two postings never deadlock; hot ones first, since their slots may have
+-- to be rebuilt, which waits for a settlement, which may wait for an immediate one.
 -- A posting is one INSERT of lines, for one entry or a thousand; the trigger runs once for it.
 -- The entry stands already, stamped with this very transaction: nobody appends to an old entry.
 
@@ -1423,7 +1729,7 @@ as $$
 declare
   v_highest_no integer;
 begin
-  foreach v_highest_no in array array[saldo_private.home_no(), 1000] loop
+  foreach v_highest_no in array array[saldo_private.home_no(), 2147483647] loop
     update saldo_private.account_stripe as s
     set debit = s.debit + posting__move_stripe.debit,
       credit = s.credit + posting__move_stripe.credit,
@@ -1528,18 +1834,16 @@ begin
 end
 $$;
 comment on function saldo_private.posting__move_pair is
-  'Applies an entry of two lines, the lower account id first. Whether all is usual.';
+  'Applies an entry of two lines, hot accounts first. Whether all is usual.';
 
-create or replace function saldo_private.posting__move_many(
+create or replace function saldo_private.posting__move_rows(
   lines saldo_private.line_sum[],
-  is_settlement boolean
+  except_ids bigint[],
+  out moved_ids bigint[],
+  out is_usual boolean
 )
-returns boolean
 language plpgsql
 as $$
-declare
-  v_moved_ids bigint[];
-  v_is_usual boolean;
 begin
   -- In a statement of its own and sorted: the order keeps concurrent postings free of deadlocks,
   -- and the update below sees the rows as they are once the locks are held.
@@ -1562,6 +1866,7 @@ begin
     ) as l
     where a.id = l.account_id
     and a.mode = 'immediate'
+    and a.id <> all (except_ids)
     returning a.id, a.currency, a.closed_at is null and (
       a.min_balance is null
       or a.balance - a.held_total >= a.min_balance
@@ -1579,31 +1884,82 @@ begin
       credit = m.credit + excluded.credit,
       line_count = m.line_count + excluded.line_count
   )
-  select array_agg(moved.id), bool_and(moved.is_accepted)
+  select coalesce(array_agg(moved.id), '{}'), bool_and(moved.is_accepted)
     and min(moved.currency) = max(moved.currency)
-  into v_moved_ids, v_is_usual
+  into moved_ids, is_usual
   from moved;
+end
+$$;
+comment on function saldo_private.posting__move_rows is
+  'Applies the lines of immediate accounts, but for those that were applied already. Whether all '
+  'is usual.';
 
+create or replace function saldo_private.posting__move_many(
+  lines saldo_private.line_sum[],
+  is_settlement boolean
+)
+returns boolean
+language plpgsql
+as $$
+declare
+  v_hot_ids bigint[] := array(
+    select a.id
+    from saldo.account as a
+    where a.id in (select l.account_id from unnest(lines) as l)
+    and a.mode = 'hot'
+  );
+  v_moved_ids bigint[];
+  v_is_usual boolean;
+begin
+  if v_hot_ids <> '{}' then
+    perform saldo_private.posting__move_stripes(lines, v_hot_ids, is_settlement);
+  end if;
+  select r.moved_ids, r.is_usual
+  into v_moved_ids, v_is_usual
+  from saldo_private.posting__move_rows(lines, v_hot_ids) as r;
   if (select count(distinct l.account_id) from unnest(lines) as l) = cardinality(v_moved_ids) then
     return v_is_usual;
   end if;
-  -- Hot accounts, few as a rule; those that do not exist are found when it is examined.
-  perform saldo_private.posting__move_stripe(
+  -- Hot since a moment ago; those that do not exist are found when it is examined.
+  perform saldo_private.posting__move_stripes(
+    lines, array(
+      select a.id
+      from saldo.account as a
+      where a.id in (select l.account_id from unnest(lines) as l)
+      and a.id <> all (v_hot_ids || v_moved_ids)
+    ),
+    is_settlement
+  );
+  return false;
+end
+$$;
+comment on function saldo_private.posting__move_many is
+  'Applies lines, summed up by account and month, in sets. Whether all is usual.';
+
+create or replace function saldo_private.posting__move_stripes(
+  lines saldo_private.line_sum[],
+  account_ids bigint[],
+  is_settlement boolean
+)
+returns void
+language sql
+as $$
+  select saldo_private.posting__move_stripe(
     hot.account_id, hot.month, hot.debit, hot.credit, hot.line_count, is_settlement
   )
   from (
     select line.account_id, line.month, line.debit, line.credit, line.line_count
     from unnest(lines) as line
     join saldo.account as a on a.id = line.account_id
-    where line.account_id <> all (coalesce(v_moved_ids, '{}'))
-    order by line.account_id, line.month
+    where line.account_id = any (account_ids)
+    -- What comes in first: it pays for what goes out in another month.
+    order by line.account_id, (line.debit - line.credit)
+      * case when a.type in ('asset', 'expense') then -1 else 1 end, line.month
     offset 0
-  ) as hot;
-  return false;
-end
+  ) as hot
 $$;
-comment on function saldo_private.posting__move_many is
-  'Applies lines, summed up by account and month, in sets. Whether all is usual.';
+comment on function saldo_private.posting__move_stripes is
+  'Applies the lines of hot accounts, few as a rule, in id order.';
 
 create or replace function saldo_private.tg_journal_line__auto_sync_balance()
 returns trigger
@@ -1616,17 +1972,21 @@ declare
   v_is_entry boolean;
   v_lines saldo_private.line_sum[];
   v_is_settlement boolean;
+  v_is_watched boolean;
   v_is_usual boolean;
 begin
   -- Most entries have two lines: plain statements in id order cost half of those for sets.
   select array_agg((n.account_id, n.entry_id, n.posting_date, n.debit, n.credit, a.currency,
-      a.mode)::saldo_private.posting_line order by n.account_id),
+      a.mode)::saldo_private.posting_line order by a.mode desc, n.account_id),
     bool_and((
       a.id > 0 and e.line_count = 2 and e.posting_date = n.posting_date
       and e.posted_in = pg_current_xact_id()
     ) is true),
-    bool_or(e.source = 'settlement')
-  into v_pair, v_is_entry, v_is_settlement
+    bool_or(e.source = 'settlement'),
+    bool_or(exists (
+      select from saldo_private.account_watch as w where w.account_id = n.account_id
+    ))
+  into v_pair, v_is_entry, v_is_settlement, v_is_watched
   from (select * from new_lines limit 3) as n
   left join saldo.journal_entry as e on e.id = n.entry_id
   left join saldo.account as a on a.id = n.account_id;
@@ -1667,6 +2027,9 @@ begin
   if v_is_usual is not true then
     perform saldo_private.posting__examine(array(select distinct n.entry_id from new_lines as n));
   end if;
+  if (v_is_watched or cardinality(v_pair) > 2) and not v_is_settlement then
+    perform saldo_private.notify_watchers(array(select n.account_id from new_lines as n));
+  end if;
   if current_setting('synchronous_commit') = 'off' then
     perform saldo_private.require_durable_commit();
   end if;
@@ -1676,108 +2039,6 @@ $$;
 comment on function saldo_private.tg_journal_line__auto_sync_balance is
   'Checks and applies the lines of a statement, set-based. Errors in checking order: SB107 lines '
   'do not make up whole entries of this transaction, SB101, SB102, SB104, SB103, SB001.';
-
-create or replace function saldo_private.posting__examine(entry_ids uuid[])
-returns void
-language plpgsql
-as $$
-declare
-  v_line record;
-begin
-  for v_line in
-    select
-      case
-        when e.id is null or e.line_count <> sum(count(*)) over (partition by l.entry_id)
-          or e.posted_in is distinct from pg_current_xact_id()
-          or bool_or(l.posting_date <> e.posting_date or (l.debit > 0) = (l.credit > 0))
-          or e.line_count < 2 then 1
-        when bool_or(a.id is null) then 2
-        when bool_or(a.closed_at is not null) then 3
-        when sum(l.debit - l.credit) <> 0
-          and sum(sum(l.debit - l.credit)) over (partition by l.entry_id) = 0 then 4
-        when sum(l.debit - l.credit) <> 0 then 5
-        when bool_or(a.mode = 'immediate' and a.balance - a.held_total < a.min_balance
-          and (l.credit > 0) = (a.type in ('asset', 'expense'))) then 6
-        else 7
-      end as reason,
-      l.entry_id,
-      a.currency,
-      sum(l.debit) as debit,
-      sum(l.credit) as credit,
-      min(l.account_id) filter (where a.id is null) as unknown_account,
-      min(l.account_id) filter (where a.closed_at is not null) as closed_account,
-      min(l.account_id) filter (
-        where a.mode = 'immediate' and a.balance - a.held_total < a.min_balance
-      ) as short_account
-    from saldo.journal_line as l
-    left join saldo.journal_entry as e on e.id = l.entry_id
-    left join saldo.account as a on a.id = l.account_id
-    where l.entry_id = any (posting__examine.entry_ids)
-    group by l.entry_id, e.id, a.currency
-    order by reason
-    limit 1
-  loop
-    case v_line.reason
-      when 1 then
-        perform saldo_private.fail('entry_invalid', format('entry %s', v_line.entry_id));
-      when 2 then
-        perform saldo_private.fail(
-          'account_not_found', format('account %s', v_line.unknown_account)
-        );
-      when 3 then
-        perform saldo_private.fail('account_closed', format('account %s', v_line.closed_account));
-      when 4 then
-        perform saldo_private.fail('currency_mismatch', format('entry %s', v_line.entry_id));
-      when 5 then
-        perform saldo_private.fail('entry_unbalanced', format('debit %s, credit %s, currency %s',
-          v_line.debit, v_line.credit, v_line.currency));
-      when 6 then
-        perform saldo_private.posting__refuse_balance(v_line.short_account, entry_ids);
-      else
-        return;
-    end case;
-  end loop;
-end
-$$;
-comment on function saldo_private.posting__examine is
-  'Says why the entries cannot be posted, or finds that entries in several currencies balance in '
-  'each. Runs when the balances have moved already; an error takes that back.';
-
-create or replace function saldo_private.posting__refuse_balance(
-  account_id bigint,
-  entry_ids uuid[]
-)
-returns void
-language plpgsql
-as $$
-declare
-  v_account saldo.account;
-  v_change numeric;
-begin
-  select *
-  into strict v_account
-  from saldo.account
-  where id = posting__refuse_balance.account_id;
-
-  select sum(
-    case when v_account.type in ('asset', 'expense') then l.debit - l.credit
-    else l.credit - l.debit end
-  )
-  into v_change
-  from saldo.journal_line as l
-  where l.entry_id = any (posting__refuse_balance.entry_ids)
-  and l.account_id = posting__refuse_balance.account_id;
-
-  -- The account shows the balance after the posting; what was there before is what helps.
-  perform saldo_private.fail(
-    'insufficient_balance',
-    format('account %s: available %s, needed %s', account_id,
-      v_account.balance - v_account.held_total - v_change - v_account.min_balance, -v_change)
-  );
-end
-$$;
-comment on function saldo_private.posting__refuse_balance is
-  'Raises SB001 with what was available and what was needed.';
 
 create or replace trigger auto_sync_balance_on_posting
   after insert on saldo.journal_line
@@ -2925,7 +3186,10 @@ comment on column saldo_private.account_slot.debit_take is
 comment on column saldo_private.account_slot.credit_take is 'The same of a credit.';
 comment on column saldo_private.account_slot.clearing_account_id is
   'Clearing account of the currency: a transaction need look at nothing but its slot. Null on its '
-  'own slots.';
+  'own slots, and where it is not fit to be a counter account.';
+comment on column saldo_private.account_slot.is_short is
+  'The account lacks funds, less than min_balance is left: the first slot has what lacks, and all '
+  'that comes in goes there until nothing lacks. The same on all slots of an account.';
 
 comment on table saldo_private.settlement_mark is
   'How far the rows of a slot are settled; the durable register of slots.';
@@ -2935,6 +3199,47 @@ comment on column saldo_private.settlement_mark.seq is 'Rows up to this number a
 comment on column saldo_private.settlement_mark.debit_total is 'Sum of their debits.';
 comment on column saldo_private.settlement_mark.credit_total is 'Sum of their credits.';
 --! EndIncluded hot/account_slot.sql
+--! Included hot/backlog.sql
+-- The backlog: requests are refused rather than settlement falling behind without end.
+--
+-- Private: check_backlog.
+
+create or replace function saldo_private.check_backlog(
+  account_id bigint,
+  slot saldo_private.slot_position
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_limit bigint := saldo_private.setting_value('settlement_backlog_limit');
+  v_pending bigint;
+  v_slot_count integer;
+begin
+  select sum(s.seq - coalesce(m.seq, 0)), count(*)
+  into v_pending, v_slot_count
+  from saldo_private.account_slot as s
+  left join saldo_private.settlement_mark as m
+    on m.account_id = s.account_id and m.slot_no = s.slot_no
+  where s.account_id = check_backlog.account_id;
+  if v_pending > v_limit then
+    perform saldo_private.fail('backlog_full', format(
+      'account %s: %s pending, limit %s', account_id, v_pending, v_limit
+    ));
+  end if;
+  -- Far from the limit not every row needs to look again: what all slots together may write
+  -- without a look stays below half of the distance.
+  update saldo_private.account_slot as s
+  set checked_seq = slot.seq + case when v_limit - v_pending > 128 * v_slot_count then 64 else 0 end
+  where s.account_id = check_backlog.account_id
+  and s.slot_no = slot.slot_no;
+end
+$$;
+comment on function saldo_private.check_backlog is
+  'Refuses rows beyond the setting settlement_backlog_limit, give or take those under way at once '
+  'and, where the limit is large, what slots were granted while it was far, at most 64 each: '
+  'SB202.';
+--! EndIncluded hot/backlog.sql
 --! Included hot/move_slot.sql
 -- Moving a slot: taking funds, giving them, numbering rows.
 --
@@ -2975,12 +3280,13 @@ begin
     from saldo_private.account_slot as f
     where f.account_id = move_slot__try.account_id
     and f.slot_no <= highest_no
+    and not f.is_short
     and (f.available is null or f.available >= v_needed)
     order by f.slot_no desc
     limit 1
     for no key update skip locked
   )
-  returning s.slot_no, s.seq, s.checked_seq, s.clearing_account_id
+  returning s.slot_no, s.seq, s.checked_seq, s.clearing_account_id, s.debit_take, s.credit_take
   into v_slot;
   return v_slot;
 end
@@ -3027,7 +3333,7 @@ begin
     v_slot := saldo_private.move_slot__slowly(account_id, take, held, debit, credit, row_count);
   end if;
   if v_slot.seq > v_slot.checked_seq and row_count > 0 then
-    perform saldo_private.move_slot__check_backlog(account_id, v_slot);
+    perform saldo_private.check_backlog(account_id, v_slot);
   end if;
   return v_slot;
 end
@@ -3052,6 +3358,7 @@ declare
   v_slot saldo_private.slot_position;
   v_count integer;
   v_available numeric;
+  v_is_short boolean;
   -- Whether to hold slots after a look in vain would harm nobody, or cannot happen.
   v_is_safe boolean := take <= 0;
   -- Who takes funds takes them at home or shares them out anew, or all would queue for one slot
@@ -3067,12 +3374,15 @@ begin
       exit when v_slot.slot_no is not null;
     end if;
 
-    select count(*), sum(s.available)
-    into v_count, v_available
+    select count(*), sum(s.available), bool_or(s.is_short)
+    into v_count, v_available, v_is_short
     from saldo_private.account_slot as s
     where s.account_id = move_slot__slowly.account_id;
     if v_count = 0 then
       perform saldo_private.rebuild_slots(account_id);
+    elsif v_is_short and take <= 0 then
+      v_slot := saldo_private.move_slot__refill(account_id, take, held, debit, credit, row_count);
+      exit when v_slot.slot_no is not null;
     elsif v_available is null and not v_is_safe then
       v_is_safe := true; -- without a min_balance every slot has enough
       v_highest_no := 2147483647;
@@ -3099,6 +3409,44 @@ $$;
 comment on function saldo_private.move_slot__slowly is
   'When no slot from the own one on will do: any other; else rebuilds slots that are gone, adds '
   'one where all are in use, or gathers the funds of all. Errors as move_slot.';
+
+create or replace function saldo_private.move_slot__refill(
+  account_id bigint,
+  take numeric,
+  held numeric,
+  debit numeric,
+  credit numeric,
+  row_count integer
+)
+returns saldo_private.slot_position
+language plpgsql
+as $$
+declare
+  v_slot saldo_private.slot_position;
+  v_available numeric;
+begin
+  update saldo_private.account_slot as s
+  set available = s.available - move_slot__refill.take,
+    held = s.held + move_slot__refill.held,
+    seq = s.seq + move_slot__refill.row_count,
+    debit_total = s.debit_total + move_slot__refill.debit,
+    credit_total = s.credit_total + move_slot__refill.credit
+  where s.account_id = move_slot__refill.account_id
+  and s.slot_no = 1
+  and s.is_short
+  returning s.slot_no, s.seq, s.checked_seq, s.clearing_account_id, s.debit_take, s.credit_take,
+    s.available
+  into v_slot.slot_no, v_slot.seq, v_slot.checked_seq, v_slot.counter_account_id,
+    v_slot.debit_take, v_slot.credit_take, v_available;
+  if v_available >= 0 then
+    perform saldo_private.move_slot__rebalance(account_id, 0);
+  end if;
+  return v_slot;
+end
+$$;
+comment on function saldo_private.move_slot__refill is
+  'Gives to an account that lacks funds: all to its first slot, one writer after the other, until '
+  'nothing lacks and all slots are in use again. Null when that is so already. Error: SB020.';
 
 create or replace function saldo_private.move_slot__require(
   account_id bigint,
@@ -3142,16 +3490,19 @@ begin
   into v_count, v_available
   from saldo_private.account_slot as s
   where s.account_id = move_slot__rebalance.account_id;
-  if v_count <> v_locked_count then
-    return; -- rebuilt or added to meanwhile: what was locked is not all
+  if v_count <> v_locked_count or v_count = 0 then
+    return; -- rebuilt, added to or taken away meanwhile: what was locked is not all
   end if;
-  perform saldo_private.move_slot__require(account_id, v_available, needed);
+  if needed > 0 then
+    perform saldo_private.move_slot__require(account_id, v_available, needed);
+  end if;
 
-  -- The first slot gets what is needed and its share of the rest.
-  v_share := trunc((v_available - needed) / v_count, 2);
+  -- The first slot gets what is needed and its share of the rest; or what lacks, all of it.
+  v_share := trunc(greatest(v_available - needed, 0) / v_count, 2);
   update saldo_private.account_slot as s
   set available = case when s.slot_no = first.slot_no then v_available - v_share * (v_count - 1)
-    else v_share end
+      else v_share end,
+    is_short = v_available < 0
   from (
     select min(f.slot_no) as slot_no
     from saldo_private.account_slot as f
@@ -3161,7 +3512,8 @@ begin
 end
 $$;
 comment on function saldo_private.move_slot__rebalance is
-  'Locks all slots, puts what is needed into the first and shares the rest out: SB001, SB020.';
+  'Locks all slots of an account with a min_balance, puts what is needed into the first and shares '
+  'the rest out: SB001 when more is needed than there is, SB020.';
 
 create or replace function saldo_private.move_slot__add(account_id bigint)
 returns void
@@ -3183,6 +3535,14 @@ begin
   if v_account.mode <> 'hot' then -- since a moment ago
     perform saldo_private.fail('conflict_retry', format('account %s', account_id));
   end if;
+  if exists (
+    select
+    from saldo_private.account_slot as s
+    where s.account_id = move_slot__add.account_id
+    and s.is_short
+  ) then -- since a moment ago
+    return;
+  end if;
 
   select coalesce(max(m.slot_no), 0)
   into v_slot_no
@@ -3202,54 +3562,18 @@ begin
   end loop;
   insert into saldo_private.account_slot (
     account_id, slot_no, available, held, seq, checked_seq, debit_total, credit_total,
-    debit_take, credit_take, clearing_account_id
+    debit_take, credit_take, clearing_account_id, is_short
   )
   values (
     account_id, v_slot_no, case when v_account.min_balance is not null then 0 end, 0, 0, 0, 0, 0,
     saldo_private.take_sign(v_account, 'debit'), saldo_private.take_sign(v_account, 'credit'),
-    nullif(saldo_private.system_account('clearing', v_account.currency), v_account.id)
+    saldo_private.fit_clearing_account(v_account), false
   );
 end
 $$;
 comment on function saldo_private.move_slot__add is
   'Adds an empty slot to an account all of whose slots are in use; there are never more than '
   'transactions were under way at once. Error: SB015.';
-
-create or replace function saldo_private.move_slot__check_backlog(
-  account_id bigint,
-  slot saldo_private.slot_position
-)
-returns void
-language plpgsql
-as $$
-declare
-  v_limit bigint := saldo_private.setting_value('settlement_backlog_limit');
-  v_pending bigint;
-  v_slot_count integer;
-begin
-  select sum(s.seq - coalesce(m.seq, 0)), count(*)
-  into v_pending, v_slot_count
-  from saldo_private.account_slot as s
-  left join saldo_private.settlement_mark as m
-    on m.account_id = s.account_id and m.slot_no = s.slot_no
-  where s.account_id = move_slot__check_backlog.account_id;
-  if v_pending > v_limit then
-    perform saldo_private.fail('backlog_full', format(
-      'account %s: %s pending, limit %s', account_id, v_pending, v_limit
-    ));
-  end if;
-  -- Far from the limit not every row needs to look again: what all slots together may write
-  -- without a look stays below half of the distance.
-  update saldo_private.account_slot as s
-  set checked_seq = slot.seq + case when v_limit - v_pending > 128 * v_slot_count then 64 else 0 end
-  where s.account_id = move_slot__check_backlog.account_id
-  and s.slot_no = slot.slot_no;
-end
-$$;
-comment on function saldo_private.move_slot__check_backlog is
-  'Refuses rows beyond the setting settlement_backlog_limit, give or take those under way at once '
-  'and, where the limit is large, what slots were granted while it was far, at most 64 each: '
-  'SB202.';
 
 create or replace function saldo_private.tg_account_stripe__move_slot()
 returns trigger
@@ -3419,7 +3743,7 @@ returns void
 language plpgsql
 as $$
 declare
-  v_clearing_account_id bigint := saldo_private.system_account('clearing', account.currency);
+  v_clearing_account_id bigint := saldo_private.fit_clearing_account(account);
   v_slot_count integer;
 begin
   insert into saldo_private.settlement_mark (account_id, slot_no)
@@ -3429,22 +3753,22 @@ begin
 
   insert into saldo_private.account_slot (
     account_id, slot_no, available, held, seq, checked_seq, debit_total, credit_total,
-    debit_take, credit_take, clearing_account_id
+    debit_take, credit_take, clearing_account_id, is_short
   )
   select d.account_id, d.slot_no,
-    -- Only regular slots get funds; the first takes what a division leaves.
+    -- Only regular slots get funds; the first takes what a division leaves, and all that lacks.
     case when account.min_balance is not null then
-      case when d.slot_no = 1
-        then f.free - trunc(f.free / account.slots, 2) * (account.slots - 1)
-        when d.slot_no <= account.slots then trunc(f.free / account.slots, 2)
+      case when d.slot_no = 1 then f.free - f.share * (account.slots - 1)
+        when d.slot_no <= account.slots then f.share
         else 0 end
     end,
     case when d.slot_no = 1 then f.held else 0 end, d.seq, d.seq, d.debit_total, d.credit_total,
     saldo_private.take_sign(account, 'debit'), saldo_private.take_sign(account, 'credit'),
-    nullif(v_clearing_account_id, account.id)
+    v_clearing_account_id, coalesce(f.free < 0, false)
   from saldo_private.derived_slot() as d
   join (
-    select funds.account_id, funds.held, funds.available - account.min_balance as free
+    select funds.account_id, funds.held, funds.available - account.min_balance as free,
+      trunc(greatest(funds.available - account.min_balance, 0) / account.slots, 2) as share
     from saldo_private.derived_funds() as funds
   ) as f on f.account_id = d.account_id
   where d.account_id = account.id;
@@ -3472,10 +3796,11 @@ as $$
     select s.account_id, sum(s.available) as available, sum(s.held) as held,
       sum(s.seq) as seq, sum(s.debit_total) as debit, sum(s.credit_total) as credit,
       count(*) filter (
-        where (s.debit_take, s.credit_take, clearing.code) is distinct from (
-          saldo_private.take_sign(a, 'debit'), saldo_private.take_sign(a, 'credit'),
-          nullif('clearing:' || a.currency, a.code)
+        where (s.debit_take, s.credit_take) is distinct from (
+          saldo_private.take_sign(a, 'debit'), saldo_private.take_sign(a, 'credit')
         )
+        or clearing.code <> 'clearing:' || a.currency
+        or (s.available < 0 and not s.is_short)
       ) as misrouted_count
     from saldo_private.account_slot as s
     left join saldo.account as a on a.id = s.account_id
@@ -3847,6 +4172,69 @@ comment on column saldo.settlement_health_result.overdue_hold_count is
 comment on column saldo.settlement_health_result.slot_rebuild_count is
   'How often slots were made anew, first times included.';
 --! EndIncluded hot/balances.sql
+--! Included hot/account_field.sql
+-- Fields of an account over GraphQL that must be exact on hot accounts too.
+--
+-- Public: account_balance, account_debit_total, account_credit_total, account_held_total.
+-- They stand in for the columns of the same names, which a hot account's postings and holds reach
+-- only with the next settlement (account_stripe.sql, account_slot.sql).
+
+create or replace function saldo.account_balance(account_row saldo.account)
+returns numeric
+language sql
+stable
+as $$
+  select trim_scale(t.balance)
+  from saldo_private.account_total as t
+  where t.account_id = account_row.id
+$$;
+comment on function saldo.account_balance is
+  E'@notNull\n'
+  'Balance of all that is posted, on the normal side: debits less credits for asset and expense, '
+  'else the reverse. Exact at any moment.';
+revoke execute on function saldo.account_balance from public;
+grant execute on function saldo.account_balance to saldo_admin, saldo_operator, saldo_member;
+
+create or replace function saldo.account_debit_total(account_row saldo.account)
+returns numeric
+language sql
+stable
+as $$
+  select trim_scale(t.debit_total)
+  from saldo_private.account_total as t
+  where t.account_id = account_row.id
+$$;
+comment on function saldo.account_debit_total is E'@notNull\n'
+  'Sum of all posted debits, at any moment.';
+revoke execute on function saldo.account_debit_total from public;
+grant execute on function saldo.account_debit_total to saldo_admin, saldo_operator, saldo_member;
+
+create or replace function saldo.account_credit_total(account_row saldo.account)
+returns numeric
+language sql
+stable
+as $$
+  select trim_scale(t.credit_total)
+  from saldo_private.account_total as t
+  where t.account_id = account_row.id
+$$;
+comment on function saldo.account_credit_total is E'@notNull\n'
+  'Sum of all posted credits, at any moment.';
+revoke execute on function saldo.account_credit_total from public;
+grant execute on function saldo.account_credit_total to saldo_admin, saldo_operator, saldo_member;
+
+create or replace function saldo.account_held_total(account_row saldo.account)
+returns numeric
+language sql
+stable
+as $$
+  select (saldo.balances(account_row.id)).held
+$$;
+comment on function saldo.account_held_total is E'@notNull\n'
+  'Sum of the open holds, at any moment.';
+revoke execute on function saldo.account_held_total from public;
+grant execute on function saldo.account_held_total to saldo_admin, saldo_operator, saldo_member;
+--! EndIncluded hot/account_field.sql
 --! Included hot/submit_transaction.sql
 -- Submitting a transaction on a hot account: a quick look, funds from a slot, one row, an answer.
 --
@@ -3918,6 +4306,28 @@ $$;
 comment on function saldo_private.require_counter_account is
   'The account of the other side, default the clearing account of the currency. Errors in checking '
   'order: SB101, SB104, SB203.';
+
+create or replace function saldo_private.fit_clearing_account(account saldo.account)
+returns bigint
+language plpgsql
+as $$
+declare
+  v_clearing_id bigint := saldo_private.system_account('clearing', account.currency);
+begin
+  return (
+    select c.id
+    from saldo.account as c
+    where c.id = v_clearing_id
+    and c.id <> account.id
+    and c.currency = account.currency
+    and c.min_balance is null
+    and c.closed_at is null
+  );
+end
+$$;
+comment on function saldo_private.fit_clearing_account is
+  'The clearing account of an account''s currency; null for itself, and where somebody made an '
+  'account of this code that cannot be a counter account.';
 
 create or replace function saldo_private.require_metadata(metadata jsonb)
 returns jsonb
@@ -4011,13 +4421,14 @@ begin
     from saldo_private.account_slot as f
     where f.account_id = submit_transaction__take_ample.account_id
     and f.slot_no <= v_home_no
+    and not f.is_short
     and (f.available is null
       or f.available >= 16 * (debit * f.debit_take + credit * f.credit_take))
     order by f.slot_no desc
     limit 1
     for no key update skip locked
   )
-  returning s.slot_no, s.seq, s.checked_seq, s.clearing_account_id
+  returning s.slot_no, s.seq, s.checked_seq, s.clearing_account_id, s.debit_take, s.credit_take
   into v_slot;
   return v_slot;
 end
@@ -4026,6 +4437,25 @@ comment on function saldo_private.submit_transaction__take_ample is
   'As move_slot, with nothing looked at but the slot: only a hot account has one. It has ample '
   'funds, so that it still has enough when it is ours; move_slot says why a look in vain is dear. '
   'Null when there is none.';
+
+create or replace function saldo_private.require_takes(
+  slot saldo_private.slot_position,
+  debit_take smallint,
+  credit_take smallint
+)
+returns void
+language plpgsql
+stable
+as $$
+begin
+  if slot.debit_take <> debit_take or slot.credit_take <> credit_take then
+    perform saldo_private.fail('conflict_retry', 'is_pending_available changed meanwhile');
+  end if;
+end
+$$;
+comment on function saldo_private.require_takes is
+  'SB015 when the account has begun since it was looked at to make what comes in available at '
+  'another time. The slot, once it is ours, knows for sure.';
 
 create or replace function saldo_private.submit_transaction__take(
   account_id bigint,
@@ -4040,12 +4470,14 @@ declare
   v_account saldo.account := saldo_private.require_hot_account(account_id);
   v_counter_account_id bigint :=
     saldo_private.require_counter_account(v_account, counter_account_id);
+  v_debit_take smallint := saldo_private.take_sign(v_account, 'debit');
+  v_credit_take smallint := saldo_private.take_sign(v_account, 'credit');
   v_slot saldo_private.slot_position;
 begin
   v_slot := saldo_private.move_slot(
-    account_id, debit * saldo_private.take_sign(v_account, 'debit')
-      + credit * saldo_private.take_sign(v_account, 'credit'), 0, debit, credit, 1
+    account_id, debit * v_debit_take + credit * v_credit_take, 0, debit, credit, 1
   );
+  perform saldo_private.require_takes(v_slot, v_debit_take, v_credit_take);
   v_slot.counter_account_id := v_counter_account_id;
   return v_slot;
 end
@@ -4099,7 +4531,7 @@ begin
       account_id, counter_account_id, v_debit, v_credit
     );
   elsif v_slot.seq > v_slot.checked_seq then
-    perform saldo_private.move_slot__check_backlog(account_id, v_slot);
+    perform saldo_private.check_backlog(account_id, v_slot);
   end if;
   insert into saldo.sub_balance (
     account_id, id, seq, counter_account_id, slot_no, direction, amount, created_by,
@@ -4124,7 +4556,7 @@ comment on function saldo.submit_transaction is
   'currency. metadata: up to 8,000 bytes. The same idempotency_key with the same content returns '
   'the first row; keys are per account. Waits for no other writer, unless only what others hold '
   'makes the funds suffice. Errors in checking order: SB002, SB004, SB003, SB010, SB009, SB008, '
-  'SB005, SB101, SB201, SB104, SB203, SB015 when the account ceases to be hot at this moment, '
+  'SB005, SB101, SB201, SB104, SB203, SB015 when the mode of the account changes at this moment, '
   'SB001, SB202, SB020.';
 revoke execute on function saldo.submit_transaction from public;
 grant execute on function saldo.submit_transaction to saldo_admin;
@@ -4157,6 +4589,7 @@ as $$
       from request as r
       join saldo.account as a on a.id = r.account_id
       where r.counter_account_id is null
+      and a.mode = 'hot'
     ) as c
   )
   select array_agg((
@@ -4168,8 +4601,6 @@ as $$
         trim_scale(r.amount), r.direction, r.counter_account_id, r.metadata
       ))
     end,
-    r.amount * case when (a.type in ('asset', 'expense')) = (r.direction = 'credit') then 1
-      when a.is_pending_available then -1 else 0 end,
     true,
     case
       when (r.amount > 0 and r.amount < 'Infinity') is not true then 'amount_invalid'
@@ -4183,8 +4614,6 @@ as $$
         then 'text_too_long'
       when a.id is null then 'account_not_found'
       when a.mode <> 'hot' then 'account_not_hot'
-      when r.counter_account_id is null then
-        case when clearing.account_id = a.id then 'counter_account_unfit' end
       when c.id is null then 'account_not_found'
       when c.currency <> a.currency then 'currency_mismatch'
       when c.id = a.id or c.closed_at is not null or c.min_balance is not null
@@ -4193,12 +4622,12 @@ as $$
   )::saldo_private.submission order by r.request_no)
   from request as r
   left join saldo.account as a on a.id = r.account_id
-  left join saldo.account as c on c.id = r.counter_account_id
   left join clearing on clearing.currency = a.currency
+  left join saldo.account as c on c.id = coalesce(r.counter_account_id, clearing.account_id)
 $$;
 comment on function saldo_private.submit_transactions__examine is
-  'Each request with its id, what it takes from the funds, and the condition that refuses it, if '
-  'one does before keys and funds are looked at.';
+  'Each request with its id and the condition that refuses it, if one does before keys and funds '
+  'are looked at.';
 
 create or replace function saldo_private.submit_transactions__known(
   submissions saldo_private.submission[]
@@ -4209,7 +4638,7 @@ stable
 as $$
   select array_agg((
     s.request_no, s.account_id, coalesce(k.result_id, s.id), s.amount, s.direction,
-    s.counter_account_id, s.idempotency_key, s.metadata, s.request_hash, s.take,
+    s.counter_account_id, s.idempotency_key, s.metadata, s.request_hash,
     s.is_new and k.result_id is null,
     case
       when k.result_id is null then s.error_condition
@@ -4325,6 +4754,10 @@ begin
         v_slot := saldo_private.move_slot(
           account.id, v_take, 0, v_debit, v_credit, v_count
         );
+        perform saldo_private.require_takes(
+          v_slot, saldo_private.take_sign(account, 'debit'),
+          saldo_private.take_sign(account, 'credit')
+        );
         slot_no := v_slot.slot_no;
         last_seq := v_slot.seq;
       end if;
@@ -4339,6 +4772,9 @@ begin
         into v_available
         from saldo_private.account_slot as s
         where s.account_id = account.id;
+        if v_available is null then -- taken away meanwhile
+          perform saldo_private.fail('conflict_retry', format('account %s', account.id));
+        end if;
         fits := saldo_private.fitting_takes(takes, v_available);
       when sqlstate 'SB202' then
         fits := array_fill(false, array[cardinality(takes)]);
@@ -4384,7 +4820,9 @@ begin
     into v_taken
     from saldo_private.submit_transactions__take(
       v_account,
-      array(select r.take from unnest(v_rows) as r),
+      array(
+        select r.amount * saldo_private.take_sign(v_account, r.direction) from unnest(v_rows) as r
+      ),
       array(
         select case when r.direction = 'debit' then r.amount else 0 end from unnest(v_rows) as r
       ),
@@ -4431,7 +4869,7 @@ as $$
     saldo_private.actor(), s.idempotency_key, s.metadata
   from rows from (unnest(submissions), unnest(fits)) with ordinality as s (
     request_no, account_id, id, amount, direction, counter_account_id, idempotency_key, metadata,
-    request_hash, take, is_new, error_condition, is_fitting, ordinality
+    request_hash, is_new, error_condition, is_fitting, ordinality
   )
   where s.is_fitting
 $$;
@@ -4457,7 +4895,7 @@ begin
   return array(
     select (
       s.request_no, s.account_id, s.id, s.amount, s.direction, s.counter_account_id,
-      s.idempotency_key, s.metadata, s.request_hash, s.take, s.is_new,
+      s.idempotency_key, s.metadata, s.request_hash, s.is_new,
       case when s.request_no = any (request_nos)
         -- A repetition of a refused one within the batch is refused with it.
         or (not s.is_new and s.id in (
@@ -4506,8 +4944,8 @@ comment on function saldo.submit_transactions is
   'order given, accepted with its id, or refused with its code while the others stand. A request '
   'is what submit_transaction takes; its rows count in their order, so that a credit pays for a '
   'debit after it. A key that comes twice in a batch with the same content is one transaction. '
-  'Error of the batch as a whole: SB010. Codes of a row, in checking order: SB002, SB004, SB003, '
-  'SB010, SB009, SB008, SB005, SB101, SB201, SB104, SB203, SB001, SB202.';
+  'Errors of the batch as a whole: SB010, SB015, SB020. Codes of a row, in checking order: SB002, '
+  'SB004, SB003, SB010, SB009, SB008, SB005, SB101, SB201, SB104, SB203, SB001, SB202.';
 revoke execute on function saldo.submit_transactions from public;
 grant execute on function saldo.submit_transactions to saldo_admin;
 
@@ -4523,17 +4961,12 @@ comment on column saldo.submit_result.error_code is
 comment on column saldo.submit_result.error_condition is
   'Its name, as insufficient_balance; null = accepted.';
 --! EndIncluded hot/submit_transactions.sql
---! Included hot/settlement.sql
--- Settlement: pending rows become journal entries, one summary entry for each account, counter
--- account and date of a batch.
+--! Included hot/settlement_step.sql
+-- The steps of a settlement: locking accounts, summing rows up, posting the sums.
 --
--- Public: settle_sub_balances; saldo.settlement, settlement_entry, settlement_range.
--- Private: settle_batch and its steps.
--- Rows of a slot are numbered in the order of their commits, so what a snapshot shows beyond the
--- mark is a whole stretch of numbers; settling it means posting its sums and moving the mark, both
--- in one transaction: each row exactly once, also with several workers or a killed one.
--- Locks: the hot_account rows of the batch (those that another worker has are left to it), then
--- those of a posting. Writers of the accounts are not waited for, and do not wait.
+-- Private: settle_batch__* (settlement.sql says what they make together).
+-- A batch settles all its accounts in a handful of statements; only when these fail it goes account
+-- by account, so that one that cannot be settled holds up none of the others.
 
 create or replace function saldo_private.settle_batch__lock(account_id bigint default null)
 returns bigint[]
@@ -4770,17 +5203,102 @@ $$;
 comment on function saldo_private.settle_batch__release is
   'Gives the slots what came in, where an account makes it available at settlement only.';
 
-create or replace function saldo_private.notify_account(account_id bigint, event text)
-returns void
-language sql
+create or replace function saldo_private.settle_batch__settle(
+  account_ids bigint[],
+  row_limit integer,
+  started_at timestamptz
+)
+returns uuid[]
+language plpgsql
 as $$
-  select pg_notify(
-    'saldo:account:' || account_id,
-    jsonb_build_object('account_id', account_id::text, 'event', event)::text
-  )
+declare
+  v_settlement_ids uuid[] := saldo_private.settle_batch__take(account_ids, row_limit, started_at);
+begin
+  if v_settlement_ids is not null then
+    perform saldo_private.settle_batch__post(account_ids, v_settlement_ids);
+    perform saldo_private.settle_batch__release(v_settlement_ids);
+  end if;
+  return v_settlement_ids;
+end
 $$;
-comment on function saldo_private.notify_account is
-  'Tells listeners of the channel saldo:account:<id> what has happened, at commit.';
+comment on function saldo_private.settle_batch__settle is
+  'Settles up to row_limit rows of accounts that are locked; null when there is nothing.';
+
+create or replace function saldo_private.settle_batch__settle_each(
+  account_ids bigint[],
+  row_limit integer,
+  started_at timestamptz
+)
+returns uuid[]
+language plpgsql
+as $$
+declare
+  v_account_id bigint;
+  v_settlement_ids uuid[] := '{}';
+begin
+  -- Each of them has waited together with the others already.
+  perform set_config('lock_timeout', '200ms', true);
+  foreach v_account_id in array account_ids loop
+    begin
+      v_settlement_ids := v_settlement_ids || saldo_private.settle_batch__settle(
+        array[v_account_id], greatest(row_limit / cardinality(account_ids), 1), started_at
+      );
+    exception
+      when others then
+        raise warning using
+          errcode = sqlstate,
+          message = format('account %s cannot be settled now: %s', v_account_id, sqlerrm);
+    end;
+  end loop;
+  return nullif(v_settlement_ids, '{}');
+end
+$$;
+comment on function saldo_private.settle_batch__settle_each is
+  'Settles account by account, when they cannot be settled together: one that fails, or whose '
+  'counter account is held by an idle transaction, is left pending with a warning, and holds up '
+  'none of the others.';
+--! EndIncluded hot/settlement_step.sql
+--! Included hot/settlement.sql
+-- Settlement: pending rows become journal entries, one summary entry for each account, counter
+-- account and date of a batch.
+--
+-- Public: settle_sub_balances; saldo.settlement, settlement_entry, settlement_range.
+-- Private: settle_batch and its steps.
+-- Rows of a slot are numbered in the order of their commits, so what a snapshot shows beyond the
+-- mark is a whole stretch of numbers; settling it means posting its sums and moving the mark, both
+-- in one transaction: each row exactly once, also with several workers or a killed one.
+-- Locks: the hot_account rows of the batch (those that another worker has are left to it), then
+-- those of a posting. Writers of the accounts are not waited for, and do not wait.
+
+create or replace function saldo_private.settle_batch__notify(
+  account_ids bigint[],
+  settlement_ids uuid[],
+  folded_ids bigint[]
+)
+returns void
+language plpgsql
+as $$
+begin
+  perform saldo_private.notify_account(c.id, 'balance')
+  from (
+    select f.id
+    from unnest(folded_ids) as f (id)
+    union
+    select e.booked_account_id
+    from saldo.settlement_entry as e
+    join saldo.account as a on a.id = e.booked_account_id and a.mode = 'immediate'
+    where e.account_id = any (account_ids)
+    and e.settlement_id = any (settlement_ids)
+  ) as c
+  where c.id <> all (coalesce(account_ids, '{}'));
+  perform saldo_private.notify_account(s.account_id, 'settled')
+  from saldo.settlement as s
+  where s.account_id = any (account_ids)
+  and s.id = any (settlement_ids);
+end
+$$;
+comment on function saldo_private.settle_batch__notify is
+  'Tells listeners which accounts have settled, and whose balance has changed with that.';
 
 create or replace function saldo_private.settle_batch(
   row_limit integer,
@@ -4794,46 +5312,39 @@ declare
   v_account_ids bigint[] := saldo_private.settle_batch__lock(settle_batch.account_id);
   v_settlement_ids uuid[];
 begin
-  if v_account_ids is not null then
-    v_settlement_ids := saldo_private.settle_batch__take(v_account_ids, row_limit, v_started_at);
+  if settle_batch.account_id is not null and v_account_ids is not null then
+    v_settlement_ids := saldo_private.settle_batch__settle(v_account_ids, row_limit, v_started_at);
+  elsif v_account_ids is not null then
+    begin
+      v_settlement_ids :=
+        saldo_private.settle_batch__settle(v_account_ids, row_limit, v_started_at);
+    exception
+      when others then
+        v_settlement_ids :=
+          saldo_private.settle_batch__settle_each(v_account_ids, row_limit, v_started_at);
+    end;
   end if;
-  if v_settlement_ids is not null then
-    perform saldo_private.settle_batch__post(v_account_ids, v_settlement_ids);
-    perform saldo_private.settle_batch__release(v_settlement_ids);
-  end if;
-  perform saldo_private.notify_account(c.id, 'balance')
-  from (
-    select f.folded as id
-    from saldo_private.fold_stripes(settle_batch.account_id) as f (folded)
-    union
-    select e.booked_account_id
-    from saldo.settlement_entry as e
-    join saldo.account as a on a.id = e.booked_account_id and a.mode = 'immediate'
-    where e.account_id = any (v_account_ids)
-    and e.settlement_id = any (v_settlement_ids)
-  ) as c
-  where c.id <> all (coalesce(v_account_ids, '{}'));
-  if v_settlement_ids is not null then
-    perform saldo_private.notify_account(s.account_id, 'settled')
-    from saldo.settlement as s
-    where s.account_id = any (v_account_ids)
-    and s.id = any (v_settlement_ids);
-    update saldo.settlement as s
-    set settled_at = clock_timestamp()
-    where s.account_id = any (v_account_ids)
-    and s.id = any (v_settlement_ids);
-  end if;
+  perform saldo_private.settle_batch__notify(
+    v_account_ids, v_settlement_ids,
+    array(select f.id from saldo_private.fold_stripes(settle_batch.account_id) as f (id))
+  );
+  update saldo.settlement as s
+  set settled_at = clock_timestamp()
+  where s.account_id = any (v_account_ids)
+  and s.id = any (v_settlement_ids);
   return v_settlement_ids;
 end
 $$;
 comment on function saldo_private.settle_batch is
-  'Settles up to row_limit rows of all hot accounts or of one, and folds stripes.';
+  'Settles up to row_limit rows of all hot accounts, or of one whose failure is then an error, and '
+  'folds stripes.';
 
 create or replace function saldo.settle_sub_balances(row_limit integer default 50000)
 returns setof saldo.settlement
 language plpgsql
 security definer
 set search_path = saldo, saldo_private, pg_temp
+set lock_timeout = '2s'
 as $$
 declare
   v_settlement_ids uuid[];
@@ -4854,8 +5365,9 @@ comment on function saldo.settle_sub_balances is
   'Settles pending rows of hot accounts, at most row_limit of them, oldest first within each slot: '
   'posts one summary entry for each account, counter account and business date, and returns one '
   'settlement an account; none when nothing is pending. Also brings hot accounts'' own rows up to '
-  'date. Call it again until it returns nothing; several callers at once share the accounts. '
-  'Errors: SB020, SB010.';
+  'date. Call it again until it returns nothing; several callers at once share the accounts. An '
+  'account that cannot be settled, or whose counter account somebody holds for over 2 seconds, is '
+  'left for the next call with a warning. Errors: SB020, SB010.';
 revoke execute on function saldo.settle_sub_balances from public;
 grant execute on function saldo.settle_sub_balances to saldo_admin;
 
@@ -5116,6 +5628,26 @@ comment on function saldo_private.rule_settlement_lag is
 -- lock holds a slot or a stripe instead: an account that becomes immediate first takes all of them
 -- away, which waits for their holders, and whoever comes later finds none and asks the row.
 
+create or replace function saldo_private.settle_all(account_id bigint)
+returns void
+language plpgsql
+as $$
+begin
+  -- Waits for those who hold one; who comes now finds none, and waits for the caller.
+  delete from saldo_private.account_slot as s
+  where s.account_id = settle_all.account_id;
+  while saldo_private.settle_batch(1000000, account_id) is not null loop
+    continue;
+  end loop;
+  if exists (select from saldo.pending_sub_balances(account_id)) then
+    perform saldo_private.fail('account_not_hot', 'rows are missing: settlement cannot end');
+  end if;
+end
+$$;
+comment on function saldo_private.settle_all is
+  'Takes the slots of an account away and settles all that is pending; call it under its locks. '
+  'Error: SB201 when rows are missing so that not all can be settled.';
+
 create or replace function saldo.make_account_hot(
   account_id bigint,
   slots integer default null,
@@ -5148,11 +5680,19 @@ begin
   into v_account
   from saldo.account
   where id = make_account_hot.account_id
-  for no key update;
+  for update;
   if v_account.id is null then
     perform saldo_private.fail('account_not_found', format('account %s', account_id));
   elsif v_account.closed_at is not null then
     perform saldo_private.fail('account_closed', format('account %s', account_id));
+  elsif v_account.code like 'suspense:%' then
+    perform saldo_private.fail(
+      'input_invalid', 'account_id: settlements book against a suspense account, it stays immediate'
+    );
+  end if;
+  if v_account.mode = 'hot' and is_pending_available <> v_account.is_pending_available then
+    -- So that what is available does not change with it.
+    perform saldo_private.settle_all(v_account.id);
   end if;
 
   update saldo.account as a
@@ -5172,10 +5712,12 @@ $$;
 comment on function saldo.make_account_hot is
   'Lets many writers post and submit to an account at once. slots: how many never wait for each '
   'other, default the setting hot_account_slots. is_pending_available: whether submitted money '
-  'that comes in is available before it is settled; default as it was, at first yes. Can be '
-  'called under load, and again to change either: no balance changes. From now on '
+  'that comes in is available before it is settled; default as it was, at first yes; to change it '
+  'settles what is pending. Can be called under load, and again to change either: no balance '
+  'changes. From now on '
   'submit_transaction works, and the account''s row follows with each settlement. Errors in '
-  'checking order: SB020, SB010, SB101, SB102.';
+  'checking order: SB020, SB010, SB101, SB102, SB010 for a suspense account, SB201 when rows are '
+  'missing so that not all can be settled.';
 revoke execute on function saldo.make_account_hot from public;
 grant execute on function saldo.make_account_hot to saldo_admin;
 
@@ -5204,17 +5746,9 @@ begin
   perform
   from saldo.account as a
   where a.id = v_account.id
-  for no key update;
+  for update;
   perform saldo_private.remove_stripes(v_account.id);
-  delete from saldo_private.account_slot as s
-  where s.account_id = v_account.id;
-
-  while saldo_private.settle_batch(1000000, v_account.id) is not null loop
-    continue;
-  end loop;
-  if exists (select from saldo.pending_sub_balances(v_account.id)) then
-    perform saldo_private.fail('account_not_hot', 'rows are missing: settlement cannot end');
-  end if;
+  perform saldo_private.settle_all(v_account.id);
   perform saldo_private.remove_stripes(v_account.id); -- those that the settlement made
 
   update saldo.account as a
@@ -5258,6 +5792,7 @@ as $$
 declare
   v_account saldo.account;
 begin
+  perform saldo_private.notify_watchers(array[account_id]);
   -- Whether the account is immediate is only sure under its lock.
   update saldo.account as a
   set held_total = a.held_total + change_held.change
@@ -5415,6 +5950,9 @@ declare
   v_account saldo.account;
   v_hold saldo.hold;
 begin
+  if account_id is null then
+    perform saldo_private.fail('account_not_found', 'account none');
+  end if;
   if expires_in <= interval '0' or expires_in > interval '10 years' then
     perform saldo_private.fail('input_invalid', 'expires_in: more than nothing, up to 10 years');
   end if;
@@ -5552,6 +6090,9 @@ declare
   v_amount numeric;
   v_is_kept boolean;
 begin
+  if hold_id is null then
+    perform saldo_private.fail('hold_not_found', 'hold none');
+  end if;
   if capture_hold.amount is not null then
     v_amount := saldo_private.require_amount(capture_hold.amount);
   end if;
@@ -5597,8 +6138,9 @@ comment on function saldo.capture_hold is
   'stays held for another capture with keep_rest. The same idempotency_key with the same content '
   'captures once; keys are per hold. A pending purchase is paid with complete_purchase instead. '
   'Errors in checking order: SB002, SB004, SB003, SB008, SB009, SB005, SB204, SB205 unless it is '
-  'HELD, SB206, SB305 for the hold of a purchase, SB102 when the counter account has been closed; '
-  'on a hot account SB015, SB202, SB020.';
+  'HELD, SB206, SB305 for the hold of a purchase, SB102 on an immediate account when the counter '
+  'account has been closed (on a hot one the settlement books to suspense then); on a hot account '
+  'SB015, SB202, SB020. A hold past its time can be captured until expire_holds has ended it.';
 revoke execute on function saldo.capture_hold from public;
 grant execute on function saldo.capture_hold to saldo_admin;
 
@@ -5647,6 +6189,15 @@ declare
   v_account saldo.account;
   v_is_debit boolean;
 begin
+  select *
+  into strict v_account
+  from saldo.account
+  where id = hold.account_id;
+  if v_account.mode = 'hot' then
+    perform saldo_private.capture_hold__submit(hold, v_account, amount, released);
+    return;
+  end if;
+
   -- Both accounts in id order, as a posting locks them; whether the account is immediate is sure
   -- only then. A hot one's row is not locked.
   perform
@@ -5659,7 +6210,7 @@ begin
   into strict v_account
   from saldo.account
   where id = hold.account_id;
-  if v_account.mode = 'hot' then
+  if v_account.mode = 'hot' then -- since a moment ago
     perform saldo_private.capture_hold__submit(hold, v_account, amount, released);
     return;
   end if;
@@ -8345,20 +8896,37 @@ grant execute on function saldo.scheduled_maintenance to saldo_admin;
 -- Where the journal itself is in question nothing that derives from it is healed, or the change
 -- would be laundered into the balance. Rows stay locked to the end of the transaction.
 
-create or replace function saldo_private.auto_heal__refusal(finding saldo.finding)
+create or replace function saldo_private.auto_heal__refusal(
+  finding saldo.finding,
+  heal_run_id uuid
+)
 returns text
 language sql
 stable
 as $$
   select case
-    when finding.rule in ('account_balance', 'month_movement') and exists (
+    when finding.rule in ('account_balance', 'month_movement', 'account_slot') and exists (
       select
       from saldo.finding as f
       join saldo.balance_rule as r on r.name = f.rule
       where f.check_run_id = finding.check_run_id
       and r.is_about_journal
     ) then 'The journal has findings of its own: settle them first, then heal.'
-    when finding.rule not in ('account_balance', 'month_movement') then null
+    when finding.rule = 'account_slot' and exists (
+      select
+      from saldo.finding as f
+      where f.check_run_id = finding.check_run_id
+      and f.account_id = finding.account_id
+      and f.rule in ('account_balance', 'month_movement')
+      and not exists (
+        select
+        from saldo.heal_action as h
+        where h.heal_run_id = auto_heal__refusal.heal_run_id
+        and h.finding_id = f.id
+        and h.outcome <> 'refused'
+      )
+    ) then 'The totals of this account could not be healed, and slots follow from them.'
+    when finding.rule not in ('account_balance', 'month_movement', 'account_slot') then null
     when finding.cause = 'journal_changed'
       or saldo_private.is_journal_changed(finding.account_id)
     then 'The journal of this account changed past the engine: a human decides which is right.'
@@ -8367,7 +8935,7 @@ as $$
   end
 $$;
 comment on function saldo_private.auto_heal__refusal is
-  'Why a finding may not be healed; null when it may.';
+  'Why a finding may not be healed in this run; null when it may.';
 
 create or replace function saldo_private.auto_heal__one(
   heal_run_id uuid,
@@ -8381,7 +8949,7 @@ as $$
 declare
   v_before jsonb;
   v_after jsonb;
-  v_refusal text := saldo_private.auto_heal__refusal(finding);
+  v_refusal text := saldo_private.auto_heal__refusal(finding, heal_run_id);
   v_outcome saldo.heal_outcome;
 begin
   if v_refusal is not null then
@@ -8410,6 +8978,43 @@ end
 $$;
 comment on function saldo_private.auto_heal__one is 'Heals one finding and records what was done.';
 
+create or replace function saldo_private.run_heal__lock_slots(check_run_id uuid)
+returns void
+language sql
+as $$
+  select
+  from saldo_private.hot_account as h
+  where h.account_id in (
+    select f.account_id
+    from saldo.finding as f
+    where f.check_run_id = run_heal__lock_slots.check_run_id
+    and f.rule in ('account_slot', 'account_balance')
+  )
+  order by h.account_id
+  for update
+$$;
+comment on function saldo_private.run_heal__lock_slots is
+  'Keeps settlement off the accounts whose slots may be healed, before any account is locked.';
+
+create or replace function saldo_private.run_heal__follow_slots(heal_run_id uuid)
+returns void
+language sql
+as $$
+  insert into saldo.heal_action (
+    id, heal_run_id, finding_id, rule, key, account_id, outcome, before, after, reason, actor
+  )
+  select saldo_private.uuid_v7(), total.heal_run_id, total.finding_id, 'account_slot', total.key,
+    total.account_id, 'healed', slot.before, slot.after, 'Slots follow from the total.', total.actor
+  from saldo.heal_action as total
+  cross join lateral saldo_private.heal_account_slot(total.account_id::text) as slot
+  where total.heal_run_id = run_heal__follow_slots.heal_run_id
+  and total.rule = 'account_balance'
+  and total.outcome = 'healed'
+$$;
+comment on function saldo_private.run_heal__follow_slots is
+  'Rebuilds the slots that were made from a total which this run has rewritten: they agreed with '
+  'it before, and would give away what is not there now.';
+
 create or replace function saldo_private.run_heal(is_dry_run boolean)
 returns saldo.heal_run
 language plpgsql
@@ -8425,7 +9030,8 @@ begin
   end if;
   v_check := saldo_private.run_check('heal');
 
-  -- In account order, as postings lock, so that a heal and a posting never deadlock.
+  -- In the order in which settlements and postings lock, so that a heal never deadlocks with them.
+  perform saldo_private.run_heal__lock_slots(v_check.id);
   perform saldo_private.auto_heal__one(v_run_id, f.finding, f.heal_function, is_dry_run)
   from (
     select finding, r.heal_function
@@ -8434,9 +9040,11 @@ begin
     where finding.check_run_id = v_check.id
     and r.heal_function is not null
     and finding.cause <> 'rule_failed'
-    order by finding.account_id, finding.rule, finding.key
+    -- Slots last: they follow from what the others write.
+    order by finding.rule = 'account_slot', finding.account_id, finding.rule, finding.key
     offset 0
   ) as f;
+  perform saldo_private.run_heal__follow_slots(v_run_id);
 
   insert into saldo.heal_run (
     id, is_dry_run, check_run_id, started_at, finished_at, actor, healed_count, refused_count

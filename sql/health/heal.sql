@@ -6,20 +6,37 @@
 -- Where the journal itself is in question nothing that derives from it is healed, or the change
 -- would be laundered into the balance. Rows stay locked to the end of the transaction.
 
-create or replace function saldo_private.auto_heal__refusal(finding saldo.finding)
+create or replace function saldo_private.auto_heal__refusal(
+  finding saldo.finding,
+  heal_run_id uuid
+)
 returns text
 language sql
 stable
 as $$
   select case
-    when finding.rule in ('account_balance', 'month_movement') and exists (
+    when finding.rule in ('account_balance', 'month_movement', 'account_slot') and exists (
       select
       from saldo.finding as f
       join saldo.balance_rule as r on r.name = f.rule
       where f.check_run_id = finding.check_run_id
       and r.is_about_journal
     ) then 'The journal has findings of its own: settle them first, then heal.'
-    when finding.rule not in ('account_balance', 'month_movement') then null
+    when finding.rule = 'account_slot' and exists (
+      select
+      from saldo.finding as f
+      where f.check_run_id = finding.check_run_id
+      and f.account_id = finding.account_id
+      and f.rule in ('account_balance', 'month_movement')
+      and not exists (
+        select
+        from saldo.heal_action as h
+        where h.heal_run_id = auto_heal__refusal.heal_run_id
+        and h.finding_id = f.id
+        and h.outcome <> 'refused'
+      )
+    ) then 'The totals of this account could not be healed, and slots follow from them.'
+    when finding.rule not in ('account_balance', 'month_movement', 'account_slot') then null
     when finding.cause = 'journal_changed'
       or saldo_private.is_journal_changed(finding.account_id)
     then 'The journal of this account changed past the engine: a human decides which is right.'
@@ -28,7 +45,7 @@ as $$
   end
 $$;
 comment on function saldo_private.auto_heal__refusal is
-  'Why a finding may not be healed; null when it may.';
+  'Why a finding may not be healed in this run; null when it may.';
 
 create or replace function saldo_private.auto_heal__one(
   heal_run_id uuid,
@@ -42,7 +59,7 @@ as $$
 declare
   v_before jsonb;
   v_after jsonb;
-  v_refusal text := saldo_private.auto_heal__refusal(finding);
+  v_refusal text := saldo_private.auto_heal__refusal(finding, heal_run_id);
   v_outcome saldo.heal_outcome;
 begin
   if v_refusal is not null then
@@ -71,6 +88,43 @@ end
 $$;
 comment on function saldo_private.auto_heal__one is 'Heals one finding and records what was done.';
 
+create or replace function saldo_private.run_heal__lock_slots(check_run_id uuid)
+returns void
+language sql
+as $$
+  select
+  from saldo_private.hot_account as h
+  where h.account_id in (
+    select f.account_id
+    from saldo.finding as f
+    where f.check_run_id = run_heal__lock_slots.check_run_id
+    and f.rule in ('account_slot', 'account_balance')
+  )
+  order by h.account_id
+  for update
+$$;
+comment on function saldo_private.run_heal__lock_slots is
+  'Keeps settlement off the accounts whose slots may be healed, before any account is locked.';
+
+create or replace function saldo_private.run_heal__follow_slots(heal_run_id uuid)
+returns void
+language sql
+as $$
+  insert into saldo.heal_action (
+    id, heal_run_id, finding_id, rule, key, account_id, outcome, before, after, reason, actor
+  )
+  select saldo_private.uuid_v7(), total.heal_run_id, total.finding_id, 'account_slot', total.key,
+    total.account_id, 'healed', slot.before, slot.after, 'Slots follow from the total.', total.actor
+  from saldo.heal_action as total
+  cross join lateral saldo_private.heal_account_slot(total.account_id::text) as slot
+  where total.heal_run_id = run_heal__follow_slots.heal_run_id
+  and total.rule = 'account_balance'
+  and total.outcome = 'healed'
+$$;
+comment on function saldo_private.run_heal__follow_slots is
+  'Rebuilds the slots that were made from a total which this run has rewritten: they agreed with '
+  'it before, and would give away what is not there now.';
+
 create or replace function saldo_private.run_heal(is_dry_run boolean)
 returns saldo.heal_run
 language plpgsql
@@ -86,7 +140,8 @@ begin
   end if;
   v_check := saldo_private.run_check('heal');
 
-  -- In account order, as postings lock, so that a heal and a posting never deadlock.
+  -- In the order in which settlements and postings lock, so that a heal never deadlocks with them.
+  perform saldo_private.run_heal__lock_slots(v_check.id);
   perform saldo_private.auto_heal__one(v_run_id, f.finding, f.heal_function, is_dry_run)
   from (
     select finding, r.heal_function
@@ -95,9 +150,11 @@ begin
     where finding.check_run_id = v_check.id
     and r.heal_function is not null
     and finding.cause <> 'rule_failed'
-    order by finding.account_id, finding.rule, finding.key
+    -- Slots last: they follow from what the others write.
+    order by finding.rule = 'account_slot', finding.account_id, finding.rule, finding.key
     offset 0
   ) as f;
+  perform saldo_private.run_heal__follow_slots(v_run_id);
 
   insert into saldo.heal_run (
     id, is_dry_run, check_run_id, started_at, finished_at, actor, healed_count, refused_count

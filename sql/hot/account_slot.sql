@@ -58,7 +58,10 @@ comment on column saldo_private.account_slot.debit_take is
 comment on column saldo_private.account_slot.credit_take is 'The same of a credit.';
 comment on column saldo_private.account_slot.clearing_account_id is
   'Clearing account of the currency: a transaction need look at nothing but its slot. Null on its '
-  'own slots.';
+  'own slots, and where it is not fit to be a counter account.';
+comment on column saldo_private.account_slot.is_short is
+  'The account lacks funds, less than min_balance is left: the first slot has what lacks, and all '
+  'that comes in goes there until nothing lacks. The same on all slots of an account.';
 
 comment on table saldo_private.settlement_mark is
   'How far the rows of a slot are settled; the durable register of slots.';

@@ -21,6 +21,9 @@ declare
   v_amount numeric;
   v_is_kept boolean;
 begin
+  if hold_id is null then
+    perform saldo_private.fail('hold_not_found', 'hold none');
+  end if;
   if capture_hold.amount is not null then
     v_amount := saldo_private.require_amount(capture_hold.amount);
   end if;
@@ -66,8 +69,9 @@ comment on function saldo.capture_hold is
   'stays held for another capture with keep_rest. The same idempotency_key with the same content '
   'captures once; keys are per hold. A pending purchase is paid with complete_purchase instead. '
   'Errors in checking order: SB002, SB004, SB003, SB008, SB009, SB005, SB204, SB205 unless it is '
-  'HELD, SB206, SB305 for the hold of a purchase, SB102 when the counter account has been closed; '
-  'on a hot account SB015, SB202, SB020.';
+  'HELD, SB206, SB305 for the hold of a purchase, SB102 on an immediate account when the counter '
+  'account has been closed (on a hot one the settlement books to suspense then); on a hot account '
+  'SB015, SB202, SB020. A hold past its time can be captured until expire_holds has ended it.';
 revoke execute on function saldo.capture_hold from public;
 grant execute on function saldo.capture_hold to saldo_admin;
 
@@ -116,6 +120,15 @@ declare
   v_account saldo.account;
   v_is_debit boolean;
 begin
+  select *
+  into strict v_account
+  from saldo.account
+  where id = hold.account_id;
+  if v_account.mode = 'hot' then
+    perform saldo_private.capture_hold__submit(hold, v_account, amount, released);
+    return;
+  end if;
+
   -- Both accounts in id order, as a posting locks them; whether the account is immediate is sure
   -- only then. A hot one's row is not locked.
   perform
@@ -128,7 +141,7 @@ begin
   into strict v_account
   from saldo.account
   where id = hold.account_id;
-  if v_account.mode = 'hot' then
+  if v_account.mode = 'hot' then -- since a moment ago
     perform saldo_private.capture_hold__submit(hold, v_account, amount, released);
     return;
   end if;

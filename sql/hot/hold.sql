@@ -14,6 +14,7 @@ as $$
 declare
   v_account saldo.account;
 begin
+  perform saldo_private.notify_watchers(array[account_id]);
   -- Whether the account is immediate is only sure under its lock.
   update saldo.account as a
   set held_total = a.held_total + change_held.change
@@ -171,6 +172,9 @@ declare
   v_account saldo.account;
   v_hold saldo.hold;
 begin
+  if account_id is null then
+    perform saldo_private.fail('account_not_found', 'account none');
+  end if;
   if expires_in <= interval '0' or expires_in > interval '10 years' then
     perform saldo_private.fail('input_invalid', 'expires_in: more than nothing, up to 10 years');
   end if;

@@ -5,6 +5,26 @@
 -- lock holds a slot or a stripe instead: an account that becomes immediate first takes all of them
 -- away, which waits for their holders, and whoever comes later finds none and asks the row.
 
+create or replace function saldo_private.settle_all(account_id bigint)
+returns void
+language plpgsql
+as $$
+begin
+  -- Waits for those who hold one; who comes now finds none, and waits for the caller.
+  delete from saldo_private.account_slot as s
+  where s.account_id = settle_all.account_id;
+  while saldo_private.settle_batch(1000000, account_id) is not null loop
+    continue;
+  end loop;
+  if exists (select from saldo.pending_sub_balances(account_id)) then
+    perform saldo_private.fail('account_not_hot', 'rows are missing: settlement cannot end');
+  end if;
+end
+$$;
+comment on function saldo_private.settle_all is
+  'Takes the slots of an account away and settles all that is pending; call it under its locks. '
+  'Error: SB201 when rows are missing so that not all can be settled.';
+
 create or replace function saldo.make_account_hot(
   account_id bigint,
   slots integer default null,
@@ -37,11 +57,19 @@ begin
   into v_account
   from saldo.account
   where id = make_account_hot.account_id
-  for no key update;
+  for update;
   if v_account.id is null then
     perform saldo_private.fail('account_not_found', format('account %s', account_id));
   elsif v_account.closed_at is not null then
     perform saldo_private.fail('account_closed', format('account %s', account_id));
+  elsif v_account.code like 'suspense:%' then
+    perform saldo_private.fail(
+      'input_invalid', 'account_id: settlements book against a suspense account, it stays immediate'
+    );
+  end if;
+  if v_account.mode = 'hot' and is_pending_available <> v_account.is_pending_available then
+    -- So that what is available does not change with it.
+    perform saldo_private.settle_all(v_account.id);
   end if;
 
   update saldo.account as a
@@ -61,10 +89,12 @@ $$;
 comment on function saldo.make_account_hot is
   'Lets many writers post and submit to an account at once. slots: how many never wait for each '
   'other, default the setting hot_account_slots. is_pending_available: whether submitted money '
-  'that comes in is available before it is settled; default as it was, at first yes. Can be '
-  'called under load, and again to change either: no balance changes. From now on '
+  'that comes in is available before it is settled; default as it was, at first yes; to change it '
+  'settles what is pending. Can be called under load, and again to change either: no balance '
+  'changes. From now on '
   'submit_transaction works, and the account''s row follows with each settlement. Errors in '
-  'checking order: SB020, SB010, SB101, SB102.';
+  'checking order: SB020, SB010, SB101, SB102, SB010 for a suspense account, SB201 when rows are '
+  'missing so that not all can be settled.';
 revoke execute on function saldo.make_account_hot from public;
 grant execute on function saldo.make_account_hot to saldo_admin;
 
@@ -93,17 +123,9 @@ begin
   perform
   from saldo.account as a
   where a.id = v_account.id
-  for no key update;
+  for update;
   perform saldo_private.remove_stripes(v_account.id);
-  delete from saldo_private.account_slot as s
-  where s.account_id = v_account.id;
-
-  while saldo_private.settle_batch(1000000, v_account.id) is not null loop
-    continue;
-  end loop;
-  if exists (select from saldo.pending_sub_balances(v_account.id)) then
-    perform saldo_private.fail('account_not_hot', 'rows are missing: settlement cannot end');
-  end if;
+  perform saldo_private.settle_all(v_account.id);
   perform saldo_private.remove_stripes(v_account.id); -- those that the settlement made
 
   update saldo.account as a

@@ -37,12 +37,13 @@ begin
     from saldo_private.account_slot as f
     where f.account_id = move_slot__try.account_id
     and f.slot_no <= highest_no
+    and not f.is_short
     and (f.available is null or f.available >= v_needed)
     order by f.slot_no desc
     limit 1
     for no key update skip locked
   )
-  returning s.slot_no, s.seq, s.checked_seq, s.clearing_account_id
+  returning s.slot_no, s.seq, s.checked_seq, s.clearing_account_id, s.debit_take, s.credit_take
   into v_slot;
   return v_slot;
 end
@@ -89,7 +90,7 @@ begin
     v_slot := saldo_private.move_slot__slowly(account_id, take, held, debit, credit, row_count);
   end if;
   if v_slot.seq > v_slot.checked_seq and row_count > 0 then
-    perform saldo_private.move_slot__check_backlog(account_id, v_slot);
+    perform saldo_private.check_backlog(account_id, v_slot);
   end if;
   return v_slot;
 end
@@ -114,6 +115,7 @@ declare
   v_slot saldo_private.slot_position;
   v_count integer;
   v_available numeric;
+  v_is_short boolean;
   -- Whether to hold slots after a look in vain would harm nobody, or cannot happen.
   v_is_safe boolean := take <= 0;
   -- Who takes funds takes them at home or shares them out anew, or all would queue for one slot
@@ -129,12 +131,15 @@ begin
       exit when v_slot.slot_no is not null;
     end if;
 
-    select count(*), sum(s.available)
-    into v_count, v_available
+    select count(*), sum(s.available), bool_or(s.is_short)
+    into v_count, v_available, v_is_short
     from saldo_private.account_slot as s
     where s.account_id = move_slot__slowly.account_id;
     if v_count = 0 then
       perform saldo_private.rebuild_slots(account_id);
+    elsif v_is_short and take <= 0 then
+      v_slot := saldo_private.move_slot__refill(account_id, take, held, debit, credit, row_count);
+      exit when v_slot.slot_no is not null;
     elsif v_available is null and not v_is_safe then
       v_is_safe := true; -- without a min_balance every slot has enough
       v_highest_no := 2147483647;
@@ -161,6 +166,44 @@ $$;
 comment on function saldo_private.move_slot__slowly is
   'When no slot from the own one on will do: any other; else rebuilds slots that are gone, adds '
   'one where all are in use, or gathers the funds of all. Errors as move_slot.';
+
+create or replace function saldo_private.move_slot__refill(
+  account_id bigint,
+  take numeric,
+  held numeric,
+  debit numeric,
+  credit numeric,
+  row_count integer
+)
+returns saldo_private.slot_position
+language plpgsql
+as $$
+declare
+  v_slot saldo_private.slot_position;
+  v_available numeric;
+begin
+  update saldo_private.account_slot as s
+  set available = s.available - move_slot__refill.take,
+    held = s.held + move_slot__refill.held,
+    seq = s.seq + move_slot__refill.row_count,
+    debit_total = s.debit_total + move_slot__refill.debit,
+    credit_total = s.credit_total + move_slot__refill.credit
+  where s.account_id = move_slot__refill.account_id
+  and s.slot_no = 1
+  and s.is_short
+  returning s.slot_no, s.seq, s.checked_seq, s.clearing_account_id, s.debit_take, s.credit_take,
+    s.available
+  into v_slot.slot_no, v_slot.seq, v_slot.checked_seq, v_slot.counter_account_id,
+    v_slot.debit_take, v_slot.credit_take, v_available;
+  if v_available >= 0 then
+    perform saldo_private.move_slot__rebalance(account_id, 0);
+  end if;
+  return v_slot;
+end
+$$;
+comment on function saldo_private.move_slot__refill is
+  'Gives to an account that lacks funds: all to its first slot, one writer after the other, until '
+  'nothing lacks and all slots are in use again. Null when that is so already. Error: SB020.';
 
 create or replace function saldo_private.move_slot__require(
   account_id bigint,
@@ -204,16 +247,19 @@ begin
   into v_count, v_available
   from saldo_private.account_slot as s
   where s.account_id = move_slot__rebalance.account_id;
-  if v_count <> v_locked_count then
-    return; -- rebuilt or added to meanwhile: what was locked is not all
+  if v_count <> v_locked_count or v_count = 0 then
+    return; -- rebuilt, added to or taken away meanwhile: what was locked is not all
   end if;
-  perform saldo_private.move_slot__require(account_id, v_available, needed);
+  if needed > 0 then
+    perform saldo_private.move_slot__require(account_id, v_available, needed);
+  end if;
 
-  -- The first slot gets what is needed and its share of the rest.
-  v_share := trunc((v_available - needed) / v_count, 2);
+  -- The first slot gets what is needed and its share of the rest; or what lacks, all of it.
+  v_share := trunc(greatest(v_available - needed, 0) / v_count, 2);
   update saldo_private.account_slot as s
   set available = case when s.slot_no = first.slot_no then v_available - v_share * (v_count - 1)
-    else v_share end
+      else v_share end,
+    is_short = v_available < 0
   from (
     select min(f.slot_no) as slot_no
     from saldo_private.account_slot as f
@@ -223,7 +269,8 @@ begin
 end
 $$;
 comment on function saldo_private.move_slot__rebalance is
-  'Locks all slots, puts what is needed into the first and shares the rest out: SB001, SB020.';
+  'Locks all slots of an account with a min_balance, puts what is needed into the first and shares '
+  'the rest out: SB001 when more is needed than there is, SB020.';
 
 create or replace function saldo_private.move_slot__add(account_id bigint)
 returns void
@@ -245,6 +292,14 @@ begin
   if v_account.mode <> 'hot' then -- since a moment ago
     perform saldo_private.fail('conflict_retry', format('account %s', account_id));
   end if;
+  if exists (
+    select
+    from saldo_private.account_slot as s
+    where s.account_id = move_slot__add.account_id
+    and s.is_short
+  ) then -- since a moment ago
+    return;
+  end if;
 
   select coalesce(max(m.slot_no), 0)
   into v_slot_no
@@ -264,54 +319,18 @@ begin
   end loop;
   insert into saldo_private.account_slot (
     account_id, slot_no, available, held, seq, checked_seq, debit_total, credit_total,
-    debit_take, credit_take, clearing_account_id
+    debit_take, credit_take, clearing_account_id, is_short
   )
   values (
     account_id, v_slot_no, case when v_account.min_balance is not null then 0 end, 0, 0, 0, 0, 0,
     saldo_private.take_sign(v_account, 'debit'), saldo_private.take_sign(v_account, 'credit'),
-    nullif(saldo_private.system_account('clearing', v_account.currency), v_account.id)
+    saldo_private.fit_clearing_account(v_account), false
   );
 end
 $$;
 comment on function saldo_private.move_slot__add is
   'Adds an empty slot to an account all of whose slots are in use; there are never more than '
   'transactions were under way at once. Error: SB015.';
-
-create or replace function saldo_private.move_slot__check_backlog(
-  account_id bigint,
-  slot saldo_private.slot_position
-)
-returns void
-language plpgsql
-as $$
-declare
-  v_limit bigint := saldo_private.setting_value('settlement_backlog_limit');
-  v_pending bigint;
-  v_slot_count integer;
-begin
-  select sum(s.seq - coalesce(m.seq, 0)), count(*)
-  into v_pending, v_slot_count
-  from saldo_private.account_slot as s
-  left join saldo_private.settlement_mark as m
-    on m.account_id = s.account_id and m.slot_no = s.slot_no
-  where s.account_id = move_slot__check_backlog.account_id;
-  if v_pending > v_limit then
-    perform saldo_private.fail('backlog_full', format(
-      'account %s: %s pending, limit %s', account_id, v_pending, v_limit
-    ));
-  end if;
-  -- Far from the limit not every row needs to look again: what all slots together may write
-  -- without a look stays below half of the distance.
-  update saldo_private.account_slot as s
-  set checked_seq = slot.seq + case when v_limit - v_pending > 128 * v_slot_count then 64 else 0 end
-  where s.account_id = move_slot__check_backlog.account_id
-  and s.slot_no = slot.slot_no;
-end
-$$;
-comment on function saldo_private.move_slot__check_backlog is
-  'Refuses rows beyond the setting settlement_backlog_limit, give or take those under way at once '
-  'and, where the limit is large, what slots were granted while it was far, at most 64 each: '
-  'SB202.';
 
 create or replace function saldo_private.tg_account_stripe__move_slot()
 returns trigger

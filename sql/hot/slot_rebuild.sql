@@ -132,7 +132,7 @@ returns void
 language plpgsql
 as $$
 declare
-  v_clearing_account_id bigint := saldo_private.system_account('clearing', account.currency);
+  v_clearing_account_id bigint := saldo_private.fit_clearing_account(account);
   v_slot_count integer;
 begin
   insert into saldo_private.settlement_mark (account_id, slot_no)
@@ -142,22 +142,22 @@ begin
 
   insert into saldo_private.account_slot (
     account_id, slot_no, available, held, seq, checked_seq, debit_total, credit_total,
-    debit_take, credit_take, clearing_account_id
+    debit_take, credit_take, clearing_account_id, is_short
   )
   select d.account_id, d.slot_no,
-    -- Only regular slots get funds; the first takes what a division leaves.
+    -- Only regular slots get funds; the first takes what a division leaves, and all that lacks.
     case when account.min_balance is not null then
-      case when d.slot_no = 1
-        then f.free - trunc(f.free / account.slots, 2) * (account.slots - 1)
-        when d.slot_no <= account.slots then trunc(f.free / account.slots, 2)
+      case when d.slot_no = 1 then f.free - f.share * (account.slots - 1)
+        when d.slot_no <= account.slots then f.share
         else 0 end
     end,
     case when d.slot_no = 1 then f.held else 0 end, d.seq, d.seq, d.debit_total, d.credit_total,
     saldo_private.take_sign(account, 'debit'), saldo_private.take_sign(account, 'credit'),
-    nullif(v_clearing_account_id, account.id)
+    v_clearing_account_id, coalesce(f.free < 0, false)
   from saldo_private.derived_slot() as d
   join (
-    select funds.account_id, funds.held, funds.available - account.min_balance as free
+    select funds.account_id, funds.held, funds.available - account.min_balance as free,
+      trunc(greatest(funds.available - account.min_balance, 0) / account.slots, 2) as share
     from saldo_private.derived_funds() as funds
   ) as f on f.account_id = d.account_id
   where d.account_id = account.id;
@@ -185,10 +185,11 @@ as $$
     select s.account_id, sum(s.available) as available, sum(s.held) as held,
       sum(s.seq) as seq, sum(s.debit_total) as debit, sum(s.credit_total) as credit,
       count(*) filter (
-        where (s.debit_take, s.credit_take, clearing.code) is distinct from (
-          saldo_private.take_sign(a, 'debit'), saldo_private.take_sign(a, 'credit'),
-          nullif('clearing:' || a.currency, a.code)
+        where (s.debit_take, s.credit_take) is distinct from (
+          saldo_private.take_sign(a, 'debit'), saldo_private.take_sign(a, 'credit')
         )
+        or clearing.code <> 'clearing:' || a.currency
+        or (s.available < 0 and not s.is_short)
       ) as misrouted_count
     from saldo_private.account_slot as s
     left join saldo.account as a on a.id = s.account_id

@@ -69,6 +69,28 @@ comment on function saldo_private.require_counter_account is
   'The account of the other side, default the clearing account of the currency. Errors in checking '
   'order: SB101, SB104, SB203.';
 
+create or replace function saldo_private.fit_clearing_account(account saldo.account)
+returns bigint
+language plpgsql
+as $$
+declare
+  v_clearing_id bigint := saldo_private.system_account('clearing', account.currency);
+begin
+  return (
+    select c.id
+    from saldo.account as c
+    where c.id = v_clearing_id
+    and c.id <> account.id
+    and c.currency = account.currency
+    and c.min_balance is null
+    and c.closed_at is null
+  );
+end
+$$;
+comment on function saldo_private.fit_clearing_account is
+  'The clearing account of an account''s currency; null for itself, and where somebody made an '
+  'account of this code that cannot be a counter account.';
+
 create or replace function saldo_private.require_metadata(metadata jsonb)
 returns jsonb
 language plpgsql
@@ -161,13 +183,14 @@ begin
     from saldo_private.account_slot as f
     where f.account_id = submit_transaction__take_ample.account_id
     and f.slot_no <= v_home_no
+    and not f.is_short
     and (f.available is null
       or f.available >= 16 * (debit * f.debit_take + credit * f.credit_take))
     order by f.slot_no desc
     limit 1
     for no key update skip locked
   )
-  returning s.slot_no, s.seq, s.checked_seq, s.clearing_account_id
+  returning s.slot_no, s.seq, s.checked_seq, s.clearing_account_id, s.debit_take, s.credit_take
   into v_slot;
   return v_slot;
 end
@@ -176,6 +199,25 @@ comment on function saldo_private.submit_transaction__take_ample is
   'As move_slot, with nothing looked at but the slot: only a hot account has one. It has ample '
   'funds, so that it still has enough when it is ours; move_slot says why a look in vain is dear. '
   'Null when there is none.';
+
+create or replace function saldo_private.require_takes(
+  slot saldo_private.slot_position,
+  debit_take smallint,
+  credit_take smallint
+)
+returns void
+language plpgsql
+stable
+as $$
+begin
+  if slot.debit_take <> debit_take or slot.credit_take <> credit_take then
+    perform saldo_private.fail('conflict_retry', 'is_pending_available changed meanwhile');
+  end if;
+end
+$$;
+comment on function saldo_private.require_takes is
+  'SB015 when the account has begun since it was looked at to make what comes in available at '
+  'another time. The slot, once it is ours, knows for sure.';
 
 create or replace function saldo_private.submit_transaction__take(
   account_id bigint,
@@ -190,12 +232,14 @@ declare
   v_account saldo.account := saldo_private.require_hot_account(account_id);
   v_counter_account_id bigint :=
     saldo_private.require_counter_account(v_account, counter_account_id);
+  v_debit_take smallint := saldo_private.take_sign(v_account, 'debit');
+  v_credit_take smallint := saldo_private.take_sign(v_account, 'credit');
   v_slot saldo_private.slot_position;
 begin
   v_slot := saldo_private.move_slot(
-    account_id, debit * saldo_private.take_sign(v_account, 'debit')
-      + credit * saldo_private.take_sign(v_account, 'credit'), 0, debit, credit, 1
+    account_id, debit * v_debit_take + credit * v_credit_take, 0, debit, credit, 1
   );
+  perform saldo_private.require_takes(v_slot, v_debit_take, v_credit_take);
   v_slot.counter_account_id := v_counter_account_id;
   return v_slot;
 end
@@ -249,7 +293,7 @@ begin
       account_id, counter_account_id, v_debit, v_credit
     );
   elsif v_slot.seq > v_slot.checked_seq then
-    perform saldo_private.move_slot__check_backlog(account_id, v_slot);
+    perform saldo_private.check_backlog(account_id, v_slot);
   end if;
   insert into saldo.sub_balance (
     account_id, id, seq, counter_account_id, slot_no, direction, amount, created_by,
@@ -274,7 +318,7 @@ comment on function saldo.submit_transaction is
   'currency. metadata: up to 8,000 bytes. The same idempotency_key with the same content returns '
   'the first row; keys are per account. Waits for no other writer, unless only what others hold '
   'makes the funds suffice. Errors in checking order: SB002, SB004, SB003, SB010, SB009, SB008, '
-  'SB005, SB101, SB201, SB104, SB203, SB015 when the account ceases to be hot at this moment, '
+  'SB005, SB101, SB201, SB104, SB203, SB015 when the mode of the account changes at this moment, '
   'SB001, SB202, SB020.';
 revoke execute on function saldo.submit_transaction from public;
 grant execute on function saldo.submit_transaction to saldo_admin;

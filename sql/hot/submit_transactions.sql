@@ -25,6 +25,7 @@ as $$
       from request as r
       join saldo.account as a on a.id = r.account_id
       where r.counter_account_id is null
+      and a.mode = 'hot'
     ) as c
   )
   select array_agg((
@@ -36,8 +37,6 @@ as $$
         trim_scale(r.amount), r.direction, r.counter_account_id, r.metadata
       ))
     end,
-    r.amount * case when (a.type in ('asset', 'expense')) = (r.direction = 'credit') then 1
-      when a.is_pending_available then -1 else 0 end,
     true,
     case
       when (r.amount > 0 and r.amount < 'Infinity') is not true then 'amount_invalid'
@@ -51,8 +50,6 @@ as $$
         then 'text_too_long'
       when a.id is null then 'account_not_found'
       when a.mode <> 'hot' then 'account_not_hot'
-      when r.counter_account_id is null then
-        case when clearing.account_id = a.id then 'counter_account_unfit' end
       when c.id is null then 'account_not_found'
       when c.currency <> a.currency then 'currency_mismatch'
       when c.id = a.id or c.closed_at is not null or c.min_balance is not null
@@ -61,12 +58,12 @@ as $$
   )::saldo_private.submission order by r.request_no)
   from request as r
   left join saldo.account as a on a.id = r.account_id
-  left join saldo.account as c on c.id = r.counter_account_id
   left join clearing on clearing.currency = a.currency
+  left join saldo.account as c on c.id = coalesce(r.counter_account_id, clearing.account_id)
 $$;
 comment on function saldo_private.submit_transactions__examine is
-  'Each request with its id, what it takes from the funds, and the condition that refuses it, if '
-  'one does before keys and funds are looked at.';
+  'Each request with its id and the condition that refuses it, if one does before keys and funds '
+  'are looked at.';
 
 create or replace function saldo_private.submit_transactions__known(
   submissions saldo_private.submission[]
@@ -77,7 +74,7 @@ stable
 as $$
   select array_agg((
     s.request_no, s.account_id, coalesce(k.result_id, s.id), s.amount, s.direction,
-    s.counter_account_id, s.idempotency_key, s.metadata, s.request_hash, s.take,
+    s.counter_account_id, s.idempotency_key, s.metadata, s.request_hash,
     s.is_new and k.result_id is null,
     case
       when k.result_id is null then s.error_condition
@@ -193,6 +190,10 @@ begin
         v_slot := saldo_private.move_slot(
           account.id, v_take, 0, v_debit, v_credit, v_count
         );
+        perform saldo_private.require_takes(
+          v_slot, saldo_private.take_sign(account, 'debit'),
+          saldo_private.take_sign(account, 'credit')
+        );
         slot_no := v_slot.slot_no;
         last_seq := v_slot.seq;
       end if;
@@ -207,6 +208,9 @@ begin
         into v_available
         from saldo_private.account_slot as s
         where s.account_id = account.id;
+        if v_available is null then -- taken away meanwhile
+          perform saldo_private.fail('conflict_retry', format('account %s', account.id));
+        end if;
         fits := saldo_private.fitting_takes(takes, v_available);
       when sqlstate 'SB202' then
         fits := array_fill(false, array[cardinality(takes)]);
@@ -252,7 +256,9 @@ begin
     into v_taken
     from saldo_private.submit_transactions__take(
       v_account,
-      array(select r.take from unnest(v_rows) as r),
+      array(
+        select r.amount * saldo_private.take_sign(v_account, r.direction) from unnest(v_rows) as r
+      ),
       array(
         select case when r.direction = 'debit' then r.amount else 0 end from unnest(v_rows) as r
       ),
@@ -299,7 +305,7 @@ as $$
     saldo_private.actor(), s.idempotency_key, s.metadata
   from rows from (unnest(submissions), unnest(fits)) with ordinality as s (
     request_no, account_id, id, amount, direction, counter_account_id, idempotency_key, metadata,
-    request_hash, take, is_new, error_condition, is_fitting, ordinality
+    request_hash, is_new, error_condition, is_fitting, ordinality
   )
   where s.is_fitting
 $$;
@@ -325,7 +331,7 @@ begin
   return array(
     select (
       s.request_no, s.account_id, s.id, s.amount, s.direction, s.counter_account_id,
-      s.idempotency_key, s.metadata, s.request_hash, s.take, s.is_new,
+      s.idempotency_key, s.metadata, s.request_hash, s.is_new,
       case when s.request_no = any (request_nos)
         -- A repetition of a refused one within the batch is refused with it.
         or (not s.is_new and s.id in (
@@ -374,8 +380,8 @@ comment on function saldo.submit_transactions is
   'order given, accepted with its id, or refused with its code while the others stand. A request '
   'is what submit_transaction takes; its rows count in their order, so that a credit pays for a '
   'debit after it. A key that comes twice in a batch with the same content is one transaction. '
-  'Error of the batch as a whole: SB010. Codes of a row, in checking order: SB002, SB004, SB003, '
-  'SB010, SB009, SB008, SB005, SB101, SB201, SB104, SB203, SB001, SB202.';
+  'Errors of the batch as a whole: SB010, SB015, SB020. Codes of a row, in checking order: SB002, '
+  'SB004, SB003, SB010, SB009, SB008, SB005, SB101, SB201, SB104, SB203, SB001, SB202.';
 revoke execute on function saldo.submit_transactions from public;
 grant execute on function saldo.submit_transactions to saldo_admin;
 

@@ -5,12 +5,25 @@
 -- journal (posting.sql keeps them in step, account_balance_rule.sql checks and heals them).
 -- Nobody but the engine writes an account: no role has a grant for it.
 
+create or replace function saldo_private.system_code_pattern()
+returns text
+language sql
+immutable
+as $$
+  select '^(cash|clearing|revenue|opening_equity|retained_earnings|suspense):[A-Z]{3}$'
+$$;
+comment on function saldo_private.system_code_pattern is
+  'Codes of the accounts that the engine opens for itself, see system_account.';
+
 create or replace function saldo.open_account(
   code text,
   name text,
   type saldo.account_type,
   currency text default null,
-  min_balance numeric default null
+  min_balance numeric default null,
+  mode saldo.account_mode default 'immediate',
+  slots integer default null,
+  is_pending_available boolean default null
 )
 returns saldo.account
 language plpgsql
@@ -29,11 +42,28 @@ begin
   if min_balance <> 0 then
     perform saldo_private.require_amount(abs(min_balance));
   end if;
-  insert into saldo.account (code, name, type, currency, min_balance)
+  if code ~ saldo_private.system_code_pattern() then
+    perform saldo_private.fail(
+      'input_invalid', format('code %L: the engine opens this account itself', code)
+    );
+  end if;
+  if slots not between 1 and 1000
+    or (mode is distinct from 'hot' and (slots is not null or is_pending_available is not null))
+  then
+    perform saldo_private.fail(
+      'input_invalid', 'slots (1 to 1,000) and is_pending_available: of a hot account'
+    );
+  end if;
+  insert into saldo.account (
+    code, name, type, currency, min_balance, mode, slots, is_pending_available
+  )
   values (
     saldo_private.require_text(open_account.code, 'code', 100),
     saldo_private.require_text(open_account.name, 'name', 200),
-    open_account.type, v_currency, trim_scale(open_account.min_balance)
+    open_account.type, v_currency, trim_scale(open_account.min_balance),
+    coalesce(open_account.mode, 'immediate'),
+    case open_account.mode when 'hot' then coalesce(slots, saldo_private.default_slots()) end,
+    coalesce(open_account.is_pending_available, true)
   )
   on conflict on constraint account_code_key do nothing
   returning * into v_account;
@@ -45,8 +75,10 @@ end
 $$;
 comment on function saldo.open_account is
   'Opens an account. currency: three capital letters, default the setting currency. min_balance: '
-  'the balance, less holds, that a posting may not go below; null = no limit. '
-  'Errors: SB010, SB002 to SB004, SB008, SB009, SB014 for a code that is taken.';
+  'the balance, less holds, that a posting may not go below; null = no limit. mode: hot for many '
+  'writers at once, see make_account_hot, which says what slots and is_pending_available are. '
+  'Errors: SB010, also for a code of the engine''s own accounts (clearing:IDR), SB002 to SB004, '
+  'SB008, SB009, SB014 for a code that is taken.';
 revoke execute on function saldo.open_account from public;
 grant execute on function saldo.open_account to saldo_admin;
 
@@ -68,12 +100,13 @@ begin
     perform saldo_private.fail('account_not_found', format('account %s', account_id));
   end if;
   if v_account.closed_at is not null or v_account.balance <> 0 or v_account.held_total <> 0
-    or v_account.mode = 'hot'
+    or v_account.mode = 'hot' or v_account.code ~ saldo_private.system_code_pattern()
   then
     perform saldo_private.fail(
       'account_closed',
-      format('account %s: %s, balance %s, held %s, closed at %s', account_id, v_account.mode,
-        v_account.balance, v_account.held_total, coalesce(v_account.closed_at::text, 'never'))
+      format('account %s (%s): %s, balance %s, held %s, closed at %s', account_id, v_account.code,
+        v_account.mode, v_account.balance, v_account.held_total,
+        coalesce(v_account.closed_at::text, 'never'))
     );
   end if;
   update saldo.account
@@ -85,8 +118,8 @@ end
 $$;
 comment on function saldo.close_account is
   'Closes an account whose balance and holds are zero; nothing can be posted to it any more. A hot '
-  'account is made immediate before. Errors: SB101, SB102 when it is closed already, hot or not '
-  'empty.';
+  'account is made immediate before; the engine''s own accounts stay open. Errors: SB101, SB102 '
+  'when it is closed already, hot, the engine''s own or not empty.';
 revoke execute on function saldo.close_account from public;
 grant execute on function saldo.close_account to saldo_admin;
 
@@ -165,11 +198,15 @@ comment on column saldo.account.type is 'Type, which decides the normal side of 
 comment on column saldo.account.currency is 'Currency, three capital letters; it never changes.';
 comment on column saldo.account.min_balance is
   'Balance less holds may not be taken below this; null = no limit.';
-comment on column saldo.account.debit_total is 'Sum of all posted debits (cache of the journal).';
-comment on column saldo.account.credit_total is 'Sum of all posted credits (cache of the journal).';
+comment on column saldo.account.debit_total is E'@behavior -attribute:select\n'
+  'Sum of all posted debits (cache of the journal).';
+comment on column saldo.account.credit_total is E'@behavior -attribute:select\n'
+  'Sum of all posted credits (cache of the journal).';
 comment on column saldo.account.held_total is
-  'Sum of open holds (cache): what is available is the balance less this.';
+  E'@behavior -attribute:select\n'
+  'Sum of open holds of an immediate account (cache): what is available is the balance less this.';
 comment on column saldo.account.balance is
+  E'@behavior -attribute:select\n'
   'Balance on the normal side: debits less credits for asset and expense, else the reverse. On a '
   'hot account as of its last settlement, like both totals; balances has it to the moment.';
 comment on column saldo.account.version is

@@ -4,9 +4,9 @@
 -- fold_stripes, remove_stripes, require_read_committed.
 -- Invariant: account totals plus stripes equal the posted lines, and so do months plus stripes; at
 -- every commit. What is read as a balance is always both together (the views below).
--- Locks: a posting takes any stripe that nobody holds. Where there is none it goes the slow way,
--- under the account's row lock, which also decides for sure whether the account is still hot:
--- a hot account that becomes immediate has no stripes any more.
+-- Locks: a posting takes any stripe that nobody holds, or adds one: it waits for nobody but a
+-- change of the mode, which a weak lock of the account's row (key share) makes sure of. Folding
+-- waits for nobody at all.
 
 create or replace function saldo_private.require_read_committed()
 returns void
@@ -87,35 +87,23 @@ language plpgsql
 as $$
 declare
   v_account saldo.account;
-  v_stripe_no integer := 0;
+  v_stripe_no integer;
 begin
   perform saldo_private.require_read_committed();
   select *
   into strict v_account
   from saldo.account
   where id = line.account_id
-  for no key update;
+  for key share;
   if v_account.mode = 'immediate' then -- since a moment ago
-    perform saldo_private.add_to_stripes__immediate(v_account, line, is_settlement);
+    perform saldo_private.add_to_stripes__immediate(line, is_settlement);
     return;
   end if;
 
-  insert into saldo_private.account_stripe (account_id, month, stripe_no, is_limited)
-  select v_account.id, line.month, g.stripe_no, v_account.min_balance is not null
-  from generate_series(0, v_account.slots) as g (stripe_no)
-  on conflict on constraint account_stripe_pkey do nothing;
-
-  if not is_settlement or v_account.min_balance is null then
-    select s.stripe_no
-    into v_stripe_no
-    from saldo_private.account_stripe as s
-    where s.account_id = v_account.id
-    and s.month = line.month
-    and s.stripe_no > 0
-    order by s.stripe_no
-    limit 1
-    for no key update skip locked;
-    v_stripe_no := coalesce(v_stripe_no, 1 + pg_backend_pid() % v_account.slots);
+  if is_settlement and v_account.min_balance is not null then
+    v_stripe_no := saldo_private.add_to_stripes__settling_no(v_account.id, line.month);
+  else
+    v_stripe_no := saldo_private.add_to_stripes__new_no(v_account, line.month);
   end if;
   update saldo_private.account_stripe as s
   set debit = s.debit + line.debit,
@@ -128,10 +116,94 @@ end
 $$;
 comment on function saldo_private.add_to_stripes is
   'The slow way of a posting to a hot account: makes the month''s stripes where they are missing, '
-  'takes any, or waits for one. Locks the account. Errors: SB020, and those of a posting.';
+  'or one more where all are in use. Errors: SB020, and those of a posting.';
+
+create or replace function saldo_private.add_to_stripes__new_no(account saldo.account, month date)
+returns integer
+language plpgsql
+as $$
+begin
+  -- Who makes all of them at this moment is not waited for.
+  if pg_try_advisory_xact_lock(
+    hashtextextended(format('saldo stripes %s %s', account.id, month), 0)
+  ) then
+    insert into saldo_private.account_stripe (account_id, month, stripe_no, is_limited)
+    select account.id, add_to_stripes__new_no.month, g.stripe_no, account.min_balance is not null
+    from generate_series(1, account.slots) as g (stripe_no)
+    on conflict on constraint account_stripe_pkey do nothing;
+    if found then
+      return least(saldo_private.home_no(), account.slots);
+    end if;
+  end if;
+  -- Above all regular ones: slots are 1,000 at most.
+  return saldo_private.add_to_stripes__one(
+    account.id, month, 1001, 1, account.min_balance is not null
+  );
+end
+$$;
+comment on function saldo_private.add_to_stripes__new_no is
+  'Adds the stripes of a month, or one more, and returns one that is ours.';
+
+create or replace function saldo_private.add_to_stripes__settling_no(
+  account_id bigint,
+  month date
+)
+returns integer
+language plpgsql
+as $$
+declare
+  v_stripe_no integer;
+begin
+  select s.stripe_no
+  into v_stripe_no
+  from saldo_private.account_stripe as s
+  where s.account_id = add_to_stripes__settling_no.account_id
+  and s.month = add_to_stripes__settling_no.month
+  and s.stripe_no <= 0
+  order by s.stripe_no desc
+  limit 1
+  for no key update skip locked;
+  return coalesce(
+    v_stripe_no, saldo_private.add_to_stripes__one(account_id, month, 0, -1, true)
+  );
+end
+$$;
+comment on function saldo_private.add_to_stripes__settling_no is
+  'A stripe for settlements, from 0 downwards, that is ours: their funds were taken long before.';
+
+create or replace function saldo_private.add_to_stripes__one(
+  account_id bigint,
+  month date,
+  first_no integer,
+  step integer,
+  is_limited boolean
+)
+returns integer
+language plpgsql
+as $$
+declare
+  v_stripe_no integer := first_no;
+begin
+  loop
+    -- Somebody who adds the same number at this moment is not waited for.
+    if pg_try_advisory_xact_lock(
+      hashtextextended(format('saldo stripe %s %s %s', account_id, month, v_stripe_no), 0)
+    ) then
+      insert into saldo_private.account_stripe (account_id, month, stripe_no, is_limited)
+      values (account_id, month, v_stripe_no, is_limited)
+      on conflict on constraint account_stripe_pkey do nothing;
+      exit when found;
+    end if;
+    v_stripe_no := v_stripe_no + step;
+  end loop;
+  return v_stripe_no;
+end
+$$;
+comment on function saldo_private.add_to_stripes__one is
+  'Adds one stripe, with the first number in this direction that is free; there are never more '
+  'than transactions were under way at once.';
 
 create or replace function saldo_private.add_to_stripes__immediate(
-  account saldo.account,
   line saldo_private.line_sum,
   is_settlement boolean
 )
@@ -139,24 +211,31 @@ returns void
 language plpgsql
 as $$
 declare
-  v_change numeric := (line.debit - line.credit)
-    * case when account.type in ('asset', 'expense') then 1 else -1 end;
+  v_account saldo.account;
+  v_change numeric;
 begin
+  select *
+  into strict v_account
+  from saldo.account
+  where id = line.account_id
+  for no key update;
+  v_change := (line.debit - line.credit)
+    * case when v_account.type in ('asset', 'expense') then 1 else -1 end;
   if v_change < 0 and not is_settlement
-    and account.balance - account.held_total + v_change < account.min_balance
+    and v_account.balance - v_account.held_total + v_change < v_account.min_balance
   then
     perform saldo_private.fail('insufficient_balance', format(
-      'account %s: available %s, needed %s', account.id,
-      account.balance - account.held_total - account.min_balance, -v_change
+      'account %s: available %s, needed %s', v_account.id,
+      v_account.balance - v_account.held_total - v_account.min_balance, -v_change
     ));
   end if;
   update saldo.account as a
   set debit_total = a.debit_total + line.debit,
     credit_total = a.credit_total + line.credit,
     version = a.version + 1
-  where a.id = account.id;
+  where a.id = v_account.id;
   insert into saldo.month_movement as m (account_id, month, debit, credit, line_count)
-  values (account.id, line.month, line.debit, line.credit, line.line_count)
+  values (v_account.id, line.month, line.debit, line.credit, line.line_count)
   on conflict on constraint month_movement_pkey do update
   set debit = m.debit + excluded.debit,
     credit = m.credit + excluded.credit,
@@ -170,28 +249,34 @@ create or replace function saldo_private.fold_stripes(account_id bigint default 
 returns setof bigint
 language plpgsql
 as $$
+declare
+  v_account_ids bigint[];
 begin
-  -- One at a time is enough, and so two never wait for each other crosswise.
-  if fold_stripes.account_id is null and not pg_try_advisory_xact_lock(7246, 2) then
+  -- Without waiting: whoever folds has locks already that others may wait for. An account that is
+  -- in use just now is folded the next time.
+  select array_agg(l.id)
+  into v_account_ids
+  from (
+    select a.id
+    from saldo.account as a
+    where a.id in (
+      select s.account_id
+      from saldo_private.account_stripe as s
+      where s.line_count > 0
+      and (fold_stripes.account_id is null or s.account_id = fold_stripes.account_id)
+    )
+    for no key update skip locked
+  ) as l;
+  if v_account_ids is null then
     return;
   end if;
-  perform
-  from saldo.account as a
-  where a.id in (
-    select s.account_id
-    from saldo_private.account_stripe as s
-    where s.line_count > 0
-    and (fold_stripes.account_id is null or s.account_id = fold_stripes.account_id)
-  )
-  order by a.id
-  for no key update;
 
   return query
   with taken as materialized (
     select s.account_id, s.month, s.stripe_no, s.debit, s.credit, s.line_count
     from saldo_private.account_stripe as s
-    where s.line_count > 0
-    and (fold_stripes.account_id is null or s.account_id = fold_stripes.account_id)
+    where s.account_id = any (v_account_ids)
+    and s.line_count > 0
     for no key update skip locked
   ),
   emptied as (
@@ -229,8 +314,8 @@ end
 $$;
 comment on function saldo_private.fold_stripes is
   'Hands on what stripes hold to the totals and months of their accounts (default: all), and '
-  'returns these. Locks the accounts in id order; stripes that a posting holds are left for the '
-  'next time.';
+  'returns these. Waits for nobody: accounts and stripes that somebody holds are left for the next '
+  'time.';
 
 create or replace function saldo_private.remove_stripes(account_id bigint)
 returns void
@@ -267,7 +352,7 @@ comment on table saldo_private.account_stripe is
 comment on column saldo_private.account_stripe.account_id is 'Hot account.';
 comment on column saldo_private.account_stripe.month is 'Month of the posting date.';
 comment on column saldo_private.account_stripe.stripe_no is
-  'Number; 0 is for settlements, whose funds were taken long before.';
+  'Number; those up to 0 are for settlements, whose funds were taken long before.';
 comment on column saldo_private.account_stripe.is_limited is
   'Whether the account has a min_balance: then a posting moves its slots as well.';
 comment on column saldo_private.account_stripe.debit is 'Debits not yet folded.';

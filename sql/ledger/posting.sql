@@ -1,11 +1,13 @@
 -- Posting: lines come in, balances move, all in the statement that brings the lines.
 --
 -- Trigger: auto_sync_balance_on_posting on saldo.journal_line.
--- Private: tg_journal_line__auto_sync_balance, posting__* (its steps).
+-- Private: tg_journal_line__auto_sync_balance, posting__* (its steps); posting__examine, which says
+-- what is wrong, is in posting_refusal.sql.
 -- Invariant: account totals and month movements, with the stripes of hot accounts
 -- (account_stripe.sql), equal the sum of the posted lines at every commit.
--- Locks: the immediate accounts of the statement, in id order, so that two postings never deadlock;
--- for each hot one a stripe that nobody holds.
+-- Locks: for each hot account of the statement a stripe that nobody holds, then the immediate ones.
+-- Both in id order, so that two postings never deadlock; hot ones first, since their slots may have
+-- to be rebuilt, which waits for a settlement, which may wait for an immediate one.
 -- A posting is one INSERT of lines, for one entry or a thousand; the trigger runs once for it.
 -- The entry stands already, stamped with this very transaction: nobody appends to an old entry.
 
@@ -23,7 +25,7 @@ as $$
 declare
   v_highest_no integer;
 begin
-  foreach v_highest_no in array array[saldo_private.home_no(), 1000] loop
+  foreach v_highest_no in array array[saldo_private.home_no(), 2147483647] loop
     update saldo_private.account_stripe as s
     set debit = s.debit + posting__move_stripe.debit,
       credit = s.credit + posting__move_stripe.credit,
@@ -128,18 +130,16 @@ begin
 end
 $$;
 comment on function saldo_private.posting__move_pair is
-  'Applies an entry of two lines, the lower account id first. Whether all is usual.';
+  'Applies an entry of two lines, hot accounts first. Whether all is usual.';
 
-create or replace function saldo_private.posting__move_many(
+create or replace function saldo_private.posting__move_rows(
   lines saldo_private.line_sum[],
-  is_settlement boolean
+  except_ids bigint[],
+  out moved_ids bigint[],
+  out is_usual boolean
 )
-returns boolean
 language plpgsql
 as $$
-declare
-  v_moved_ids bigint[];
-  v_is_usual boolean;
 begin
   -- In a statement of its own and sorted: the order keeps concurrent postings free of deadlocks,
   -- and the update below sees the rows as they are once the locks are held.
@@ -162,6 +162,7 @@ begin
     ) as l
     where a.id = l.account_id
     and a.mode = 'immediate'
+    and a.id <> all (except_ids)
     returning a.id, a.currency, a.closed_at is null and (
       a.min_balance is null
       or a.balance - a.held_total >= a.min_balance
@@ -179,31 +180,82 @@ begin
       credit = m.credit + excluded.credit,
       line_count = m.line_count + excluded.line_count
   )
-  select array_agg(moved.id), bool_and(moved.is_accepted)
+  select coalesce(array_agg(moved.id), '{}'), bool_and(moved.is_accepted)
     and min(moved.currency) = max(moved.currency)
-  into v_moved_ids, v_is_usual
+  into moved_ids, is_usual
   from moved;
+end
+$$;
+comment on function saldo_private.posting__move_rows is
+  'Applies the lines of immediate accounts, but for those that were applied already. Whether all '
+  'is usual.';
 
+create or replace function saldo_private.posting__move_many(
+  lines saldo_private.line_sum[],
+  is_settlement boolean
+)
+returns boolean
+language plpgsql
+as $$
+declare
+  v_hot_ids bigint[] := array(
+    select a.id
+    from saldo.account as a
+    where a.id in (select l.account_id from unnest(lines) as l)
+    and a.mode = 'hot'
+  );
+  v_moved_ids bigint[];
+  v_is_usual boolean;
+begin
+  if v_hot_ids <> '{}' then
+    perform saldo_private.posting__move_stripes(lines, v_hot_ids, is_settlement);
+  end if;
+  select r.moved_ids, r.is_usual
+  into v_moved_ids, v_is_usual
+  from saldo_private.posting__move_rows(lines, v_hot_ids) as r;
   if (select count(distinct l.account_id) from unnest(lines) as l) = cardinality(v_moved_ids) then
     return v_is_usual;
   end if;
-  -- Hot accounts, few as a rule; those that do not exist are found when it is examined.
-  perform saldo_private.posting__move_stripe(
+  -- Hot since a moment ago; those that do not exist are found when it is examined.
+  perform saldo_private.posting__move_stripes(
+    lines, array(
+      select a.id
+      from saldo.account as a
+      where a.id in (select l.account_id from unnest(lines) as l)
+      and a.id <> all (v_hot_ids || v_moved_ids)
+    ),
+    is_settlement
+  );
+  return false;
+end
+$$;
+comment on function saldo_private.posting__move_many is
+  'Applies lines, summed up by account and month, in sets. Whether all is usual.';
+
+create or replace function saldo_private.posting__move_stripes(
+  lines saldo_private.line_sum[],
+  account_ids bigint[],
+  is_settlement boolean
+)
+returns void
+language sql
+as $$
+  select saldo_private.posting__move_stripe(
     hot.account_id, hot.month, hot.debit, hot.credit, hot.line_count, is_settlement
   )
   from (
     select line.account_id, line.month, line.debit, line.credit, line.line_count
     from unnest(lines) as line
     join saldo.account as a on a.id = line.account_id
-    where line.account_id <> all (coalesce(v_moved_ids, '{}'))
-    order by line.account_id, line.month
+    where line.account_id = any (account_ids)
+    -- What comes in first: it pays for what goes out in another month.
+    order by line.account_id, (line.debit - line.credit)
+      * case when a.type in ('asset', 'expense') then -1 else 1 end, line.month
     offset 0
-  ) as hot;
-  return false;
-end
+  ) as hot
 $$;
-comment on function saldo_private.posting__move_many is
-  'Applies lines, summed up by account and month, in sets. Whether all is usual.';
+comment on function saldo_private.posting__move_stripes is
+  'Applies the lines of hot accounts, few as a rule, in id order.';
 
 create or replace function saldo_private.tg_journal_line__auto_sync_balance()
 returns trigger
@@ -216,17 +268,21 @@ declare
   v_is_entry boolean;
   v_lines saldo_private.line_sum[];
   v_is_settlement boolean;
+  v_is_watched boolean;
   v_is_usual boolean;
 begin
   -- Most entries have two lines: plain statements in id order cost half of those for sets.
   select array_agg((n.account_id, n.entry_id, n.posting_date, n.debit, n.credit, a.currency,
-      a.mode)::saldo_private.posting_line order by n.account_id),
+      a.mode)::saldo_private.posting_line order by a.mode desc, n.account_id),
     bool_and((
       a.id > 0 and e.line_count = 2 and e.posting_date = n.posting_date
       and e.posted_in = pg_current_xact_id()
     ) is true),
-    bool_or(e.source = 'settlement')
-  into v_pair, v_is_entry, v_is_settlement
+    bool_or(e.source = 'settlement'),
+    bool_or(exists (
+      select from saldo_private.account_watch as w where w.account_id = n.account_id
+    ))
+  into v_pair, v_is_entry, v_is_settlement, v_is_watched
   from (select * from new_lines limit 3) as n
   left join saldo.journal_entry as e on e.id = n.entry_id
   left join saldo.account as a on a.id = n.account_id;
@@ -267,6 +323,9 @@ begin
   if v_is_usual is not true then
     perform saldo_private.posting__examine(array(select distinct n.entry_id from new_lines as n));
   end if;
+  if (v_is_watched or cardinality(v_pair) > 2) and not v_is_settlement then
+    perform saldo_private.notify_watchers(array(select n.account_id from new_lines as n));
+  end if;
   if current_setting('synchronous_commit') = 'off' then
     perform saldo_private.require_durable_commit();
   end if;
@@ -276,108 +335,6 @@ $$;
 comment on function saldo_private.tg_journal_line__auto_sync_balance is
   'Checks and applies the lines of a statement, set-based. Errors in checking order: SB107 lines '
   'do not make up whole entries of this transaction, SB101, SB102, SB104, SB103, SB001.';
-
-create or replace function saldo_private.posting__examine(entry_ids uuid[])
-returns void
-language plpgsql
-as $$
-declare
-  v_line record;
-begin
-  for v_line in
-    select
-      case
-        when e.id is null or e.line_count <> sum(count(*)) over (partition by l.entry_id)
-          or e.posted_in is distinct from pg_current_xact_id()
-          or bool_or(l.posting_date <> e.posting_date or (l.debit > 0) = (l.credit > 0))
-          or e.line_count < 2 then 1
-        when bool_or(a.id is null) then 2
-        when bool_or(a.closed_at is not null) then 3
-        when sum(l.debit - l.credit) <> 0
-          and sum(sum(l.debit - l.credit)) over (partition by l.entry_id) = 0 then 4
-        when sum(l.debit - l.credit) <> 0 then 5
-        when bool_or(a.mode = 'immediate' and a.balance - a.held_total < a.min_balance
-          and (l.credit > 0) = (a.type in ('asset', 'expense'))) then 6
-        else 7
-      end as reason,
-      l.entry_id,
-      a.currency,
-      sum(l.debit) as debit,
-      sum(l.credit) as credit,
-      min(l.account_id) filter (where a.id is null) as unknown_account,
-      min(l.account_id) filter (where a.closed_at is not null) as closed_account,
-      min(l.account_id) filter (
-        where a.mode = 'immediate' and a.balance - a.held_total < a.min_balance
-      ) as short_account
-    from saldo.journal_line as l
-    left join saldo.journal_entry as e on e.id = l.entry_id
-    left join saldo.account as a on a.id = l.account_id
-    where l.entry_id = any (posting__examine.entry_ids)
-    group by l.entry_id, e.id, a.currency
-    order by reason
-    limit 1
-  loop
-    case v_line.reason
-      when 1 then
-        perform saldo_private.fail('entry_invalid', format('entry %s', v_line.entry_id));
-      when 2 then
-        perform saldo_private.fail(
-          'account_not_found', format('account %s', v_line.unknown_account)
-        );
-      when 3 then
-        perform saldo_private.fail('account_closed', format('account %s', v_line.closed_account));
-      when 4 then
-        perform saldo_private.fail('currency_mismatch', format('entry %s', v_line.entry_id));
-      when 5 then
-        perform saldo_private.fail('entry_unbalanced', format('debit %s, credit %s, currency %s',
-          v_line.debit, v_line.credit, v_line.currency));
-      when 6 then
-        perform saldo_private.posting__refuse_balance(v_line.short_account, entry_ids);
-      else
-        return;
-    end case;
-  end loop;
-end
-$$;
-comment on function saldo_private.posting__examine is
-  'Says why the entries cannot be posted, or finds that entries in several currencies balance in '
-  'each. Runs when the balances have moved already; an error takes that back.';
-
-create or replace function saldo_private.posting__refuse_balance(
-  account_id bigint,
-  entry_ids uuid[]
-)
-returns void
-language plpgsql
-as $$
-declare
-  v_account saldo.account;
-  v_change numeric;
-begin
-  select *
-  into strict v_account
-  from saldo.account
-  where id = posting__refuse_balance.account_id;
-
-  select sum(
-    case when v_account.type in ('asset', 'expense') then l.debit - l.credit
-    else l.credit - l.debit end
-  )
-  into v_change
-  from saldo.journal_line as l
-  where l.entry_id = any (posting__refuse_balance.entry_ids)
-  and l.account_id = posting__refuse_balance.account_id;
-
-  -- The account shows the balance after the posting; what was there before is what helps.
-  perform saldo_private.fail(
-    'insufficient_balance',
-    format('account %s: available %s, needed %s', account_id,
-      v_account.balance - v_account.held_total - v_change - v_account.min_balance, -v_change)
-  );
-end
-$$;
-comment on function saldo_private.posting__refuse_balance is
-  'Raises SB001 with what was available and what was needed.';
 
 create or replace trigger auto_sync_balance_on_posting
   after insert on saldo.journal_line

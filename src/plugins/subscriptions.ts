@@ -26,8 +26,10 @@ export const SubscriptionsPlugin = extendSchema((build) => {
       extend type Subscription {
         """
         Tells when the balances of an account have changed: once at the start, then after each
-        settlement that touched it. Ask account.balances for the figures. Error: SB007 for an
-        account that does not exist or is not yours.
+        posting to an immediate account and each hold on it, and after each settlement that touched
+        it. What is submitted to a hot account is told when it has settled. Changes that come at
+        once may be told once. Ask account.balances for the figures. Error: SB007 for an account
+        that does not exist or is not yours.
         """
         accountChanged(accountId: BigInt!): AccountChange
 

@@ -5,7 +5,7 @@ import { faultsOf, openHot, startLoad, until } from "./_load.ts";
 import { type Program, startProgram } from "./_program.ts";
 
 const killCount = 50;
-const intervalSeconds = 4;
+const intervalSeconds = 3;
 
 test("workers killed in the middle of settlements lose and double nothing, and settlement goes on", async (t) => {
   const database = await openTestDatabase(5);

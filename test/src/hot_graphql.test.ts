@@ -181,3 +181,27 @@ test.serial("members and strangers submit, settle and change nothing", async (t)
   t.is((await api.post(BALANCES, { account }, token)).data.account, null);
   t.is(await api.digest(), before);
 });
+
+test.serial("figures of an account are exact before the next settlement too", async (t) => {
+  const opened = await api.post(
+    `mutation {
+      openAccount(input: {
+        code: "campaign", name: "Campaign", type: liability, minBalance: "0", mode: hot, slots: 2
+      }) { result { id mode slots isPendingAvailable } }
+    }`,
+  );
+  const { id, ...rest } = opened.data.openAccount.result;
+  t.deepEqual(rest, { mode: "hot", slots: 2, isPendingAvailable: true });
+  await api.root("select from saldo.transfer($1, $2, 70)", [plain, id]);
+  await api.root("select from saldo.place_hold($1, 30)", [id]);
+  const { data } = await api.post(
+    "query ($id: BigInt!) { account(id: $id) { balance debitTotal creditTotal heldTotal } }",
+    { id },
+  );
+  t.deepEqual(data.account, {
+    balance: "70",
+    debitTotal: "0",
+    creditTotal: "70",
+    heldTotal: "30",
+  });
+});

@@ -76,6 +76,36 @@ test.serial("an account's listener is told at the start and after each settlemen
   t.like(data.accountChanged.account.balances, { settledBalance: "100", availableBalance: "100" });
 });
 
+test.serial("a member is told of the own top-ups, holds and purchases at once", async (t) => {
+  const member = await api.member("listener-citra", "500");
+  const client = connect(t, await api.memberToken(member.id));
+  const results = follow(client, CHANGED, { id: member.accountId });
+  await next(results);
+  const balances = async () => (await next(results)).data.accountChanged.account.balances;
+  await api.root("select saldo.top_up($1, 250)", [member.id]);
+  t.like(await balances(), { settledBalance: "750", availableBalance: "750" });
+  const [hold] = await api.root("select id from saldo.place_hold($1, 100)", [member.accountId]);
+  t.like(await balances(), { settledBalance: "750", availableBalance: "650" });
+  await api.root("select saldo.capture_hold($1)", [hold?.id]);
+  t.like(await balances(), { settledBalance: "650", availableBalance: "650" });
+  // What has several lines is told as well.
+  await api.root(
+    `select count(*) from saldo.transfer_many(array[($1, $2, 1, null, null, null),
+      ($1, $2, 2, null, null, null)]::saldo.transfer_request[])`,
+    [member.accountId, await hotAccount()],
+  );
+  t.like(await balances(), { settledBalance: "647" });
+});
+
+test.serial("nobody is told of accounts that nobody watches", async (t) => {
+  const watched = () => api.root("select account_id from saldo_private.account_watch");
+  const member = await api.member("listener-dewi", "500");
+  t.false((await watched()).some(({ account_id }) => account_id === member.accountId));
+  const client = connect(t, await api.memberToken(member.id));
+  await next(follow(client, CHANGED, { id: member.accountId }));
+  t.true((await watched()).some(({ account_id }) => account_id === member.accountId));
+});
+
 test.serial("who waits for a transaction is told once, when it has settled", async (t) => {
   const account = await hotAccount();
   const id = await submit(account);

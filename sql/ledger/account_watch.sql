@@ -1,0 +1,59 @@
+-- Watched accounts: who is told when a balance changes.
+--
+-- Private: saldo_private.account_watch, watch_account, notify_account, notify_watchers.
+-- NOTIFY makes commits queue for one lock, so a posting tells of an account only while somebody
+-- has asked for it. A watch is renewed by who listens, and ends by itself when nobody does.
+
+create or replace function saldo_private.watch_account(account_id bigint)
+returns void
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  delete from saldo_private.account_watch as w
+  where w.ends_at < now();
+  insert into saldo_private.account_watch as w (account_id, ends_at)
+  values (watch_account.account_id, now() + interval '90 seconds')
+  on conflict on constraint account_watch_pkey do update
+  set ends_at = excluded.ends_at;
+end
+$$;
+comment on function saldo_private.watch_account is
+  'For the next 90 seconds each posting that touches the account is told on the channel '
+  'saldo:account:<id>. Call it again while you listen.';
+revoke execute on function saldo_private.watch_account from public;
+grant execute on function saldo_private.watch_account to saldo_admin, saldo_operator, saldo_member;
+
+create or replace function saldo_private.notify_account(account_id bigint, event text)
+returns void
+language sql
+as $$
+  select pg_notify(
+    'saldo:account:' || account_id,
+    jsonb_build_object('account_id', account_id::text, 'event', event)::text
+  )
+$$;
+comment on function saldo_private.notify_account is
+  'Tells listeners of the channel saldo:account:<id> what has happened, at commit.';
+
+create or replace function saldo_private.notify_watchers(account_ids bigint[])
+returns void
+language plpgsql
+as $$
+begin
+  perform saldo_private.notify_account(w.account_id, 'balance')
+  from saldo_private.account_watch as w
+  where w.account_id = any (account_ids)
+  and w.ends_at > now();
+end
+$$;
+comment on function saldo_private.notify_watchers is
+  'Tells that the balances of these accounts change, where somebody wants to know.';
+
+select saldo_private.secure_table('saldo_private.account_watch');
+
+comment on table saldo_private.account_watch is
+  'Accounts whose changes somebody listens to. Unlogged: who listens asks again.';
+comment on column saldo_private.account_watch.account_id is 'Account.';
+comment on column saldo_private.account_watch.ends_at is 'Until when it is watched.';
