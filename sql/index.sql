@@ -12,6 +12,7 @@
 -- ledger: accounts, journal, posting, statements
 --!include ledger/account.sql
 --!include ledger/journal.sql
+--!include ledger/posting_day.sql
 --!include ledger/account_watch.sql
 --!include ledger/account_stripe.sql
 --!include ledger/posting_refusal.sql

@@ -180,21 +180,22 @@ returns void
 language sql
 as $$
   with batch as materialized (
-    select e.account_id, e.settlement_id, e.entry_id, e.posting_date, e.occurred_at,
-      e.booked_account_id, e.row_count, e.debit, e.credit,
+    select e.account_id, e.settlement_id, e.entry_id, e.occurred_at, e.booked_account_id,
+      day.posting_date, day.origin_month, e.row_count, e.debit, e.credit,
       -- A line is below 1e15, however much the rows come to.
       (2 * (ceil(e.debit / 999999999999999) + ceil(e.credit / 999999999999999)))::integer
         as line_count
     from saldo.settlement_entry as e
+    cross join lateral saldo_private.open_day(e.posting_date, is_settlement => true) as day
     where e.account_id = any (account_ids)
     and e.settlement_id = any (settlement_ids)
   ),
   entry as (
     insert into saldo.journal_entry (
-      id, occurred_at, posting_date, description, source, metadata, line_count, posted_at,
-      posted_by, posted_in
+      id, occurred_at, posting_date, origin_month, description, source, metadata, line_count,
+      posted_at, posted_by, posted_in
     )
-    select b.entry_id, b.occurred_at, b.posting_date,
+    select b.entry_id, b.occurred_at, b.posting_date, b.origin_month,
       format('Settlement of %s transactions', b.row_count), 'settlement',
       jsonb_build_object('settlement_id', b.settlement_id, 'account_id', b.account_id),
       b.line_count, clock_timestamp(), saldo_private.actor(),

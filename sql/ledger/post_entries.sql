@@ -15,21 +15,24 @@ create or replace function saldo_private.post_entry(
   occurred_at timestamptz default null,
   idempotency_key text default null,
   reverses uuid default null,
-  metadata jsonb default null
+  metadata jsonb default null,
+  origin_month date default null
 )
 returns saldo.journal_entry
 language plpgsql
 as $$
 declare
+  v_occurred_at timestamptz := coalesce(post_entry.occurred_at, now());
+  v_day saldo_private.posting_day := saldo_private.posting_day_of(v_occurred_at);
   v_entry saldo.journal_entry;
 begin
   insert into saldo.journal_entry (
-    id, kind, occurred_at, posting_date, description, source, idempotency_key, reverses, metadata,
-    line_count, posted_at, posted_by, posted_in
+    id, kind, occurred_at, posting_date, origin_month, description, source, idempotency_key,
+    reverses, metadata, line_count, posted_at, posted_by, posted_in
   )
   values (
-    post_entry.entry_id, post_entry.kind, coalesce(post_entry.occurred_at, now()),
-    saldo_private.business_date(coalesce(post_entry.occurred_at, now())), post_entry.description,
+    post_entry.entry_id, post_entry.kind, v_occurred_at, v_day.posting_date,
+    saldo_private.origin_month(v_day, post_entry.origin_month), post_entry.description,
     post_entry.source, post_entry.idempotency_key, post_entry.reverses,
     coalesce(post_entry.metadata, '{}'), cardinality(post_entry.account_ids), clock_timestamp(),
     saldo_private.actor(), pg_current_xact_id()
@@ -45,8 +48,9 @@ begin
 end
 $$;
 comment on function saldo_private.post_entry is
-  'Posts one entry whose amounts have been checked. occurred_at: default now. Errors: those of the '
-  'posting trigger.';
+  'Posts one entry whose amounts have been checked. occurred_at: default now. origin_month: of '
+  'what it is about; default the month of occurred_at, null where that is the month of the '
+  'posting date. Errors: SB108, and those of the posting trigger.';
 
 create or replace function saldo_private.post_pair(
   entry_id uuid,
@@ -63,16 +67,18 @@ returns saldo.journal_entry
 language plpgsql
 as $$
 declare
+  v_occurred_at timestamptz := coalesce(post_pair.occurred_at, now());
+  v_day saldo_private.posting_day := saldo_private.posting_day_of(v_occurred_at);
   v_entry saldo.journal_entry;
 begin
   -- By far the most frequent of all: without arrays, and without what other kinds need.
   insert into saldo.journal_entry (
-    id, occurred_at, posting_date, description, source, idempotency_key, metadata, line_count,
-    posted_at, posted_by, posted_in
+    id, occurred_at, posting_date, origin_month, description, source, idempotency_key, metadata,
+    line_count, posted_at, posted_by, posted_in
   )
   values (
-    post_pair.entry_id, coalesce(post_pair.occurred_at, now()),
-    saldo_private.business_date(coalesce(post_pair.occurred_at, now())), post_pair.description,
+    post_pair.entry_id, v_occurred_at, v_day.posting_date, v_day.origin_month,
+    post_pair.description,
     post_pair.source, post_pair.idempotency_key, post_pair.metadata, 2, clock_timestamp(),
     saldo_private.actor(), pg_current_xact_id()
   )
@@ -88,7 +94,7 @@ end
 $$;
 comment on function saldo_private.post_pair is
   'Posts an entry of two lines whose amount has been checked. occurred_at: default now. Errors: '
-  'those of the posting trigger.';
+  'SB108, and those of the posting trigger.';
 
 create or replace function saldo_private.post_entries__check_form(entries jsonb)
 returns void
@@ -121,12 +127,14 @@ begin
   )
   or coalesce(e.entry ->> 'kind', 'normal') not in ('normal', 'opening', 'adjustment', 'correction')
   -- A settlement's lines move no funds: they were taken before.
-  or btrim(e.entry ->> 'source') = 'settlement'
+  -- The entries of a year's end stand apart in statements.
+  or btrim(e.entry ->> 'source') in ('settlement', 'close_year')
   limit 1;
   if v_entry is not null then
     perform saldo_private.fail('input_invalid', format(
       'an entry has description, lines and, where wanted, kind (normal, opening, adjustment, '
-      'correction), occurred_at, origin_month, idempotency_key, source (not settlement), metadata; '
+      'correction), occurred_at, origin_month, idempotency_key, source (not settlement, '
+      'close_year), metadata; '
       'not: %s',
       left(v_entry::text, 200)
     ));
@@ -189,11 +197,22 @@ create or replace function saldo_private.post_entries__write(entries jsonb, entr
 returns void
 language plpgsql
 as $$
+declare
+  v_days saldo_private.dated_day[] := saldo_private.posting_days_of(array(
+    select saldo_private.require_occurred_at((e.entry ->> 'occurred_at')::timestamptz)
+    from jsonb_array_elements(entries) as e (entry)
+  ));
 begin
   with entry as materialized (
-    select entry_ids[e.entry_no] as id, e.entry,
-      saldo_private.require_occurred_at((e.entry ->> 'occurred_at')::timestamptz) as occurred_at
+    select entry_ids[e.entry_no] as id, e.entry, day.occurred_at, day.posting_date,
+      saldo_private.origin_month(
+        (day.posting_date, day.origin_month)::saldo_private.posting_day,
+        case when e.entry ? 'origin_month'
+          then saldo_private.require_origin_month((e.entry ->> 'origin_month')::date) end
+      ) as origin_month
     from jsonb_array_elements(entries) with ordinality as e (entry, entry_no)
+    join unnest(v_days) as day
+      on day.occurred_at = coalesce((e.entry ->> 'occurred_at')::timestamptz, now())
     where entry_ids[e.entry_no] is not null
   ),
   line as materialized (
@@ -216,8 +235,7 @@ begin
       metadata, line_count, posted_at, posted_by, posted_in
     )
     select e.id, coalesce(e.entry ->> 'kind', 'normal')::saldo.entry_kind, e.occurred_at,
-      saldo_private.business_date(e.occurred_at),
-      saldo_private.month_of((e.entry ->> 'origin_month')::date),
+      e.posting_date, e.origin_month,
       saldo_private.require_text(e.entry ->> 'description', 'description'),
       saldo_private.require_text(coalesce(e.entry ->> 'source', 'post_entries'), 'source', 100),
       e.entry ->> 'idempotency_key', coalesce(e.entry -> 'metadata', '{}'),
@@ -278,6 +296,6 @@ comment on function saldo.post_entries is
   'idempotency_key?, source?, metadata?}. Amounts are positive, as JSON strings or numbers. '
   'Returns the entries in the order given; one whose idempotency_key was used before with the same '
   'content comes back as it is. Locks the accounts in id order. Errors in checking order: SB010, '
-  'SB107, SB005, SB002 to SB004, SB008, SB009, SB101, SB102, SB104, SB103, SB001.';
+  'SB107, SB005, SB108, SB002 to SB004, SB008, SB009, SB101, SB102, SB104, SB103, SB001.';
 revoke execute on function saldo.post_entries from public;
 grant execute on function saldo.post_entries to saldo_admin;

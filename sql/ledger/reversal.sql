@@ -9,13 +9,15 @@ create or replace function saldo_private.reverse_posted_entry(
   description text,
   source text,
   occurred_at timestamptz default null,
-  idempotency_key text default null
+  idempotency_key text default null,
+  is_correction boolean default false
 )
 returns saldo.journal_entry
 language plpgsql
 as $$
 declare
   v_entry saldo.journal_entry;
+  v_origin_month date;
   v_reversal saldo.journal_entry;
   v_account_ids bigint[];
   v_debits numeric[];
@@ -35,6 +37,13 @@ begin
     );
   end if;
 
+  if is_correction then
+    v_origin_month := coalesce(v_entry.origin_month, saldo_private.month_of(v_entry.posting_date));
+    if v_origin_month <= saldo_private.closed_through(is_locked => true) then
+      v_origin_month := null; -- nothing is about that month any more
+    end if;
+  end if;
+
   select array_agg(l.account_id order by l.line_no), array_agg(l.debit order by l.line_no),
     array_agg(l.credit order by l.line_no)
   into v_account_ids, v_debits, v_credits
@@ -51,7 +60,8 @@ begin
     kind => 'reversal',
     occurred_at => reverse_posted_entry.occurred_at,
     idempotency_key => reverse_posted_entry.idempotency_key,
-    reverses => reverse_posted_entry.entry_id
+    reverses => reverse_posted_entry.entry_id,
+    origin_month => v_origin_month
   );
   update saldo.journal_entry
   set status = 'reversed'
@@ -60,8 +70,9 @@ begin
 end
 $$;
 comment on function saldo_private.reverse_posted_entry is
-  'Posts the mirror image of a posted entry and marks it reversed: SB007, SB106, and the errors of '
-  'a posting.';
+  'Posts the mirror image of a posted entry and marks it reversed. is_correction: the reversal is '
+  'about the month of the entry, if that is not locked. Errors: SB007, SB106, and those of a '
+  'posting.';
 
 create or replace function saldo.reverse_entry(
   entry_id uuid,
@@ -96,14 +107,15 @@ begin
     reversal_id => v_reversal_id,
     description => v_reason,
     source => 'reverse_entry',
-    idempotency_key => reverse_entry.idempotency_key
+    idempotency_key => reverse_entry.idempotency_key,
+    is_correction => true
   );
 end
 $$;
 comment on function saldo.reverse_entry is
-  'Cancels a posted entry by a new entry with debits and credits exchanged, posted now; both stay '
-  'in the books. A purchase is undone with refund_purchase instead, which also knows its state. '
-  'Errors in checking order: SB010, SB008, SB009, SB005, SB007, SB106 for a draft, a reversed '
-  'entry or a reversal, SB102, SB001.';
+  'Cancels a posted entry by a new entry with debits and credits exchanged, posted now, about the '
+  'month of the first (origin_month); both stay in the books. A purchase is undone with '
+  'refund_purchase instead, which also knows its state. Errors in checking order: SB010, SB008, '
+  'SB009, SB005, SB007, SB106 for a draft, a reversed entry or a reversal, SB102, SB001.';
 revoke execute on function saldo.reverse_entry from public;
 grant execute on function saldo.reverse_entry to saldo_admin;

@@ -64,7 +64,7 @@ comment on function saldo.transfer is
   'Posts one entry that debits one account and credits another. occurred_at: default now. The same '
   'idempotency_key with the same content returns the first entry. Locks both accounts in id order. '
   'Errors in checking order: SB002, SB004, SB003, SB107 for one and the same account, SB005, '
-  'SB008, SB009, SB101, SB102, SB104, SB001.';
+  'SB008, SB009, SB108, SB101, SB102, SB104, SB001.';
 revoke execute on function saldo.transfer from public;
 grant execute on function saldo.transfer to saldo_admin;
 
@@ -77,28 +77,28 @@ language plpgsql
 as $$
 declare
   v_actor text := saldo_private.actor();
-  v_today date := saldo_private.business_date(now());
+  v_days saldo_private.dated_day[] := saldo_private.posting_days_of(array(
+    select distinct saldo_private.require_occurred_at(t.occurred_at)
+    from unnest(transfers) as t
+  ));
 begin
   with request as materialized (
     select t.entry_id, t.debit_account_id, t.credit_account_id, trim_scale(t.amount) as amount,
       t.description, t.idempotency_key,
-      -- The common case is "now", and its date is looked up once for the batch.
-      case when t.occurred_at is null then now()
-      else saldo_private.require_occurred_at(t.occurred_at) end as occurred_at,
-      case when t.occurred_at is null then v_today
-      else saldo_private.business_date(t.occurred_at) end as posting_date
+      day.occurred_at, day.posting_date, day.origin_month
     from rows from (unnest(transfers), unnest(results)) as t (
       debit_account_id, credit_account_id, amount, description, idempotency_key, occurred_at,
       entry_id, is_new
     )
+    join unnest(v_days) as day on day.occurred_at = coalesce(t.occurred_at, now())
     where t.is_new
   ),
   entry as (
     insert into saldo.journal_entry (
-      id, occurred_at, posting_date, description, source, idempotency_key, line_count, posted_at,
-      posted_by, posted_in
+      id, occurred_at, posting_date, origin_month, description, source, idempotency_key,
+      line_count, posted_at, posted_by, posted_in
     )
-    select r.entry_id, r.occurred_at, r.posting_date,
+    select r.entry_id, r.occurred_at, r.posting_date, r.origin_month,
       case when r.description is null then 'Transfer'
       else saldo_private.require_text(r.description, 'description') end,
       'transfer', r.idempotency_key, 2, clock_timestamp(), v_actor, pg_current_xact_id()
