@@ -13,6 +13,7 @@
 --!include ledger/account.sql
 --!include ledger/journal.sql
 --!include ledger/posting_day.sql
+--!include ledger/period.sql
 --!include ledger/account_watch.sql
 --!include ledger/account_stripe.sql
 --!include ledger/posting_refusal.sql
@@ -24,8 +25,12 @@
 --!include ledger/account_balance_rule.sql
 --!include ledger/month_movement_rule.sql
 --!include ledger/balance_at.sql
+--!include ledger/totals_until.sql
 --!include ledger/trial_balance.sql
 --!include ledger/balance_sheet.sql
+--!include ledger/income_statement.sql
+--!include ledger/monthly_balance.sql
+--!include ledger/account_statement.sql
 
 -- hot: many writers on one account, settlement in the background, holds
 --!include hot/account_slot.sql
@@ -67,3 +72,10 @@
 --!include health/maintenance.sql
 --!include health/heal.sql
 --!include health/access.sql
+
+-- closing: months and years are checked, sealed and locked
+--!include closing/checklist.sql
+--!include closing/period_state.sql
+--!include closing/close_period.sql
+--!include closing/close_year.sql
+--!include closing/closing_rule.sql

@@ -1,6 +1,6 @@
 -- The business calendar: one configured time zone decides the date, and so the month.
 --
--- Private: business_date, month_of, require_occurred_at.
+-- Private: business_date, day_begins_at, month_of, month_number, require_occurred_at.
 
 create or replace function saldo_private.business_date(at timestamptz)
 returns date
@@ -12,6 +12,16 @@ $$;
 comment on function saldo_private.business_date is
   'Date of an instant in the business time zone (setting business_time_zone).';
 
+create or replace function saldo_private.day_begins_at(on_date date)
+returns timestamptz
+language sql
+stable
+as $$
+  select on_date::timestamp at time zone saldo_private.setting_value('business_time_zone')
+$$;
+comment on function saldo_private.day_begins_at is
+  'The moment at which a day begins in the business time zone.';
+
 create or replace function saldo_private.month_of(on_date date)
 returns date
 language sql
@@ -21,8 +31,18 @@ as $$
 $$;
 comment on function saldo_private.month_of is 'First day of the date''s month.';
 
+create or replace function saldo_private.month_number(on_date date)
+returns integer
+language sql
+immutable
+as $$
+  select (extract(year from on_date) * 12 + extract(month from on_date))::integer
+$$;
+comment on function saldo_private.month_number is 'Months since year 0.';
+
 -- Reports run with the caller's rights and so need the calendar themselves.
-grant execute on function saldo_private.business_date, saldo_private.month_of to
+grant execute on function saldo_private.business_date, saldo_private.month_of,
+  saldo_private.month_number to
   saldo_admin, saldo_operator, saldo_member, saldo_branch;
 
 create or replace function saldo_private.require_occurred_at(occurred_at timestamptz)

@@ -1,6 +1,6 @@
--- Balance at a moment, and the movements up to a date that all statements are made of.
+-- Balance of an account at a moment.
 --
--- Public: balance_at. Private: totals_until.
+-- Public: balance_at.
 -- Whole months come from month_movement (and stripes), the month that is cut from the lines: the
 -- cost is that of one month, however long the history.
 
@@ -51,29 +51,3 @@ comment on function saldo.balance_at is
   'earlier business dates, and what had occurred by then on that date. Errors: SB101, SB010.';
 revoke execute on function saldo.balance_at from public;
 grant execute on function saldo.balance_at to saldo_admin, saldo_operator, saldo_member;
-
-create or replace function saldo_private.totals_until(as_of date)
-returns table (account_id bigint, debit numeric, credit numeric)
-language sql
-stable
-as $$
-  select part.account_id, sum(part.debit), sum(part.credit)
-  from (
-    select m.account_id, sum(m.debit) as debit, sum(m.credit) as credit
-    from saldo_private.posted_movement as m
-    where as_of is null
-    or m.month < saldo_private.month_of(as_of)
-    group by m.account_id
-    union all
-    select l.account_id, sum(l.debit), sum(l.credit)
-    from saldo.journal_line as l
-    join saldo.journal_entry as e on e.id = l.entry_id
-    where l.posting_date between saldo_private.month_of(as_of) and as_of
-    and e.status <> 'draft'
-    group by l.account_id
-  ) as part
-  group by part.account_id
-$$;
-comment on function saldo_private.totals_until is
-  'Debits and credits of every account that moved, posted until the date; null = all.';
-grant execute on function saldo_private.totals_until to saldo_admin, saldo_operator;

@@ -6,7 +6,9 @@
 
 create or replace function saldo.balance_sheet(
   as_of date default null,
-  currency text default null
+  currency text default null,
+  basis saldo.balance_basis default 'reported',
+  is_before_closing boolean default false
 )
 returns setof saldo.balance_sheet_line
 language sql
@@ -16,7 +18,13 @@ as $$
     select a.id, a.code, a.name, a.type, a.currency,
       coalesce(t.debit, 0) - coalesce(t.credit, 0) as net_debit
     from saldo.account as a
-    left join saldo_private.totals_until(as_of) as t on t.account_id = a.id
+    left join (
+      select part.account_id, sum(part.debit) as debit, sum(part.credit) as credit
+      from saldo_private.totals_until(
+        saldo_private.require_statement_date(as_of, basis), basis, is_before_closing
+      ) as part
+      group by part.account_id
+    ) as t on t.account_id = a.id
     where balance_sheet.currency is null
     or a.currency = balance_sheet.currency
   )
@@ -40,7 +48,8 @@ $$;
 comment on function saldo.balance_sheet is
   'Balance sheet until the date (default: all), of one currency or all: each account on its normal '
   'side, and current-year earnings (revenue less expense not yet closed) as a line of equity '
-  'without an account. Per currency, assets equal liabilities plus equity exactly.';
+  'without an account. Per currency, assets equal liabilities plus equity exactly. basis and '
+  'is_before_closing as in trial_balance. Error: SB010.';
 revoke execute on function saldo.balance_sheet from public;
 grant execute on function saldo.balance_sheet to saldo_admin, saldo_operator;
 

@@ -9,15 +9,6 @@
 -- Under repeatable read a snapshot may be older than the lock: there the row is locked too, which
 -- fails when it has changed (40001).
 
-create or replace function saldo_private.month_number(on_date date)
-returns integer
-language sql
-immutable
-as $$
-  select (extract(year from on_date) * 12 + extract(month from on_date))::integer
-$$;
-comment on function saldo_private.month_number is 'Months since year 0: the key of its lock.';
-
 create or replace function saldo_private.closed_through(is_locked boolean default false)
 returns date
 language plpgsql

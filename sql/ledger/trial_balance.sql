@@ -1,8 +1,36 @@
 -- Trial balance: every account with its totals; both columns of balances add up to the same.
 --
--- Public: trial_balance.
+-- Public: trial_balance, trial_balance_between. Private: require_statement_date.
 
-create or replace function saldo.trial_balance(as_of date default null)
+create or replace function saldo_private.require_statement_date(
+  on_date date,
+  basis saldo.balance_basis
+)
+returns date
+language plpgsql
+stable
+as $$
+begin
+  if on_date not between '1900-01-01' and '9999-12-31' then
+    perform saldo_private.fail('input_invalid', 'date: from 1900 to 9999');
+  elsif basis = 'restated'
+    and on_date <> saldo_private.month_of(on_date) + interval '1 month - 1 day'
+  then
+    perform saldo_private.fail('input_invalid', 'restated: for the last day of a month');
+  end if;
+  return on_date;
+end
+$$;
+comment on function saldo_private.require_statement_date is
+  'The date, if a statement of that basis can be made for it: SB010. What an entry is about is '
+  'known by the month only.';
+grant execute on function saldo_private.require_statement_date to saldo_admin, saldo_operator;
+
+create or replace function saldo.trial_balance(
+  as_of date default null,
+  basis saldo.balance_basis default 'reported',
+  is_before_closing boolean default false
+)
 returns setof saldo.trial_balance_line
 language sql
 stable
@@ -12,15 +40,84 @@ as $$
     greatest(coalesce(t.debit - t.credit, 0), 0),
     greatest(coalesce(t.credit - t.debit, 0), 0)
   from saldo.account as a
-  left join saldo_private.totals_until(as_of) as t on t.account_id = a.id
+  left join (
+    select part.account_id, sum(part.debit) as debit, sum(part.credit) as credit
+    from saldo_private.totals_until(
+      saldo_private.require_statement_date(as_of, basis), basis, is_before_closing
+    ) as part
+    group by part.account_id
+  ) as t on t.account_id = a.id
   order by a.currency, a.code
 $$;
 comment on function saldo.trial_balance is
   'All accounts with the debits and credits posted to them until the date (default: all), and the '
-  'difference in the column of its side. Per currency, debit_balance and credit_balance have equal '
-  'sums.';
+  'difference in the column of its side. Per currency, debit_balance and credit_balance have '
+  'equal sums. basis: reported, by posting date, or restated, with what was posted later about '
+  'months up to then; restated is for the last day of a month. is_before_closing: without the '
+  'closing entries of the year of the date. Error: SB010.';
 revoke execute on function saldo.trial_balance from public;
 grant execute on function saldo.trial_balance to saldo_admin, saldo_operator;
+
+create or replace function saldo.trial_balance_between(
+  from_date date,
+  to_date date,
+  basis saldo.balance_basis default 'reported',
+  is_before_closing boolean default false
+)
+returns setof saldo.trial_balance_movement
+language sql
+stable
+as $$
+  select a.id, a.code, a.name, a.type, a.currency, t.opening * side.sign, t.debit, t.credit,
+    t.closing * side.sign
+  from saldo.account as a
+  cross join lateral (
+    select case when a.type in ('asset', 'expense') then 1 else -1 end as sign
+  ) as side
+  left join (
+    select part.account_id, sum(part.debit - part.credit) filter (where part.is_opening) as opening,
+      sum(case when part.is_opening then -part.debit else part.debit end) as debit,
+      sum(case when part.is_opening then -part.credit else part.credit end) as credit,
+      sum(part.debit - part.credit) filter (where not part.is_opening) as closing
+    from (
+      select o.account_id, o.debit, o.credit, true as is_opening
+      from saldo_private.totals_until(
+        saldo_private.require_statement_date(from_date - 1, basis), basis
+      ) as o
+      union all
+      select c.account_id, c.debit, c.credit, false
+      from saldo_private.totals_until(
+        saldo_private.require_statement_date(to_date, basis), basis, is_before_closing
+      ) as c
+    ) as part
+    group by part.account_id
+  ) as movement on movement.account_id = a.id
+  cross join lateral (
+    select coalesce(movement.opening, 0) as opening, coalesce(movement.debit, 0) as debit,
+      coalesce(movement.credit, 0) as credit, coalesce(movement.closing, 0) as closing
+  ) as t
+  order by a.currency, a.code
+$$;
+comment on function saldo.trial_balance_between is
+  'All accounts with opening, debits, credits and closing from one date to another, both '
+  'included; balances on the normal side. For a month: its first and last day. basis and '
+  'is_before_closing as in trial_balance; restated is for whole months. Error: SB010.';
+revoke execute on function saldo.trial_balance_between from public;
+grant execute on function saldo.trial_balance_between to saldo_admin, saldo_operator;
+
+comment on type saldo.balance_basis is
+  'reported: by posting date, as statements were given out; restated: by the month that entries '
+  'are about, with what was found later.';
+comment on type saldo.trial_balance_movement is 'An account between two dates.';
+comment on column saldo.trial_balance_movement.account_id is 'Account.';
+comment on column saldo.trial_balance_movement.code is 'Code of the account.';
+comment on column saldo.trial_balance_movement.name is 'Name of the account.';
+comment on column saldo.trial_balance_movement.type is 'Type of the account.';
+comment on column saldo.trial_balance_movement.currency is 'Currency of all amounts of the line.';
+comment on column saldo.trial_balance_movement.opening is 'Balance before the first day.';
+comment on column saldo.trial_balance_movement.debit is 'Debits between the dates.';
+comment on column saldo.trial_balance_movement.credit is 'Credits between the dates.';
+comment on column saldo.trial_balance_movement.closing is 'Balance after the last day.';
 
 comment on type saldo.trial_balance_line is 'A line of the trial balance.';
 comment on column saldo.trial_balance_line.account_id is 'Account.';

@@ -10,7 +10,16 @@ export interface Violation {
 }
 
 /** The rooms in the order in which one may use the other. */
-export const rooms = ["foundation", "ledger", "hot", "wallet", "metering", "branch", "health"];
+export const rooms = [
+  "foundation",
+  "ledger",
+  "hot",
+  "wallet",
+  "metering",
+  "branch",
+  "health",
+  "closing",
+];
 const shouting = /\b(?!(?:NEW|OLD|TG_\w+)\b)[A-Z][A-Z_]+\b/;
 
 interface LineRule {

@@ -1,0 +1,182 @@
+-- The checklist: what has to be in order before a period is closed.
+--
+-- Public: period_checklist. Private: checklist__* (an item each).
+-- Each item counts what is open and shows the first of it. Waiving is by name, with a reason.
+
+create or replace function saldo_private.checklist__draft(ends_on date)
+returns table (open_count bigint, evidence jsonb)
+language sql
+stable
+as $$
+  select count(*), coalesce(jsonb_agg(jsonb_build_object(
+    'entry_id', d.id, 'posting_date', d.posting_date, 'description', d.description
+  ) order by d.id) filter (where d.row_no <= 10), '[]')
+  from (
+    select e.id, e.posting_date, e.description, row_number() over (order by e.id) as row_no
+    from saldo.journal_entry as e
+    where e.status = 'draft'
+    and e.posting_date <= checklist__draft.ends_on
+  ) as d
+$$;
+comment on function saldo_private.checklist__draft is 'Drafts dated up to the end of the period.';
+
+create or replace function saldo_private.checklist__pending(ends_on date)
+returns table (open_count bigint, evidence jsonb)
+language sql
+stable
+as $$
+  select coalesce(sum(p.row_count), 0)::bigint, coalesce(jsonb_agg(jsonb_build_object(
+    'account_id', p.account_id, 'rows', p.row_count, 'debit', p.debit, 'credit', p.credit
+  ) order by p.account_id), '[]')
+  from (
+    select s.account_id, count(*) as row_count,
+      coalesce(sum(s.amount) filter (where s.direction = 'debit'), 0) as debit,
+      coalesce(sum(s.amount) filter (where s.direction = 'credit'), 0) as credit
+    from saldo_private.settlement_mark as m
+    join saldo.sub_balance as s on s.account_id = m.account_id
+      and s.slot_no = m.slot_no
+      and s.seq > m.seq
+    where s.created_at < saldo_private.day_begins_at(checklist__pending.ends_on + 1)
+    group by s.account_id
+  ) as p
+$$;
+comment on function saldo_private.checklist__pending is
+  'Transactions of hot accounts, submitted up to the end of the period and not settled.';
+
+create or replace function saldo_private.checklist__hold(ends_on date)
+returns table (open_count bigint, evidence jsonb)
+language sql
+stable
+as $$
+  select count(*), coalesce(jsonb_agg(jsonb_build_object(
+    'hold_id', h.id, 'account_id', h.account_id, 'open_amount', h.open_amount,
+    'created_at', h.created_at, 'expires_at', h.expires_at
+  ) order by h.id) filter (where h.row_no <= 10), '[]')
+  from (
+    select hold.id, hold.account_id, hold.open_amount, hold.created_at, hold.expires_at,
+      row_number() over (order by hold.id) as row_no
+    from saldo.hold
+    where hold.status = 'HELD'
+    and hold.created_at < saldo_private.day_begins_at(checklist__hold.ends_on + 1)
+  ) as h
+$$;
+comment on function saldo_private.checklist__hold is
+  'Holds placed up to the end of the period that are open.';
+
+create or replace function saldo_private.checklist__suspense(ends_on date)
+returns table (open_count bigint, evidence jsonb)
+language sql
+stable
+as $$
+  select count(*), coalesce(jsonb_agg(jsonb_build_object(
+    'account_id', s.account_id, 'code', s.code, 'balance', s.balance
+  ) order by s.account_id), '[]')
+  from (
+    select a.id as account_id, a.code, sum(m.credit - m.debit) as balance
+    from saldo.account as a
+    join saldo_private.posted_movement as m on m.account_id = a.id
+    where a.code like 'suspense:%'
+    and m.month <= checklist__suspense.ends_on
+    group by a.id
+    having sum(m.credit - m.debit) <> 0
+  ) as s
+$$;
+comment on function saldo_private.checklist__suspense is
+  'Suspense accounts that are not zero at the end of the period.';
+
+create or replace function saldo_private.checklist__rule(ends_on date)
+returns table (open_count bigint, evidence jsonb)
+language sql
+stable
+as $$
+  select case when last.id is null or last.is_stale then 1 else 0 end
+      + coalesce(found.finding_count, 0),
+    jsonb_build_array(jsonb_build_object(
+      'check_run_id', last.id, 'finished_at', last.finished_at,
+      'is_before_the_last_posting', last.is_stale
+    )) || coalesce(found.evidence, '[]')
+  from (select) as one
+  left join lateral (
+    select c.id, c.finished_at, c.started_at < (
+      select max(e.posted_at)
+      from saldo.journal_entry as e
+      where e.posting_date between saldo_private.month_of(checklist__rule.ends_on)
+        and checklist__rule.ends_on
+    ) as is_stale
+    from saldo.check_run as c
+    order by c.finished_at desc
+    limit 1
+  ) as last on true
+  left join lateral (
+    select count(*) as finding_count, jsonb_agg(jsonb_build_object(
+      'rule', f.rule, 'key', f.key, 'stored', f.stored, 'derived', f.derived
+    ) order by f.id) filter (where f.row_no <= 10) as evidence
+    from (
+      select finding.id, finding.rule, finding.key, finding.stored, finding.derived,
+        row_number() over (order by finding.id) as row_no
+      from saldo.finding
+      where finding.check_run_id = last.id
+    ) as f
+  ) as found on true
+$$;
+comment on function saldo_private.checklist__rule is
+  'Findings of the last check; one more when it is older than the last posting of the month, or '
+  'there was none.';
+
+create or replace function saldo_private.checklist(ends_on date)
+returns setof saldo.checklist_item
+language sql
+stable
+as $$
+  select each.item, each.title, each.open_count = 0, each.open_count, each.evidence
+  from (
+    select 1 as position, 'drafts' as item, 'No drafts' as title, d.open_count, d.evidence
+    from saldo_private.checklist__draft(checklist.ends_on) as d
+    union all
+    select 2, 'pending', 'Nothing waits for settlement', p.open_count, p.evidence
+    from saldo_private.checklist__pending(checklist.ends_on) as p
+    union all
+    select 3, 'holds', 'No open holds', h.open_count, h.evidence
+    from saldo_private.checklist__hold(checklist.ends_on) as h
+    union all
+    select 4, 'suspense', 'Suspense accounts are zero', s.open_count, s.evidence
+    from saldo_private.checklist__suspense(checklist.ends_on) as s
+    union all
+    select 5, 'rules', 'All rules are clean', r.open_count, r.evidence
+    from saldo_private.checklist__rule(checklist.ends_on) as r
+  ) as each
+  order by each.position
+$$;
+comment on function saldo_private.checklist is 'The checklist of the period that ends on this day.';
+
+create or replace function saldo.period_checklist(month date)
+returns setof saldo.checklist_item
+language plpgsql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  if (month between '1900-01-01' and '9999-12-31') is not true then
+    perform saldo_private.fail('input_invalid', 'month: a day from 1900 to 9999');
+  end if;
+  return query
+  select c.item, c.title, c.is_passed, c.open_count, c.evidence
+  from saldo_private.checklist(
+    (saldo_private.month_of(month) + interval '1 month - 1 day')::date
+  ) as c;
+end
+$$;
+comment on function saldo.period_checklist is
+  'What has to be in order before a month is closed: drafts, pending (transactions that wait for '
+  'settlement), holds, suspense, rules; how many of each are open, and the first of them. rules '
+  'goes by the last check; close_period makes a new one. Error: SB010.';
+revoke execute on function saldo.period_checklist from public;
+grant execute on function saldo.period_checklist to saldo_admin, saldo_operator;
+
+comment on type saldo.checklist_item is 'An item of the checklist of a period.';
+comment on column saldo.checklist_item.item is 'Name, by which it is waived.';
+comment on column saldo.checklist_item.title is 'What should be so.';
+comment on column saldo.checklist_item.is_passed is 'Whether it is.';
+comment on column saldo.checklist_item.open_count is 'How many things are open.';
+comment on column saldo.checklist_item.evidence is 'The first of them.';

@@ -1,0 +1,238 @@
+-- Closing a month: the checklist passed or waived, the figures sealed from the journal.
+--
+-- Public: close_period, reopen_period. Private: seal_period, snapshot_hash, close_period__check.
+-- Sealed means: totals of each account, and a hash over them that is chained from period to period.
+-- Healing never closes anything, and closing never heals.
+
+create or replace function saldo_private.snapshot_hash(fiscal_year integer, number integer)
+returns bytea
+language sql
+stable
+as $$
+  select sha256(convert_to(
+    coalesce((
+      select encode(p.snapshot_hash, 'hex')
+      from saldo.period as p
+      where (p.fiscal_year, p.number) < (snapshot_hash.fiscal_year, snapshot_hash.number)
+      and p.snapshot_hash is not null
+      order by p.fiscal_year desc, p.number desc
+      limit 1
+    ), 'first') || format(' %s/%s', snapshot_hash.fiscal_year, snapshot_hash.number)
+    || coalesce((
+      select string_agg(
+        format(E'\n%s %s %s %s %s', s.account_id, trim_scale(s.debit), trim_scale(s.credit),
+          trim_scale(s.debit_total), trim_scale(s.credit_total)),
+        '' order by s.account_id
+      )
+      from saldo.closing_snapshot as s
+      where s.fiscal_year = snapshot_hash.fiscal_year
+      and s.number = snapshot_hash.number
+    ), ''),
+    'UTF8'
+  ))
+$$;
+comment on function saldo_private.snapshot_hash is
+  'SHA-256 over the hash of the sealed period before (or the word first), the name of the period, '
+  'and a line for each account: id, debits and credits of the period, total debits and credits.';
+
+create or replace function saldo_private.last_sealed_period()
+returns setof saldo.period
+language sql
+stable
+as $$
+  select p.fiscal_year, p.number, p.starts_on, p.ends_on, p.status, p.closed_at, p.closed_by,
+    p.account_count, p.line_count, p.snapshot_hash
+  from saldo.period as p
+  where p.snapshot_hash is not null
+  order by p.fiscal_year desc, p.number desc
+  limit 1
+$$;
+comment on function saldo_private.last_sealed_period is 'The last closed period; none = no row.';
+
+create or replace function saldo_private.seal_period(period saldo.period)
+returns saldo.period
+language plpgsql
+as $$
+declare
+  v_before saldo.period;
+  v_line_count bigint;
+  v_account_count bigint;
+  v_sealed saldo.period;
+begin
+  select *
+  into v_before
+  from saldo.period as p
+  where p.snapshot_hash is not null
+  and (p.fiscal_year, p.number) < (period.fiscal_year, period.number)
+  order by p.fiscal_year desc, p.number desc
+  limit 1;
+
+  with moved as (
+    select l.account_id, sum(l.debit) as debit, sum(l.credit) as credit, count(*) as line_count
+    from saldo.journal_line as l
+    join saldo.journal_entry as e on e.id = l.entry_id
+    where e.status <> 'draft'
+    and l.posting_date <= period.ends_on
+    and case period.number
+      when 13 then e.source = 'close_year' and l.posting_date = period.ends_on
+      else (v_before.ends_on is null or l.posting_date > v_before.ends_on)
+        and (e.source <> 'close_year' or l.posting_date < period.starts_on)
+    end
+    group by l.account_id
+  ),
+  sealed as (
+    insert into saldo.closing_snapshot (
+      account_id, fiscal_year, number, debit, credit, debit_total, credit_total
+    )
+    select coalesce(m.account_id, b.account_id), period.fiscal_year, period.number,
+      coalesce(m.debit, 0), coalesce(m.credit, 0),
+      coalesce(b.debit_total, 0) + coalesce(m.debit, 0),
+      coalesce(b.credit_total, 0) + coalesce(m.credit, 0)
+    from moved as m
+    full join (
+      select s.account_id, s.debit_total, s.credit_total
+      from saldo.closing_snapshot as s
+      where s.fiscal_year = v_before.fiscal_year
+      and s.number = v_before.number
+    ) as b on b.account_id = m.account_id
+    returning account_id
+  )
+  select (select coalesce(sum(m.line_count), 0) from moved as m),
+    (select count(*) from sealed)
+  into v_line_count, v_account_count;
+
+  update saldo.period as p
+  set status = 'closed',
+    closed_at = clock_timestamp(),
+    closed_by = saldo_private.actor(),
+    account_count = v_account_count,
+    line_count = v_line_count,
+    snapshot_hash = saldo_private.snapshot_hash(p.fiscal_year, p.number)
+  where p.fiscal_year = period.fiscal_year
+  and p.number = period.number
+  returning *
+  into v_sealed;
+  return v_sealed;
+end
+$$;
+comment on function saldo_private.seal_period is
+  'Sums the journal up to the end of the period, from the snapshot before on, and seals it. '
+  'Nothing can be posted in it any more: no lock is needed.';
+
+create or replace function saldo_private.close_period__check(
+  period saldo.period,
+  waive text[],
+  reason text
+)
+returns uuid
+language plpgsql
+as $$
+declare
+  v_open text;
+  v_event_id uuid;
+  v_unknown text;
+begin
+  perform saldo_private.run_check('manual');
+  select string_agg(w.item, ', ')
+  into v_unknown
+  from unnest(waive) as w (item)
+  where not exists (
+    select from saldo_private.checklist(period.ends_on) as c where c.item = w.item
+  );
+  if v_unknown is not null then
+    perform saldo_private.fail('input_invalid', format('waive: no item is named %s', v_unknown));
+  end if;
+  select string_agg(format('%s: %s open', c.item, c.open_count), '; ')
+  into v_open
+  from saldo_private.checklist(period.ends_on) as c
+  where not c.is_passed
+  and c.item <> all (coalesce(waive, '{}'));
+  if v_open is not null then
+    perform saldo_private.fail('closing_refused', format(
+      '%s: %s', saldo_private.period_name(period.fiscal_year, period.number), v_open
+    ));
+  end if;
+
+  v_event_id := saldo_private.record_period_event(period, 'close', reason);
+  insert into saldo.period_check (event_id, item, outcome, open_count, evidence)
+  select v_event_id, c.item,
+    case when c.is_passed then 'passed' else 'waived' end::saldo.checklist_outcome, c.open_count,
+    c.evidence
+  from saldo_private.checklist(period.ends_on) as c;
+  return v_event_id;
+end
+$$;
+comment on function saldo_private.close_period__check is
+  'Checks all rules, goes through the checklist, and keeps it: SB010 for an unknown item, SB110.';
+
+create or replace function saldo.close_period(
+  month date,
+  waive text[] default null,
+  reason text default null
+)
+returns saldo.period
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_state saldo_private.book_state := saldo_private.lock_books();
+  v_period saldo.period := saldo_private.require_period(
+    extract(year from month)::integer, extract(month from month)::integer
+  );
+  v_reason text;
+begin
+  if cardinality(waive) > 0 or reason is not null then
+    v_reason := saldo_private.require_text(reason, 'reason (of what is waived)');
+  end if;
+  if v_period.status = 'open' then
+    v_period := saldo_private.begin_closing__run(v_period, v_reason);
+  end if;
+  if v_period.status <> 'closing' then
+    perform saldo_private.refuse_period(v_period, 'only an open one is closed');
+  end if;
+  perform saldo_private.close_period__check(v_period, waive, v_reason);
+  return saldo_private.seal_period(v_period);
+end
+$$;
+comment on function saldo.close_period is
+  'Closes the month of this day: begins (see begin_closing) unless that is done, checks all rules, '
+  'goes through the checklist, and seals the totals of all accounts from the journal. waive: items '
+  'of the checklist that may be open, for a reason. Errors: SB020, SB010, SB008, SB009, SB109, '
+  'SB110 with the items that are open; then nothing has changed.';
+revoke execute on function saldo.close_period from public;
+grant execute on function saldo.close_period to saldo_admin;
+
+create or replace function saldo.reopen_period(
+  fiscal_year integer,
+  number integer,
+  reason text
+)
+returns saldo.period
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_state saldo_private.book_state := saldo_private.lock_books();
+  v_period saldo.period :=
+    saldo_private.require_period(reopen_period.fiscal_year, reopen_period.number);
+  v_last saldo.period := saldo_private.last_closed_period();
+begin
+  if v_period.status <> 'closed' or v_period.snapshot_hash is null then
+    perform saldo_private.refuse_period(v_period, 'only a closed one is reopened');
+  elsif (v_last.fiscal_year, v_last.number) <> (v_period.fiscal_year, v_period.number) then
+    perform saldo_private.refuse_period(v_last, 'the last one is reopened first');
+  end if;
+  if v_period.number = 13 then
+    perform saldo_private.reverse_year_end(v_period, reopen_period.reason);
+  end if;
+  return saldo_private.reopen__run(v_period, 'reopen', reopen_period.reason);
+end
+$$;
+comment on function saldo.reopen_period is
+  'Opens the last closed period again: a month takes entries, the end of a year (number 13) has '
+  'its closing entries reversed. What was posted meanwhile about the month stays where it is. '
+  'Errors: SB020, SB010, SB109 unless it is the last one and closed, SB008, SB009.';
+revoke execute on function saldo.reopen_period from public;
+grant execute on function saldo.reopen_period to saldo_admin;

@@ -1,0 +1,207 @@
+-- Totals up to a date, of all accounts: what every statement is made of.
+--
+-- Private: totals_until, totals_until__* (its steps), late_line, year_end_line.
+-- Counted from whichever is nearest: the snapshot of a closed period, the beginning, or back from
+-- the totals of today. All three come to the same figures.
+
+create or replace view saldo_private.late_line with (security_invoker = true) as
+select l.account_id, l.posting_date, saldo_private.month_of(l.posting_date) as posting_month,
+  e.origin_month, l.debit, l.credit
+from saldo.journal_entry as e
+join saldo.journal_line as l on l.entry_id = e.id
+where e.origin_month is not null
+and e.status <> 'draft';
+comment on view saldo_private.late_line is
+  'Posted lines that are about another month than that of their posting date.';
+
+create or replace view saldo_private.year_end_line with (security_invoker = true) as
+select l.account_id, l.posting_date, l.debit, l.credit
+from saldo.journal_entry as e
+join saldo.journal_line as l on l.entry_id = e.id
+where e.source = 'close_year'
+and e.status <> 'draft';
+comment on view saldo_private.year_end_line is
+  'Lines of the closing entries of years, and of their reversals.';
+
+comment on column saldo_private.late_line.account_id is 'Account.';
+comment on column saldo_private.late_line.posting_date is 'Posting date.';
+comment on column saldo_private.late_line.posting_month is 'Its month.';
+comment on column saldo_private.late_line.origin_month is 'Month that it is about.';
+comment on column saldo_private.late_line.debit is 'Debit.';
+comment on column saldo_private.late_line.credit is 'Credit.';
+comment on column saldo_private.year_end_line.account_id is 'Account.';
+comment on column saldo_private.year_end_line.posting_date is 'Last day of the year.';
+comment on column saldo_private.year_end_line.debit is 'Debit.';
+comment on column saldo_private.year_end_line.credit is 'Credit.';
+
+create or replace function saldo_private.totals_until__forward(
+  as_of date,
+  fiscal_year integer,
+  number integer
+)
+returns table (account_id bigint, debit numeric, credit numeric)
+language sql
+stable
+as $$
+  select part.account_id, sum(part.debit), sum(part.credit)
+  from (
+    select s.account_id, s.debit_total as debit, s.credit_total as credit
+    from saldo.closing_snapshot as s
+    where s.fiscal_year = totals_until__forward.fiscal_year
+    and s.number = totals_until__forward.number
+    union all
+    select m.account_id, m.debit, m.credit
+    from saldo_private.posted_movement as m
+    where m.month > coalesce(
+      saldo_private.period_ends_on(totals_until__forward.fiscal_year, number), '-infinity'
+    )
+    and m.month < saldo_private.month_of(as_of)
+    union all
+    -- December was sealed before the closing entries of its last day.
+    select y.account_id, y.debit, y.credit
+    from saldo_private.year_end_line as y
+    where totals_until__forward.number = 12
+    and y.posting_date = saldo_private.period_ends_on(totals_until__forward.fiscal_year, 12)
+    union all
+    select l.account_id, l.debit, l.credit
+    from saldo.journal_line as l
+    join saldo.journal_entry as e on e.id = l.entry_id
+    where l.posting_date between saldo_private.month_of(as_of) and as_of
+    and l.posting_date > coalesce(
+      saldo_private.period_ends_on(totals_until__forward.fiscal_year, number), '-infinity'
+    )
+    and e.status <> 'draft'
+  ) as part
+  group by part.account_id
+$$;
+comment on function saldo_private.totals_until__forward is
+  'Totals from a snapshot, or without one from the beginning.';
+
+create or replace function saldo_private.totals_until__backward(as_of date)
+returns table (account_id bigint, debit numeric, credit numeric)
+language sql
+stable
+as $$
+  select a.account_id, a.debit_total - coalesce(later.debit, 0),
+    a.credit_total - coalesce(later.credit, 0)
+  from saldo_private.account_total as a
+  left join (
+    select part.account_id, sum(part.debit) as debit, sum(part.credit) as credit
+    from (
+      select m.account_id, m.debit, m.credit
+      from saldo_private.posted_movement as m
+      where m.month > as_of
+      union all
+      select l.account_id, l.debit, l.credit
+      from saldo.journal_line as l
+      join saldo.journal_entry as e on e.id = l.entry_id
+      where l.posting_date > as_of
+      and l.posting_date <
+        (saldo_private.month_of(as_of) + interval '1 month')::date
+      and e.status <> 'draft'
+    ) as part
+    group by part.account_id
+  ) as later on later.account_id = a.account_id
+$$;
+comment on function saldo_private.totals_until__backward is
+  'Totals of today less what was posted after the date.';
+
+create or replace function saldo_private.totals_until__adjustment(
+  as_of date,
+  basis saldo.balance_basis,
+  is_before_closing boolean
+)
+returns table (account_id bigint, debit numeric, credit numeric)
+language sql
+stable
+as $$
+  select part.account_id, sum(part.debit), sum(part.credit)
+  from (
+    select l.account_id, l.debit, l.credit
+    from saldo_private.late_line as l
+    where basis = 'restated'
+    and l.origin_month <= as_of
+    and l.posting_date > as_of
+    union all
+    select l.account_id, -l.debit, -l.credit
+    from saldo_private.late_line as l
+    where basis = 'restated'
+    and l.origin_month > as_of
+    and l.posting_date <= as_of
+    union all
+    select y.account_id, -y.debit, -y.credit
+    from saldo_private.year_end_line as y
+    where is_before_closing
+    and y.posting_date <= as_of
+    and y.posting_date = saldo_private.period_ends_on(extract(year from as_of)::integer, 12)
+  ) as part
+  group by part.account_id
+$$;
+comment on function saldo_private.totals_until__adjustment is
+  'What other statements than the reported ones after closing have more, or less.';
+
+create or replace function saldo_private.totals_until(
+  as_of date,
+  basis saldo.balance_basis default 'reported',
+  is_before_closing boolean default false
+)
+returns table (account_id bigint, debit numeric, credit numeric)
+language plpgsql
+stable
+as $$
+declare
+  v_year integer;
+  v_number integer;
+  v_month integer := saldo_private.month_number(as_of);
+  v_first integer;
+  v_last integer;
+begin
+  if as_of is null then
+    return query
+    select t.account_id, t.debit_total, t.credit_total
+    from saldo_private.account_total as t;
+    return;
+  end if;
+  select s.fiscal_year, s.number, saldo_private.month_number(s.ends_on)
+  into v_year, v_number, v_first
+  from saldo.period as s
+  where s.snapshot_hash is not null
+  and s.ends_on <= as_of
+  and exists (
+    select
+    from saldo.closing_snapshot as c
+    where c.fiscal_year = s.fiscal_year
+    and c.number = s.number
+  )
+  order by s.fiscal_year desc, s.number desc
+  limit 1;
+  select coalesce(v_first, saldo_private.month_number(min(e.posting_date))),
+    saldo_private.month_number(max(e.posting_date))
+  into v_first, v_last
+  from saldo.journal_entry as e;
+
+  if coalesce(v_month - v_first <= v_last - v_month, true) then
+    return query
+    select t.account_id, t.debit, t.credit
+    from saldo_private.totals_until__forward(as_of, v_year, v_number) as t;
+  else
+    return query
+    select t.account_id, t.debit, t.credit
+    from saldo_private.totals_until__backward(as_of) as t;
+  end if;
+  if basis = 'restated' or is_before_closing then
+    return query
+    select t.account_id, t.debit, t.credit
+    from saldo_private.totals_until__adjustment(as_of, basis, is_before_closing) as t;
+  end if;
+end
+$$;
+comment on function saldo_private.totals_until is
+  'Debits and credits of every account that moved, posted until the date (null = all), in one or '
+  'two rows an account. restated: by the month that entries are about, for the last day of a '
+  'month. is_before_closing: without the closing entries of the year of the date.';
+grant execute on function saldo_private.totals_until, saldo_private.totals_until__forward,
+  saldo_private.totals_until__backward, saldo_private.totals_until__adjustment
+  to saldo_admin, saldo_operator;
+grant select on saldo_private.late_line, saldo_private.year_end_line
+  to saldo_admin, saldo_operator, saldo_member;
