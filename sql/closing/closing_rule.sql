@@ -93,9 +93,11 @@ as $$
   from (
     select a.id as account_id, coalesce(sum(m.debit - m.credit), 0) as restated,
       (
-        select coalesce(sum(p.debit - p.credit), 0)
-        from saldo_private.posted_movement as p
-        where p.account_id = a.id
+        select coalesce(sum(l.debit - l.credit), 0)
+        from saldo.journal_line as l
+        join saldo.journal_entry as e on e.id = l.entry_id
+        where l.account_id = a.id
+        and e.status <> 'draft'
       ) as reported
     from (select distinct l.account_id as id from saldo_private.late_line as l) as a
     cross join lateral (
@@ -107,4 +109,4 @@ as $$
   where r.restated <> r.reported
 $$;
 comment on function saldo_private.rule_restatement is
-  'Accounts whose months, restated, do not add up over all time to what was reported.';
+  'Accounts whose months, restated, do not add up over all time to what the journal reports.';

@@ -47,7 +47,7 @@ begin
   end if;
   select *
   into v_period
-  from saldo.periods(require_period.fiscal_year) as p
+  from saldo.fiscal_periods(require_period.fiscal_year) as p
   where p.number = require_period.number;
   return v_period;
 end

@@ -49,15 +49,15 @@ begin
 
   return query
   select from_date, null::uuid, 0, null::timestamptz, null::saldo.entry_kind, null::date,
-    'Opening balance', 0::numeric, 0::numeric, v_opening * v_sign
+    'Opening balance', 0::numeric, 0::numeric, trim_scale(v_opening * v_sign)
   union all
   (
     -- In the order of posting: an entry's id is ordered by the time of its recording.
     select l.posting_date, l.entry_id, l.line_no, e.occurred_at, e.kind, e.origin_month::date,
-      e.description, l.debit::numeric, l.credit::numeric,
-      (v_opening + sum(l.debit - l.credit) over (
+      e.description, trim_scale(l.debit), trim_scale(l.credit),
+      trim_scale((v_opening + sum(l.debit - l.credit) over (
         order by l.posting_date, l.entry_id, l.line_no rows unbounded preceding
-      )) * v_sign
+      )) * v_sign)
     from saldo.journal_line as l
     join saldo.journal_entry as e on e.id = l.entry_id
     where l.account_id = account_statement.account_id

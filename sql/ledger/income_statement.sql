@@ -36,7 +36,8 @@ as $$
     and (income_statement.currency is null or a.currency = income_statement.currency)
     group by a.id
   )
-  select line.section, line.account_id, line.code, line.name, line.currency, line.amount
+  select line.section, line.account_id, line.code, line.name, line.currency,
+    trim_scale(line.amount)
   from (
     select m.type::text::saldo.income_statement_section as section, m.id as account_id, m.code,
       m.name, m.currency, case m.type when 'revenue' then m.net_credit else -m.net_credit end

@@ -97,8 +97,9 @@ begin
     left join movement as m on m.month = g.month
   )
   select monthly_balance.account_id, s.month,
-    (s.closing - (s.debit - s.credit + s.year_end)) * v_sign, s.debit, s.credit,
-    s.year_end * v_sign, s.closing * v_sign, s.line_count, saldo_private.period_status(s.month)
+    trim_scale((s.closing - (s.debit - s.credit + s.year_end)) * v_sign), trim_scale(s.debit),
+    trim_scale(s.credit), trim_scale(s.year_end * v_sign), trim_scale(s.closing * v_sign),
+    s.line_count, saldo_private.period_status(s.month)
   from sums as s
   order by s.month;
 end

@@ -1,6 +1,6 @@
 -- Periods: how far the books are closed, and what was sealed.
 --
--- Public: saldo.period, period_event, period_check, closing_snapshot; periods.
+-- Public: saldo.period, period_event, period_check, closing_snapshot; fiscal_periods.
 -- open -> closing -> closed -> locked, in order of time; the room closing moves them. A year has
 -- its twelve months and a period 13 for the closing entries, dated its last day.
 -- A period without a row is open. What posting goes by is one row, book_state (posting_day.sql).
@@ -43,27 +43,27 @@ comment on function saldo_private.period_status is 'Status of the month that beg
 revoke execute on function saldo_private.period_status from public;
 grant execute on function saldo_private.period_status to saldo_admin, saldo_operator, saldo_member;
 
-create or replace function saldo.periods(fiscal_year integer)
+create or replace function saldo.fiscal_periods(fiscal_year integer)
 returns setof saldo.period
 language sql
 stable
 as $$
-  select periods.fiscal_year, g.number::smallint,
-    case g.number when 13 then saldo_private.period_ends_on(periods.fiscal_year, 13)
-      else make_date(periods.fiscal_year, g.number, 1) end,
-    saldo_private.period_ends_on(periods.fiscal_year, g.number),
+  select fiscal_periods.fiscal_year, g.number::smallint,
+    case g.number when 13 then saldo_private.period_ends_on(fiscal_periods.fiscal_year, 13)
+      else make_date(fiscal_periods.fiscal_year, g.number, 1) end,
+    saldo_private.period_ends_on(fiscal_periods.fiscal_year, g.number),
     coalesce(p.status, case g.number when 13 then 'open'
-      else saldo_private.period_status(make_date(periods.fiscal_year, g.number, 1)) end),
+      else saldo_private.period_status(make_date(fiscal_periods.fiscal_year, g.number, 1)) end),
     p.closed_at, p.closed_by, p.account_count, p.line_count, p.snapshot_hash
   from generate_series(1, 13) as g (number)
-  left join saldo.period as p on p.fiscal_year = periods.fiscal_year and p.number = g.number
-  where periods.fiscal_year between 1900 and 9999
+  left join saldo.period as p on p.fiscal_year = fiscal_periods.fiscal_year and p.number = g.number
+  where fiscal_periods.fiscal_year between 1900 and 9999
   order by g.number
 $$;
-comment on function saldo.periods is
+comment on function saldo.fiscal_periods is
   'The thirteen periods of a year with their status, those that were never closed included.';
-revoke execute on function saldo.periods from public;
-grant execute on function saldo.periods to saldo_admin, saldo_operator;
+revoke execute on function saldo.fiscal_periods from public;
+grant execute on function saldo.fiscal_periods to saldo_admin, saldo_operator;
 
 select saldo_private.secure_table('saldo.period');
 drop policy if exists select_all on saldo.period;

@@ -55,7 +55,7 @@ as $$
     where m.month > coalesce(
       saldo_private.period_ends_on(totals_until__forward.fiscal_year, number), '-infinity'
     )
-    and m.month < saldo_private.month_of(as_of)
+    and m.month < saldo_private.month_of(as_of + 1)
     union all
     -- December was sealed before the closing entries of its last day.
     select y.account_id, y.debit, y.credit
@@ -63,13 +63,14 @@ as $$
     where totals_until__forward.number = 12
     and y.posting_date = saldo_private.period_ends_on(totals_until__forward.fiscal_year, 12)
     union all
+    -- The month that is cut, if one is: by its entries, which have an index by date.
     select l.account_id, l.debit, l.credit
-    from saldo.journal_line as l
-    join saldo.journal_entry as e on e.id = l.entry_id
-    where l.posting_date between saldo_private.month_of(as_of) and as_of
-    and l.posting_date > coalesce(
-      saldo_private.period_ends_on(totals_until__forward.fiscal_year, number), '-infinity'
-    )
+    from saldo.journal_entry as e
+    join saldo.journal_line as l on l.entry_id = e.id
+    where e.posting_date between greatest(
+      saldo_private.month_of(as_of + 1),
+      saldo_private.period_ends_on(totals_until__forward.fiscal_year, number) + 1
+    ) and as_of
     and e.status <> 'draft'
   ) as part
   group by part.account_id
@@ -93,11 +94,10 @@ as $$
       where m.month > as_of
       union all
       select l.account_id, l.debit, l.credit
-      from saldo.journal_line as l
-      join saldo.journal_entry as e on e.id = l.entry_id
-      where l.posting_date > as_of
-      and l.posting_date <
-        (saldo_private.month_of(as_of) + interval '1 month')::date
+      from saldo.journal_entry as e
+      join saldo.journal_line as l on l.entry_id = e.id
+      where e.posting_date > as_of
+      and e.posting_date < (saldo_private.month_of(as_of) + interval '1 month')::date
       and e.status <> 'draft'
     ) as part
     group by part.account_id
@@ -105,6 +105,39 @@ as $$
 $$;
 comment on function saldo_private.totals_until__backward is
   'Totals of today less what was posted after the date.';
+
+create or replace function saldo_private.posted_between(from_date date, to_date date)
+returns table (account_id bigint, debit numeric, credit numeric)
+language sql
+stable
+as $$
+  with whole as materialized (
+    -- The months that lie inside as a whole.
+    select w.first_month, greatest(w.next_month, w.first_month) as next_month
+    from (
+      select (saldo_private.month_of(from_date - 1) + interval '1 month')::date as first_month,
+        saldo_private.month_of(to_date + 1) as next_month
+    ) as w
+  )
+  select m.account_id, m.debit, m.credit
+  from saldo_private.posted_movement as m
+  where m.month >= (select w.first_month from whole as w)
+  and m.month < (select w.next_month from whole as w)
+  union all
+  select l.account_id, l.debit, l.credit
+  from (
+    select from_date as starts_on, least(w.first_month - 1, to_date) as ends_on
+    from whole as w
+    union all
+    select w.next_month, to_date
+    from whole as w
+  ) as edge
+  join saldo.journal_entry as e on e.posting_date between edge.starts_on and edge.ends_on
+  join saldo.journal_line as l on l.entry_id = e.id
+  where e.status <> 'draft'
+$$;
+comment on function saldo_private.posted_between is
+  'What was posted from one date to another, both included, in several rows an account.';
 
 create or replace function saldo_private.totals_until__adjustment(
   as_of date,
@@ -200,7 +233,8 @@ comment on function saldo_private.totals_until is
   'Debits and credits of every account that moved, posted until the date (null = all), in one or '
   'two rows an account. restated: by the month that entries are about, for the last day of a '
   'month. is_before_closing: without the closing entries of the year of the date.';
-grant execute on function saldo_private.totals_until, saldo_private.totals_until__forward,
+grant execute on function saldo_private.totals_until, saldo_private.posted_between,
+  saldo_private.totals_until__forward,
   saldo_private.totals_until__backward, saldo_private.totals_until__adjustment
   to saldo_admin, saldo_operator;
 grant select on saldo_private.late_line, saldo_private.year_end_line

@@ -68,26 +68,36 @@ returns setof saldo.trial_balance_movement
 language sql
 stable
 as $$
-  select a.id, a.code, a.name, a.type, a.currency, t.opening * side.sign, t.debit, t.credit,
-    t.closing * side.sign
+  select a.id, a.code, a.name, a.type, a.currency, trim_scale(t.opening * side.sign),
+    trim_scale(t.debit), trim_scale(t.credit), trim_scale(t.closing * side.sign)
   from saldo.account as a
   cross join lateral (
     select case when a.type in ('asset', 'expense') then 1 else -1 end as sign
   ) as side
   left join (
     select part.account_id, sum(part.debit - part.credit) filter (where part.is_opening) as opening,
-      sum(case when part.is_opening then -part.debit else part.debit end) as debit,
-      sum(case when part.is_opening then -part.credit else part.credit end) as credit,
-      sum(part.debit - part.credit) filter (where not part.is_opening) as closing
+      sum(part.debit) filter (where not part.is_opening) as debit,
+      sum(part.credit) filter (where not part.is_opening) as credit,
+      sum(part.debit - part.credit) as closing
     from (
       select o.account_id, o.debit, o.credit, true as is_opening
       from saldo_private.totals_until(
         saldo_private.require_statement_date(from_date - 1, basis), basis
       ) as o
       union all
-      select c.account_id, c.debit, c.credit, false
-      from saldo_private.totals_until(
-        saldo_private.require_statement_date(to_date, basis), basis, is_before_closing
+      select m.account_id, m.debit, m.credit, false
+      from saldo_private.posted_between(from_date, to_date) as m
+      union all
+      -- What another basis has more at the end, and has already at the beginning.
+      select c.account_id, c.debit * c.sign, c.credit * c.sign, false
+      from (
+        select t.account_id, t.debit, t.credit, 1 as sign
+        from saldo_private.totals_until__adjustment(
+          saldo_private.require_statement_date(to_date, basis), basis, is_before_closing
+        ) as t
+        union all
+        select t.account_id, t.debit, t.credit, -1
+        from saldo_private.totals_until__adjustment(from_date - 1, basis, false) as t
       ) as c
     ) as part
     group by part.account_id

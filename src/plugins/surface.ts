@@ -13,6 +13,7 @@ const LARGE_TABLES = new Set([
   "settlement_entry",
   "settlement_range",
   "hold",
+  "closing_snapshot",
 ]);
 
 /** Columns keep their names (`id` would become `rowId`), and small tables filter by any of them. */

@@ -32,7 +32,7 @@ test("a month goes from open over closing to closed and locked, and each step is
     checked.map(({ item, outcome }) => `${item} ${outcome}`),
     ["drafts passed", "holds passed", "pending passed", "rules passed", "suspense passed"],
   );
-  const year = await books.rows("periods", { fiscal_year: 2026 });
+  const year = await books.rows("fiscal_periods", { fiscal_year: 2026 });
   t.deepEqual(
     year.map(({ status }) => status),
     [...Array(6).fill("locked"), ...Array(7).fill("open")],

@@ -43,6 +43,8 @@ interface Fault {
   name: string;
   rules: string[];
   plant: (client: PoolClient) => Promise<unknown>;
+  /** Done before, through the engine. */
+  prepare?: string;
 }
 
 const sql = (text: string) => (client: PoolClient) => client.query(text);
@@ -287,10 +289,60 @@ const hotFaults: Fault[] = [
 ];
 faults.push(...hotFaults);
 
-for (const { name, rules, plant } of faults) {
+/** A month that is closed, and a late fact about it. */
+const closeMonth = `
+  do $$
+  begin
+    perform saldo.open_account('old', 'Old', 'asset');
+    perform saldo.open_account('capital', 'Capital', 'equity');
+    perform saldo.transfer(
+      (select id from saldo.account where code = 'old'),
+      (select id from saldo.account where code = 'capital'), 50, occurred_at => '2020-01-15'
+    );
+    perform saldo.close_period('2020-01-01');
+    perform saldo.transfer(
+      (select id from saldo.account where code = 'old'),
+      (select id from saldo.account where code = 'capital'), 3, occurred_at => '2020-01-20'
+    );
+  end
+  $$`;
+const closingFaults: Fault[] = [
+  {
+    name: "an entry that was slipped into a closed month",
+    rules: ["closed_period"],
+    prepare: closeMonth,
+    plant: sql(`update saldo.period set closed_at = closed_at - interval '1 year';
+      update saldo.journal_entry set posted_at = now() - interval '1 day'
+      where posting_date = '2020-01-15'`),
+  },
+  {
+    name: "a sealed total that was changed",
+    rules: ["closing_snapshot"],
+    prepare: closeMonth,
+    plant: sql("update saldo.closing_snapshot set debit_total = debit_total + 1"),
+  },
+  {
+    name: "a sealed total that was changed together with its hash",
+    rules: ["closing_snapshot"],
+    prepare: closeMonth,
+    plant: sql(`update saldo.closing_snapshot set debit_total = debit_total + 1;
+      update saldo.period set snapshot_hash = saldo_private.snapshot_hash(fiscal_year, number)`),
+  },
+  {
+    name: "a restated month that does not add up",
+    rules: ["month_movement", "restatement"],
+    prepare: closeMonth,
+    plant: sql(`update saldo.month_movement set debit = debit + 1
+      where account_id = (select id from saldo.account where code = 'old') and month = '2020-02-01'`),
+  },
+];
+faults.push(...closingFaults);
+
+for (const { name, rules, prepare, plant } of faults) {
   test(`the rules catch ${name}`, async (t) => {
     const database = await openBooks();
     try {
+      if (prepare !== undefined) await database.pool.query(prepare);
       t.deepEqual(await brokenRules(database.pool), [], "clean before the fault");
       await forced(database.pool, plant);
       t.deepEqual(await brokenRules(database.pool), rules);
