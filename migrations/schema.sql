@@ -20,11 +20,15 @@ create type saldo.account_mode as enum ('immediate', 'hot');
 
 create type saldo.account_type as enum ('asset', 'liability', 'equity', 'revenue', 'expense');
 
+create type saldo.balance_basis as enum ('reported', 'restated');
+
 create type saldo.balance_sheet_section as enum ('assets', 'liabilities', 'equity');
 
 create type saldo.check_kind as enum ('manual', 'reconcile', 'maintenance', 'heal');
 
 create type saldo.check_status as enum ('healthy', 'unhealthy', 'failed');
+
+create type saldo.checklist_outcome as enum ('passed', 'waived', 'open');
 
 create type saldo.entry_kind as enum ('normal', 'opening', 'adjustment', 'correction', 'closing', 'reversal');
 
@@ -38,11 +42,30 @@ create type saldo.heal_outcome as enum ('healed', 'would_heal', 'already_clean',
 
 create type saldo.hold_status as enum ('HELD', 'CAPTURED', 'VOIDED', 'EXPIRED');
 
+create type saldo.income_statement_section as enum ('revenue', 'expense', 'net_income');
+
+create type saldo.period_action as enum ('begin_closing', 'cancel_closing', 'close', 'reopen', 'lock');
+
+create type saldo.period_status as enum ('open', 'closing', 'closed', 'locked');
+
 create type saldo.purchase_status as enum ('pending', 'completed', 'failed', 'refunded');
 
 create type saldo.sub_balance_status as enum ('PENDING', 'SETTLED');
 
 create type saldo.wallet_line_kind as enum ('top_up', 'purchase', 'refund', 'adjustment');
+
+create type saldo.account_statement_line as (
+  posting_date date,
+  entry_id uuid,
+  line_no integer,
+  occurred_at timestamp with time zone,
+  kind saldo.entry_kind,
+  origin_month date,
+  description text,
+  debit numeric,
+  credit numeric,
+  balance numeric
+);
 
 create type saldo.balance_health_result as (
   is_healthy boolean,
@@ -86,12 +109,52 @@ create type saldo.balance_summary as (
   pending_count bigint
 );
 
+create type saldo.checklist_item as (
+  item text,
+  title text,
+  is_passed boolean,
+  open_count bigint,
+  evidence jsonb
+);
+
+create type saldo_private.dated_day as (
+  occurred_at timestamp with time zone,
+  posting_date date,
+  origin_month date
+);
+
+create type saldo.income_statement_line as (
+  section saldo.income_statement_section,
+  account_id bigint,
+  code text,
+  name text,
+  currency text,
+  amount numeric
+);
+
 create type saldo_private.line_sum as (
   account_id bigint,
   month date,
   debit numeric,
   credit numeric,
   line_count bigint
+);
+
+create type saldo.monthly_balance_line as (
+  account_id bigint,
+  month date,
+  opening numeric,
+  debit numeric,
+  credit numeric,
+  year_end numeric,
+  closing numeric,
+  line_count bigint,
+  status saldo.period_status
+);
+
+create type saldo_private.posting_day as (
+  posting_date date,
+  origin_month date
 );
 
 create type saldo_private.posting_line as (
@@ -178,6 +241,18 @@ create type saldo.trial_balance_line as (
   credit_total numeric,
   debit_balance numeric,
   credit_balance numeric
+);
+
+create type saldo.trial_balance_movement as (
+  account_id bigint,
+  code text,
+  name text,
+  type saldo.account_type,
+  currency text,
+  opening numeric,
+  debit numeric,
+  credit numeric,
+  closing numeric
 );
 
 create type saldo.wallet_balance as (
@@ -287,6 +362,15 @@ create table saldo.balance_rule (
 -- policy owner_all
 -- policy select_all
 
+create table saldo_private.book_state (
+  id integer not null,
+  closed_through date,
+  locked_through date,
+  constraint book_state_pkey PRIMARY KEY (id),
+  constraint book_state_has_one_row CHECK ((id = 1))
+);
+-- policy owner_all
+
 create table saldo.check_run (
   id uuid not null,
   kind saldo.check_kind not null,
@@ -303,6 +387,20 @@ create table saldo.check_run (
   constraint check_run_pkey PRIMARY KEY (id)
 );
 CREATE INDEX check_run_finished_at_idx ON saldo.check_run USING btree (finished_at);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.closing_snapshot (
+  account_id bigint not null,
+  fiscal_year integer not null,
+  number smallint not null,
+  debit saldo.total not null,
+  credit saldo.total not null,
+  debit_total saldo.total not null,
+  credit_total saldo.total not null,
+  constraint closing_snapshot_pkey PRIMARY KEY (account_id, fiscal_year, number)
+);
+CREATE INDEX closing_snapshot_period_idx ON saldo.closing_snapshot USING btree (fiscal_year, number);
 -- policy owner_all
 -- policy select_all
 
@@ -471,6 +569,8 @@ create table saldo.journal_entry (
   constraint journal_entry_pkey PRIMARY KEY (id),
   constraint journal_entry_posting_is_stamped CHECK (((status = 'draft'::saldo.entry_status) = (posted_in IS NULL)))
 );
+CREATE INDEX journal_entry_close_year_idx ON saldo.journal_entry USING btree (posting_date) WHERE (source = 'close_year'::text);
+CREATE INDEX journal_entry_origin_month_idx ON saldo.journal_entry USING btree (origin_month) WHERE (origin_month IS NOT NULL);
 CREATE INDEX journal_entry_posting_date_idx ON saldo.journal_entry USING btree (posting_date);
 CREATE UNIQUE INDEX journal_entry_reverses_idx ON saldo.journal_entry USING btree (reverses) WHERE (reverses IS NOT NULL);
 -- trigger keep_journal_whole
@@ -542,11 +642,57 @@ create table saldo.month_movement (
   line_count bigint default 0 not null,
   constraint month_movement_pkey PRIMARY KEY (account_id, month)
 );
+CREATE INDEX month_movement_month_idx ON saldo.month_movement USING btree (month);
 -- trigger guard_cached_balance, always
 -- trigger guard_truncate, always
 -- policy owner_all
 -- policy select_all
 -- policy select_own
+
+create table saldo.period (
+  fiscal_year integer not null,
+  number smallint not null,
+  starts_on date not null,
+  ends_on date not null,
+  status saldo.period_status not null,
+  closed_at timestamp with time zone,
+  closed_by text,
+  account_count bigint,
+  line_count bigint,
+  snapshot_hash bytea,
+  constraint period_pkey PRIMARY KEY (fiscal_year, number),
+  constraint period_closed_one_is_sealed CHECK (((status = ANY (ARRAY['closed'::saldo.period_status, 'locked'::saldo.period_status])) = ((snapshot_hash IS NOT NULL) AND (closed_at IS NOT NULL)))),
+  constraint period_number_is_a_month_or_13 CHECK (((number >= 1) AND (number <= 13)))
+);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.period_check (
+  event_id uuid not null,
+  item text not null,
+  outcome saldo.checklist_outcome not null,
+  open_count bigint not null,
+  evidence jsonb not null,
+  constraint period_check_pkey PRIMARY KEY (event_id, item),
+  constraint period_check_event_id_fkey FOREIGN KEY (event_id) REFERENCES saldo.period_event(id)
+);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.period_event (
+  id uuid not null,
+  fiscal_year integer not null,
+  number smallint not null,
+  action saldo.period_action not null,
+  reason text,
+  actor text not null,
+  occurred_at timestamp with time zone default clock_timestamp() not null,
+  constraint period_event_pkey PRIMARY KEY (id),
+  constraint period_event_fiscal_year_number_fkey FOREIGN KEY (fiscal_year, number) REFERENCES saldo.period(fiscal_year, number)
+);
+CREATE INDEX period_event_period_idx ON saldo.period_event USING btree (fiscal_year, number);
+-- policy owner_all
+-- policy select_all
 
 create table saldo.product (
   id bigint generated always as identity not null,

@@ -88,9 +88,15 @@ test("a signal while Saldo starts ends it in order", async (t) => {
 });
 
 test("a lost database ends no server, and /ready tells", async (t) => {
-  const program = run(["server"]);
+  // Of its own: the other tests' servers are starting at the same time.
+  const own = await openTestDatabase(2);
+  t.teardown(() => own.close());
+  const program = run(["server"], {
+    DATABASE_URL: own.connectionString,
+    SERVER_DATABASE_URL: own.serverConnectionString,
+  });
   const address = await addressOf(program);
-  await database.pool.query(
+  await own.pool.query(
     `select pg_terminate_backend(pid) from pg_stat_activity
     where application_name = 'saldo' and usename = 'saldo_server' and datname = current_database()`,
   );
@@ -104,6 +110,7 @@ test("what hinders the start is one sentence and exit code 1", async (t) => {
   await new Promise<void>((done) => {
     taken.listen(0, "127.0.0.1", done);
   });
+  t.teardown(() => taken.close());
   const { port } = taken.address() as { port: number };
   const cases: [Record<string, string>, RegExp][] = [
     [{ PORT: "eighty" }, /^PORT is not valid: .*\.\n$/],
@@ -120,5 +127,4 @@ test("what hinders the start is one sentence and exit code 1", async (t) => {
     t.is(await program.ended, 1);
     t.regex(program.output(), sentence);
   }
-  taken.close();
 });
