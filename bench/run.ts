@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { Client } from "pg";
+import { booksReport } from "./books.ts";
 import { benchDatabase } from "./database.ts";
 import { chooseDriver, type Driver } from "./driver.ts";
 import { figure } from "./figure.ts";
@@ -23,6 +24,7 @@ import { ceiling, growJournal, prepare, purchase, transfer, transferMany } from 
 /**
  * `npm run bench`: what Saldo costs, as ratios to plain inserts of the same run on the same server.
  * `npm run bench -- load`: how requests over GraphQL fare at given rates.
+ * `npm run bench -- books`: statements over five years of many accounts.
  */
 
 const smallJournal = 10_000;
@@ -145,6 +147,14 @@ async function main(mode: string | undefined): Promise<void> {
     ];
     console.log(head.join("\n"));
     await prepare(client);
+    if (mode === "books") {
+      await writeFile(
+        new URL("./books_report.md", import.meta.url),
+        await booksReport(client, bench.driver, head),
+      );
+      console.log("written to bench/books_report.md");
+      return;
+    }
     await growJournal([client], smallJournal);
     await client.query("vacuum analyze");
     if (mode === "load") {
@@ -174,8 +184,8 @@ async function main(mode: string | undefined): Promise<void> {
 }
 
 const mode = process.argv[2];
-if (mode !== undefined && mode !== "load") {
-  console.error("Say nothing, or load.");
+if (mode !== undefined && !["load", "books"].includes(mode)) {
+  console.error("Say nothing, load or books.");
   process.exit(1);
 }
 await main(mode);
