@@ -2,6 +2,7 @@ import test from "ava";
 import type { PoolClient } from "pg";
 import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
 import { brokenRules, check, forced } from "../_support/faults.ts";
+import { meteringBooks, meteringFaults } from "./_metering_faults.ts";
 
 /**
  * Two accounts, a member with two purchases (one pending, one refunded), some postings, and a hot
@@ -42,6 +43,8 @@ async function openBooks(): Promise<TestDatabase> {
 interface Fault {
   name: string;
   rules: string[];
+  /** What is in the books besides. */
+  books?: string;
   plant: (client: PoolClient) => Promise<unknown>;
 }
 
@@ -286,11 +289,13 @@ const hotFaults: Fault[] = [
   },
 ];
 faults.push(...hotFaults);
+faults.push(...meteringFaults.map((fault) => ({ ...fault, books: meteringBooks })));
 
-for (const { name, rules, plant } of faults) {
+for (const { name, rules, plant, books = "" } of faults) {
   test(`the rules catch ${name}`, async (t) => {
     const database = await openBooks();
     try {
+      await database.pool.query(books);
       t.deepEqual(await brokenRules(database.pool), [], "clean before the fault");
       await forced(database.pool, plant);
       t.deepEqual(await brokenRules(database.pool), rules);
