@@ -29,10 +29,12 @@ comment on function saldo_private.reading_volume is
 
 create or replace function saldo_private.previous_index(meter saldo.meter, read_at timestamptz)
 returns numeric
-language sql
+language plpgsql
 stable
 as $$
-  select coalesce(
+begin
+  -- PL/pgSQL for its cached plan: it is called for each reading.
+  return coalesce(
     (
       select p.index_value
       from saldo.reading as p
@@ -44,7 +46,8 @@ as $$
       limit 1
     ),
     meter.start_index
-  )
+  );
+end
 $$;
 comment on function saldo_private.previous_index is
   'Index that the meter showed at the reading before this moment, or when it was installed.';
@@ -91,7 +94,8 @@ as $$
   cross join lateral (
     select v.id, v.price, (v.effective_to < r.read_on) is not true as is_in_effect
     from saldo.tariff_version as v
-    where (v.account_id = r.account_id or v.account_id is null)
+    -- In the form of the index: there may be a version for each customer.
+    where coalesce(v.account_id, 0) = any (array[r.account_id, 0])
     and v.currency = c.currency
     and v.effective_from <= r.read_on
     and v.removed_at is null
@@ -102,7 +106,7 @@ as $$
     select v.id, v.factor, v.volume_digits, v.rounding,
       (v.effective_to < r.read_on) is not true as is_in_effect
     from saldo.correction_factor_version as v
-    where (v.account_id = r.account_id or v.account_id is null)
+    where coalesce(v.account_id, 0) = any (array[r.account_id, 0])
     and v.effective_from <= r.read_on
     and v.removed_at is null
     order by 5 desc, v.account_id nulls last, v.effective_from desc

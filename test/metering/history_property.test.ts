@@ -256,6 +256,6 @@ test("any history of readings, prices, factors and closings agrees with plain ar
         await metering.close();
       }
     }),
-    { numRuns: 25 },
+    { numRuns: 25, endOnFailure: true },
   );
 });

@@ -205,6 +205,17 @@ test.serial(
   },
 );
 
+test.serial("the business time zone decides the month of a reading", async (t) => {
+  const site = await juneSite();
+  await metering.read(site, "2026-06-30T23:59:59+07", 1);
+  await metering.read(site, "2026-06-30T17:00:00Z", 2);
+  const rows = await metering.months(site, "2026-06", "2026-07");
+  t.deepEqual(
+    rows.map(({ volume_sm3 }) => volume_sm3),
+    ["1856.154", "3.709"],
+  );
+});
+
 test.serial("what else is posted to the account is shown apart", async (t) => {
   const site = await juneSite();
   const [other] = await metering.root("select id from saldo.account where code = 'revenue:IDR'");

@@ -263,6 +263,24 @@ test.serial(
   },
 );
 
+test.serial("a closed account takes no reading that costs, and nothing is half done", async (t) => {
+  const site = await pricedSite();
+  await call("close_account", { account_id: site.customer.account_id });
+  const before = await metering.digest();
+  t.is(await errorCode(metering.read(site, "2025-03-10", 5)), "SB102");
+  t.deepEqual(await metering.digest(), before);
+});
+
+test.serial("a customer's account may be hot", async (t) => {
+  const site = await pricedSite();
+  await call("make_account_hot", { account_id: site.customer.account_id });
+  const reading = await metering.read(site, "2025-03-10", 5);
+  await call("change_reading", { reading_id: reading.id, index_value: 6 });
+  const balance = await call("balances", { account_id: site.customer.account_id });
+  t.is(Number(balance.settled_balance), -120);
+  t.deepEqual(await metering.findings(), []);
+});
+
 test.serial("a snapshot that is older than the lock is refused", async (t) => {
   const site = await pricedSite();
   const client = await metering.pool.connect();
