@@ -89,12 +89,15 @@ export function purchasesOf(
   index: number,
   prices: Versions,
   factors: Versions,
+  isHeld: boolean,
 ): Map<string, number> {
   const months = new Map<string, number>();
   for (const { day, volume } of customer.volumes()) {
     const price = prices.at(index, day);
     const factor = factors.at(index, day);
     if (price === undefined || factor === undefined) continue;
+    // Without a version in effect it is held, or rated at the last known one.
+    if (isHeld && [price, factor].some(({ to }) => to !== null && to < day)) continue;
     const month = monthOf(day);
     months.set(month, (months.get(month) ?? 0) + volume * factor.value * price.value);
   }

@@ -78,6 +78,28 @@ test.serial("a change of price waits for a reading under way, and rates it", asy
   t.deepEqual(await metering.findings(), []);
 });
 
+test.serial("a reading that waits for a month to be closed is posted after it", async (t) => {
+  const [site] = await sites(1);
+  // As whoever closes does: the month's lock, then the date.
+  const end = await metering.open(
+    `with lock as materialized (
+      select pg_advisory_xact_lock(7247, saldo_private.month_number('2025-02-01'))
+    )
+    update saldo_private.book_state set closed_through = '2025-02-28' from lock`,
+  );
+  const reading = metering.read(site as Site, "2025-02-03", 10);
+  await metering.waitForWaiters(1);
+  await end("commit");
+  await reading;
+  const [line] = await metering.root(
+    `select posting_date::text, month::text from saldo.rated_line where account_id = $1`,
+    [site?.customer.account_id],
+  );
+  t.deepEqual(line, { posting_date: "2025-03-01", month: "2025-02-01" });
+  t.deepEqual(await metering.findings(), []);
+  await metering.closeThrough(null);
+});
+
 test.serial("readings, prices, factors and deposits at once never deadlock", async (t) => {
   const all = await sites(6);
   const session = async (index: number) => {

@@ -85,6 +85,8 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ on: "close" as const }) },
 );
 
+const history = fc.array(operation, { minLength: 10, maxLength: 50 });
+
 const noon = (on: number) => `${dateOf(on)}T12:00:00+07`;
 const lastMonth = "2026-12";
 
@@ -99,8 +101,10 @@ class Play {
   metering: Metering;
   sites: Site[];
   t: ExecutionContext;
+  isHeld: boolean;
 
-  constructor(t: ExecutionContext, metering: Metering, sites: Site[]) {
+  constructor(t: ExecutionContext, metering: Metering, sites: Site[], isHeld: boolean) {
+    this.isHeld = isHeld;
     this.t = t;
     this.metering = metering;
     this.sites = sites;
@@ -219,7 +223,7 @@ class Play {
   async compare() {
     for (const [index, site] of this.sites.entries()) {
       const who = this.customers[index] as Customer;
-      const purchases = purchasesOf(who, index, this.prices, this.factors);
+      const purchases = purchasesOf(who, index, this.prices, this.factors, this.isHeld);
       const restated = await this.metering.months(site, "2026-01", lastMonth, "restated");
       const reported = await this.metering.months(site, "2026-01", lastMonth);
       for (const row of restated) {
@@ -245,11 +249,15 @@ class Play {
 
 test("any history of readings, prices, factors and closings agrees with plain arithmetic", async (t) => {
   await fc.assert(
-    fc.asyncProperty(fc.array(operation, { minLength: 10, maxLength: 50 }), async (operations) => {
+    fc.asyncProperty(fc.boolean(), history, async (isHeld, operations) => {
       const metering = await openMetering();
       try {
         const sites = [await metering.site({ kind: "volume" }), await metering.site()];
-        const play = new Play(t, metering, sites);
+        await metering.call("set_setting", {
+          name: "rating_without_version",
+          value: isHeld ? "held" : "provisional",
+        });
+        const play = new Play(t, metering, sites, isHeld);
         for (const operation of operations) await play.play(operation);
         await play.compare();
       } finally {

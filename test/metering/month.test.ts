@@ -228,3 +228,16 @@ test.serial("what else is posted to the account is shown apart", async (t) => {
   const [june] = await metering.months(site, "2026-06", "2026-06");
   t.like(june, { others: "500", closing: "-9271000" });
 });
+
+test.serial("a rating entry that is reversed by hand is found", async (t) => {
+  const site = await juneSite();
+  const [line] = await metering.root("select * from saldo.rated_line where account_id = $1", [
+    site.customer.account_id,
+  ]);
+  await call("reverse_entry", { entry_id: line?.entry_id, reason: "By hand" });
+  const found = await metering.findings();
+  t.deepEqual(
+    found.map(({ rule, difference }) => [rule, Number(difference)]),
+    [["rule_rating_entry", -9_271_500]],
+  );
+});
