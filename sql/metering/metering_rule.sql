@@ -33,6 +33,7 @@ as $$
     cross join lateral (
       select saldo_private.reading_volume(m, r, case when m.kind = 'index'
         then saldo_private.previous_index(m, r.read_at) end) as volume
+      offset 0 -- else it is computed anew wherever it is used
     ) as m3
     cross join lateral (
       select saldo_private.rounded(m3.volume * f.factor, f.volume_digits, f.rounding) as volume

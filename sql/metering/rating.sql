@@ -115,11 +115,13 @@ as $$
   cross join lateral (
     select saldo_private.reading_volume(m, r, case when m.kind = 'index'
       then saldo_private.previous_index(m, r.read_at) end) as volume
+    offset 0 -- else it is computed anew wherever it is used
   ) as m3
   cross join lateral (
     select saldo_private.require_rated(
       saldo_private.rounded(m3.volume * f.factor, f.volume_digits, f.rounding)
     ) as volume
+    offset 0
   ) as sm3
   where r.status = 'current'
   and ((t.is_in_effect and f.is_in_effect)
