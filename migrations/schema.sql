@@ -16,6 +16,11 @@ create domain saldo.total as numeric
   constraint total_is_a_number CHECK ((VALUE <> ALL (ARRAY['NaN'::numeric, 'Infinity'::numeric, '-Infinity'::numeric])))
   constraint total_is_in_range CHECK ((abs(VALUE) < '1000000000000000000000'::numeric));
 
+create domain saldo.volume as numeric
+  constraint volume_has_six_decimals CHECK ((scale(trim_scale(VALUE)) <= 6))
+  constraint volume_is_a_number CHECK ((VALUE <> ALL (ARRAY['NaN'::numeric, 'Infinity'::numeric, '-Infinity'::numeric])))
+  constraint volume_is_in_range CHECK ((abs(VALUE) < '1000000000000000'::numeric));
+
 create type saldo.account_mode as enum ('immediate', 'hot');
 
 create type saldo.account_type as enum ('asset', 'liability', 'equity', 'revenue', 'expense');
@@ -36,6 +41,8 @@ create type saldo.entry_side as enum ('debit', 'credit');
 
 create type saldo.entry_status as enum ('draft', 'posted', 'reversed');
 
+create type saldo.factor_formula as enum ('fixed', 'gas_300k', 'reference');
+
 create type saldo.finding_cause as enum ('out_of_band_write', 'journal_changed', 'sync_trigger_disabled', 'rule_failed', 'unknown');
 
 create type saldo.heal_outcome as enum ('healed', 'would_heal', 'already_clean', 'refused');
@@ -44,11 +51,19 @@ create type saldo.hold_status as enum ('HELD', 'CAPTURED', 'VOIDED', 'EXPIRED');
 
 create type saldo.income_statement_section as enum ('revenue', 'expense', 'net_income');
 
+create type saldo.meter_kind as enum ('index', 'volume');
+
 create type saldo.period_action as enum ('begin_closing', 'cancel_closing', 'close', 'reopen', 'lock');
 
 create type saldo.period_status as enum ('open', 'closing', 'closed', 'locked');
 
 create type saldo.purchase_status as enum ('pending', 'completed', 'failed', 'refunded');
+
+create type saldo.reading_quality as enum ('actual', 'estimated');
+
+create type saldo.record_status as enum ('current', 'superseded', 'removed');
+
+create type saldo.rounding_rule as enum ('half_up', 'down');
 
 create type saldo.sub_balance_status as enum ('PENDING', 'SETTLED');
 
@@ -117,6 +132,31 @@ create type saldo.checklist_item as (
   evidence jsonb
 );
 
+create type saldo.customer_adjustment as (
+  origin_month date,
+  kind text,
+  description text,
+  amount numeric,
+  volume_sm3 numeric,
+  entry_count bigint
+);
+
+create type saldo.customer_month as (
+  month date,
+  opening_balance numeric,
+  deposits numeric,
+  purchases numeric,
+  deposit_adjustments numeric,
+  purchase_adjustments numeric,
+  others numeric,
+  closing_balance numeric,
+  volume_m3 numeric,
+  volume_sm3 numeric,
+  volume_adjustments numeric,
+  calculation jsonb,
+  last_calculated_at timestamp with time zone
+);
+
 create type saldo_private.dated_day as (
   occurred_at timestamp with time zone,
   posting_date date,
@@ -165,6 +205,28 @@ create type saldo_private.posting_line as (
   credit numeric,
   currency text,
   mode saldo.account_mode
+);
+
+create type saldo_private.rating_posting as (
+  account_id bigint,
+  month date,
+  currency text,
+  occurred_at timestamp with time zone,
+  posting_date date,
+  origin_month date,
+  amount numeric,
+  volume numeric,
+  reading_count bigint,
+  entry_id uuid
+);
+
+create type saldo.reading_request as (
+  meter_id bigint,
+  read_at timestamp with time zone,
+  index_value numeric,
+  volume numeric,
+  quality saldo.reading_quality,
+  is_rollover boolean
 );
 
 create type saldo.settlement_health_result as (
@@ -404,6 +466,82 @@ CREATE INDEX closing_snapshot_period_idx ON saldo.closing_snapshot USING btree (
 -- policy owner_all
 -- policy select_all
 
+create table saldo.correction_factor_version (
+  id bigint generated always as identity not null,
+  account_id bigint,
+  formula saldo.factor_formula not null,
+  pressure numeric,
+  temperature numeric,
+  atmospheric_pressure numeric,
+  reference_pressure numeric,
+  reference_temperature numeric,
+  compressibility numeric,
+  factor numeric not null,
+  factor_digits integer not null,
+  volume_digits integer not null,
+  rounding saldo.rounding_rule not null,
+  effective_from date not null,
+  effective_to date,
+  supersedes bigint,
+  recorded_at timestamp with time zone default clock_timestamp() not null,
+  recorded_by text not null,
+  removed_at timestamp with time zone,
+  removed_by text,
+  constraint correction_factor_version_pkey PRIMARY KEY (id),
+  constraint correction_factor_version_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.customer(account_id),
+  constraint correction_factor_version_ends_after_it_begins CHECK ((effective_to >= effective_from)),
+  constraint correction_factor_version_factor_digits CHECK (((factor_digits >= 0) AND (factor_digits <= 10))),
+  constraint correction_factor_version_factor_is_positive CHECK (((factor > (0)::numeric) AND (factor < '1000000'::numeric))),
+  constraint correction_factor_version_volume_digits CHECK (((volume_digits >= 0) AND (volume_digits <= 6)))
+);
+CREATE UNIQUE INDEX correction_factor_version_begins_once_a_day ON saldo.correction_factor_version USING btree (COALESCE(account_id, (0)::bigint), effective_from) WHERE (removed_at IS NULL);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.customer (
+  id bigint generated always as identity not null,
+  code text not null,
+  name text not null,
+  account_id bigint not null,
+  currency text not null,
+  created_at timestamp with time zone default now() not null,
+  constraint customer_account_id_key UNIQUE (account_id),
+  constraint customer_code_key UNIQUE (code),
+  constraint customer_pkey PRIMARY KEY (id),
+  constraint customer_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.account(id)
+);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.deposit (
+  account_id bigint not null,
+  id uuid not null,
+  amount saldo.amount not null,
+  occurred_at timestamp with time zone not null,
+  description text not null,
+  status saldo.record_status default 'current'::saldo.record_status not null,
+  revision integer default 1 not null,
+  supersedes uuid,
+  entry_id uuid not null,
+  reversal_entry_id uuid,
+  idempotency_key text,
+  recorded_at timestamp with time zone default clock_timestamp() not null,
+  recorded_by text not null,
+  ended_at timestamp with time zone,
+  ended_by text,
+  constraint deposit_pkey PRIMARY KEY (account_id, id),
+  constraint deposit_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.customer(account_id),
+  constraint deposit_amount_is_positive CHECK (((amount)::numeric > (0)::numeric)),
+  constraint deposit_ended_one_has_its_reversal CHECK ((num_nonnulls(reversal_entry_id, ended_at, ended_by) =
+CASE
+    WHEN (status = 'current'::saldo.record_status) THEN 0
+    ELSE 3
+END))
+);
+CREATE INDEX deposit_id_idx ON saldo.deposit USING btree (id);
+-- policy owner_all
+-- policy select_all
+
 create table saldo.error_code (
   code text not null,
   condition text not null,
@@ -634,6 +772,31 @@ create table saldo.member (
 -- policy select_all
 -- policy select_own
 
+create table saldo.meter (
+  account_id bigint not null,
+  id bigint generated always as identity not null,
+  code text not null,
+  kind saldo.meter_kind not null,
+  start_index saldo.volume default 0 not null,
+  register_limit saldo.volume,
+  installed_at timestamp with time zone not null,
+  removed_at timestamp with time zone,
+  replaces bigint,
+  created_at timestamp with time zone default now() not null,
+  constraint meter_id_key UNIQUE (id),
+  constraint meter_pkey PRIMARY KEY (account_id, id),
+  constraint meter_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.customer(account_id),
+  constraint meter_index_fits_its_register CHECK (
+CASE
+    WHEN (kind = 'index'::saldo.meter_kind) THEN (((start_index)::numeric >= (0)::numeric) AND ((start_index)::numeric < (register_limit)::numeric))
+    ELSE (((start_index)::numeric = (0)::numeric) AND (register_limit IS NULL))
+END),
+  constraint meter_is_removed_after_it_is_installed CHECK ((removed_at > installed_at))
+);
+CREATE UNIQUE INDEX meter_code_is_installed_once ON saldo.meter USING btree (account_id, code) WHERE (removed_at IS NULL);
+-- policy owner_all
+-- policy select_all
+
 create table saldo.month_movement (
   account_id bigint not null,
   month saldo.month_start not null,
@@ -760,6 +923,84 @@ CREATE INDEX purchase_id_idx ON saldo.purchase USING btree (id);
 -- policy select_all
 -- policy select_own
 
+create table saldo.rated_line (
+  account_id bigint not null,
+  id uuid not null,
+  reading_id uuid not null,
+  revision integer not null,
+  supersedes uuid,
+  read_at timestamp with time zone not null,
+  month saldo.month_start not null,
+  is_withdrawn boolean not null,
+  is_provisional boolean not null,
+  volume_m3 saldo.volume not null,
+  factor numeric,
+  volume_sm3 saldo.volume not null,
+  price numeric,
+  amount saldo.amount not null,
+  amount_rounding text not null,
+  tariff_version_id bigint,
+  factor_version_id bigint,
+  volume_change saldo.volume not null,
+  amount_change saldo.amount not null,
+  entry_id uuid,
+  posting_date date not null,
+  rated_at timestamp with time zone not null,
+  rated_by text not null,
+  superseded_at timestamp with time zone,
+  constraint rated_line_account_id_reading_id_revision_key UNIQUE (account_id, reading_id, revision),
+  constraint rated_line_pkey PRIMARY KEY (account_id, id),
+  constraint rated_line_account_id_reading_id_fkey FOREIGN KEY (account_id, reading_id) REFERENCES saldo.reading(account_id, id),
+  constraint rated_line_names_what_it_used CHECK ((num_nonnulls(factor, price, tariff_version_id, factor_version_id) =
+CASE
+    WHEN is_withdrawn THEN 0
+    ELSE 4
+END))
+);
+CREATE INDEX rated_line_entry_id_idx ON saldo.rated_line USING btree (entry_id);
+CREATE INDEX rated_line_factor_version_id_idx ON saldo.rated_line USING btree (factor_version_id) WHERE (superseded_at IS NULL);
+CREATE UNIQUE INDEX rated_line_is_current_once ON saldo.rated_line USING btree (account_id, reading_id) WHERE (superseded_at IS NULL);
+CREATE INDEX rated_line_month_idx ON saldo.rated_line USING btree (account_id, month);
+CREATE INDEX rated_line_tariff_version_id_idx ON saldo.rated_line USING btree (tariff_version_id) WHERE (superseded_at IS NULL);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.reading (
+  account_id bigint not null,
+  id uuid not null,
+  meter_id bigint not null,
+  read_at timestamp with time zone not null,
+  read_on date not null,
+  index_value saldo.volume,
+  volume saldo.volume,
+  is_rollover boolean default false not null,
+  quality saldo.reading_quality default 'actual'::saldo.reading_quality not null,
+  status saldo.record_status default 'current'::saldo.record_status not null,
+  revision integer default 1 not null,
+  supersedes uuid,
+  batch_id uuid not null,
+  recorded_at timestamp with time zone default clock_timestamp() not null,
+  recorded_by text not null,
+  ended_at timestamp with time zone,
+  ended_by text,
+  constraint reading_pkey PRIMARY KEY (account_id, id),
+  constraint reading_account_id_meter_id_fkey FOREIGN KEY (account_id, meter_id) REFERENCES saldo.meter(account_id, id),
+  constraint reading_ended_one_says_when CHECK ((num_nonnulls(ended_at, ended_by) =
+CASE
+    WHEN (status = 'current'::saldo.record_status) THEN 0
+    ELSE 2
+END)),
+  constraint reading_index_value_is_not_negative CHECK (((index_value)::numeric >= (0)::numeric)),
+  constraint reading_is_an_index_or_a_volume CHECK ((num_nonnulls(index_value, volume) = 1)),
+  constraint reading_volume_is_not_negative CHECK (((volume)::numeric >= (0)::numeric))
+);
+CREATE INDEX reading_batch_id_idx ON saldo.reading USING btree (batch_id);
+CREATE INDEX reading_id_idx ON saldo.reading USING btree (id);
+CREATE UNIQUE INDEX reading_is_once_per_meter_and_time ON saldo.reading USING btree (account_id, meter_id, read_at) WHERE (status = 'current'::saldo.record_status);
+CREATE INDEX reading_read_on_idx ON saldo.reading USING btree (read_on) WHERE (status = 'current'::saldo.record_status);
+-- policy owner_all
+-- policy select_all
+
 create table saldo.setting (
   name text not null,
   value text not null,
@@ -883,3 +1124,24 @@ create table saldo.sub_balance (
 -- policy owner_all
 -- policy select_all
 -- policy select_own
+
+create table saldo.tariff_version (
+  id bigint generated always as identity not null,
+  account_id bigint,
+  currency text not null,
+  price numeric not null,
+  effective_from date not null,
+  effective_to date,
+  supersedes bigint,
+  recorded_at timestamp with time zone default clock_timestamp() not null,
+  recorded_by text not null,
+  removed_at timestamp with time zone,
+  removed_by text,
+  constraint tariff_version_pkey PRIMARY KEY (id),
+  constraint tariff_version_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.customer(account_id),
+  constraint tariff_version_ends_after_it_begins CHECK ((effective_to >= effective_from)),
+  constraint tariff_version_price_is_positive CHECK (((price > (0)::numeric) AND (price < '1000000000000'::numeric) AND (scale(trim_scale(price)) <= 6)))
+);
+CREATE UNIQUE INDEX tariff_version_begins_once_a_day ON saldo.tariff_version USING btree (COALESCE(account_id, (0)::bigint), currency, effective_from) WHERE (removed_at IS NULL);
+-- policy owner_all
+-- policy select_all

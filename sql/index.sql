@@ -61,6 +61,21 @@
 --!include wallet/purchase_rule.sql
 --!include wallet/wallet_history.sql
 
+-- metering: customers, deposits, prices and factors, meters, readings, rating, monthly figures
+--!include metering/customer.sql
+--!include metering/deposit.sql
+--!include metering/correction_formula.sql
+--!include metering/rating.sql
+--!include metering/rate_readings.sql
+--!include metering/version.sql
+--!include metering/tariff.sql
+--!include metering/correction_factor.sql
+--!include metering/meter.sql
+--!include metering/reading_check.sql
+--!include metering/reading.sql
+--!include metering/customer_month.sql
+--!include metering/metering_rule.sql
+
 -- health: rules, checks, explanation, guard, heal, maintenance
 --!include health/guard.sql
 --!include health/balance_rule.sql

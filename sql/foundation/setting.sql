@@ -12,7 +12,10 @@ insert into saldo.setting (name, value, description) values
   ('settlement_backlog_limit', '1000000',
     'Pending rows of one account at which its transactions are refused (SB202).'),
   ('settlement_lag_max_seconds', '60',
-    'Age of a pending row at which a check reports that settlement lags.')
+    'Age of a pending row at which a check reports that settlement lags.'),
+  ('rating_without_version', 'provisional',
+    'A reading on a date without price or factor: provisional = rated at the last known ones, '
+      'held = not rated until they come.')
 on conflict (name) do update
 set description = excluded.description;
 
@@ -83,6 +86,12 @@ begin
     perform saldo_private.fail(
       'input_invalid', format('a currency has three capital letters, not %L', value)
     );
+  end if;
+
+  if set_setting.name = 'rating_without_version'
+    and coalesce(set_setting.value, '') not in ('provisional', 'held')
+  then
+    perform saldo_private.fail('input_invalid', 'rating_without_version: provisional or held');
   end if;
 
   perform saldo_private.set_setting__check_number(set_setting.name, set_setting.value);

@@ -246,6 +246,8 @@ as $$
   where not exists (select from saldo.journal_entry as e where e.id = i.result_id)
   and not exists (select from saldo.purchase as p where p.id = i.result_id)
   and not exists (select from saldo.hold as h where h.id = i.result_id)
+  and not exists (select from saldo.deposit as d where d.id = i.result_id)
+  and not exists (select from saldo.reading as r where r.batch_id = i.result_id)
   and not exists (
     select
     from saldo.sub_balance as s

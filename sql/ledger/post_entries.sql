@@ -127,14 +127,14 @@ begin
   )
   or coalesce(e.entry ->> 'kind', 'normal') not in ('normal', 'opening', 'adjustment', 'correction')
   -- A settlement's lines move no funds: they were taken before.
-  -- The entries of a year's end stand apart in statements.
-  or btrim(e.entry ->> 'source') in ('settlement', 'close_year')
+  -- The entries of a year's end stand apart in statements; those of metering are what its rows are.
+  or btrim(e.entry ->> 'source') in ('settlement', 'close_year', 'rating', 'deposit')
   limit 1;
   if v_entry is not null then
     perform saldo_private.fail('input_invalid', format(
       'an entry has description, lines and, where wanted, kind (normal, opening, adjustment, '
       'correction), occurred_at, origin_month, idempotency_key, source (not settlement, '
-      'close_year), metadata; '
+      'close_year, rating, deposit), metadata; '
       'not: %s',
       left(v_entry::text, 200)
     ));

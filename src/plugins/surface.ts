@@ -14,6 +14,9 @@ const LARGE_TABLES = new Set([
   "settlement_range",
   "hold",
   "closing_snapshot",
+  "deposit",
+  "reading",
+  "rated_line",
 ]);
 
 /** Columns keep their names (`id` would become `rowId`), and small tables filter by any of them. */

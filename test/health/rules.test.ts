@@ -2,6 +2,7 @@ import test from "ava";
 import type { PoolClient } from "pg";
 import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
 import { brokenRules, check, forced } from "../_support/faults.ts";
+import { meteringBooks, meteringFaults } from "./_metering_faults.ts";
 
 /**
  * Two accounts, a member with two purchases (one pending, one refunded), some postings, and a hot
@@ -42,9 +43,9 @@ async function openBooks(): Promise<TestDatabase> {
 interface Fault {
   name: string;
   rules: string[];
+  /** What is in the books besides. */
+  books?: string;
   plant: (client: PoolClient) => Promise<unknown>;
-  /** Done before, through the engine. */
-  prepare?: string;
 }
 
 const sql = (text: string) => (client: PoolClient) => client.query(text);
@@ -288,6 +289,7 @@ const hotFaults: Fault[] = [
   },
 ];
 faults.push(...hotFaults);
+faults.push(...meteringFaults.map((fault) => ({ ...fault, books: meteringBooks })));
 
 /** A month that is closed, and a late fact about it. */
 const closeMonth = `
@@ -310,7 +312,7 @@ const closingFaults: Fault[] = [
   {
     name: "an entry that was slipped into a closed month",
     rules: ["closed_period"],
-    prepare: closeMonth,
+    books: closeMonth,
     plant: sql(`update saldo.period set closed_at = closed_at - interval '1 year';
       update saldo.journal_entry set posted_at = now() - interval '1 day'
       where posting_date = '2020-01-15'`),
@@ -318,31 +320,31 @@ const closingFaults: Fault[] = [
   {
     name: "a sealed total that was changed",
     rules: ["closing_snapshot"],
-    prepare: closeMonth,
+    books: closeMonth,
     plant: sql("update saldo.closing_snapshot set debit_total = debit_total + 1"),
   },
   {
     name: "a sealed total that was changed together with its hash",
     rules: ["closing_snapshot"],
-    prepare: closeMonth,
+    books: closeMonth,
     plant: sql(`update saldo.closing_snapshot set debit_total = debit_total + 1;
       update saldo.period set snapshot_hash = saldo_private.snapshot_hash(fiscal_year, number)`),
   },
   {
     name: "a restated month that does not add up",
     rules: ["month_movement", "restatement"],
-    prepare: closeMonth,
+    books: closeMonth,
     plant: sql(`update saldo.month_movement set debit = debit + 1
       where account_id = (select id from saldo.account where code = 'old') and month = '2020-02-01'`),
   },
 ];
 faults.push(...closingFaults);
 
-for (const { name, rules, prepare, plant } of faults) {
+for (const { name, rules, books = "", plant } of faults) {
   test(`the rules catch ${name}`, async (t) => {
     const database = await openBooks();
     try {
-      if (prepare !== undefined) await database.pool.query(prepare);
+      await database.pool.query(books);
       t.deepEqual(await brokenRules(database.pool), [], "clean before the fault");
       await forced(database.pool, plant);
       t.deepEqual(await brokenRules(database.pool), rules);

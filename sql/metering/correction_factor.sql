@@ -1,0 +1,312 @@
+-- Correction factor versions: the factor to reference conditions, from a date on.
+--
+-- Public: saldo.correction_factor_version, add_correction_factor, change_correction_factor,
+-- remove_correction_factor.
+-- Inputs, formula, digits and rounding are stored beside the factor that they make. Each change
+-- rates anew what it affects, in the same transaction.
+-- Locks: lock_rating, of the customer whose factor it is, or of all.
+
+create or replace function saldo_private.factor__computed(version saldo.correction_factor_version)
+returns numeric
+language plpgsql
+immutable
+as $$
+begin
+  if version.formula = 'fixed' then
+    return saldo_private.require_condition(version.factor, 'factor', 0.0001, 1000);
+  end if;
+  return saldo.correction_factor(
+    pressure => version.pressure,
+    temperature => version.temperature,
+    formula => version.formula,
+    digits => version.factor_digits,
+    rounding => version.rounding,
+    atmospheric_pressure => version.atmospheric_pressure,
+    reference_pressure => version.reference_pressure,
+    reference_temperature => version.reference_temperature,
+    compressibility => version.compressibility
+  );
+end
+$$;
+comment on function saldo_private.factor__computed is
+  'The factor that the inputs of a version make: SB413, SB010.';
+
+create or replace function saldo_private.factor__record(version saldo.correction_factor_version)
+returns saldo.correction_factor_version
+language plpgsql
+as $$
+declare
+  v_other saldo.correction_factor_version;
+  v_version saldo.correction_factor_version;
+begin
+  select *
+  into v_other
+  from saldo.correction_factor_version as o
+  where o.removed_at is null
+  and o.account_id is not distinct from version.account_id
+  and saldo_private.is_overlapping(
+    version.effective_from, version.effective_to, o.effective_from, o.effective_to
+  )
+  order by o.effective_from
+  limit 1;
+  if v_other.id is not null then
+    perform saldo_private.fail('version_overlap', format(
+      'correction factor version %s: factor %s from %s to %s', v_other.id, v_other.factor,
+      v_other.effective_from, coalesce(v_other.effective_to::text, 'the next one')
+    ));
+  end if;
+  insert into saldo.correction_factor_version (
+    account_id, formula, pressure, temperature, atmospheric_pressure, reference_pressure,
+    reference_temperature, compressibility, factor, factor_digits, volume_digits, rounding,
+    effective_from, effective_to, supersedes, recorded_by
+  )
+  values (
+    version.account_id, version.formula, version.pressure, version.temperature,
+    version.atmospheric_pressure, version.reference_pressure, version.reference_temperature,
+    version.compressibility, version.factor, version.factor_digits, version.volume_digits,
+    version.rounding, version.effective_from, version.effective_to, version.supersedes,
+    saldo_private.actor()
+  )
+  returning * into v_version;
+  return v_version;
+end
+$$;
+comment on function saldo_private.factor__record is 'Writes a version: SB414.';
+
+create or replace function saldo_private.factor__lock(version_id bigint)
+returns saldo.correction_factor_version
+language plpgsql
+as $$
+declare
+  v_version saldo.correction_factor_version;
+begin
+  select *
+  into v_version
+  from saldo.correction_factor_version
+  where id = factor__lock.version_id;
+  if v_version.id is null then
+    perform saldo_private.fail('version_not_found', format('factor version %s', version_id));
+  end if;
+  perform saldo_private.lock_rating(
+    case when v_version.account_id is not null then array[v_version.account_id] end
+  );
+  -- Read again: only now is sure whether it still stands.
+  select *
+  into strict v_version
+  from saldo.correction_factor_version
+  where id = factor__lock.version_id;
+  if v_version.removed_at is not null then
+    perform saldo_private.fail('version_not_found', format(
+      'factor version %s was removed at %s', version_id, v_version.removed_at
+    ));
+  end if;
+  return v_version;
+end
+$$;
+comment on function saldo_private.factor__lock is
+  'The version, with all that its rating rests on locked: SB415, SB020.';
+
+create or replace function saldo.add_correction_factor(
+  effective_from date,
+  formula saldo.factor_formula default 'gas_300k',
+  pressure numeric default null,
+  temperature numeric default null,
+  factor numeric default null,
+  customer_id bigint default null,
+  effective_to date default null,
+  factor_digits integer default 4,
+  volume_digits integer default 3,
+  rounding saldo.rounding_rule default 'half_up',
+  atmospheric_pressure numeric default 1.01325,
+  reference_pressure numeric default 1.01325,
+  reference_temperature numeric default 27,
+  compressibility numeric default 1
+)
+returns saldo.correction_factor_version
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_new saldo.correction_factor_version;
+begin
+  perform saldo_private.require_version_dates(
+    add_correction_factor.effective_from, add_correction_factor.effective_to
+  );
+  v_new.effective_from := add_correction_factor.effective_from;
+  v_new.effective_to := add_correction_factor.effective_to;
+  v_new.formula := coalesce(add_correction_factor.formula, 'gas_300k');
+  v_new.rounding := coalesce(add_correction_factor.rounding, 'half_up');
+  v_new.factor_digits := saldo_private.require_condition(
+    add_correction_factor.factor_digits, 'factor_digits', 0, 10);
+  v_new.volume_digits := saldo_private.require_condition(
+    add_correction_factor.volume_digits, 'volume_digits', 0, 6);
+  if v_new.formula = 'fixed' then
+    v_new.factor := trim_scale(add_correction_factor.factor);
+    v_new.factor_digits := saldo_private.require_condition(
+      coalesce(scale(v_new.factor), 0), 'decimals of factor', 0, 10);
+  else
+    v_new.pressure := add_correction_factor.pressure;
+    v_new.temperature := add_correction_factor.temperature;
+  end if;
+  if v_new.formula = 'reference' then
+    v_new.atmospheric_pressure := add_correction_factor.atmospheric_pressure;
+    v_new.reference_pressure := add_correction_factor.reference_pressure;
+    v_new.reference_temperature := add_correction_factor.reference_temperature;
+    v_new.compressibility := add_correction_factor.compressibility;
+  end if;
+  v_new.factor := saldo_private.factor__computed(v_new);
+  if add_correction_factor.customer_id is not null then
+    v_new.account_id :=
+      (saldo_private.require_customer(add_correction_factor.customer_id)).account_id;
+  end if;
+
+  perform saldo_private.lock_rating(
+    case when v_new.account_id is not null then array[v_new.account_id] end
+  );
+  v_new := saldo_private.factor__record(v_new);
+  perform saldo_private.rate_readings(
+    saldo_private.readings_since(v_new.effective_from, v_new.account_id, null)
+  );
+  return v_new;
+end
+$$;
+comment on function saldo.add_correction_factor is
+  'Adds a correction factor from a date on, for one customer or for all, and rates anew what it '
+  'affects. formula fixed takes factor; gas_300k takes pressure (bar, gauge) and temperature '
+  '(degrees C); reference takes the reference conditions as well, see correction_factor. '
+  'factor_digits: decimals of the computed factor; volume_digits: those of the volume; rounding: '
+  'of both. effective_to: last day; null = until another one begins. Errors in checking order: '
+  'SB010, SB413, SB401, SB020, SB414, SB004, SB108, SB102.';
+revoke execute on function saldo.add_correction_factor from public;
+grant execute on function saldo.add_correction_factor to saldo_admin;
+
+create or replace function saldo.change_correction_factor(
+  version_id bigint,
+  pressure numeric default null,
+  temperature numeric default null,
+  factor numeric default null,
+  effective_from date default null,
+  effective_to date default null
+)
+returns saldo.correction_factor_version
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_old saldo.correction_factor_version :=
+    saldo_private.factor__lock(change_correction_factor.version_id);
+  v_new saldo.correction_factor_version := v_old;
+begin
+  v_new.supersedes := v_old.id;
+  if v_old.formula = 'fixed' then
+    v_new.factor := coalesce(trim_scale(change_correction_factor.factor), v_old.factor);
+    v_new.factor_digits := saldo_private.require_condition(
+      scale(v_new.factor), 'decimals of factor', 0, 10);
+  else
+    v_new.pressure := coalesce(change_correction_factor.pressure, v_old.pressure);
+    v_new.temperature := coalesce(change_correction_factor.temperature, v_old.temperature);
+  end if;
+  v_new.effective_from := coalesce(change_correction_factor.effective_from, v_old.effective_from);
+  v_new.effective_to := coalesce(change_correction_factor.effective_to, v_old.effective_to);
+  perform saldo_private.require_version_dates(v_new.effective_from, v_new.effective_to);
+  v_new.factor := saldo_private.factor__computed(v_new);
+
+  update saldo.correction_factor_version as v
+  set removed_at = clock_timestamp(), removed_by = saldo_private.actor()
+  where v.id = v_old.id;
+  v_new := saldo_private.factor__record(v_new);
+  perform saldo_private.rate_readings(saldo_private.readings_since(
+    least(v_old.effective_from, v_new.effective_from), v_new.account_id, null
+  ));
+  return v_new;
+end
+$$;
+comment on function saldo.change_correction_factor is
+  'Puts another version in the place of one, which stays as history, and rates anew what that '
+  'affects. What is not given stays as it was, formula and digits always do. Errors in checking '
+  'order: SB415, SB020, SB010, SB413, SB414, SB004, SB108, SB102.';
+revoke execute on function saldo.change_correction_factor from public;
+grant execute on function saldo.change_correction_factor to saldo_admin;
+
+create or replace function saldo.remove_correction_factor(
+  version_id bigint,
+  rerate boolean default false
+)
+returns saldo.correction_factor_version
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_version saldo.correction_factor_version :=
+    saldo_private.factor__lock(remove_correction_factor.version_id);
+  v_reading_ids uuid[] := array(
+    select l.reading_id
+    from saldo.rated_line as l
+    where l.factor_version_id = remove_correction_factor.version_id
+    and l.superseded_at is null
+  );
+begin
+  if cardinality(v_reading_ids) > 0 and rerate is not true then
+    perform saldo_private.fail('version_in_use', format(
+      'correction factor version %s: %s rated lines', version_id, cardinality(v_reading_ids)
+    ));
+  end if;
+  update saldo.correction_factor_version as v
+  set removed_at = clock_timestamp(), removed_by = saldo_private.actor()
+  where v.id = v_version.id
+  returning * into v_version;
+  perform saldo_private.rate_readings(v_reading_ids);
+  return v_version;
+end
+$$;
+comment on function saldo.remove_correction_factor is
+  'Takes a version out of use; it stays as history. rerate: rates the lines that use it anew, at '
+  'what applies without it. Errors in checking order: SB415, SB020, SB416 for one that rated '
+  'lines use, without rerate, SB004, SB108, SB102.';
+revoke execute on function saldo.remove_correction_factor from public;
+grant execute on function saldo.remove_correction_factor to saldo_admin;
+
+select saldo_private.secure_table('saldo.correction_factor_version');
+drop policy if exists select_all on saldo.correction_factor_version;
+create policy select_all on saldo.correction_factor_version for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.correction_factor_version to saldo_admin, saldo_operator;
+
+comment on table saldo.correction_factor_version is
+  'A factor from the volume that a meter saw to that at reference conditions, from a date on.';
+comment on column saldo.correction_factor_version.id is 'Id.';
+comment on column saldo.correction_factor_version.account_id is
+  'Account of the customer whose factor it is; null = of all.';
+comment on column saldo.correction_factor_version.formula is 'How the factor came about.';
+comment on column saldo.correction_factor_version.pressure is
+  'Gauge pressure of the line, bar; null when fixed.';
+comment on column saldo.correction_factor_version.temperature is
+  'Temperature of the gas, degrees C; null when fixed.';
+comment on column saldo.correction_factor_version.atmospheric_pressure is
+  'Atmospheric pressure, bar; of formula reference.';
+comment on column saldo.correction_factor_version.reference_pressure is
+  'Absolute pressure of the reference conditions, bar; of formula reference.';
+comment on column saldo.correction_factor_version.reference_temperature is
+  'Temperature of the reference conditions, degrees C; of formula reference.';
+comment on column saldo.correction_factor_version.compressibility is
+  'Compressibility at reference conditions over that of the line; of formula reference.';
+comment on column saldo.correction_factor_version.factor is 'The factor that is used.';
+comment on column saldo.correction_factor_version.factor_digits is 'Its decimals.';
+comment on column saldo.correction_factor_version.volume_digits is
+  'Decimals of the volume at reference conditions.';
+comment on column saldo.correction_factor_version.rounding is 'How both are rounded.';
+comment on column saldo.correction_factor_version.effective_from is
+  'First business date on which it counts.';
+comment on column saldo.correction_factor_version.effective_to is
+  'Last business date on which it counts; null = until another one begins.';
+comment on column saldo.correction_factor_version.supersedes is
+  'Version in whose place it came; null = the first.';
+comment on column saldo.correction_factor_version.recorded_at is 'When it was recorded.';
+comment on column saldo.correction_factor_version.recorded_by is
+  'Who recorded it: token subject or login.';
+comment on column saldo.correction_factor_version.removed_at is
+  'When it was superseded or removed; null = it stands.';
+comment on column saldo.correction_factor_version.removed_by is 'Who did that.';

@@ -1,0 +1,101 @@
+-- Customers: whose gas is metered and paid from a deposit account.
+--
+-- Public: saldo.customer, create_customer. Private: require_customer, lock_rating.
+-- The deposit account is a liability without a minimum: consumption is a fact, and may exceed the
+-- deposit.
+-- Locks: whoever changes readings holds the versions shared and the customer's row, so that two
+-- re-ratings of one customer never interleave; whoever changes a price or factor of all customers
+-- holds the versions alone. In every function of the room the order is: idempotency key, versions,
+-- customers by account, months, accounts.
+
+create or replace function saldo_private.require_customer(customer_id bigint)
+returns saldo.customer
+language plpgsql
+stable
+as $$
+declare
+  v_customer saldo.customer;
+begin
+  select *
+  into v_customer
+  from saldo.customer
+  where id = require_customer.customer_id;
+  if v_customer.id is null then
+    perform saldo_private.fail('customer_not_found', format('customer %s', customer_id));
+  end if;
+  return v_customer;
+end
+$$;
+comment on function saldo_private.require_customer is 'The customer. Error: SB401.';
+
+create or replace function saldo_private.lock_rating(account_ids bigint[])
+returns void
+language plpgsql
+as $$
+begin
+  -- An older snapshot would not see what the lock was waited for.
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform saldo_private.fail('isolation_unsupported', current_setting('transaction_isolation'));
+  end if;
+  if account_ids is null then
+    perform pg_advisory_xact_lock(7248, 0);
+    return;
+  end if;
+  perform pg_advisory_xact_lock_shared(7248, 0);
+  perform
+  from saldo.customer as c
+  where c.account_id = any (account_ids)
+  order by c.account_id
+  for no key update;
+end
+$$;
+comment on function saldo_private.lock_rating is
+  'Locks what the rating of these customers rests on; null = of all. What is read afterwards is '
+  'what is committed by then: SB020.';
+
+create or replace function saldo.create_customer(code text, name text, currency text default null)
+returns saldo.customer
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_code text := saldo_private.require_text(create_customer.code, 'code', 90);
+  v_name text := saldo_private.require_text(create_customer.name, 'name', 180);
+  v_account saldo.account;
+  v_customer saldo.customer;
+begin
+  v_account := saldo.open_account(
+    code => 'customer:' || v_code,
+    name => 'Deposit of ' || v_name,
+    type => 'liability',
+    currency => create_customer.currency
+  );
+  -- The account's code is unique and made of the customer's, so the customer's is free as well.
+  insert into saldo.customer (code, name, account_id, currency)
+  values (v_code, v_name, v_account.id, v_account.currency)
+  returning * into v_customer;
+  return v_customer;
+end
+$$;
+comment on function saldo.create_customer is
+  'Creates a customer with an empty deposit account, which may go below zero. currency: three '
+  'capital letters, default the setting currency. Errors in checking order: SB010 for a missing '
+  'code or name, SB008, SB009, SB010 for the currency, SB014 for a code that is taken.';
+revoke execute on function saldo.create_customer from public;
+grant execute on function saldo.create_customer to saldo_admin;
+
+select saldo_private.secure_table('saldo.customer');
+drop policy if exists select_all on saldo.customer;
+create policy select_all on saldo.customer for select to saldo_admin, saldo_operator using (true);
+grant select on saldo.customer to saldo_admin, saldo_operator;
+
+comment on type saldo.record_status is
+  'current: it counts; superseded: another one took its place; removed: it counts no more.';
+comment on table saldo.customer is 'A customer whose consumption is metered and rated.';
+comment on column saldo.customer.id is 'Id.';
+comment on column saldo.customer.code is 'Code for people, unique.';
+comment on column saldo.customer.name is 'Name.';
+comment on column saldo.customer.account_id is 'Deposit account, a liability; it never changes.';
+comment on column saldo.customer.currency is 'Currency of the account, and so of the prices.';
+comment on column saldo.customer.created_at is 'When the customer was created.';

@@ -1,0 +1,235 @@
+-- Monthly figures of a customer, and what later months say about closed ones.
+--
+-- Public: customer_month, customer_adjustments. Computed from journal lines and rated lines at each
+-- call, from one snapshot: there is no cache that could drift.
+-- reported: by the month of posting; a closed month stays as it was, and what is said about it
+-- later stands in a later month as an adjustment. restated: by the month that it is about. Over all
+-- time both sum to the same. Opening(m + 1) = closing(m) in either.
+
+create or replace function saldo_private.customer_movement(
+  account_id bigint,
+  basis saldo.balance_basis
+)
+returns table (
+  month date,
+  origin_month date,
+  kind text,
+  change numeric,
+  entry_id uuid,
+  posted_at timestamptz
+)
+language sql
+stable
+as $$
+  select case when basis = 'restated' and e.origin_month is not null then e.origin_month
+    else saldo_private.month_of(l.posting_date) end,
+    case when basis = 'reported' then e.origin_month end,
+    case coalesce(reversed.source, e.source) when 'deposit' then 'deposit'
+      when 'rating' then 'purchase' else 'other' end,
+    l.credit - l.debit, e.id, e.posted_at
+  from saldo.journal_line as l
+  join saldo.journal_entry as e on e.id = l.entry_id
+  -- An entry that was reversed by hand takes its kind with it.
+  left join saldo.journal_entry as reversed on reversed.id = e.reverses
+  where l.account_id = customer_movement.account_id
+$$;
+comment on function saldo_private.customer_movement is
+  'The lines of a deposit account by month and kind. change: what it does to the balance; '
+  'origin_month: of what is late, where that is reported.';
+
+create or replace function saldo_private.customer_rating(
+  account_id bigint,
+  basis saldo.balance_basis,
+  out month date,
+  out volume_m3 numeric,
+  out volume_sm3 numeric,
+  out calculation jsonb,
+  out rated_at timestamptz
+)
+returns setof record
+language sql
+stable
+as $$
+  with line as (
+    -- As it was when the month was reported: its last revision that was posted within it.
+    select distinct on (l.month, l.reading_id) l.month, l.is_withdrawn, l.is_provisional,
+      l.volume_m3, l.volume_sm3, l.amount, l.price, l.factor, l.tariff_version_id,
+      l.factor_version_id, l.rated_at
+    from saldo.rated_line as l
+    where l.account_id = customer_rating.account_id
+    and (basis = 'restated' or l.month = saldo_private.month_of(l.posting_date))
+    order by l.month, l.reading_id, l.revision desc
+  ),
+  part as (
+    select line.month, line.tariff_version_id, line.factor_version_id, line.price, line.factor,
+      line.is_provisional, count(*) filter (where not line.is_withdrawn) as reading_count,
+      sum(line.volume_m3) as volume_m3, sum(line.volume_sm3) as volume_sm3,
+      sum(line.amount) as amount, max(line.rated_at) as rated_at
+    from line
+    group by line.month, line.tariff_version_id, line.factor_version_id, line.price, line.factor,
+      line.is_provisional
+  )
+  select part.month, sum(part.volume_m3), sum(part.volume_sm3),
+    jsonb_agg(jsonb_build_object(
+      'tariff_version_id', part.tariff_version_id, 'factor_version_id', part.factor_version_id,
+      'price', part.price, 'factor', part.factor, 'is_provisional', part.is_provisional,
+      'reading_count', part.reading_count, 'volume_m3', part.volume_m3,
+      'volume_sm3', part.volume_sm3, 'amount', part.amount
+    ) order by part.tariff_version_id, part.factor_version_id)
+      filter (where part.reading_count > 0),
+    max(part.rated_at)
+  from part
+  group by part.month
+$$;
+comment on function saldo_private.customer_rating is
+  'Volumes of a customer by month of consumption, and how they were rated, by versions.';
+
+create or replace function saldo.customer_month(
+  customer_id bigint,
+  from_month date,
+  to_month date default null,
+  basis saldo.balance_basis default 'reported'
+)
+returns setof saldo.customer_month
+language plpgsql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_customer saldo.customer := saldo_private.require_customer(customer_month.customer_id);
+  v_from date;
+  v_to date;
+  v_basis saldo.balance_basis := coalesce(customer_month.basis, 'reported');
+begin
+  if (from_month between '1900-01-01' and '9999-12-31'
+    and coalesce(to_month, from_month) between from_month and from_month + interval '100 years'
+  ) is not true then
+    perform saldo_private.fail(
+      'input_invalid', 'from_month: from 1900; to_month: not before it, at most 100 years after'
+    );
+  end if;
+  v_from := saldo_private.month_of(from_month);
+  v_to := saldo_private.month_of(coalesce(to_month, from_month));
+
+  return query
+  with movement as materialized (
+    select m.month, m.origin_month, m.kind, m.change, m.posted_at
+    from saldo_private.customer_movement(v_customer.account_id, v_basis) as m
+    where m.month <= v_to
+  ),
+  figure as (
+    select m.month,
+      sum(m.change) filter (where m.kind = 'deposit' and m.origin_month is null) as deposits,
+      -sum(m.change) filter (where m.kind = 'purchase' and m.origin_month is null) as purchases,
+      sum(m.change) filter (where m.kind = 'deposit' and m.origin_month is not null)
+        as deposit_adjustments,
+      -sum(m.change) filter (where m.kind = 'purchase' and m.origin_month is not null)
+        as purchase_adjustments,
+      sum(m.change) filter (where m.kind = 'other') as others,
+      sum(m.change) as change,
+      max(m.posted_at) as posted_at
+    from movement as m
+    where m.month >= v_from
+    group by m.month
+  ),
+  late as (
+    select saldo_private.month_of(l.posting_date) as month, sum(l.volume_change) as volume_sm3
+    from saldo.rated_line as l
+    where l.account_id = v_customer.account_id
+    and l.month <> saldo_private.month_of(l.posting_date)
+    and v_basis = 'reported'
+    group by 1
+  )
+  select c.month, coalesce(b.opening, 0) + c.closing - c.change, c.deposits, c.purchases,
+    c.deposit_adjustments, c.purchase_adjustments, c.others, coalesce(b.opening, 0) + c.closing,
+    coalesce(r.volume_m3, 0), coalesce(r.volume_sm3, 0), coalesce(late.volume_sm3, 0),
+    coalesce(r.calculation, '[]'), greatest(c.posted_at, r.rated_at)
+  from (
+    select s.month::date as month, coalesce(f.deposits, 0) as deposits,
+      coalesce(f.purchases, 0) as purchases,
+      coalesce(f.deposit_adjustments, 0) as deposit_adjustments,
+      coalesce(f.purchase_adjustments, 0) as purchase_adjustments,
+      coalesce(f.others, 0) as others, coalesce(f.change, 0) as change, f.posted_at,
+      sum(coalesce(f.change, 0)) over (order by s.month) as closing
+    from generate_series(v_from::timestamp, v_to::timestamp, '1 month') as s (month)
+    left join figure as f on f.month = s.month::date
+  ) as c
+  cross join (
+    select sum(m.change) as opening from movement as m where m.month < v_from
+  ) as b
+  left join saldo_private.customer_rating(v_customer.account_id, v_basis) as r
+    on r.month = c.month
+  left join late on late.month = c.month
+  order by c.month;
+end
+$$;
+comment on function saldo.customer_month is
+  'Figures of a customer for each month from one to another, default the same, those without '
+  'movement included. closing = opening + deposits - purchases + deposit_adjustments - '
+  'purchase_adjustments + others. Errors in checking order: SB401, SB010.';
+revoke execute on function saldo.customer_month from public;
+grant execute on function saldo.customer_month to saldo_admin, saldo_operator;
+
+create or replace function saldo.customer_adjustments(customer_id bigint, month date)
+returns setof saldo.customer_adjustment
+language plpgsql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_customer saldo.customer := saldo_private.require_customer(customer_adjustments.customer_id);
+  v_month date := saldo_private.month_of(customer_adjustments.month);
+begin
+  return query
+  select m.origin_month, m.kind, 'adjustment for ' || to_char(m.origin_month, 'YYYY-MM'),
+    sum(m.change) * case m.kind when 'purchase' then -1 else 1 end,
+    coalesce(case when m.kind = 'purchase' then (
+      select sum(l.volume_change)
+      from saldo.rated_line as l
+      where l.account_id = v_customer.account_id
+      and l.month = m.origin_month
+      and saldo_private.month_of(l.posting_date) = v_month
+    ) end, 0),
+    count(distinct m.entry_id)
+  from saldo_private.customer_movement(v_customer.account_id, 'reported') as m
+  where m.month = v_month
+  and m.origin_month is not null
+  group by m.origin_month, m.kind
+  order by m.origin_month, m.kind;
+end
+$$;
+comment on function saldo.customer_adjustments is
+  'What a month, as reported, says about earlier ones that were closed: one line for each of them '
+  'and kind. Errors: SB401.';
+revoke execute on function saldo.customer_adjustments from public;
+grant execute on function saldo.customer_adjustments to saldo_admin, saldo_operator;
+
+comment on type saldo.customer_month is 'Figures of a customer for a month.';
+comment on column saldo.customer_month.month is 'Month, its first day.';
+comment on column saldo.customer_month.opening_balance is 'Balance at its beginning.';
+comment on column saldo.customer_month.deposits is 'Deposits, less those taken back.';
+comment on column saldo.customer_month.purchases is 'What the readings cost.';
+comment on column saldo.customer_month.deposit_adjustments is
+  'Deposits of closed months that came, changed or went; 0 where restated.';
+comment on column saldo.customer_month.purchase_adjustments is
+  'What readings of closed months cost more, or less if negative; 0 where restated.';
+comment on column saldo.customer_month.others is 'Whatever else was posted, positive if it adds.';
+comment on column saldo.customer_month.closing_balance is 'Balance at its end.';
+comment on column saldo.customer_month.volume_m3 is 'Volume by the meters, of this month.';
+comment on column saldo.customer_month.volume_sm3 is 'Volume at reference conditions.';
+comment on column saldo.customer_month.volume_adjustments is
+  'Sm3 of closed months that came or went; 0 where restated.';
+comment on column saldo.customer_month.calculation is
+  'How it was rated: versions, price, factor, number of readings, volumes and amount.';
+comment on column saldo.customer_month.last_calculated_at is
+  'When the figures changed last; null = never.';
+comment on type saldo.customer_adjustment is 'What a month says about an earlier one.';
+comment on column saldo.customer_adjustment.origin_month is 'Month that it is about.';
+comment on column saldo.customer_adjustment.kind is 'deposit, purchase or other.';
+comment on column saldo.customer_adjustment.description is 'The same in words.';
+comment on column saldo.customer_adjustment.amount is
+  'How much more was deposited or purchased; for other, what it does to the balance.';
+comment on column saldo.customer_adjustment.volume_sm3 is 'How much more Sm3, of purchases.';
+comment on column saldo.customer_adjustment.entry_count is 'Number of entries.';

@@ -1,0 +1,196 @@
+-- Meters: what stands at a customer's and is read.
+--
+-- Public: saldo.meter, install_meter, exchange_meter. Private: require_meter.
+-- A meter of indexes shows a register that grows, and starts again at zero at its limit; a flow
+-- meter gives the volume since the last reading. When a meter is exchanged the old one ends with a
+-- last reading, and the new one begins at its own start.
+
+create or replace function saldo_private.require_meter(meter_id bigint)
+returns saldo.meter
+language plpgsql
+stable
+as $$
+declare
+  v_meter saldo.meter;
+begin
+  select *
+  into v_meter
+  from saldo.meter
+  where id = require_meter.meter_id;
+  if v_meter.id is null then
+    perform saldo_private.fail('meter_not_found', format('meter %s', meter_id));
+  end if;
+  return v_meter;
+end
+$$;
+comment on function saldo_private.require_meter is 'The meter. Error: SB404.';
+
+create or replace function saldo_private.meter__record(
+  meter saldo.meter,
+  start_index numeric,
+  register_limit numeric
+)
+returns saldo.meter
+language plpgsql
+as $$
+declare
+  v_meter saldo.meter;
+begin
+  if meter.installed_at > now() then
+    perform saldo_private.fail('reading_in_future', format('installed_at %s', meter.installed_at));
+  end if;
+  if meter.kind = 'index' and (
+    meter__record.register_limit between 1 and 1e12
+    and scale(trim_scale(meter__record.register_limit)) = 0
+    and meter__record.start_index >= 0
+    and meter__record.start_index < meter__record.register_limit
+    and scale(trim_scale(meter__record.start_index)) <= 6
+  ) is not true then
+    perform saldo_private.fail('reading_invalid', format(
+      'start_index %s: at least 0, below register_limit %s (a whole number up to 10^12)',
+      meter__record.start_index, meter__record.register_limit
+    ));
+  end if;
+  insert into saldo.meter (
+    account_id, code, kind, start_index, register_limit, installed_at, replaces
+  )
+  values (
+    meter.account_id, saldo_private.require_text(meter.code, 'code', 100), meter.kind,
+    case when meter.kind = 'index' then trim_scale(meter__record.start_index) else 0 end,
+    case when meter.kind = 'index' then trim_scale(meter__record.register_limit) end,
+    meter.installed_at, meter.replaces
+  )
+  on conflict (account_id, code) where removed_at is null do nothing
+  returning * into v_meter;
+  if v_meter.id is null then
+    perform saldo_private.fail('not_unique', format('meter code %L', meter.code));
+  end if;
+  return v_meter;
+end
+$$;
+comment on function saldo_private.meter__record is
+  'Writes a meter; the figures come apart, to be looked at before they are volumes: SB409, SB411, '
+  'SB010, SB008, SB009, SB014.';
+
+create or replace function saldo.install_meter(
+  customer_id bigint,
+  code text,
+  kind saldo.meter_kind default 'index',
+  installed_at timestamptz default null,
+  start_index numeric default 0,
+  register_limit numeric default 1000000
+)
+returns saldo.meter
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_meter saldo.meter;
+begin
+  v_meter.account_id := (saldo_private.require_customer(install_meter.customer_id)).account_id;
+  v_meter.code := install_meter.code;
+  v_meter.kind := coalesce(install_meter.kind, 'index');
+  v_meter.installed_at := saldo_private.require_occurred_at(install_meter.installed_at);
+  return saldo_private.meter__record(
+    v_meter, install_meter.start_index, install_meter.register_limit
+  );
+end
+$$;
+comment on function saldo.install_meter is
+  'Installs a meter at a customer''s. kind: index for a register that grows, volume for a flow '
+  'meter that gives the volume since the last reading. start_index: what the register shows when '
+  'it is installed; register_limit: where it starts again at zero. Errors in checking order: '
+  'SB401, SB010, SB411, SB409, SB008, SB009, SB014 for a code that another meter of the customer '
+  'has.';
+revoke execute on function saldo.install_meter from public;
+grant execute on function saldo.install_meter to saldo_admin;
+
+create or replace function saldo.exchange_meter(
+  meter_id bigint,
+  code text,
+  final_value numeric,
+  exchanged_at timestamptz default null,
+  start_index numeric default 0,
+  register_limit numeric default null,
+  is_rollover boolean default false
+)
+returns saldo.meter
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_at timestamptz := saldo_private.require_occurred_at(exchange_meter.exchanged_at);
+  v_old saldo.meter := saldo_private.require_meter(exchange_meter.meter_id);
+  v_new saldo.meter;
+begin
+  perform saldo_private.lock_rating(array[v_old.account_id]);
+  v_old := saldo_private.require_meter(exchange_meter.meter_id);
+  if v_old.removed_at is not null or v_at <= v_old.installed_at or exists (
+    select
+    from saldo.reading as r
+    where r.account_id = v_old.account_id
+    and r.meter_id = v_old.id
+    and r.status = 'current'
+    and r.read_at > v_at
+  ) then
+    perform saldo_private.fail('meter_state', format(
+      'meter %s: installed %s, removed %s, no reading after the exchange', v_old.id,
+      v_old.installed_at, coalesce(v_old.removed_at::text, 'never')
+    ));
+  end if;
+
+  perform saldo_private.record_readings(
+    readings => array[(
+      v_old.id, v_at, case when v_old.kind = 'index' then exchange_meter.final_value end,
+      case when v_old.kind = 'volume' then exchange_meter.final_value end, 'actual',
+      exchange_meter.is_rollover
+    )::saldo.reading_request],
+    batch_id => saldo_private.uuid_v7()
+  );
+  update saldo.meter as m
+  set removed_at = v_at
+  where m.account_id = v_old.account_id
+  and m.id = v_old.id;
+  v_new := v_old;
+  v_new.code := exchange_meter.code;
+  v_new.installed_at := v_at;
+  v_new.replaces := v_old.id;
+  return saldo_private.meter__record(
+    v_new, exchange_meter.start_index,
+    coalesce(exchange_meter.register_limit, v_old.register_limit)
+  );
+end
+$$;
+comment on function saldo.exchange_meter is
+  'Takes a meter down with its last reading (final_value: index, or volume since the last reading) '
+  'and puts another one of the kind in its place. exchanged_at: default now. Errors in checking '
+  'order: SB010, SB404, SB020, SB405 for a meter that was exchanged before or read later, SB409, '
+  'SB411, SB408, SB410, SB004, SB108, SB102, then those of install_meter.';
+revoke execute on function saldo.exchange_meter from public;
+grant execute on function saldo.exchange_meter to saldo_admin;
+
+select saldo_private.secure_table('saldo.meter');
+drop policy if exists select_all on saldo.meter;
+create policy select_all on saldo.meter for select to saldo_admin, saldo_operator using (true);
+grant select on saldo.meter to saldo_admin, saldo_operator;
+
+comment on type saldo.meter_kind is
+  'index: a register that grows; volume: a flow meter that gives the volume since the last '
+  'reading.';
+comment on table saldo.meter is 'A meter at a customer''s, from its installation to its removal.';
+comment on column saldo.meter.account_id is 'Deposit account of the customer.';
+comment on column saldo.meter.id is 'Id.';
+comment on column saldo.meter.code is
+  'Code for people, unique among a customer''s meters in place.';
+comment on column saldo.meter.kind is 'What its readings are.';
+comment on column saldo.meter.start_index is 'What the register showed when it was installed.';
+comment on column saldo.meter.register_limit is
+  'Where the register starts again at zero; null = a flow meter.';
+comment on column saldo.meter.installed_at is 'When it was installed; readings are later.';
+comment on column saldo.meter.removed_at is 'When it was taken down; null = in place.';
+comment on column saldo.meter.replaces is 'Meter that stood in its place before; null = none.';
+comment on column saldo.meter.created_at is 'When it was recorded.';
+comment on constraint meter_account_id_fkey on saldo.meter is
+  E'@fieldName customer\n@foreignFieldName meters\nThe deposit account names the customer.';

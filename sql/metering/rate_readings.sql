@@ -1,0 +1,193 @@
+-- Re-rating: the ratings of any number of readings are brought up to date, and what that changes
+-- is posted, in a handful of statements whatever their number.
+--
+-- Private: rate_readings. Public: rerate_readings.
+-- Posts one entry per customer and month of business date: debit the deposit account, credit
+-- revenue, or the reverse when it has become less. An open month is put right within itself; what
+-- is about a closed one is posted on the first open day with its origin month.
+-- Invariant: over all time the entries of a customer and month sum to its current lines.
+-- Locks: the caller holds those of lock_rating; here the months, then the accounts.
+
+create or replace function saldo_private.rate_readings__postings(lines saldo.rated_line[])
+returns saldo_private.rating_posting[]
+language plpgsql
+as $$
+declare
+  v_days saldo_private.dated_day[] := saldo_private.posting_days_of(array(
+    select max(l.read_at)
+    from unnest(lines) as l
+    group by l.account_id, l.month
+  ));
+begin
+  return array(
+    select (
+      g.account_id, g.month, c.currency, g.read_at, day.posting_date,
+      saldo_private.origin_month(
+        (day.posting_date, day.origin_month)::saldo_private.posting_day, g.month
+      ),
+      g.amount, g.volume, g.reading_count, case when g.amount <> 0 then saldo_private.uuid_v7() end
+    )::saldo_private.rating_posting
+    from (
+      select l.account_id, l.month, max(l.read_at) as read_at, sum(l.amount_change) as amount,
+        sum(l.volume_change) as volume, count(*) as reading_count
+      from unnest(lines) as l
+      group by l.account_id, l.month
+    ) as g
+    join saldo.customer as c on c.account_id = g.account_id
+    join unnest(v_days) as day on day.occurred_at = g.read_at
+  );
+end
+$$;
+comment on function saldo_private.rate_readings__postings is
+  'What is to be posted for these lines, and when: one for each customer and month. One without '
+  'an entry came to nothing. Error: SB108.';
+
+create or replace function saldo_private.rate_readings__post(
+  postings saldo_private.rating_posting[]
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_actor text := saldo_private.actor();
+begin
+  -- In a statement of its own: the account may have to be opened.
+  perform saldo_private.system_account('revenue', p.currency)
+  from (select distinct q.currency from unnest(postings) as q where q.entry_id is not null) as p;
+
+  with entry as (
+    insert into saldo.journal_entry (
+      id, kind, occurred_at, posting_date, origin_month, description, source, metadata, line_count,
+      posted_at, posted_by, posted_in
+    )
+    select p.entry_id, case when p.origin_month is null then 'normal' else 'adjustment' end
+        ::saldo.entry_kind,
+      p.occurred_at, p.posting_date, p.origin_month,
+      case when p.origin_month is null then 'Consumption in ' else 'Adjustment for ' end
+        || to_char(p.month, 'YYYY-MM'),
+      'rating',
+      jsonb_build_object('month', to_char(p.month, 'YYYY-MM'), 'reading_count', p.reading_count,
+        'volume_sm3', p.volume),
+      2, clock_timestamp(), v_actor, pg_current_xact_id()
+    from unnest(postings) as p
+    where p.entry_id is not null
+  )
+  insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
+  select side.account_id, p.posting_date, p.entry_id, side.line_no,
+    greatest(side.sign * p.amount, 0), greatest(-side.sign * p.amount, 0)
+  from unnest(postings) as p
+  join saldo.account as revenue on revenue.code = 'revenue:' || p.currency
+  cross join lateral (values (p.account_id, 1, 1), (revenue.id, 2, -1))
+    as side (account_id, line_no, sign)
+  where p.entry_id is not null;
+end
+$$;
+comment on function saldo_private.rate_readings__post is
+  'Posts the changes: one insert of entries, one of lines. SB102 for a closed account.';
+
+create or replace function saldo_private.rate_readings(reading_ids uuid[])
+returns integer
+language plpgsql
+as $$
+declare
+  v_lines saldo.rated_line[] := array(
+    select change
+    from saldo_private.rating_change(rate_readings.reading_ids) as change
+  );
+  v_postings saldo_private.rating_posting[];
+begin
+  if cardinality(v_lines) = 0 then
+    return 0;
+  end if;
+  v_postings := saldo_private.rate_readings__postings(v_lines);
+  perform saldo_private.rate_readings__post(v_postings);
+
+  update saldo.rated_line as old
+  set superseded_at = l.rated_at
+  from unnest(v_lines) as l
+  where old.account_id = l.account_id
+  and old.id = l.supersedes;
+
+  insert into saldo.rated_line (
+    account_id, id, reading_id, revision, supersedes, read_at, month, is_withdrawn,
+    is_provisional, volume_m3, factor, volume_sm3, price, amount, amount_rounding,
+    tariff_version_id, factor_version_id, volume_change, amount_change, entry_id, posting_date,
+    rated_at, rated_by
+  )
+  select l.account_id, l.id, l.reading_id, l.revision, l.supersedes, l.read_at, l.month,
+    l.is_withdrawn, l.is_provisional, l.volume_m3, l.factor, l.volume_sm3, l.price, l.amount,
+    l.amount_rounding, l.tariff_version_id, l.factor_version_id, l.volume_change,
+    l.amount_change, p.entry_id, p.posting_date, l.rated_at, l.rated_by
+  from unnest(v_lines) as l
+  join unnest(v_postings) as p on p.account_id = l.account_id and p.month = l.month;
+  return cardinality(v_lines);
+end
+$$;
+comment on function saldo_private.rate_readings is
+  'Rates these readings anew and posts the difference; those whose rating is right are left alone. '
+  'Returns how many lines it wrote. It may be called in slices, under the lock of lock_rating. '
+  'reading_ids: each once. Errors: SB004, SB108, SB102.';
+
+create or replace function saldo_private.readings_since(
+  first_date date,
+  account_id bigint,
+  currency text
+)
+returns uuid[]
+language plpgsql
+stable
+as $$
+begin
+  if readings_since.account_id is not null then
+    return array(
+      select r.id
+      from saldo.reading as r
+      where r.account_id = readings_since.account_id
+      and r.read_on >= first_date
+      and r.status = 'current'
+    );
+  end if;
+  return array(
+    select r.id
+    from saldo.reading as r
+    join saldo.customer as c on c.account_id = r.account_id
+    where r.read_on >= first_date
+    and r.status = 'current'
+    and (readings_since.currency is null or c.currency = readings_since.currency)
+  );
+end
+$$;
+comment on function saldo_private.readings_since is
+  'Current readings from this business date on, of one account, or of all in the currency; null = '
+  'of any.';
+
+create or replace function saldo.rerate_readings(
+  customer_id bigint default null,
+  from_date date default '1900-01-01'
+)
+returns integer
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_account_id bigint;
+begin
+  if rerate_readings.customer_id is not null then
+    v_account_id := (saldo_private.require_customer(rerate_readings.customer_id)).account_id;
+  end if;
+  perform saldo_private.lock_rating(
+    case when v_account_id is not null then array[v_account_id] end
+  );
+  return saldo_private.rate_readings(
+    saldo_private.readings_since(coalesce(from_date, '-infinity'), v_account_id, null)
+  );
+end
+$$;
+comment on function saldo.rerate_readings is
+  'Rates the readings of a customer, or of all, anew from a business date on, and posts the '
+  'difference; after a change of the setting rating_without_version, say. Changes of readings and '
+  'versions do it by themselves. Returns how many lines were written. Errors: SB401, SB020, SB004, '
+  'SB108, SB102.';
+revoke execute on function saldo.rerate_readings from public;
+grant execute on function saldo.rerate_readings to saldo_admin;

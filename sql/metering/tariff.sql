@@ -1,0 +1,246 @@
+-- Tariff versions: the price per cubic metre at reference conditions, from a date on.
+--
+-- Public: saldo.tariff_version, add_tariff_version, change_tariff_version, remove_tariff_version.
+-- Each change rates anew what it affects, in the same transaction.
+-- Locks: lock_rating, of the customer whose price it is, or of all.
+
+create or replace function saldo_private.require_price(price numeric)
+returns numeric
+language plpgsql
+stable
+as $$
+begin
+  if (price > 0 and price < 1e12 and scale(trim_scale(price)) <= 6) is not true then
+    perform saldo_private.fail(
+      'price_invalid', format('price: %s', left(coalesce(price::text, 'none'), 40))
+    );
+  end if;
+  return trim_scale(price);
+end
+$$;
+comment on function saldo_private.require_price is 'The price without trailing zeros: SB412.';
+
+create or replace function saldo_private.tariff__record(version saldo.tariff_version)
+returns saldo.tariff_version
+language plpgsql
+as $$
+declare
+  v_other saldo.tariff_version;
+  v_version saldo.tariff_version;
+begin
+  select *
+  into v_other
+  from saldo.tariff_version as o
+  where o.removed_at is null
+  and o.currency = version.currency
+  and o.account_id is not distinct from version.account_id
+  and saldo_private.is_overlapping(
+    version.effective_from, version.effective_to, o.effective_from, o.effective_to
+  )
+  order by o.effective_from
+  limit 1;
+  if v_other.id is not null then
+    perform saldo_private.fail('version_overlap', format(
+      'tariff version %s: price %s from %s to %s', v_other.id, v_other.price,
+      v_other.effective_from, coalesce(v_other.effective_to::text, 'the next one')
+    ));
+  end if;
+  insert into saldo.tariff_version (
+    account_id, currency, price, effective_from, effective_to, supersedes, recorded_by
+  )
+  values (
+    version.account_id, version.currency, version.price, version.effective_from,
+    version.effective_to, version.supersedes, saldo_private.actor()
+  )
+  returning * into v_version;
+  return v_version;
+end
+$$;
+comment on function saldo_private.tariff__record is 'Writes a version: SB414.';
+
+create or replace function saldo_private.tariff__lock(version_id bigint)
+returns saldo.tariff_version
+language plpgsql
+as $$
+declare
+  v_version saldo.tariff_version;
+begin
+  select *
+  into v_version
+  from saldo.tariff_version
+  where id = tariff__lock.version_id;
+  if v_version.id is null then
+    perform saldo_private.fail('version_not_found', format('tariff version %s', version_id));
+  end if;
+  perform saldo_private.lock_rating(
+    case when v_version.account_id is not null then array[v_version.account_id] end
+  );
+  -- Read again: only now is sure whether it still stands.
+  select *
+  into strict v_version
+  from saldo.tariff_version
+  where id = tariff__lock.version_id;
+  if v_version.removed_at is not null then
+    perform saldo_private.fail('version_not_found', format(
+      'tariff version %s was removed at %s', version_id, v_version.removed_at
+    ));
+  end if;
+  return v_version;
+end
+$$;
+comment on function saldo_private.tariff__lock is
+  'The version, with all that its rating rests on locked: SB415, SB020.';
+
+create or replace function saldo.add_tariff_version(
+  price numeric,
+  effective_from date,
+  effective_to date default null,
+  customer_id bigint default null,
+  currency text default null
+)
+returns saldo.tariff_version
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_version saldo.tariff_version;
+  v_customer saldo.customer;
+begin
+  v_version.price := saldo_private.require_price(add_tariff_version.price);
+  perform saldo_private.require_version_dates(
+    add_tariff_version.effective_from, add_tariff_version.effective_to
+  );
+  v_version.effective_from := add_tariff_version.effective_from;
+  v_version.effective_to := add_tariff_version.effective_to;
+  if add_tariff_version.customer_id is not null then
+    v_customer := saldo_private.require_customer(add_tariff_version.customer_id);
+    v_version.account_id := v_customer.account_id;
+  end if;
+  v_version.currency := coalesce(
+    add_tariff_version.currency, v_customer.currency, saldo_private.setting_value('currency')
+  );
+  if v_version.currency !~ '^[A-Z]{3}$' or v_version.currency <> v_customer.currency then
+    perform saldo_private.fail('input_invalid', format(
+      'currency %L: three capital letters, those of the customer', v_version.currency
+    ));
+  end if;
+
+  perform saldo_private.lock_rating(
+    case when v_version.account_id is not null then array[v_version.account_id] end
+  );
+  v_version := saldo_private.tariff__record(v_version);
+  perform saldo_private.rate_readings(saldo_private.readings_since(
+    v_version.effective_from, v_version.account_id, v_version.currency
+  ));
+  return v_version;
+end
+$$;
+comment on function saldo.add_tariff_version is
+  'Adds a price per Sm3 from a date on, for one customer or for all, and rates anew what it '
+  'affects. effective_to: last day; null = until another one begins. currency: default that of '
+  'the customer, or the setting currency. Errors in checking order: SB412, SB010, SB401, SB020, '
+  'SB414, SB004, SB108, SB102.';
+revoke execute on function saldo.add_tariff_version from public;
+grant execute on function saldo.add_tariff_version to saldo_admin;
+
+create or replace function saldo.change_tariff_version(
+  version_id bigint,
+  price numeric default null,
+  effective_from date default null,
+  effective_to date default null
+)
+returns saldo.tariff_version
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_price numeric := case when change_tariff_version.price is not null
+    then saldo_private.require_price(change_tariff_version.price) end;
+  v_old saldo.tariff_version := saldo_private.tariff__lock(change_tariff_version.version_id);
+  v_new saldo.tariff_version := v_old;
+begin
+  v_new.supersedes := v_old.id;
+  v_new.price := coalesce(v_price, v_old.price);
+  v_new.effective_from := coalesce(change_tariff_version.effective_from, v_old.effective_from);
+  v_new.effective_to := coalesce(change_tariff_version.effective_to, v_old.effective_to);
+  perform saldo_private.require_version_dates(v_new.effective_from, v_new.effective_to);
+
+  update saldo.tariff_version as v
+  set removed_at = clock_timestamp(), removed_by = saldo_private.actor()
+  where v.id = v_old.id;
+  v_new := saldo_private.tariff__record(v_new);
+  perform saldo_private.rate_readings(saldo_private.readings_since(
+    least(v_old.effective_from, v_new.effective_from), v_new.account_id, v_new.currency
+  ));
+  return v_new;
+end
+$$;
+comment on function saldo.change_tariff_version is
+  'Puts another version in the place of one, which stays as history, and rates anew what that '
+  'affects. What is not given stays as it was. Errors in checking order: SB412, SB415, SB020, '
+  'SB010, SB414, SB004, SB108, SB102.';
+revoke execute on function saldo.change_tariff_version from public;
+grant execute on function saldo.change_tariff_version to saldo_admin;
+
+create or replace function saldo.remove_tariff_version(
+  version_id bigint,
+  rerate boolean default false
+)
+returns saldo.tariff_version
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_version saldo.tariff_version := saldo_private.tariff__lock(remove_tariff_version.version_id);
+  v_reading_ids uuid[] := array(
+    select l.reading_id
+    from saldo.rated_line as l
+    where l.tariff_version_id = remove_tariff_version.version_id
+    and l.superseded_at is null
+  );
+begin
+  if cardinality(v_reading_ids) > 0 and rerate is not true then
+    perform saldo_private.fail('version_in_use', format(
+      'tariff version %s: %s rated lines', version_id, cardinality(v_reading_ids)
+    ));
+  end if;
+  update saldo.tariff_version as v
+  set removed_at = clock_timestamp(), removed_by = saldo_private.actor()
+  where v.id = v_version.id
+  returning * into v_version;
+  perform saldo_private.rate_readings(v_reading_ids);
+  return v_version;
+end
+$$;
+comment on function saldo.remove_tariff_version is
+  'Takes a version out of use; it stays as history. rerate: rates the lines that use it anew, at '
+  'what applies without it. Errors in checking order: SB415, SB020, SB416 for one that rated '
+  'lines use, without rerate, SB004, SB108, SB102.';
+revoke execute on function saldo.remove_tariff_version from public;
+grant execute on function saldo.remove_tariff_version to saldo_admin;
+
+select saldo_private.secure_table('saldo.tariff_version');
+drop policy if exists select_all on saldo.tariff_version;
+create policy select_all on saldo.tariff_version for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.tariff_version to saldo_admin, saldo_operator;
+
+comment on table saldo.tariff_version is 'A price per Sm3, from a date on.';
+comment on column saldo.tariff_version.id is 'Id.';
+comment on column saldo.tariff_version.account_id is
+  'Account of the customer whose price it is; null = of all.';
+comment on column saldo.tariff_version.currency is 'Currency of the price.';
+comment on column saldo.tariff_version.price is 'Price of one Sm3.';
+comment on column saldo.tariff_version.effective_from is 'First business date on which it counts.';
+comment on column saldo.tariff_version.effective_to is
+  'Last business date on which it counts; null = until another one begins.';
+comment on column saldo.tariff_version.supersedes is
+  'Version in whose place it came; null = the first.';
+comment on column saldo.tariff_version.recorded_at is 'When it was recorded.';
+comment on column saldo.tariff_version.recorded_by is 'Who recorded it: token subject or login.';
+comment on column saldo.tariff_version.removed_at is
+  'When it was superseded or removed; null = it stands.';
+comment on column saldo.tariff_version.removed_by is 'Who did that.';
