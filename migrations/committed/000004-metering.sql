@@ -1,5 +1,5 @@
 --! Previous: sha1:54320bb32af5a9cee97f052c003720e14d46c32f
---! Hash: sha1:b42afbcc61be0c428cfef83026016bf9d90e34c3
+--! Hash: sha1:01efeebe671daea07c722842f3f212481970e14f
 --! Message: metering
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -839,6 +839,21 @@ grant execute on function saldo_private.business_date, saldo_private.month_of,
   saldo_private.month_number to
   saldo_admin, saldo_operator, saldo_member, saldo_branch;
 
+create or replace function saldo_private.require_instant_text(value text, what text)
+returns timestamptz
+language plpgsql
+stable
+as $$
+begin
+  return value::timestamptz;
+exception
+  when datetime_field_overflow or invalid_datetime_format or invalid_parameter_value then
+    perform saldo_private.fail('input_invalid', format('%s: %L', what, left(value, 40)));
+end
+$$;
+comment on function saldo_private.require_instant_text is
+  'A date or moment that comes as text, in JSON say; null stays null. Error: SB010.';
+
 create or replace function saldo_private.require_occurred_at(occurred_at timestamptz)
 returns timestamptz
 language plpgsql
@@ -1297,8 +1312,11 @@ begin
     v_first_open := v_closed_through + 1;
     perform pg_advisory_xact_lock_shared(7247, saldo_private.month_number(v_first_open));
     v_closed_through := saldo_private.closed_through();
-    exit when v_first_open > v_closed_through;
+    exit when (v_first_open <= v_closed_through) is not true;
   end loop;
+  if (on_date <= v_closed_through) is not true then -- reopened meanwhile
+    return (on_date, null)::saldo_private.posting_day;
+  end if;
   return (v_first_open, saldo_private.month_of(on_date))::saldo_private.posting_day;
 end
 $$;
@@ -1363,7 +1381,13 @@ create or replace function saldo_private.require_origin_month(about date)
 returns date
 language plpgsql
 as $$
+declare
+  v_lock text;
 begin
+  if about not between '1900-01-01' and '9999-12-31' then
+    perform saldo_private.fail('input_invalid', 'origin_month: from 1900 to 9999');
+  end if;
+  v_lock := pg_advisory_xact_lock_shared(7247, saldo_private.month_number(about));
   if about <= saldo_private.closed_through(is_locked => true) then
     perform saldo_private.fail('period_locked', format('origin_month %s', about));
   end if;
@@ -1371,7 +1395,8 @@ begin
 end
 $$;
 comment on function saldo_private.require_origin_month is
-  'The month that an entry is said to be about: SB108 when it is locked.';
+  'The month that an entry is said to be about, under its shared lock: SB010, SB108 when it is '
+  'locked.';
 
 create or replace function saldo_private.posting_days_of(instants timestamptz[])
 returns saldo_private.dated_day[]
@@ -1380,7 +1405,6 @@ as $$
 declare
   v_zone text := saldo_private.setting_value('business_time_zone');
   v_closed_through date;
-  v_first_open date;
 begin
   perform pg_advisory_xact_lock_shared(7247, m.number)
   from (
@@ -1392,20 +1416,21 @@ begin
     order by 1
   ) as m;
   v_closed_through := saldo_private.closed_through();
-  select (saldo_private.open_day(min((i.at at time zone v_zone)::date))).posting_date
-  into v_first_open
-  from unnest(instants) as i (at)
-  having min((i.at at time zone v_zone)::date) <= v_closed_through;
   return array(
-    select case
-      when d.on_date <= v_closed_through
-        then (d.at, v_first_open, saldo_private.month_of(d.on_date))::saldo_private.dated_day
-      else (d.at, d.on_date, null)::saldo_private.dated_day
-    end
+    select (d.at, day.posting_date, day.origin_month)::saldo_private.dated_day
     from (
       select distinct i.at, (i.at at time zone v_zone)::date as on_date
       from unnest(instants) as i (at)
     ) as d
+    -- Late facts, few as a rule, one by one.
+    cross join lateral (
+      select late.posting_date, late.origin_month
+      from saldo_private.open_day(d.on_date) as late
+      where d.on_date <= v_closed_through
+      union all
+      select d.on_date, null
+      where (d.on_date <= v_closed_through) is not true
+    ) as day
   );
 end
 $$;
@@ -2004,11 +2029,13 @@ begin
           or bool_or(l.posting_date <> e.posting_date or (l.debit > 0) = (l.credit > 0))
           or e.line_count < 2 then 1
         when bool_or(a.id is null) then 2
-        when bool_or(a.closed_at is not null) then 3
+        -- The end of a year empties whatever there is.
+        when e.source <> 'close_year' and bool_or(a.closed_at is not null) then 3
         when sum(l.debit - l.credit) <> 0
           and sum(sum(l.debit - l.credit)) over (partition by l.entry_id) = 0 then 4
         when sum(l.debit - l.credit) <> 0 then 5
-        when bool_or(a.mode = 'immediate' and a.balance - a.held_total < a.min_balance
+        when e.source <> 'close_year' and bool_or(a.mode = 'immediate'
+          and a.balance - a.held_total < a.min_balance
           and (l.credit > 0) = (a.type in ('asset', 'expense'))) then 6
         else 7
       end as reason,
@@ -2332,9 +2359,24 @@ create or replace function saldo_private.posting__move_stripes(
   is_settlement boolean
 )
 returns void
-language sql
+language plpgsql
 as $$
-  select saldo_private.posting__move_stripe(
+begin
+  -- Whoever moves the slots of an account twice holds one the second time: to gather then, beside
+  -- another who gathers, would be a circle.
+  perform pg_advisory_xact_lock(hashtextextended(format('saldo gather %s', twice.account_id), 0))
+  from (
+    select line.account_id
+    from unnest(lines) as line
+    join saldo.account as a on a.id = line.account_id
+    where line.account_id = any (account_ids)
+    and a.min_balance is not null
+    and not is_settlement
+    group by line.account_id
+    having count(*) > 1
+    order by line.account_id
+  ) as twice;
+  perform saldo_private.posting__move_stripe(
     hot.account_id, hot.month, hot.debit, hot.credit, hot.line_count, is_settlement
   )
   from (
@@ -2346,7 +2388,8 @@ as $$
     order by line.account_id, (line.debit - line.credit)
       * case when a.type in ('asset', 'expense') then -1 else 1 end, line.month
     offset 0
-  ) as hot
+  ) as hot;
+end
 $$;
 comment on function saldo_private.posting__move_stripes is
   'Applies the lines of hot accounts, few as a rule, in id order.';
@@ -2372,7 +2415,7 @@ begin
       a.id > 0 and e.line_count = 2 and e.posting_date = n.posting_date
       and e.posted_in = pg_current_xact_id()
     ) is true),
-    bool_or(e.source = 'settlement'),
+    bool_or(e.source in ('settlement', 'close_year')),
     bool_or(exists (
       select from saldo_private.account_watch as w where w.account_id = n.account_id
     ))
@@ -2390,7 +2433,7 @@ begin
         e.is_balanced and e.is_one_sided and e.line_count >= 2
         and e.line_count = j.line_count and e.first_date = j.posting_date
         and e.last_date = j.posting_date and j.posted_in = pg_current_xact_id()
-      ) is true), bool_or(j.source = 'settlement') is true
+      ) is true), bool_or(j.source in ('settlement', 'close_year')) is true
     into v_is_usual, v_is_settlement
     from (
       select n.entry_id, count(*) as line_count, sum(n.debit) = sum(n.credit) as is_balanced,
@@ -2719,8 +2762,12 @@ language plpgsql
 as $$
 declare
   v_days saldo_private.dated_day[] := saldo_private.posting_days_of(array(
-    select saldo_private.require_occurred_at((e.entry ->> 'occurred_at')::timestamptz)
-    from jsonb_array_elements(entries) as e (entry)
+    select saldo_private.require_occurred_at(
+      saldo_private.require_instant_text(e.entry ->> 'occurred_at', 'occurred_at')
+    )
+    from jsonb_array_elements(entries) with ordinality as e (entry, entry_no)
+    -- What was posted before has its day already.
+    where entry_ids[e.entry_no] is not null
   ));
 begin
   with entry as materialized (
@@ -2728,7 +2775,9 @@ begin
       saldo_private.origin_month(
         (day.posting_date, day.origin_month)::saldo_private.posting_day,
         case when e.entry ? 'origin_month'
-          then saldo_private.require_origin_month((e.entry ->> 'origin_month')::date) end
+          then saldo_private.require_origin_month(
+            saldo_private.require_instant_text(e.entry ->> 'origin_month', 'origin_month')::date
+          ) end
       ) as origin_month
     from jsonb_array_elements(entries) with ordinality as e (entry, entry_no)
     join unnest(v_days) as day
@@ -2902,7 +2951,12 @@ declare
   v_actor text := saldo_private.actor();
   v_days saldo_private.dated_day[] := saldo_private.posting_days_of(array(
     select distinct saldo_private.require_occurred_at(t.occurred_at)
-    from unnest(transfers) as t
+    from rows from (unnest(transfers), unnest(results)) as t (
+      debit_account_id, credit_account_id, amount, description, idempotency_key, occurred_at,
+      entry_id, is_new
+    )
+    -- What was posted before has its day already.
+    where t.is_new
   ));
 begin
   with request as materialized (
@@ -3045,7 +3099,7 @@ begin
   for no key update;
   if v_entry.id is null then
     perform saldo_private.fail('not_found', format('entry %s', entry_id));
-  elsif v_entry.status <> 'posted' or v_entry.kind = 'reversal' then
+  elsif v_entry.status <> 'posted' or v_entry.kind in ('reversal', 'closing') then
     perform saldo_private.fail(
       'entry_not_reversible', format('entry %s is a %s %s entry', entry_id, v_entry.status,
         v_entry.kind)
@@ -3054,6 +3108,7 @@ begin
 
   if is_correction then
     v_origin_month := coalesce(v_entry.origin_month, saldo_private.month_of(v_entry.posting_date));
+    perform pg_advisory_xact_lock_shared(7247, saldo_private.month_number(v_origin_month));
     if v_origin_month <= saldo_private.closed_through(is_locked => true) then
       v_origin_month := null; -- nothing is about that month any more
     end if;
@@ -3131,7 +3186,8 @@ comment on function saldo.reverse_entry is
   'Cancels a posted entry by a new entry with debits and credits exchanged, posted now, about the '
   'month of the first (origin_month); both stay in the books. A purchase is undone with '
   'refund_purchase instead, which also knows its state. Errors in checking order: SB010, SB008, '
-  'SB009, SB005, SB007, SB106 for a draft, a reversed entry or a reversal, SB102, SB001.';
+  'SB009, SB005, SB007, SB106 for a draft, a reversed entry, a reversal or the closing entry of a '
+  'year (reopen_period undoes that), SB102, SB001.';
 revoke execute on function saldo.reverse_entry from public;
 grant execute on function saldo.reverse_entry to saldo_admin;
 --! EndIncluded ledger/reversal.sql
@@ -3564,6 +3620,30 @@ $$;
 comment on function saldo_private.totals_until__adjustment is
   'What other statements than the reported ones after closing have more, or less.';
 
+create or replace function saldo_private.last_whole_snapshot(as_of date, before_number integer)
+returns saldo.period
+language sql
+stable
+as $$
+  select p
+  from saldo.period as p
+  where p.snapshot_hash is not null
+  and p.ends_on <= as_of
+  and (p.ends_on < as_of or p.number < before_number)
+  and p.account_count = (
+    select count(*)
+    from saldo.closing_snapshot as s
+    where s.fiscal_year = p.fiscal_year
+    and s.number = p.number
+  )
+  order by p.fiscal_year desc, p.number desc
+  limit 1
+$$;
+comment on function saldo_private.last_whole_snapshot is
+  'The last sealed period up to a day, of those that end on it only one of a lower number, whose '
+  'totals are all there; null = none.';
+grant execute on function saldo_private.last_whole_snapshot to saldo_admin, saldo_operator;
+
 create or replace function saldo_private.totals_until(
   as_of date,
   basis saldo.balance_basis default 'reported',
@@ -3574,8 +3654,7 @@ language plpgsql
 stable
 as $$
 declare
-  v_year integer;
-  v_number integer;
+  v_base saldo.period;
   v_month integer := saldo_private.month_number(as_of);
   v_first integer;
   v_last integer;
@@ -3586,19 +3665,8 @@ begin
     from saldo_private.account_total as t;
     return;
   end if;
-  select s.fiscal_year, s.number, saldo_private.month_number(s.ends_on)
-  into v_year, v_number, v_first
-  from saldo.period as s
-  where s.snapshot_hash is not null
-  and s.ends_on <= as_of
-  and exists (
-    select
-    from saldo.closing_snapshot as c
-    where c.fiscal_year = s.fiscal_year
-    and c.number = s.number
-  )
-  order by s.fiscal_year desc, s.number desc
-  limit 1;
+  v_base := saldo_private.last_whole_snapshot(as_of, 14);
+  v_first := saldo_private.month_number(v_base.ends_on);
   select coalesce(v_first, saldo_private.month_number(min(e.posting_date))),
     saldo_private.month_number(max(e.posting_date))
   into v_first, v_last
@@ -3607,7 +3675,7 @@ begin
   if coalesce(v_month - v_first <= v_last - v_month, true) then
     return query
     select t.account_id, t.debit, t.credit
-    from saldo_private.totals_until__forward(as_of, v_year, v_number) as t;
+    from saldo_private.totals_until__forward(as_of, v_base.fiscal_year, v_base.number) as t;
   else
     return query
     select t.account_id, t.debit, t.credit
@@ -3659,6 +3727,27 @@ comment on function saldo_private.require_statement_date is
   'The date, if a statement of that basis can be made for it: SB010. What an entry is about is '
   'known by the month only.';
 grant execute on function saldo_private.require_statement_date to saldo_admin, saldo_operator;
+
+create or replace function saldo_private.require_statement_range(
+  from_date date,
+  to_date date,
+  basis saldo.balance_basis
+)
+returns date
+language plpgsql
+stable
+as $$
+begin
+  if (from_date >= '1900-01-02' and from_date <= to_date) is not true then
+    perform saldo_private.fail('input_invalid', 'from_date, to_date: the first and the last day');
+  end if;
+  perform saldo_private.require_statement_date(to_date, basis);
+  return saldo_private.require_statement_date(from_date - 1, basis);
+end
+$$;
+comment on function saldo_private.require_statement_range is
+  'The day before the first, if a statement of that basis can be made for these days: SB010.';
+grant execute on function saldo_private.require_statement_range to saldo_admin, saldo_operator;
 
 create or replace function saldo.trial_balance(
   as_of date default null,
@@ -3716,7 +3805,7 @@ as $$
     from (
       select o.account_id, o.debit, o.credit, true as is_opening
       from saldo_private.totals_until(
-        saldo_private.require_statement_date(from_date - 1, basis), basis
+        saldo_private.require_statement_range(from_date, to_date, basis), basis
       ) as o
       union all
       select m.account_id, m.debit, m.credit, false
@@ -3904,7 +3993,7 @@ as $$
       union all
       select o.account_id, -o.debit, -o.credit
       from saldo_private.totals_until(
-        saldo_private.require_statement_date(from_date - 1, basis), basis
+        saldo_private.require_statement_range(from_date, to_date, basis), basis
       ) as o
       union all
       select y.account_id, -y.debit, -y.credit
@@ -4003,13 +4092,18 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_sign integer;
-  v_to_month date := saldo_private.month_of(
-    coalesce(monthly_balance.to_month, saldo_private.business_date(now()))
-  );
-  v_from_month date := saldo_private.month_of(
-    coalesce(monthly_balance.from_month, (v_to_month - interval '11 months')::date)
-  );
+  v_to_month date;
+  v_from_month date;
 begin
+  if from_month not between '1900-01-01' and '9999-12-31'
+    or to_month not between '1900-01-01' and '9999-12-31'
+  then
+    perform saldo_private.fail('input_invalid', 'from_month, to_month: from 1900 to 9999');
+  end if;
+  v_to_month := saldo_private.month_of(coalesce(to_month, saldo_private.business_date(now())));
+  v_from_month := saldo_private.month_of(
+    coalesce(from_month, (v_to_month - interval '11 months')::date)
+  );
   select case when a.type in ('asset', 'expense') then 1 else -1 end
   into v_sign
   from saldo.account as a
@@ -4018,13 +4112,10 @@ begin
     perform saldo_private.fail(
       'account_not_found', format('account %s', coalesce(account_id::text, 'none'))
     );
-  elsif v_from_month not between '1900-01-01' and '9999-12-01' or v_to_month > '9999-12-01'
-    or saldo_private.month_number(v_to_month) - saldo_private.month_number(v_from_month)
-      not between 0 and 1199
+  elsif saldo_private.month_number(v_to_month) - saldo_private.month_number(v_from_month)
+    not between 0 and 1199
   then
-    perform saldo_private.fail(
-      'input_invalid', 'from_month, to_month: up to 1,200 months from 1900 to 9999'
-    );
+    perform saldo_private.fail('input_invalid', 'from_month, to_month: 1 to 1,200 months');
   end if;
 
   return query
@@ -4430,6 +4521,14 @@ begin
     elsif v_available is null and not v_is_safe then
       v_is_safe := true; -- without a min_balance every slot has enough
       v_highest_no := 2147483647;
+    elsif take <= 0 and v_available is not null and v_count >= 128 then
+      -- Somebody gathers again and again, and holds them all: with more there would only be more
+      -- to gather.
+      perform
+      from saldo_private.account_slot as s
+      where s.account_id = move_slot__slowly.account_id
+      and s.slot_no = saldo_private.home_no()
+      for no key update;
     elsif v_available is null or take <= 0 then
       perform saldo_private.move_slot__add(account_id);
     else
@@ -4541,11 +4640,17 @@ begin
     perform saldo_private.move_slot__require(account_id, v_available, needed);
   end if;
 
-  -- The first slot gets what is needed and its share of the rest; or what lacks, all of it.
+  -- The first slot gets what is needed and its share of the rest; or what lacks, all of it. Slots
+  -- that were added get nothing: what is shared out over many is soon to be gathered again.
+  select least(a.slots, v_count)
+  into v_count
+  from saldo.account as a
+  where a.id = move_slot__rebalance.account_id;
   v_share := trunc(greatest(v_available - needed, 0) / v_count, 2);
   update saldo_private.account_slot as s
   set available = case when s.slot_no = first.slot_no then v_available - v_share * (v_count - 1)
-      else v_share end,
+      when s.slot_no <= v_count then v_share
+      else 0 end,
     is_short = v_available < 0
   from (
     select min(f.slot_no) as slot_no
@@ -4567,6 +4672,7 @@ declare
   v_account saldo.account;
   v_slot_no integer;
 begin
+  perform saldo_private.require_read_committed();
   -- Slots are neither rebuilt nor abolished meanwhile; settlement does not mind.
   perform
   from saldo_private.hot_account as h
@@ -4616,8 +4722,7 @@ begin
 end
 $$;
 comment on function saldo_private.move_slot__add is
-  'Adds an empty slot to an account all of whose slots are in use; there are never more than '
-  'transactions were under way at once. Error: SB015.';
+  'Adds an empty slot to an account all of whose slots are in use. Errors: SB020, SB015.';
 
 create or replace function saldo_private.tg_account_stripe__move_slot()
 returns trigger
@@ -13094,6 +13199,22 @@ end
 $$;
 comment on function saldo_private.require_period is 'The period, with its status: SB010.';
 
+create or replace function saldo_private.require_month_period(month date)
+returns saldo.period
+language plpgsql
+stable
+as $$
+begin
+  if (month between '1900-01-01' and '9999-12-31') is not true then
+    perform saldo_private.fail('input_invalid', 'month: a day from 1900 to 9999');
+  end if;
+  return saldo_private.require_period(
+    extract(year from month)::integer, extract(month from month)::integer
+  );
+end
+$$;
+comment on function saldo_private.require_month_period is 'The period of a day: SB010.';
+
 create or replace function saldo_private.refuse_period(period saldo.period, wanted text)
 returns void
 language plpgsql
@@ -13212,9 +13333,7 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 begin
   return saldo_private.begin_closing__run(
-    saldo_private.require_period(
-      extract(year from month)::integer, extract(month from month)::integer
-    ),
+    saldo_private.require_month_period(month),
     saldo_private.require_text(coalesce(reason, 'Closing'), 'reason')
   );
 end
@@ -13263,9 +13382,7 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_state saldo_private.book_state := saldo_private.lock_books();
-  v_period saldo.period := saldo_private.require_period(
-    extract(year from month)::integer, extract(month from month)::integer
-  );
+  v_period saldo.period := saldo_private.require_month_period(month);
 begin
   if v_period.status <> 'closing' then
     perform saldo_private.refuse_period(v_period, 'only one that is being closed is cancelled');
@@ -13293,6 +13410,12 @@ begin
   if v_period.status <> 'closed' or v_period.snapshot_hash is null then
     perform saldo_private.refuse_period(v_period, 'only a closed one is locked');
   end if;
+  -- Waits for what is under way about it.
+  perform pg_advisory_xact_lock(7247, m.number)
+  from generate_series(
+    saldo_private.month_number(coalesce(v_state.locked_through + 1, '1900-01-01')),
+    saldo_private.month_number(v_period.ends_on)
+  ) as m (number);
   perform saldo_private.record_period_event(
     v_period, 'lock', saldo_private.require_text(lock_period.reason, 'reason')
   );
@@ -13365,12 +13488,38 @@ as $$
 $$;
 comment on function saldo_private.last_sealed_period is 'The last closed period; none = no row.';
 
+create or replace function saldo_private.seal_period__line(
+  period saldo.period,
+  period_before saldo.period,
+  base saldo.period
+)
+returns table (account_id bigint, debit numeric, credit numeric, is_of_period boolean)
+language sql
+stable
+as $$
+  select l.account_id, l.debit, l.credit, case period.number
+      when 13 then e.source = 'close_year' and l.posting_date = period.ends_on
+      else period_before.ends_on is null or l.posting_date > period_before.ends_on
+    end
+  from saldo.journal_line as l
+  join saldo.journal_entry as e on e.id = l.entry_id
+  where e.status <> 'draft'
+  and l.posting_date <= period.ends_on
+  -- December is sealed before the closing entries of its last day.
+  and not (period.number = 12 and e.source = 'close_year' and l.posting_date = period.ends_on)
+  and (base.ends_on is null or l.posting_date > base.ends_on
+    or (base.number = 12 and e.source = 'close_year' and l.posting_date = base.ends_on))
+$$;
+comment on function saldo_private.seal_period__line is
+  'Lines that the seal has more than the base it counts from, and whether they are of the period.';
+
 create or replace function saldo_private.seal_period(period saldo.period)
 returns saldo.period
 language plpgsql
 as $$
 declare
-  v_before saldo.period;
+  v_before saldo.period; -- the period before
+  v_base saldo.period; -- the last one whose totals are all there
   v_line_count bigint;
   v_account_count bigint;
   v_sealed saldo.period;
@@ -13382,18 +13531,14 @@ begin
   and (p.fiscal_year, p.number) < (period.fiscal_year, period.number)
   order by p.fiscal_year desc, p.number desc
   limit 1;
+  v_base := saldo_private.last_whole_snapshot(period.ends_on, period.number);
 
   with moved as (
-    select l.account_id, sum(l.debit) as debit, sum(l.credit) as credit, count(*) as line_count
-    from saldo.journal_line as l
-    join saldo.journal_entry as e on e.id = l.entry_id
-    where e.status <> 'draft'
-    and l.posting_date <= period.ends_on
-    and case period.number
-      when 13 then e.source = 'close_year' and l.posting_date = period.ends_on
-      else (v_before.ends_on is null or l.posting_date > v_before.ends_on)
-        and (e.source <> 'close_year' or l.posting_date < period.starts_on)
-    end
+    select l.account_id, sum(l.debit) as debit, sum(l.credit) as credit,
+      sum(l.debit) filter (where l.is_of_period) as own_debit,
+      sum(l.credit) filter (where l.is_of_period) as own_credit,
+      count(*) filter (where l.is_of_period) as line_count
+    from saldo_private.seal_period__line(period, v_before, v_base) as l
     group by l.account_id
   ),
   sealed as (
@@ -13401,15 +13546,15 @@ begin
       account_id, fiscal_year, number, debit, credit, debit_total, credit_total
     )
     select coalesce(m.account_id, b.account_id), period.fiscal_year, period.number,
-      coalesce(m.debit, 0), coalesce(m.credit, 0),
+      coalesce(m.own_debit, 0), coalesce(m.own_credit, 0),
       coalesce(b.debit_total, 0) + coalesce(m.debit, 0),
       coalesce(b.credit_total, 0) + coalesce(m.credit, 0)
     from moved as m
     full join (
       select s.account_id, s.debit_total, s.credit_total
       from saldo.closing_snapshot as s
-      where s.fiscal_year = v_before.fiscal_year
-      and s.number = v_before.number
+      where s.fiscal_year = v_base.fiscal_year
+      and s.number = v_base.number
     ) as b on b.account_id = m.account_id
     returning account_id
   )
@@ -13449,7 +13594,7 @@ declare
   v_unknown text;
 begin
   perform saldo_private.run_check('manual');
-  select string_agg(w.item, ', ')
+  select string_agg(coalesce(w.item, 'null'), ', ')
   into v_unknown
   from unnest(waive) as w (item)
   where not exists (
@@ -13493,9 +13638,7 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_state saldo_private.book_state := saldo_private.lock_books();
-  v_period saldo.period := saldo_private.require_period(
-    extract(year from month)::integer, extract(month from month)::integer
-  );
+  v_period saldo.period := saldo_private.require_month_period(month);
   v_reason text;
 begin
   if cardinality(waive) > 0 or reason is not null then
@@ -13561,6 +13704,27 @@ grant execute on function saldo.reopen_period to saldo_admin;
 -- would be income of the next year. One entry a currency, dated the last day, in period 13: after
 -- December, which statements can therefore show before and after closing.
 
+create or replace function saldo_private.close_year__follow_slots()
+returns void
+language plpgsql
+as $$
+begin
+  -- The entries of a year's end move no slots: they must not fail for lack of funds.
+  perform saldo_private.rebuild_slots(a.id, is_forced => true)
+  from (
+    select account.id
+    from saldo.account
+    where account.mode = 'hot'
+    and account.min_balance is not null
+    and account.type in ('revenue', 'expense')
+    order by account.id
+    offset 0
+  ) as a;
+end
+$$;
+comment on function saldo_private.close_year__follow_slots is
+  'Makes the slots of income accounts anew that have a min_balance.';
+
 create or replace function saldo_private.close_year__post(period saldo.period)
 returns void
 language plpgsql
@@ -13611,6 +13775,7 @@ begin
     row_number() over (partition by e.id order by l.account_id, l.number), l.debit, l.credit
   from line as l
   join entry as e on e.description = format('Closing of %s in %s', period.fiscal_year, l.currency);
+  perform saldo_private.close_year__follow_slots();
 end
 $$;
 comment on function saldo_private.close_year__post is 'Posts the closing entries of a year.';
@@ -13684,6 +13849,7 @@ begin
   and e.kind = 'closing'
   and e.status = 'posted'
   and e.posting_date = period.ends_on;
+  perform saldo_private.close_year__follow_slots();
   perform saldo_private.require_durable_commit();
 end
 $$;

@@ -49,12 +49,38 @@ as $$
 $$;
 comment on function saldo_private.last_sealed_period is 'The last closed period; none = no row.';
 
+create or replace function saldo_private.seal_period__line(
+  period saldo.period,
+  period_before saldo.period,
+  base saldo.period
+)
+returns table (account_id bigint, debit numeric, credit numeric, is_of_period boolean)
+language sql
+stable
+as $$
+  select l.account_id, l.debit, l.credit, case period.number
+      when 13 then e.source = 'close_year' and l.posting_date = period.ends_on
+      else period_before.ends_on is null or l.posting_date > period_before.ends_on
+    end
+  from saldo.journal_line as l
+  join saldo.journal_entry as e on e.id = l.entry_id
+  where e.status <> 'draft'
+  and l.posting_date <= period.ends_on
+  -- December is sealed before the closing entries of its last day.
+  and not (period.number = 12 and e.source = 'close_year' and l.posting_date = period.ends_on)
+  and (base.ends_on is null or l.posting_date > base.ends_on
+    or (base.number = 12 and e.source = 'close_year' and l.posting_date = base.ends_on))
+$$;
+comment on function saldo_private.seal_period__line is
+  'Lines that the seal has more than the base it counts from, and whether they are of the period.';
+
 create or replace function saldo_private.seal_period(period saldo.period)
 returns saldo.period
 language plpgsql
 as $$
 declare
-  v_before saldo.period;
+  v_before saldo.period; -- the period before
+  v_base saldo.period; -- the last one whose totals are all there
   v_line_count bigint;
   v_account_count bigint;
   v_sealed saldo.period;
@@ -66,18 +92,14 @@ begin
   and (p.fiscal_year, p.number) < (period.fiscal_year, period.number)
   order by p.fiscal_year desc, p.number desc
   limit 1;
+  v_base := saldo_private.last_whole_snapshot(period.ends_on, period.number);
 
   with moved as (
-    select l.account_id, sum(l.debit) as debit, sum(l.credit) as credit, count(*) as line_count
-    from saldo.journal_line as l
-    join saldo.journal_entry as e on e.id = l.entry_id
-    where e.status <> 'draft'
-    and l.posting_date <= period.ends_on
-    and case period.number
-      when 13 then e.source = 'close_year' and l.posting_date = period.ends_on
-      else (v_before.ends_on is null or l.posting_date > v_before.ends_on)
-        and (e.source <> 'close_year' or l.posting_date < period.starts_on)
-    end
+    select l.account_id, sum(l.debit) as debit, sum(l.credit) as credit,
+      sum(l.debit) filter (where l.is_of_period) as own_debit,
+      sum(l.credit) filter (where l.is_of_period) as own_credit,
+      count(*) filter (where l.is_of_period) as line_count
+    from saldo_private.seal_period__line(period, v_before, v_base) as l
     group by l.account_id
   ),
   sealed as (
@@ -85,15 +107,15 @@ begin
       account_id, fiscal_year, number, debit, credit, debit_total, credit_total
     )
     select coalesce(m.account_id, b.account_id), period.fiscal_year, period.number,
-      coalesce(m.debit, 0), coalesce(m.credit, 0),
+      coalesce(m.own_debit, 0), coalesce(m.own_credit, 0),
       coalesce(b.debit_total, 0) + coalesce(m.debit, 0),
       coalesce(b.credit_total, 0) + coalesce(m.credit, 0)
     from moved as m
     full join (
       select s.account_id, s.debit_total, s.credit_total
       from saldo.closing_snapshot as s
-      where s.fiscal_year = v_before.fiscal_year
-      and s.number = v_before.number
+      where s.fiscal_year = v_base.fiscal_year
+      and s.number = v_base.number
     ) as b on b.account_id = m.account_id
     returning account_id
   )
@@ -133,7 +155,7 @@ declare
   v_unknown text;
 begin
   perform saldo_private.run_check('manual');
-  select string_agg(w.item, ', ')
+  select string_agg(coalesce(w.item, 'null'), ', ')
   into v_unknown
   from unnest(waive) as w (item)
   where not exists (
@@ -177,9 +199,7 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_state saldo_private.book_state := saldo_private.lock_books();
-  v_period saldo.period := saldo_private.require_period(
-    extract(year from month)::integer, extract(month from month)::integer
-  );
+  v_period saldo.period := saldo_private.require_month_period(month);
   v_reason text;
 begin
   if cardinality(waive) > 0 or reason is not null then

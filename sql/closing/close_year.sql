@@ -5,6 +5,27 @@
 -- would be income of the next year. One entry a currency, dated the last day, in period 13: after
 -- December, which statements can therefore show before and after closing.
 
+create or replace function saldo_private.close_year__follow_slots()
+returns void
+language plpgsql
+as $$
+begin
+  -- The entries of a year's end move no slots: they must not fail for lack of funds.
+  perform saldo_private.rebuild_slots(a.id, is_forced => true)
+  from (
+    select account.id
+    from saldo.account
+    where account.mode = 'hot'
+    and account.min_balance is not null
+    and account.type in ('revenue', 'expense')
+    order by account.id
+    offset 0
+  ) as a;
+end
+$$;
+comment on function saldo_private.close_year__follow_slots is
+  'Makes the slots of income accounts anew that have a min_balance.';
+
 create or replace function saldo_private.close_year__post(period saldo.period)
 returns void
 language plpgsql
@@ -55,6 +76,7 @@ begin
     row_number() over (partition by e.id order by l.account_id, l.number), l.debit, l.credit
   from line as l
   join entry as e on e.description = format('Closing of %s in %s', period.fiscal_year, l.currency);
+  perform saldo_private.close_year__follow_slots();
 end
 $$;
 comment on function saldo_private.close_year__post is 'Posts the closing entries of a year.';
@@ -128,6 +150,7 @@ begin
   and e.kind = 'closing'
   and e.status = 'posted'
   and e.posting_date = period.ends_on;
+  perform saldo_private.close_year__follow_slots();
   perform saldo_private.require_durable_commit();
 end
 $$;

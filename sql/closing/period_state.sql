@@ -54,6 +54,22 @@ end
 $$;
 comment on function saldo_private.require_period is 'The period, with its status: SB010.';
 
+create or replace function saldo_private.require_month_period(month date)
+returns saldo.period
+language plpgsql
+stable
+as $$
+begin
+  if (month between '1900-01-01' and '9999-12-31') is not true then
+    perform saldo_private.fail('input_invalid', 'month: a day from 1900 to 9999');
+  end if;
+  return saldo_private.require_period(
+    extract(year from month)::integer, extract(month from month)::integer
+  );
+end
+$$;
+comment on function saldo_private.require_month_period is 'The period of a day: SB010.';
+
 create or replace function saldo_private.refuse_period(period saldo.period, wanted text)
 returns void
 language plpgsql
@@ -172,9 +188,7 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 begin
   return saldo_private.begin_closing__run(
-    saldo_private.require_period(
-      extract(year from month)::integer, extract(month from month)::integer
-    ),
+    saldo_private.require_month_period(month),
     saldo_private.require_text(coalesce(reason, 'Closing'), 'reason')
   );
 end
@@ -223,9 +237,7 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_state saldo_private.book_state := saldo_private.lock_books();
-  v_period saldo.period := saldo_private.require_period(
-    extract(year from month)::integer, extract(month from month)::integer
-  );
+  v_period saldo.period := saldo_private.require_month_period(month);
 begin
   if v_period.status <> 'closing' then
     perform saldo_private.refuse_period(v_period, 'only one that is being closed is cancelled');
@@ -253,6 +265,12 @@ begin
   if v_period.status <> 'closed' or v_period.snapshot_hash is null then
     perform saldo_private.refuse_period(v_period, 'only a closed one is locked');
   end if;
+  -- Waits for what is under way about it.
+  perform pg_advisory_xact_lock(7247, m.number)
+  from generate_series(
+    saldo_private.month_number(coalesce(v_state.locked_through + 1, '1900-01-01')),
+    saldo_private.month_number(v_period.ends_on)
+  ) as m (number);
   perform saldo_private.record_period_event(
     v_period, 'lock', saldo_private.require_text(lock_period.reason, 'reason')
   );

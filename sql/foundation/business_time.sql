@@ -45,6 +45,21 @@ grant execute on function saldo_private.business_date, saldo_private.month_of,
   saldo_private.month_number to
   saldo_admin, saldo_operator, saldo_member, saldo_branch;
 
+create or replace function saldo_private.require_instant_text(value text, what text)
+returns timestamptz
+language plpgsql
+stable
+as $$
+begin
+  return value::timestamptz;
+exception
+  when datetime_field_overflow or invalid_datetime_format or invalid_parameter_value then
+    perform saldo_private.fail('input_invalid', format('%s: %L', what, left(value, 40)));
+end
+$$;
+comment on function saldo_private.require_instant_text is
+  'A date or moment that comes as text, in JSON say; null stays null. Error: SB010.';
+
 create or replace function saldo_private.require_occurred_at(occurred_at timestamptz)
 returns timestamptz
 language plpgsql

@@ -143,6 +143,14 @@ begin
     elsif v_available is null and not v_is_safe then
       v_is_safe := true; -- without a min_balance every slot has enough
       v_highest_no := 2147483647;
+    elsif take <= 0 and v_available is not null and v_count >= 128 then
+      -- Somebody gathers again and again, and holds them all: with more there would only be more
+      -- to gather.
+      perform
+      from saldo_private.account_slot as s
+      where s.account_id = move_slot__slowly.account_id
+      and s.slot_no = saldo_private.home_no()
+      for no key update;
     elsif v_available is null or take <= 0 then
       perform saldo_private.move_slot__add(account_id);
     else
@@ -254,11 +262,17 @@ begin
     perform saldo_private.move_slot__require(account_id, v_available, needed);
   end if;
 
-  -- The first slot gets what is needed and its share of the rest; or what lacks, all of it.
+  -- The first slot gets what is needed and its share of the rest; or what lacks, all of it. Slots
+  -- that were added get nothing: what is shared out over many is soon to be gathered again.
+  select least(a.slots, v_count)
+  into v_count
+  from saldo.account as a
+  where a.id = move_slot__rebalance.account_id;
   v_share := trunc(greatest(v_available - needed, 0) / v_count, 2);
   update saldo_private.account_slot as s
   set available = case when s.slot_no = first.slot_no then v_available - v_share * (v_count - 1)
-      else v_share end,
+      when s.slot_no <= v_count then v_share
+      else 0 end,
     is_short = v_available < 0
   from (
     select min(f.slot_no) as slot_no
@@ -280,6 +294,7 @@ declare
   v_account saldo.account;
   v_slot_no integer;
 begin
+  perform saldo_private.require_read_committed();
   -- Slots are neither rebuilt nor abolished meanwhile; settlement does not mind.
   perform
   from saldo_private.hot_account as h
@@ -329,8 +344,7 @@ begin
 end
 $$;
 comment on function saldo_private.move_slot__add is
-  'Adds an empty slot to an account all of whose slots are in use; there are never more than '
-  'transactions were under way at once. Error: SB015.';
+  'Adds an empty slot to an account all of whose slots are in use. Errors: SB020, SB015.';
 
 create or replace function saldo_private.tg_account_stripe__move_slot()
 returns trigger

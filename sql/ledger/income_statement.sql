@@ -25,7 +25,7 @@ as $$
       union all
       select o.account_id, -o.debit, -o.credit
       from saldo_private.totals_until(
-        saldo_private.require_statement_date(from_date - 1, basis), basis
+        saldo_private.require_statement_range(from_date, to_date, basis), basis
       ) as o
       union all
       select y.account_id, -y.debit, -y.credit

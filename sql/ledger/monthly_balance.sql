@@ -53,13 +53,18 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_sign integer;
-  v_to_month date := saldo_private.month_of(
-    coalesce(monthly_balance.to_month, saldo_private.business_date(now()))
-  );
-  v_from_month date := saldo_private.month_of(
-    coalesce(monthly_balance.from_month, (v_to_month - interval '11 months')::date)
-  );
+  v_to_month date;
+  v_from_month date;
 begin
+  if from_month not between '1900-01-01' and '9999-12-31'
+    or to_month not between '1900-01-01' and '9999-12-31'
+  then
+    perform saldo_private.fail('input_invalid', 'from_month, to_month: from 1900 to 9999');
+  end if;
+  v_to_month := saldo_private.month_of(coalesce(to_month, saldo_private.business_date(now())));
+  v_from_month := saldo_private.month_of(
+    coalesce(from_month, (v_to_month - interval '11 months')::date)
+  );
   select case when a.type in ('asset', 'expense') then 1 else -1 end
   into v_sign
   from saldo.account as a
@@ -68,13 +73,10 @@ begin
     perform saldo_private.fail(
       'account_not_found', format('account %s', coalesce(account_id::text, 'none'))
     );
-  elsif v_from_month not between '1900-01-01' and '9999-12-01' or v_to_month > '9999-12-01'
-    or saldo_private.month_number(v_to_month) - saldo_private.month_number(v_from_month)
-      not between 0 and 1199
+  elsif saldo_private.month_number(v_to_month) - saldo_private.month_number(v_from_month)
+    not between 0 and 1199
   then
-    perform saldo_private.fail(
-      'input_invalid', 'from_month, to_month: up to 1,200 months from 1900 to 9999'
-    );
+    perform saldo_private.fail('input_invalid', 'from_month, to_month: 1 to 1,200 months');
   end if;
 
   return query

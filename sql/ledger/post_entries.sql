@@ -199,8 +199,12 @@ language plpgsql
 as $$
 declare
   v_days saldo_private.dated_day[] := saldo_private.posting_days_of(array(
-    select saldo_private.require_occurred_at((e.entry ->> 'occurred_at')::timestamptz)
-    from jsonb_array_elements(entries) as e (entry)
+    select saldo_private.require_occurred_at(
+      saldo_private.require_instant_text(e.entry ->> 'occurred_at', 'occurred_at')
+    )
+    from jsonb_array_elements(entries) with ordinality as e (entry, entry_no)
+    -- What was posted before has its day already.
+    where entry_ids[e.entry_no] is not null
   ));
 begin
   with entry as materialized (
@@ -208,7 +212,9 @@ begin
       saldo_private.origin_month(
         (day.posting_date, day.origin_month)::saldo_private.posting_day,
         case when e.entry ? 'origin_month'
-          then saldo_private.require_origin_month((e.entry ->> 'origin_month')::date) end
+          then saldo_private.require_origin_month(
+            saldo_private.require_instant_text(e.entry ->> 'origin_month', 'origin_month')::date
+          ) end
       ) as origin_month
     from jsonb_array_elements(entries) with ordinality as e (entry, entry_no)
     join unnest(v_days) as day

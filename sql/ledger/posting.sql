@@ -238,9 +238,24 @@ create or replace function saldo_private.posting__move_stripes(
   is_settlement boolean
 )
 returns void
-language sql
+language plpgsql
 as $$
-  select saldo_private.posting__move_stripe(
+begin
+  -- Whoever moves the slots of an account twice holds one the second time: to gather then, beside
+  -- another who gathers, would be a circle.
+  perform pg_advisory_xact_lock(hashtextextended(format('saldo gather %s', twice.account_id), 0))
+  from (
+    select line.account_id
+    from unnest(lines) as line
+    join saldo.account as a on a.id = line.account_id
+    where line.account_id = any (account_ids)
+    and a.min_balance is not null
+    and not is_settlement
+    group by line.account_id
+    having count(*) > 1
+    order by line.account_id
+  ) as twice;
+  perform saldo_private.posting__move_stripe(
     hot.account_id, hot.month, hot.debit, hot.credit, hot.line_count, is_settlement
   )
   from (
@@ -252,7 +267,8 @@ as $$
     order by line.account_id, (line.debit - line.credit)
       * case when a.type in ('asset', 'expense') then -1 else 1 end, line.month
     offset 0
-  ) as hot
+  ) as hot;
+end
 $$;
 comment on function saldo_private.posting__move_stripes is
   'Applies the lines of hot accounts, few as a rule, in id order.';
@@ -278,7 +294,7 @@ begin
       a.id > 0 and e.line_count = 2 and e.posting_date = n.posting_date
       and e.posted_in = pg_current_xact_id()
     ) is true),
-    bool_or(e.source = 'settlement'),
+    bool_or(e.source in ('settlement', 'close_year')),
     bool_or(exists (
       select from saldo_private.account_watch as w where w.account_id = n.account_id
     ))
@@ -296,7 +312,7 @@ begin
         e.is_balanced and e.is_one_sided and e.line_count >= 2
         and e.line_count = j.line_count and e.first_date = j.posting_date
         and e.last_date = j.posting_date and j.posted_in = pg_current_xact_id()
-      ) is true), bool_or(j.source = 'settlement') is true
+      ) is true), bool_or(j.source in ('settlement', 'close_year')) is true
     into v_is_usual, v_is_settlement
     from (
       select n.entry_id, count(*) as line_count, sum(n.debit) = sum(n.credit) as is_balanced,

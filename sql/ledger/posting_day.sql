@@ -55,8 +55,11 @@ begin
     v_first_open := v_closed_through + 1;
     perform pg_advisory_xact_lock_shared(7247, saldo_private.month_number(v_first_open));
     v_closed_through := saldo_private.closed_through();
-    exit when v_first_open > v_closed_through;
+    exit when (v_first_open <= v_closed_through) is not true;
   end loop;
+  if (on_date <= v_closed_through) is not true then -- reopened meanwhile
+    return (on_date, null)::saldo_private.posting_day;
+  end if;
   return (v_first_open, saldo_private.month_of(on_date))::saldo_private.posting_day;
 end
 $$;
@@ -121,7 +124,13 @@ create or replace function saldo_private.require_origin_month(about date)
 returns date
 language plpgsql
 as $$
+declare
+  v_lock text;
 begin
+  if about not between '1900-01-01' and '9999-12-31' then
+    perform saldo_private.fail('input_invalid', 'origin_month: from 1900 to 9999');
+  end if;
+  v_lock := pg_advisory_xact_lock_shared(7247, saldo_private.month_number(about));
   if about <= saldo_private.closed_through(is_locked => true) then
     perform saldo_private.fail('period_locked', format('origin_month %s', about));
   end if;
@@ -129,7 +138,8 @@ begin
 end
 $$;
 comment on function saldo_private.require_origin_month is
-  'The month that an entry is said to be about: SB108 when it is locked.';
+  'The month that an entry is said to be about, under its shared lock: SB010, SB108 when it is '
+  'locked.';
 
 create or replace function saldo_private.posting_days_of(instants timestamptz[])
 returns saldo_private.dated_day[]
@@ -138,7 +148,6 @@ as $$
 declare
   v_zone text := saldo_private.setting_value('business_time_zone');
   v_closed_through date;
-  v_first_open date;
 begin
   perform pg_advisory_xact_lock_shared(7247, m.number)
   from (
@@ -150,20 +159,21 @@ begin
     order by 1
   ) as m;
   v_closed_through := saldo_private.closed_through();
-  select (saldo_private.open_day(min((i.at at time zone v_zone)::date))).posting_date
-  into v_first_open
-  from unnest(instants) as i (at)
-  having min((i.at at time zone v_zone)::date) <= v_closed_through;
   return array(
-    select case
-      when d.on_date <= v_closed_through
-        then (d.at, v_first_open, saldo_private.month_of(d.on_date))::saldo_private.dated_day
-      else (d.at, d.on_date, null)::saldo_private.dated_day
-    end
+    select (d.at, day.posting_date, day.origin_month)::saldo_private.dated_day
     from (
       select distinct i.at, (i.at at time zone v_zone)::date as on_date
       from unnest(instants) as i (at)
     ) as d
+    -- Late facts, few as a rule, one by one.
+    cross join lateral (
+      select late.posting_date, late.origin_month
+      from saldo_private.open_day(d.on_date) as late
+      where d.on_date <= v_closed_through
+      union all
+      select d.on_date, null
+      where (d.on_date <= v_closed_through) is not true
+    ) as day
   );
 end
 $$;

@@ -18,11 +18,13 @@ begin
           or bool_or(l.posting_date <> e.posting_date or (l.debit > 0) = (l.credit > 0))
           or e.line_count < 2 then 1
         when bool_or(a.id is null) then 2
-        when bool_or(a.closed_at is not null) then 3
+        -- The end of a year empties whatever there is.
+        when e.source <> 'close_year' and bool_or(a.closed_at is not null) then 3
         when sum(l.debit - l.credit) <> 0
           and sum(sum(l.debit - l.credit)) over (partition by l.entry_id) = 0 then 4
         when sum(l.debit - l.credit) <> 0 then 5
-        when bool_or(a.mode = 'immediate' and a.balance - a.held_total < a.min_balance
+        when e.source <> 'close_year' and bool_or(a.mode = 'immediate'
+          and a.balance - a.held_total < a.min_balance
           and (l.credit > 0) = (a.type in ('asset', 'expense'))) then 6
         else 7
       end as reason,

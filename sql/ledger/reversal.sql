@@ -30,7 +30,7 @@ begin
   for no key update;
   if v_entry.id is null then
     perform saldo_private.fail('not_found', format('entry %s', entry_id));
-  elsif v_entry.status <> 'posted' or v_entry.kind = 'reversal' then
+  elsif v_entry.status <> 'posted' or v_entry.kind in ('reversal', 'closing') then
     perform saldo_private.fail(
       'entry_not_reversible', format('entry %s is a %s %s entry', entry_id, v_entry.status,
         v_entry.kind)
@@ -39,6 +39,7 @@ begin
 
   if is_correction then
     v_origin_month := coalesce(v_entry.origin_month, saldo_private.month_of(v_entry.posting_date));
+    perform pg_advisory_xact_lock_shared(7247, saldo_private.month_number(v_origin_month));
     if v_origin_month <= saldo_private.closed_through(is_locked => true) then
       v_origin_month := null; -- nothing is about that month any more
     end if;
@@ -116,6 +117,7 @@ comment on function saldo.reverse_entry is
   'Cancels a posted entry by a new entry with debits and credits exchanged, posted now, about the '
   'month of the first (origin_month); both stay in the books. A purchase is undone with '
   'refund_purchase instead, which also knows its state. Errors in checking order: SB010, SB008, '
-  'SB009, SB005, SB007, SB106 for a draft, a reversed entry or a reversal, SB102, SB001.';
+  'SB009, SB005, SB007, SB106 for a draft, a reversed entry, a reversal or the closing entry of a '
+  'year (reopen_period undoes that), SB102, SB001.';
 revoke execute on function saldo.reverse_entry from public;
 grant execute on function saldo.reverse_entry to saldo_admin;

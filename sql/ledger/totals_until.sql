@@ -173,6 +173,30 @@ $$;
 comment on function saldo_private.totals_until__adjustment is
   'What other statements than the reported ones after closing have more, or less.';
 
+create or replace function saldo_private.last_whole_snapshot(as_of date, before_number integer)
+returns saldo.period
+language sql
+stable
+as $$
+  select p
+  from saldo.period as p
+  where p.snapshot_hash is not null
+  and p.ends_on <= as_of
+  and (p.ends_on < as_of or p.number < before_number)
+  and p.account_count = (
+    select count(*)
+    from saldo.closing_snapshot as s
+    where s.fiscal_year = p.fiscal_year
+    and s.number = p.number
+  )
+  order by p.fiscal_year desc, p.number desc
+  limit 1
+$$;
+comment on function saldo_private.last_whole_snapshot is
+  'The last sealed period up to a day, of those that end on it only one of a lower number, whose '
+  'totals are all there; null = none.';
+grant execute on function saldo_private.last_whole_snapshot to saldo_admin, saldo_operator;
+
 create or replace function saldo_private.totals_until(
   as_of date,
   basis saldo.balance_basis default 'reported',
@@ -183,8 +207,7 @@ language plpgsql
 stable
 as $$
 declare
-  v_year integer;
-  v_number integer;
+  v_base saldo.period;
   v_month integer := saldo_private.month_number(as_of);
   v_first integer;
   v_last integer;
@@ -195,19 +218,8 @@ begin
     from saldo_private.account_total as t;
     return;
   end if;
-  select s.fiscal_year, s.number, saldo_private.month_number(s.ends_on)
-  into v_year, v_number, v_first
-  from saldo.period as s
-  where s.snapshot_hash is not null
-  and s.ends_on <= as_of
-  and exists (
-    select
-    from saldo.closing_snapshot as c
-    where c.fiscal_year = s.fiscal_year
-    and c.number = s.number
-  )
-  order by s.fiscal_year desc, s.number desc
-  limit 1;
+  v_base := saldo_private.last_whole_snapshot(as_of, 14);
+  v_first := saldo_private.month_number(v_base.ends_on);
   select coalesce(v_first, saldo_private.month_number(min(e.posting_date))),
     saldo_private.month_number(max(e.posting_date))
   into v_first, v_last
@@ -216,7 +228,7 @@ begin
   if coalesce(v_month - v_first <= v_last - v_month, true) then
     return query
     select t.account_id, t.debit, t.credit
-    from saldo_private.totals_until__forward(as_of, v_year, v_number) as t;
+    from saldo_private.totals_until__forward(as_of, v_base.fiscal_year, v_base.number) as t;
   else
     return query
     select t.account_id, t.debit, t.credit

@@ -79,7 +79,12 @@ declare
   v_actor text := saldo_private.actor();
   v_days saldo_private.dated_day[] := saldo_private.posting_days_of(array(
     select distinct saldo_private.require_occurred_at(t.occurred_at)
-    from unnest(transfers) as t
+    from rows from (unnest(transfers), unnest(results)) as t (
+      debit_account_id, credit_account_id, amount, description, idempotency_key, occurred_at,
+      entry_id, is_new
+    )
+    -- What was posted before has its day already.
+    where t.is_new
   ));
 begin
   with request as materialized (

@@ -26,6 +26,27 @@ comment on function saldo_private.require_statement_date is
   'known by the month only.';
 grant execute on function saldo_private.require_statement_date to saldo_admin, saldo_operator;
 
+create or replace function saldo_private.require_statement_range(
+  from_date date,
+  to_date date,
+  basis saldo.balance_basis
+)
+returns date
+language plpgsql
+stable
+as $$
+begin
+  if (from_date >= '1900-01-02' and from_date <= to_date) is not true then
+    perform saldo_private.fail('input_invalid', 'from_date, to_date: the first and the last day');
+  end if;
+  perform saldo_private.require_statement_date(to_date, basis);
+  return saldo_private.require_statement_date(from_date - 1, basis);
+end
+$$;
+comment on function saldo_private.require_statement_range is
+  'The day before the first, if a statement of that basis can be made for these days: SB010.';
+grant execute on function saldo_private.require_statement_range to saldo_admin, saldo_operator;
+
 create or replace function saldo.trial_balance(
   as_of date default null,
   basis saldo.balance_basis default 'reported',
@@ -82,7 +103,7 @@ as $$
     from (
       select o.account_id, o.debit, o.credit, true as is_opening
       from saldo_private.totals_until(
-        saldo_private.require_statement_date(from_date - 1, basis), basis
+        saldo_private.require_statement_range(from_date, to_date, basis), basis
       ) as o
       union all
       select m.account_id, m.debit, m.credit, false

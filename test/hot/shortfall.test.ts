@@ -159,3 +159,80 @@ test.serial(
     }
   },
 );
+
+test.serial("a posting with an old snapshot adds no slot of the old kind", async (t) => {
+  const [account, other] = [
+    await hot.account({ slots: 2 }),
+    await hot.account({ minBalance: null }),
+  ];
+  await hot.submit(account, 100, "credit");
+  await hot.settle();
+  const old = await hot.session("repeatable read");
+  await old.client.query("select count(*) from saldo.account");
+  const changer = await hot.session();
+  await changer.call("make_account_hot", {
+    account_id: account,
+    slots: 2,
+    is_pending_available: false,
+  });
+  const posting = errorCode(
+    old.call("transfer", { debit_account_id: other, credit_account_id: account, amount: 10 }),
+  );
+  await Promise.race([posting, hot.waitForWaiters(1)]);
+  await changer.end("commit");
+  const code = await posting;
+  t.true(["SB020", "40001"].includes(code), code);
+  await old.end("rollback");
+  await hot.submit(account, 1000, "credit");
+  t.is(await errorCode(hot.submit(account, 101, "debit")), "SB001");
+  await hot.settle();
+});
+
+test.serial("slots do not grow without end under takers and givers", async (t) => {
+  const account = await hot.account({ slots: 4, funds: 100 });
+  const other = await hot.account({ minBalance: null });
+  const transfer = (index: number) => {
+    const [debit_account_id, credit_account_id] =
+      index % 2 === 0 ? [account, other] : [other, account];
+    return hot.call("admin", "transfer", {
+      debit_account_id,
+      credit_account_id,
+      amount: 1 + ((index * 7) % 60),
+    });
+  };
+  for (let round = 0; round < 12; round += 1) {
+    await outcomes(many(40, (index) => transfer(index + round)));
+  }
+  t.true((await hot.slots(account)).length <= 128);
+});
+
+test.serial("two months of one account in one statement are no circle with others", async (t) => {
+  const account = await hot.account({ slots: 4, funds: 1000 });
+  const other = await hot.account({ minBalance: null });
+  const post = (index: number) =>
+    hot.query("admin", "select count(*) from saldo.post_entries($1)", [
+      JSON.stringify(
+        [
+          ["2026-02-01", other, account, 3 + (index % 3)],
+          ["2026-03-01", account, other, 40],
+        ].map(([day, debit, credit, amount]) => ({
+          occurred_at: `${day}T05:00:00Z`,
+          description: "x",
+          lines: [
+            { account_id: debit, debit: amount },
+            { account_id: credit, credit: amount },
+          ],
+        })),
+      ),
+    ]);
+  const codes: Record<string, number> = {};
+  for (let round = 0; round < 4; round += 1) {
+    for (const [code, count] of Object.entries(await outcomes(many(30, post)))) {
+      codes[code] = (codes[code] ?? 0) + count;
+    }
+  }
+  t.deepEqual(
+    Object.keys(codes).filter((code) => !["none", "SB001"].includes(code)),
+    [],
+  );
+});
