@@ -75,6 +75,9 @@
 --!include metering/reading.sql
 --!include metering/customer_month.sql
 --!include metering/metering_rule.sql
+--!include metering/import_field.sql
+--!include metering/import.sql
+--!include metering/import_readings.sql
 
 -- health: rules, checks, explanation, guard, heal, maintenance
 --!include health/guard.sql

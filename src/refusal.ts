@@ -112,6 +112,24 @@ export const CATALOGUE = {
     hint: "Send it again with the same idempotency key.",
     status: 503,
   },
+  file_encoding_wrong: {
+    code: "SB430",
+    message: "The file is not in the encoding that was named.",
+    hint: "Save it as UTF-8, or name its encoding with --encoding.",
+    status: 400,
+  },
+  file_columns_wrong: {
+    code: "SB431",
+    message: "The columns of the file are not those of this import.",
+    hint: "DETAIL tells which are missing, unknown or double; the first row names the columns.",
+    status: 400,
+  },
+  file_malformed: {
+    code: "SB432",
+    message: "The file or the row is not well-formed CSV.",
+    hint: "Close each quote, and give each row as many fields as the first one.",
+    status: 400,
+  },
 } as const satisfies Record<string, CatalogueEntry>;
 
 /** Name of a condition that the server may raise itself. */

@@ -248,6 +248,7 @@ as $$
   and not exists (select from saldo.hold as h where h.id = i.result_id)
   and not exists (select from saldo.deposit as d where d.id = i.result_id)
   and not exists (select from saldo.reading as r where r.batch_id = i.result_id)
+  and not exists (select from saldo.reading as r where r.id = i.result_id)
   and not exists (
     select
     from saldo.sub_balance as s

@@ -1,0 +1,306 @@
+-- Import of readings: as many at once as are right, and each answered by itself.
+--
+-- Public: saldo.import_readings. Private: import_readings__look, __check, __post, __record,
+-- __copies.
+-- What a row has wrong by itself is found for all rows in one statement; the rest is recorded as
+-- one batch. Where the ledger or the order of indexes refuses that, it is halved, in the order of
+-- time, until only what is at fault is left: good rows never wait for bad ones.
+-- A batch and its halves are of all sizes: statements are planned for each (plan_cache_mode), since
+-- a plan for a few rows takes minutes over thousands.
+-- Locks: versions and customers first (lock_rating), then keys, months and accounts.
+
+create or replace function saldo_private.import_readings__look(rows jsonb)
+returns setof saldo_private.import_reading
+language sql
+stable
+as $$
+  select f.row_no, f.key, saldo_private.request_hash('import_reading', f.content), m.account_id,
+    (m.id, f.read_at, saldo_private.import_decimal(f.index_value),
+      saldo_private.import_decimal(f.volume),
+      case when f.quality in ('actual', 'estimated') then f.quality end,
+      f.is_rollover = 'true')::saldo.reading_request,
+    p.condition,
+    case p.condition
+      when 'customer_not_found'
+        then format('customer: %s', coalesce(quote_literal(left(f.customer, 100)), 'none'))
+      when 'meter_not_found'
+        then format('meter: %s', coalesce(quote_literal(left(f.meter, 100)), 'none'))
+      when 'date_invalid'
+        then format('read_at: %s', coalesce(quote_literal(left(f.read_at_text, 40)), 'none'))
+      when 'decimal_invalid' then format('index_value %L, volume %L', left(f.index_value, 40),
+        left(f.volume, 40))
+      when 'input_invalid' then 'quality: actual or estimated; is_rollover: true or false'
+      when 'text_too_long' then 'key: 1 to 200 characters'
+    end
+  from (
+    select (r.value ->> 'row_no')::integer as row_no,
+      saldo_private.import_field(r.value, 'key') as key,
+      r.value - '{row_no,key}'::text[] as content,
+      saldo_private.import_field(r.value, 'customer') as customer,
+      saldo_private.import_field(r.value, 'meter') as meter,
+      saldo_private.import_field(r.value, 'read_at') as read_at_text,
+      saldo_private.import_time(saldo_private.import_field(r.value, 'read_at')) as read_at,
+      saldo_private.import_field(r.value, 'index_value') as index_value,
+      saldo_private.import_field(r.value, 'volume') as volume,
+      saldo_private.import_field(r.value, 'quality') as quality,
+      saldo_private.import_field(r.value, 'is_rollover') as is_rollover
+    from jsonb_array_elements(rows) as r (value)
+  ) as f
+  left join saldo.customer as c on c.code = normalize(f.customer, nfc)
+  left join lateral (
+    -- A code may have been given again to a later meter: the one that stood there then.
+    select t.id, t.account_id
+    from saldo.meter as t
+    where t.account_id = c.account_id
+    and t.code = normalize(f.meter, nfc)
+    order by f.read_at > t.installed_at and f.read_at <= coalesce(t.removed_at, 'infinity') desc,
+      t.installed_at desc, t.id desc
+    limit 1
+  ) as m on true
+  cross join lateral (
+    select case
+      when c.id is null then 'customer_not_found'
+      when m.id is null then 'meter_not_found'
+      when f.read_at is null then 'date_invalid'
+      when (f.index_value is not null and saldo_private.import_decimal(f.index_value) is null)
+        or (f.volume is not null and saldo_private.import_decimal(f.volume) is null)
+        then 'decimal_invalid'
+      when f.quality not in ('actual', 'estimated') or f.is_rollover not in ('true', 'false')
+        then 'input_invalid'
+      when length(f.key) > 200 then 'text_too_long'
+    end as condition
+  ) as p
+$$;
+comment on function saldo_private.import_readings__look is
+  'The rows as requests, each with what it has wrong before any meter is looked at.';
+
+create or replace function saldo_private.import_readings__check(
+  rows saldo_private.import_reading[]
+)
+returns setof saldo_private.import_reading
+language sql
+stable
+as $$
+  select q.row_no, q.key, q.request_hash, q.account_id, q.request, p.condition,
+    case when p.condition is not null then format('meter %s at %s: %s', q.meter_id, q.read_at,
+      coalesce(q.index_value, q.volume)) end
+  from (
+    select u.row_no, u.key, u.request_hash, u.account_id, u.request, (u.request).meter_id,
+      (u.request).read_at, (u.request).index_value, (u.request).volume,
+      row_number() over (
+        partition by (u.request).meter_id, (u.request).read_at
+        order by u.row_no
+      ) as copy_no
+    from unnest(rows) as u
+  ) as q
+  join saldo.meter as m on m.account_id = q.account_id and m.id = q.meter_id
+  left join saldo.reading as r on r.account_id = q.account_id and r.meter_id = q.meter_id
+    and r.read_at = q.read_at and r.status = 'current'
+  cross join lateral (
+    select saldo_private.reading_problem(q.request, m, r.id is not null or q.copy_no > 1)
+      as condition
+  ) as p
+$$;
+comment on function saldo_private.import_readings__check is
+  'The rows, each with what it has wrong at its meter.';
+
+create or replace function saldo_private.import_readings__post(
+  rows saldo_private.import_reading[]
+)
+returns setof saldo.import_result
+language plpgsql
+as $$
+declare
+  v_count constant integer := coalesce(cardinality(rows), 0);
+  v_results saldo.import_result[];
+  v_refusal saldo.import_result;
+  v_state text;
+  v_condition text;
+  v_message text;
+  v_detail text;
+begin
+  if v_count = 0 then
+    return;
+  end if;
+  begin
+    select array_agg((u.row_no, true, d.id::text, null, null, null)::saldo.import_result)
+    into v_results
+    from saldo.add_readings(array(
+      select q.request
+      from unnest(rows) as q
+    )) as d
+    join unnest(rows) as u on (u.request).meter_id = d.meter_id
+      and (u.request).read_at = d.read_at;
+    insert into saldo_private.idempotency_record (scope, key, operation, request_hash, result_id)
+    select 'metering', u.key, 'import_reading', u.request_hash, r.id::uuid
+    from unnest(rows) as u
+    join unnest(v_results) as r on r.row_no = u.row_no
+    where u.key is not null;
+  exception
+    when others then
+      get stacked diagnostics v_state = returned_sqlstate, v_condition = constraint_name,
+        v_message = message_text, v_detail = pg_exception_detail;
+      v_refusal := saldo_private.import_refusal(v_state, v_condition, v_message, v_detail);
+      if v_refusal.error_code is null then
+        raise;
+      end if;
+      v_results := null;
+  end;
+  if v_results is null and v_count = 1 then
+    v_refusal.row_no := rows[1].row_no;
+    v_results := array[v_refusal];
+  elsif v_results is null then
+    return query
+    select h.row_no, h.is_accepted, h.id, h.error_code, h.error_condition, h.detail
+    from saldo_private.import_readings__post(rows[:v_count / 2]) as h;
+    return query
+    select h.row_no, h.is_accepted, h.id, h.error_code, h.error_condition, h.detail
+    from saldo_private.import_readings__post(rows[v_count / 2 + 1:]) as h;
+    return;
+  end if;
+  return query
+  select u.row_no, u.is_accepted, u.id, u.error_code, u.error_condition, u.detail
+  from unnest(v_results) as u;
+end
+$$;
+comment on function saldo_private.import_readings__post is
+  'Records the rows at once, or by halves until only what is refused is left.';
+
+create or replace function saldo_private.import_readings__record(
+  rows saldo_private.import_reading[]
+)
+returns setof saldo.import_result
+language plpgsql
+as $$
+declare
+  v_checked saldo_private.import_reading[];
+begin
+  -- Known by its key: what came of it then.
+  return query
+  select u.row_no, i.request_hash = u.request_hash,
+    case when i.request_hash = u.request_hash then i.result_id::text end,
+    e.code, e.condition,
+    case when e.code is null then 'imported before'
+      else format('first used at %s for %s', i.created_at, i.operation) end
+  from unnest(rows) as u
+  join saldo_private.idempotency_record as i on i.scope = 'metering' and i.key = u.key
+  left join saldo.error_code as e
+    on e.condition = 'idempotency_conflict' and i.request_hash <> u.request_hash;
+
+  v_checked := array(
+    select c
+    from saldo_private.import_readings__check(array(
+      select u
+      from unnest(rows) as u
+      where not exists (
+        select
+        from saldo_private.idempotency_record as i
+        where i.scope = 'metering'
+        and i.key = u.key
+      )
+    )) as c
+    order by (c.request).read_at, c.row_no
+  );
+  return query
+  select u.row_no, false, null::text, e.code, e.condition, u.detail
+  from unnest(v_checked) as u
+  join saldo.error_code as e on e.condition = u.error_condition;
+
+  return query
+  select p.row_no, p.is_accepted, p.id, p.error_code, p.error_condition, p.detail
+  from saldo_private.import_readings__post(array(
+    select u
+    from unnest(v_checked) as u
+    where u.error_condition is null
+    order by (u.request).read_at, u.row_no
+  )) as p;
+end
+$$;
+comment on function saldo_private.import_readings__record is
+  'Answers rows that are well-formed and whose keys differ from each other.';
+
+create or replace function saldo_private.import_readings__copies(
+  rows saldo_private.import_reading[],
+  is_first boolean
+)
+returns saldo_private.import_reading[]
+language sql
+immutable
+as $$
+  select array(
+    select (c.row_no, c.key, c.request_hash, c.account_id, c.request, null, null)
+      ::saldo_private.import_reading
+    from (
+      select u.row_no, u.key, u.request_hash, u.account_id, u.request,
+        u.key is null or row_number() over (partition by u.key order by u.row_no) = 1 as is_first
+      from unnest(rows) as u
+      where u.error_condition is null
+    ) as c
+    where c.is_first = import_readings__copies.is_first
+  )
+$$;
+comment on function saldo_private.import_readings__copies is
+  'Of the rows that are well-formed those whose key comes first in them, or the others.';
+
+create or replace function saldo.import_readings(rows jsonb, dry_run boolean default false)
+returns setof saldo.import_result
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+  v_rows saldo_private.import_reading[];
+  v_results saldo.import_result[];
+begin
+  perform saldo_private.require_import_rows(import_readings.rows);
+  v_rows := array(
+    select r
+    from saldo_private.import_readings__look(import_readings.rows) as r
+  );
+  perform saldo_private.lock_rating(array(
+    select distinct u.account_id
+    from unnest(v_rows) as u
+    where u.error_condition is null
+  ));
+  begin
+    v_results := array(
+      select (u.row_no, false, null, e.code, e.condition, u.detail)::saldo.import_result
+      from unnest(v_rows) as u
+      join saldo.error_code as e on e.condition = u.error_condition
+    );
+    -- A key that comes twice: the first row is recorded before the second one is looked at.
+    v_results := v_results || array(
+      select r from saldo_private.import_readings__record(
+        saldo_private.import_readings__copies(v_rows, true)
+      ) as r
+    );
+    v_results := v_results || array(
+      select r from saldo_private.import_readings__record(
+        saldo_private.import_readings__copies(v_rows, false)
+      ) as r
+    );
+    if import_readings.dry_run then
+      perform saldo_private.fail('input_invalid', 'dry run');
+    end if;
+  exception
+    -- Only the line above raises it: a row's own was answered. All is undone but the answers.
+    when sqlstate 'SB010' then
+      null;
+  end;
+  return query
+  select u.row_no, u.is_accepted, u.id, u.error_code, u.error_condition, u.detail
+  from unnest(v_results) as u
+  order by u.row_no;
+end
+$$;
+comment on function saldo.import_readings is
+  'Records up to 5,000 rows of a file of readings at once, and answers each: objects of texts with '
+  'row_no, customer and meter (codes), read_at, index_value or volume, quality, is_rollover, and '
+  'key, under which a row counts once. A bad row holds back none of the others. dry_run: writes '
+  'nothing. Errors of the whole: SB010, SB020. Errors of a row: SB401, SB404, SB433, SB434, SB010, '
+  'SB009, SB005, SB411, SB409, SB405, SB408, SB410, SB004, SB108, SB102.';
+revoke execute on function saldo.import_readings from public;
+grant execute on function saldo.import_readings to saldo_admin;
+
+comment on type saldo_private.import_reading is 'A row of a file of readings, looked at.';

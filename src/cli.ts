@@ -1,0 +1,65 @@
+/**
+ * The command line: finds the command, runs it, and ends with 0 when it is done, 1 when rows were
+ * refused or something was found, 2 when it was called wrongly or cannot reach the database.
+ */
+import { parseArgs } from "node:util";
+import { type Command, UsageError } from "./cli/command.ts";
+import { connect } from "./cli/connection.ts";
+import { checkCommand, healCommand } from "./cli/health.ts";
+import { importCommand } from "./cli/import.ts";
+import { describeFailure } from "./cli/output.ts";
+
+const commands: Record<string, Command> = {
+  import: importCommand,
+  check: checkCommand,
+  heal: healCommand,
+};
+
+function usage(): string {
+  const lines = Object.values(commands).flatMap((command) => [
+    `  npx saldo ${command.usage}`,
+    ...command.help.map((line) => `      ${line}`),
+  ]);
+  return [
+    "Usage:",
+    ...lines,
+    "",
+    "The database is that of DATABASE_URL, or the one that npm start runs in SALDO_DATA_DIR (.saldo).",
+    "Ends with 0: done; 1: rows refused, or findings; 2: wrong usage, or no connection.",
+    "",
+  ].join("\n");
+}
+
+async function main(words: string[]): Promise<number> {
+  const [name = "", ...rest] = words;
+  if (["", "help", "-h", "--help"].includes(name) || rest.includes("--help")) {
+    (name === "" ? process.stderr : process.stdout).write(usage());
+    return name === "" ? 2 : 0;
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) throw new UsageError(`There is no command ${name}.`);
+  const run = command.prepare(parse(command, rest));
+  const work = await run();
+  const client = await connect(process.env);
+  try {
+    return await work(client);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+function parse(command: Command, words: string[]) {
+  try {
+    return parseArgs({ args: words, options: command.options, allowPositionals: true });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(describeFailure(error));
+  if (error instanceof UsageError) process.stderr.write("npx saldo --help tells what there is.\n");
+  process.exitCode = 2;
+}

@@ -1,0 +1,37 @@
+import type { ParseArgsConfig } from "node:util";
+import type { Client } from "pg";
+
+/** What a command was called with. */
+export interface Words {
+  values: Record<string, string | boolean | (string | boolean)[] | undefined>;
+  positionals: string[];
+}
+
+/** What a command does once it is connected; its exit code. */
+export type Work = (client: Client) => Promise<number>;
+
+/** A command of `npx saldo`. */
+export interface Command {
+  usage: string;
+  help: string[];
+  options: NonNullable<ParseArgsConfig["options"]>;
+  /**
+   * Looks at the words, and gives what is to be done before a connection is made: reading a file,
+   * say, which may be refused without any database.
+   */
+  prepare(words: Words): () => Promise<Work>;
+}
+
+/** A call that no command understands, in one sentence. */
+export class UsageError extends Error {}
+
+/** The value of an option that takes a text. */
+export function textOption({ values }: Words, name: string): string | undefined {
+  const value = values[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+/** Refuses words that a command without any does not know. */
+export function requireNoWords({ positionals }: Words): void {
+  if (positionals.length > 0) throw new UsageError(`What is meant by ${positionals.join(" ")}?`);
+}

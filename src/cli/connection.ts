@@ -1,0 +1,48 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Client } from "pg";
+import { readConfig } from "../config.ts";
+import { StartError } from "../start_error.ts";
+
+/** Connects to DATABASE_URL, or to the PostgreSQL that a Saldo runs in the data folder. */
+export async function connect(environment: NodeJS.ProcessEnv): Promise<Client> {
+  // A server's secret is no concern of the command line.
+  const config = readConfig({ ...environment, NODE_ENV: undefined });
+  const connectionString = config.databaseUrl ?? (await runningUrl(config.dataFolder));
+  const client = new Client({
+    connectionString,
+    application_name: "saldo cli",
+    connectionTimeoutMillis: 10_000,
+  });
+  client.on("error", () => {}); // a lost connection fails the query that was under way
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ is_ready: boolean }>(
+      "select to_regprocedure('saldo.import_readings(jsonb, boolean)') is not null as is_ready",
+    );
+    if (!rows[0]?.is_ready) {
+      throw new StartError("The database has not this version of Saldo: start it with npm start.");
+    }
+    return client;
+  } catch (error) {
+    await client.end().catch(() => {});
+    if (error instanceof StartError) throw error;
+    const { message, code } = error as Error & { code?: string };
+    const reason = message || code;
+    throw new StartError(
+      config.databaseUrl
+        ? `DATABASE_URL does not work: ${reason}.`
+        : `The PostgreSQL of ${config.dataFolder} does not answer (${reason}): run npm start.`,
+    );
+  }
+}
+
+async function runningUrl(folder: string): Promise<string> {
+  try {
+    return (await readFile(join(folder, "database-url"), "utf8")).trim();
+  } catch {
+    throw new StartError(
+      `There is no database: set DATABASE_URL, or run npm start (it keeps its own in ${folder}).`,
+    );
+  }
+}

@@ -1,0 +1,68 @@
+import { type Command, requireNoWords } from "./command.ts";
+
+/** `saldo check`: runs every rule, and tells what it finds. */
+export const checkCommand: Command = {
+  usage: "check",
+  help: ["Runs every rule over all balances and the journal; 1 when something is found."],
+  options: {},
+  prepare(words) {
+    requireNoWords(words);
+    return async () => async (client) => {
+      const { rows: runs } = await client.query(
+        `select id, status, finding_count, rule_count, failed_rule_count, account_count, line_count
+        from saldo.check_balance_health()`,
+      );
+      const run = runs[0];
+      const { rows: findings } = await client.query(
+        `select rule, key, stored, derived, cause, explanation
+        from saldo.finding where check_run_id = $1 order by rule, key`,
+        [run.id],
+      );
+      for (const { rule, key, stored, derived, cause, explanation } of findings) {
+        const figures = stored === null && derived === null ? "" : `: ${stored}, not ${derived}`;
+        process.stdout.write(`${rule} ${key}${figures} (${cause})\n  ${explanation}\n`);
+      }
+      process.stdout.write(
+        `${run.status}: ${run.finding_count} findings of ${run.rule_count} rules ` +
+          `(${run.failed_rule_count} failed), ${run.account_count} accounts, ` +
+          `${run.line_count} lines\n`,
+      );
+      return run.status === "healthy" ? 0 : 1;
+    };
+  },
+};
+
+/** `saldo heal`: tells what would be healed, and with --apply heals it. */
+export const healCommand: Command = {
+  usage: "heal [--dry-run | --apply]",
+  help: ["Tells what would be healed, and heals it with --apply; 1 when something is refused."],
+  options: { "dry-run": { type: "boolean" }, apply: { type: "boolean" } },
+  prepare(words) {
+    requireNoWords(words);
+    const isDryRun = words.values["apply"] !== true || words.values["dry-run"] === true;
+    return async () => async (client) => {
+      const { rows: runs } = await client.query(
+        "select id, healed_count, refused_count from saldo.auto_heal($1)",
+        [isDryRun],
+      );
+      const run = runs[0];
+      const { rows: actions } = await client.query(
+        `select rule, key, outcome, before, after, reason
+        from saldo.heal_action where heal_run_id = $1 order by rule, key`,
+        [run.id],
+      );
+      const healedCount = actions.filter(({ outcome }) => /heal/.test(outcome)).length;
+      for (const { rule, key, outcome, before, after, reason } of actions) {
+        process.stdout.write(
+          `${rule} ${key}: ${outcome}, ${JSON.stringify(before)} -> ${JSON.stringify(after)}\n` +
+            `  ${reason}\n`,
+        );
+      }
+      process.stdout.write(
+        `${isDryRun ? "would be healed" : "healed"}: ${healedCount}, ` +
+          `refused: ${run.refused_count}\n`,
+      );
+      return run.refused_count > 0 ? 1 : 0;
+    };
+  },
+};

@@ -1,0 +1,212 @@
+import test from "ava";
+import { errorCode } from "../_support/database.ts";
+import { type Metering, openMetering, type Row } from "./_metering.ts";
+
+let metering: Metering;
+test.before(async () => {
+  metering = await openMetering();
+  await metering.call("create_customer", { code: "A", name: "Ayu" });
+  await metering.call("create_customer", { code: "B", name: "Budi" });
+  await imported("meters", [
+    { customer: "A", code: "m", installed_at: "2025-01-01T00:00:00+07:00" },
+    { customer: "B", code: "m", installed_at: "2025-01-01T00:00:00" },
+    { customer: "B", code: "flow", kind: "volume", installed_at: "2025-01-01 00:00" },
+  ]);
+});
+test.after.always(() => metering?.close());
+
+/** Imports rows, numbered from 2 as in a file; the answers in their order. */
+async function imported(kind: string, rows: Row[], dryRun = false): Promise<Row[]> {
+  const numbered = rows.map((row, index) => ({ row_no: index + 2, ...row }));
+  const answers = await metering.rows("admin", `import_${kind}`, {
+    rows: JSON.stringify(numbered),
+    dry_run: dryRun,
+  });
+  return answers.sort((one, other) => Number(one.row_no) - Number(other.row_no));
+}
+
+const codes = (answers: Row[]) => answers.map((answer) => answer.error_code ?? "ok");
+const count = async (table: string) =>
+  Number((await metering.root(`select count(*) as n from saldo.${table}`))[0]?.n);
+
+test.serial("customers: each row is answered, and a bad one holds back no other", async (t) => {
+  const rows = [
+    { code: "c1", name: "One" },
+    { code: "c1", name: "One again" },
+    { code: "", name: "None" },
+    { code: "c2", name: "Bell \u0007" },
+    { code: "c3", name: "x".repeat(181) },
+    { code: "c4", name: "Four", currency: "rupiah" },
+    { code: "c5", name: "Five" },
+  ];
+  const answers = await imported("customers", rows);
+  t.deepEqual(codes(answers), ["ok", "SB014", "SB010", "SB008", "SB009", "SB010", "ok"]);
+  t.deepEqual(
+    answers.map((answer) => answer.row_no),
+    [2, 3, 4, 5, 6, 7, 8],
+  );
+  t.regex(String(answers[0]?.id), /^\d+$/);
+  const again = await imported("customers", rows);
+  t.like(again[0], { is_accepted: true, id: answers[0]?.id, detail: "imported before" });
+  t.is(again[6]?.detail, "imported before");
+  t.is(await count("customer where code in ('c1', 'c5')"), 2);
+});
+
+test.serial("deposits: amounts and times are taken as they stand, or refused", async (t) => {
+  const at = "2025-02-01T08:00:00+07:00";
+  const row = (extra: Row) => ({ customer: "A", amount: "100", occurred_at: at, ...extra });
+  const answers = await imported("deposits", [
+    row({ key: "d1", amount: "1000.50" }),
+    row({ amount: "1,5" }),
+    row({ amount: "1.555" }),
+    row({ amount: "1000000000000000" }),
+    row({ amount: "-5" }),
+    row({ amount: "1e3" }),
+    row({ customer: "nobody" }),
+    row({ occurred_at: "01/02/2025" }),
+    row({ occurred_at: "2025-02-30T08:00:00" }),
+    row({ occurred_at: "" }),
+    row({ occurred_at: "2025-02-01T24:00:00Z" }),
+    row({ occurred_at: "2025-02-01 23:30:00", key: "d2" }),
+    row({ occurred_at: "2025-02-01T08:00Z", key: "d3" }),
+  ]);
+  t.deepEqual(codes(answers), [
+    ...["ok", "SB002", "SB003", "SB004", "SB002", "SB002", "SB401"],
+    ...["SB433", "SB433", "SB433", "SB433", "ok", "ok"],
+  ]);
+  t.is(answers[7]?.detail, "occurred_at: '01/02/2025'");
+  const stored = await metering.root(
+    `select trim_scale(amount)::text as amount,
+      to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI') as at
+    from saldo.deposit order by id`,
+  );
+  t.deepEqual(stored, [
+    { amount: "1000.5", at: "2025-02-01 01:00" },
+    { amount: "100", at: "2025-02-01 16:30" },
+    { amount: "100", at: "2025-02-01 08:00" },
+  ]);
+});
+
+test.serial("a dry run answers the same and writes nothing", async (t) => {
+  const rows = [
+    { customer: "A", amount: "7", occurred_at: "2025-03-01T00:00:00Z", key: "dry" },
+    { customer: "A", amount: "7,0", occurred_at: "2025-03-01T00:00:00Z" },
+  ];
+  const before = await metering.digest();
+  t.deepEqual(codes(await imported("deposits", rows, true)), ["ok", "SB002"]);
+  const reading = { customer: "B", meter: "m", read_at: "2025-03-01T00:00:00", index_value: "5" };
+  t.deepEqual(codes(await imported("readings", [{ ...reading, key: "dry" }], true)), ["ok"]);
+  t.deepEqual(await metering.digest(), before);
+  t.deepEqual(codes(await imported("deposits", rows)), ["ok", "SB002"]);
+});
+
+test.serial("meters: kinds, figures and repeats", async (t) => {
+  const row = (extra: Row) => ({
+    customer: "A",
+    code: "m2",
+    installed_at: "2025-01-05T00:00:00",
+    ...extra,
+  });
+  const rows = [
+    row({ start_index: "12.5", register_limit: "99999" }),
+    row({}),
+    row({ code: "m3", kind: "water" }),
+    row({ code: "m3", start_index: "12,5" }),
+    row({ code: "m3", start_index: "2000000" }),
+    row({ code: "m3", installed_at: "2999-01-01T00:00:00" }),
+    row({ code: "m3", customer: "" }),
+  ];
+  const answers = await imported("meters", rows);
+  t.deepEqual(codes(answers), ["ok", "SB014", "SB010", "SB434", "SB411", "SB409", "SB401"]);
+  const again = await imported("meters", rows);
+  t.like(again[0], { is_accepted: true, id: answers[0]?.id, detail: "imported before" });
+});
+
+test.serial("readings: every kind of bad row is told, and all good ones are in", async (t) => {
+  const row = (day: string, value: string, extra: Row = {}) => ({
+    customer: "A",
+    meter: "m",
+    read_at: `2025-04-${day}T12:00:00`,
+    index_value: value,
+    ...extra,
+  });
+  const rows = [
+    row("01", "100", { key: "r1" }),
+    row("02", "200", { key: "r2", quality: "estimated" }),
+    row("03", "150", { key: "r3" }),
+    row("04", "300", { key: "r4" }),
+    row("04", "300"),
+    row("05", "1,5"),
+    row("05", "-1"),
+    row("31", "400"),
+    row("05", "400", { customer: "nobody" }),
+    row("05", "400", { meter: "none" }),
+    row("05", "400", { quality: "guess" }),
+    row("05", "400", { is_rollover: "perhaps" }),
+    row("05", "400", { read_at: "2999-01-01T00:00:00" }),
+    row("05", "400", { read_at: "2024-01-01T00:00:00" }),
+    row("05", "400", { meter: "flow", customer: "B" }),
+    row("05", "400", { key: "k".repeat(201) }),
+    row("06", "350", { key: "r1" }),
+    row("01", "100", { key: "r1" }),
+    row("07", "350", { key: "r7" }),
+    row("07", "", { meter: "flow", customer: "B", volume: "12.125" }),
+  ];
+  const answers = await imported("readings", rows);
+  t.deepEqual(codes(answers), [
+    ...["ok", "ok", "SB410", "ok", "SB408", "SB434", "SB411", "SB433", "SB401", "SB404"],
+    ...["SB010", "SB010", "SB409", "SB405", "SB411", "SB009", "SB005", "ok", "ok", "ok"],
+  ]);
+  t.is(answers[17]?.id, answers[0]?.id);
+  t.is(answers[2]?.id, null);
+  t.is(await count("reading where status = 'current'"), 5);
+  const again = await imported("readings", rows);
+  t.deepEqual(
+    again.filter((answer) => answer.detail === "imported before").map((answer) => answer.row_no),
+    [2, 3, 5, 19, 20],
+  );
+  t.is(await count("reading"), 5, "nothing is doubled");
+  t.deepEqual(await metering.findings(), []);
+});
+
+test.serial("a batch of good readings is one statement's work", async (t) => {
+  const rows = Array.from({ length: 2000 }, (_, index) => ({
+    customer: index % 2 ? "A" : "B",
+    meter: "m",
+    read_at: new Date(Date.UTC(2025, 5, 1, index)).toISOString(),
+    index_value: String(1000 + index),
+    key: `june ${index}`,
+  }));
+  const answers = await imported("readings", rows);
+  t.true(answers.every((answer) => answer.is_accepted));
+  const [batches] = await metering.root(
+    `select count(*)::int as n, count(distinct batch_id)::int as batches
+    from saldo.reading where read_at >= '2025-06-01'`,
+  );
+  t.deepEqual(batches, { n: 2000, batches: 1 });
+});
+
+test.serial("two imports of one file at once record it once", async (t) => {
+  const rows = Array.from({ length: 50 }, (_, index) => ({
+    customer: "B",
+    meter: "flow",
+    read_at: `2025-05-01T10:00:${String(index).padStart(2, "0")}`,
+    volume: "1",
+    key: `twice ${index}`,
+  }));
+  const both = await Promise.all([imported("readings", rows), imported("readings", rows)]);
+  t.deepEqual(both.map(codes), [rows.map(() => "ok"), rows.map(() => "ok")]);
+  t.is(await count("reading where read_at::date = '2025-05-01'"), 50);
+});
+
+test.serial("what is no array of rows is refused as a whole", async (t) => {
+  for (const rows of ["{}", "[]", "[1]", '[{"code": "x"}]', '[{"row_no": 0}]']) {
+    const call = metering.rows("admin", "import_customers", { rows });
+    t.is(await errorCode(call), "SB010", rows);
+  }
+  t.is(
+    await errorCode(metering.rows("operator", "import_customers", { rows: "[]" })),
+    "42501",
+    "an operator may not",
+  );
+});
