@@ -153,6 +153,8 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
     'Check the version id.', 404),
   ('SB416', 'version_in_use', 'Rated lines use this version.',
     'Remove it with rerate => true: they are rated anew at what applies without it.', 409),
+  ('SB417', 'plan_outdated', 'What the plan rests on has changed since.',
+    'Make a new plan with dry_run, look at it, and apply that one.', 409),
   ('SB601', 'balance_guarded', 'A cached balance is written by the engine only.',
     'To change a balance post an adjustment with saldo.post_entries; to repair a drift call '
     'saldo.auto_heal.', 403),
