@@ -53,6 +53,8 @@ create type saldo.income_statement_section as enum ('revenue', 'expense', 'net_i
 
 create type saldo.meter_kind as enum ('index', 'volume');
 
+create type saldo.monthly_balance_action as enum ('missing', 'differs', 'surplus', 'same');
+
 create type saldo.period_action as enum ('begin_closing', 'cancel_closing', 'close', 'reopen', 'lock');
 
 create type saldo.period_status as enum ('open', 'closing', 'closed', 'locked');
@@ -163,6 +165,25 @@ create type saldo_private.dated_day as (
   origin_month date
 );
 
+create type saldo_private.import_reading as (
+  row_no integer,
+  key text,
+  request_hash bytea,
+  account_id bigint,
+  request saldo.reading_request,
+  error_condition text,
+  detail text
+);
+
+create type saldo.import_result as (
+  row_no integer,
+  is_accepted boolean,
+  id text,
+  error_code text,
+  error_condition text,
+  detail text
+);
+
 create type saldo.income_statement_line as (
   section saldo.income_statement_section,
   account_id bigint,
@@ -178,6 +199,32 @@ create type saldo_private.line_sum as (
   debit numeric,
   credit numeric,
   line_count bigint
+);
+
+create type saldo.metering_status as (
+  customer_count bigint,
+  meter_count bigint,
+  reading_count bigint,
+  unrated_count bigint,
+  provisional_count bigint,
+  month_count bigint,
+  last_calculated_at timestamp with time zone
+);
+
+create type saldo.monthly_balance_change as (
+  customer_id bigint,
+  account_id bigint,
+  month date,
+  action saldo.monthly_balance_action,
+  stored jsonb,
+  derived jsonb,
+  plan_hash text
+);
+
+create type saldo.monthly_balance_comparison as (
+  month_count bigint,
+  difference_count bigint,
+  differences saldo.monthly_balance_change[]
 );
 
 create type saldo.monthly_balance_line as (
@@ -370,6 +417,14 @@ END) stored not null,
 -- policy select_all
 -- policy select_own
 
+create table saldo_private.account_follower (
+  account_id bigint not null,
+  follower text not null,
+  constraint account_follower_pkey PRIMARY KEY (account_id),
+  constraint account_follower_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.account(id)
+);
+-- policy owner_all
+
 create table saldo_private.account_slot (
   account_id bigint not null,
   slot_no integer not null,
@@ -510,6 +565,25 @@ create table saldo.customer (
   constraint customer_pkey PRIMARY KEY (id),
   constraint customer_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.account(id)
 );
+-- policy owner_all
+-- policy select_all
+
+create table saldo.customer_month_total (
+  account_id bigint not null,
+  month saldo.month_start not null,
+  deposits numeric default 0 not null,
+  purchases numeric default 0 not null,
+  deposit_adjustments numeric default 0 not null,
+  purchase_adjustments numeric default 0 not null,
+  others numeric default 0 not null,
+  volume_sm3 numeric default 0 not null,
+  volume_adjustments numeric default 0 not null,
+  last_calculated_at timestamp with time zone default clock_timestamp() not null,
+  constraint customer_month_total_pkey PRIMARY KEY (account_id, month),
+  constraint customer_month_total_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.customer(account_id)
+);
+-- trigger guard_cached_balance, always
+-- trigger guard_truncate, always
 -- policy owner_all
 -- policy select_all
 

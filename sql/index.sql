@@ -16,6 +16,7 @@
 --!include ledger/period.sql
 --!include ledger/account_watch.sql
 --!include ledger/account_stripe.sql
+--!include ledger/account_follower.sql
 --!include ledger/posting_refusal.sql
 --!include ledger/posting.sql
 --!include ledger/immutability.sql
@@ -63,6 +64,7 @@
 
 -- metering: customers, deposits, prices and factors, meters, readings, rating, monthly figures
 --!include metering/customer.sql
+--!include metering/customer_month_total.sql
 --!include metering/deposit.sql
 --!include metering/correction_formula.sql
 --!include metering/rating.sql
@@ -74,6 +76,8 @@
 --!include metering/reading_check.sql
 --!include metering/reading.sql
 --!include metering/customer_month.sql
+--!include metering/monthly_balances.sql
+--!include metering/metering_status.sql
 --!include metering/metering_rule.sql
 --!include metering/import_field.sql
 --!include metering/import.sql

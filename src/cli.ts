@@ -7,12 +7,16 @@ import { type Command, UsageError } from "./cli/command.ts";
 import { connect } from "./cli/connection.ts";
 import { checkCommand, healCommand } from "./cli/health.ts";
 import { importCommand } from "./cli/import.ts";
+import { compareCommand, initCommand, syncCommand } from "./cli/monthly.ts";
 import { describeFailure } from "./cli/output.ts";
 
 const commands: Record<string, Command> = {
   import: importCommand,
   check: checkCommand,
   heal: healCommand,
+  init: initCommand,
+  sync: syncCommand,
+  compare: compareCommand,
 };
 
 function usage(): string {

@@ -153,6 +153,8 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
     'Check the version id.', 404),
   ('SB416', 'version_in_use', 'Rated lines use this version.',
     'Remove it with rerate => true: they are rated anew at what applies without it.', 409),
+  ('SB417', 'plan_outdated', 'What the plan rests on has changed since.',
+    'Make a new plan with dry_run, look at it, and apply that one.', 409),
   ('SB430', 'file_encoding_wrong', 'The file is not in the encoding that was named.',
     'Save it as UTF-8, or name its encoding with --encoding.', 400),
   ('SB431', 'file_columns_wrong', 'The columns of the file are not those of this import.',

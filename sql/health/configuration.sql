@@ -34,7 +34,9 @@ as $$
       ('account', 'guard_cached_balance', true),
       ('account', 'guard_truncate', true),
       ('month_movement', 'guard_cached_balance', true),
-      ('month_movement', 'guard_truncate', true)
+      ('month_movement', 'guard_truncate', true),
+      ('customer_month_total', 'guard_cached_balance', true),
+      ('customer_month_total', 'guard_truncate', true)
   ) as expected (table_name, trigger_name, is_always)
   left join pg_catalog.pg_trigger as t
     on t.tgrelid = coalesce(

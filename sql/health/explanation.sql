@@ -113,7 +113,9 @@ begin
   cause := 'unknown';
   explanation := 'No recorded event explains this difference.';
   evidence := '[]';
-  if account_id is null or rule not in ('account_balance', 'month_movement', 'held_total') then
+  if account_id is null
+    or rule not in ('account_balance', 'month_movement', 'held_total', 'customer_month_total')
+  then
     return;
   end if;
 
@@ -126,8 +128,8 @@ begin
     from saldo_private.unsettled_guard_event(explain_finding.account_id) as g
     cross join lateral (select g.table_name like 'journal%' as is_journal) as j
     where case when j.is_journal then explain_finding.rule <> 'held_total'
-      else g.table_name = case explain_finding.rule when 'month_movement' then 'month_movement'
-        else 'account' end
+      else g.table_name = case when explain_finding.rule in (
+        'month_movement', 'customer_month_total') then explain_finding.rule else 'account' end
     end
     -- What a heal has put right since explains nothing any more.
     and (j.is_journal or g.occurred_at > coalesce((

@@ -136,6 +136,15 @@ create or replace trigger guard_truncate
   before truncate on saldo.month_movement
   for each statement
   execute function saldo_private.tg__guard_truncate();
+create or replace trigger guard_cached_balance
+  before insert or update or delete on saldo.customer_month_total
+  for each row
+  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
+  execute function saldo_private.tg__guard_cached_balance();
+create or replace trigger guard_truncate
+  before truncate on saldo.customer_month_total
+  for each statement
+  execute function saldo_private.tg__guard_truncate();
 
 create or replace trigger record_bypass_insert
   after insert on saldo.journal_line
@@ -166,6 +175,8 @@ alter table saldo.account enable always trigger guard_cached_balance;
 alter table saldo.account enable always trigger guard_truncate;
 alter table saldo.month_movement enable always trigger guard_cached_balance;
 alter table saldo.month_movement enable always trigger guard_truncate;
+alter table saldo.customer_month_total enable always trigger guard_cached_balance;
+alter table saldo.customer_month_total enable always trigger guard_truncate;
 alter table saldo.journal_line enable always trigger record_bypass_insert;
 alter table saldo.journal_line enable always trigger record_bypass;
 alter table saldo.journal_line enable always trigger record_bypass_truncate;

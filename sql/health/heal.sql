@@ -15,7 +15,9 @@ language sql
 stable
 as $$
   select case
-    when finding.rule in ('account_balance', 'month_movement', 'account_slot') and exists (
+    when finding.rule in (
+      'account_balance', 'month_movement', 'account_slot', 'customer_month_total'
+    ) and exists (
       select
       from saldo.finding as f
       join saldo.balance_rule as r on r.name = f.rule
@@ -36,7 +38,9 @@ as $$
         and h.outcome <> 'refused'
       )
     ) then 'The totals of this account could not be healed, and slots follow from them.'
-    when finding.rule not in ('account_balance', 'month_movement', 'account_slot') then null
+    when finding.rule not in (
+      'account_balance', 'month_movement', 'account_slot', 'customer_month_total'
+    ) then null
     when finding.cause = 'journal_changed'
       or saldo_private.is_journal_changed(finding.account_id)
     then 'The journal of this account changed past the engine: a human decides which is right.'

@@ -292,12 +292,11 @@ begin
       a.mode)::saldo_private.posting_line order by a.mode desc, n.account_id),
     bool_and((
       a.id > 0 and e.line_count = 2 and e.posting_date = n.posting_date
-      and e.posted_in = pg_current_xact_id()
-    ) is true),
+      and e.posted_in = pg_current_xact_id()) is true),
     bool_or(e.source in ('settlement', 'close_year')),
-    bool_or(exists (
-      select from saldo_private.account_watch as w where w.account_id = n.account_id
-    ))
+    bool_or(exists (select from saldo_private.account_watch as w where w.account_id = n.account_id)
+      or exists (select from saldo_private.account_follower as f
+        where f.account_id = n.account_id))
   into v_pair, v_is_entry, v_is_settlement, v_is_watched
   from (select * from new_lines limit 3) as n
   left join saldo.journal_entry as e on e.id = n.entry_id
@@ -323,15 +322,12 @@ begin
     ) as e
     left join saldo.journal_entry as j on j.id = e.entry_id;
 
-    select array_agg((l.account_id, l.month, l.debit, l.credit, l.line_count)
-      ::saldo_private.line_sum)
-    into v_lines
-    from (
-      select n.account_id, date_trunc('month', n.posting_date::timestamp)::date as month,
-        sum(n.debit) as debit, sum(n.credit) as credit, count(*) as line_count
+    v_lines := array(
+      select (n.account_id, date_trunc('month', n.posting_date::timestamp)::date, sum(n.debit),
+        sum(n.credit), count(*))::saldo_private.line_sum
       from new_lines as n
-      group by 1, 2
-    ) as l;
+      group by n.account_id, date_trunc('month', n.posting_date::timestamp)::date
+    );
     v_is_usual := saldo_private.posting__move_many(v_lines, v_is_settlement) and v_is_usual;
   end if;
 
@@ -339,8 +335,14 @@ begin
   if v_is_usual is not true then
     perform saldo_private.posting__examine(array(select distinct n.entry_id from new_lines as n));
   end if;
-  if (v_is_watched or cardinality(v_pair) > 2) and not v_is_settlement then
-    perform saldo_private.notify_watchers(array(select n.account_id from new_lines as n));
+  if v_is_watched or cardinality(v_pair) > 2 then
+    perform saldo_private.call_followers(array(
+      select (n.account_id, n.posting_date, n.entry_id, n.line_no, n.debit, n.credit)
+        ::saldo.journal_line
+      from new_lines as n join saldo_private.account_follower as f using (account_id)
+    ));
+    perform saldo_private.notify_watchers(array(select n.account_id from new_lines as n))
+    where not v_is_settlement;
   end if;
   if current_setting('synchronous_commit') = 'off' then
     perform saldo_private.require_durable_commit();

@@ -75,6 +75,8 @@ begin
   insert into saldo.customer (code, name, account_id, currency)
   values (v_code, v_name, v_account.id, v_account.currency)
   returning * into v_customer;
+  insert into saldo_private.account_follower (account_id, follower)
+  values (v_account.id, 'customer_month');
   return v_customer;
 end
 $$;

@@ -1,7 +1,7 @@
 -- Monthly figures of a customer, and what later months say about closed ones.
 --
--- Public: customer_month, customer_adjustments. Computed from journal lines and rated lines at each
--- call, from one snapshot: there is no cache that could drift.
+-- Public: customer_month, customer_year, customer_adjustments. From one snapshot: what was reported
+-- from the stored totals (customer_month_total.sql), what is restated from journal and rated lines.
 -- reported: by the month of posting; a closed month stays as it was, and what is said about it
 -- later stands in a later month as an adjustment. restated: by the month that it is about. Over all
 -- time both sum to the same. Opening(m + 1) = closing(m) in either.
@@ -84,6 +84,46 @@ $$;
 comment on function saldo_private.customer_rating is
   'Volumes of a customer by month of consumption, and how they were rated, by versions.';
 
+create or replace function saldo_private.customer_figure(
+  account_id bigint,
+  basis saldo.balance_basis
+)
+returns table (
+  month date,
+  deposits numeric,
+  purchases numeric,
+  deposit_adjustments numeric,
+  purchase_adjustments numeric,
+  others numeric,
+  volume_sm3 numeric,
+  volume_adjustments numeric,
+  calculated_at timestamptz
+)
+language plpgsql
+stable
+as $$
+begin
+  if basis = 'reported' then
+    return query
+    select t.month::date, t.deposits, t.purchases, t.deposit_adjustments, t.purchase_adjustments,
+      t.others, t.volume_sm3::numeric, t.volume_adjustments::numeric, t.last_calculated_at
+    from saldo.customer_month_total as t
+    where t.account_id = customer_figure.account_id;
+    return;
+  end if;
+  return query
+  select m.month, coalesce(sum(m.change) filter (where m.kind = 'deposit'), 0),
+    coalesce(-sum(m.change) filter (where m.kind = 'purchase'), 0), 0.0, 0.0,
+    coalesce(sum(m.change) filter (where m.kind = 'other'), 0), null::numeric, 0.0,
+    max(m.posted_at)
+  from saldo_private.customer_movement(customer_figure.account_id, basis) as m
+  group by m.month;
+end
+$$;
+comment on function saldo_private.customer_figure is
+  'Movements of a customer by month: as stored, or restated. volume_sm3: null where it is to be '
+  'taken from the rating.';
+
 create or replace function saldo.customer_month(
   customer_id bigint,
   from_month date,
@@ -113,54 +153,34 @@ begin
   v_to := saldo_private.month_of(coalesce(to_month, from_month));
 
   return query
-  with movement as materialized (
-    select m.month, m.origin_month, m.kind, m.change, m.posted_at
-    from saldo_private.customer_movement(v_customer.account_id, v_basis) as m
-    where m.month <= v_to
-  ),
-  figure as (
-    select m.month,
-      sum(m.change) filter (where m.kind = 'deposit' and m.origin_month is null) as deposits,
-      -sum(m.change) filter (where m.kind = 'purchase' and m.origin_month is null) as purchases,
-      sum(m.change) filter (where m.kind = 'deposit' and m.origin_month is not null)
-        as deposit_adjustments,
-      -sum(m.change) filter (where m.kind = 'purchase' and m.origin_month is not null)
-        as purchase_adjustments,
-      sum(m.change) filter (where m.kind = 'other') as others,
-      sum(m.change) as change,
-      max(m.posted_at) as posted_at
-    from movement as m
-    where m.month >= v_from
-    group by m.month
-  ),
-  late as (
-    select saldo_private.month_of(l.posting_date) as month, sum(l.volume_change) as volume_sm3
-    from saldo.rated_line as l
-    where l.account_id = v_customer.account_id
-    and l.month <> saldo_private.month_of(l.posting_date)
-    and v_basis = 'reported'
-    group by 1
+  with figure as materialized (
+    select f.*, f.deposits - f.purchases + f.deposit_adjustments - f.purchase_adjustments
+      + f.others as change
+    from saldo_private.customer_figure(v_customer.account_id, v_basis) as f
+    where f.month <= v_to
   )
-  select c.month, coalesce(b.opening, 0) + c.closing - c.change, c.deposits, c.purchases,
-    c.deposit_adjustments, c.purchase_adjustments, c.others, coalesce(b.opening, 0) + c.closing,
-    coalesce(r.volume_m3, 0), coalesce(r.volume_sm3, 0), coalesce(late.volume_sm3, 0),
-    coalesce(r.calculation, '[]'), greatest(c.posted_at, r.rated_at)
+  select c.month, trim_scale(coalesce(b.opening, 0) + c.closing - c.change),
+    trim_scale(c.deposits), trim_scale(c.purchases), trim_scale(c.deposit_adjustments),
+    trim_scale(c.purchase_adjustments), trim_scale(c.others),
+    trim_scale(coalesce(b.opening, 0) + c.closing),
+    coalesce(r.volume_m3, 0), coalesce(c.volume_sm3, r.volume_sm3, 0), c.volume_adjustments,
+    coalesce(r.calculation, '[]'), greatest(c.calculated_at, r.rated_at)
   from (
     select s.month::date as month, coalesce(f.deposits, 0) as deposits,
       coalesce(f.purchases, 0) as purchases,
       coalesce(f.deposit_adjustments, 0) as deposit_adjustments,
       coalesce(f.purchase_adjustments, 0) as purchase_adjustments,
-      coalesce(f.others, 0) as others, coalesce(f.change, 0) as change, f.posted_at,
+      coalesce(f.others, 0) as others, coalesce(f.change, 0) as change, f.volume_sm3,
+      coalesce(f.volume_adjustments, 0) as volume_adjustments, f.calculated_at,
       sum(coalesce(f.change, 0)) over (order by s.month) as closing
     from generate_series(v_from::timestamp, v_to::timestamp, '1 month') as s (month)
     left join figure as f on f.month = s.month::date
   ) as c
   cross join (
-    select sum(m.change) as opening from movement as m where m.month < v_from
+    select sum(f.change) as opening from figure as f where f.month < v_from
   ) as b
   left join saldo_private.customer_rating(v_customer.account_id, v_basis) as r
     on r.month = c.month
-  left join late on late.month = c.month
   order by c.month;
 end
 $$;
@@ -170,6 +190,35 @@ comment on function saldo.customer_month is
   'purchase_adjustments + others. Errors in checking order: SB401, SB010.';
 revoke execute on function saldo.customer_month from public;
 grant execute on function saldo.customer_month to saldo_admin, saldo_operator;
+
+create or replace function saldo.customer_year(
+  customer_id bigint,
+  year integer,
+  basis saldo.balance_basis default 'reported'
+)
+returns setof saldo.customer_month
+language plpgsql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  if (customer_year.year between 1900 and 9999) is not true then
+    perform saldo_private.fail('input_invalid', 'year: from 1900 to 9999');
+  end if;
+  return query
+  select m.*
+  from saldo.customer_month(
+    customer_year.customer_id, make_date(customer_year.year, 1, 1),
+    make_date(customer_year.year, 12, 1), customer_year.basis
+  ) as m;
+end
+$$;
+comment on function saldo.customer_year is
+  'The twelve months of a customer''s year, as customer_month tells them. Errors in checking '
+  'order: SB010, SB401.';
+revoke execute on function saldo.customer_year from public;
+grant execute on function saldo.customer_year to saldo_admin, saldo_operator;
 
 create or replace function saldo.customer_adjustments(customer_id bigint, month date)
 returns setof saldo.customer_adjustment
@@ -184,7 +233,7 @@ declare
 begin
   return query
   select m.origin_month, m.kind, 'adjustment for ' || to_char(m.origin_month, 'YYYY-MM'),
-    sum(m.change) * case m.kind when 'purchase' then -1 else 1 end,
+    trim_scale(sum(m.change) * case m.kind when 'purchase' then -1 else 1 end),
     coalesce(case when m.kind = 'purchase' then (
       select sum(l.volume_change)
       from saldo.rated_line as l

@@ -68,19 +68,29 @@ export const meteringFaults = [
   },
   {
     name: "a rated line that is gone",
-    rules: ["rating_entry", "reading_rated"],
+    rules: ["customer_month_total", "rating_entry", "reading_rated"],
     plant: sql("delete from saldo.rated_line where amount = 400"),
   },
   {
     name: "a revision that is gone",
-    rules: ["rated_line"],
+    rules: ["customer_month_total", "rated_line"],
     plant: sql("delete from saldo.rated_line where superseded_at is not null"),
   },
   {
     name: "a rating entry of another amount",
-    rules: ["account_balance", "month_movement", "rating_entry"],
+    rules: ["account_balance", "customer_month_total", "month_movement", "rating_entry"],
     plant: sql(`update saldo.journal_line set debit = debit * 2, credit = credit * 2
       where entry_id = (select entry_id from saldo.rated_line where amount = 400)`),
+  },
+  {
+    name: "a forced month of a customer",
+    rules: ["customer_month_total"],
+    plant: sql("update saldo.customer_month_total set purchases = purchases + 1"),
+  },
+  {
+    name: "a month of a customer that is gone",
+    rules: ["customer_month_total"],
+    plant: sql("delete from saldo.customer_month_total where volume_sm3 > 0"),
   },
   {
     name: "a deposit of another amount",

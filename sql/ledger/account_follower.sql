@@ -1,0 +1,40 @@
+-- Followers: a room below keeps something in step with the lines of some accounts, whoever posts.
+--
+-- Private: account_follower, call_followers. A follower is saldo_private.follow_<name>, of an array
+-- of lines; the posting trigger calls it once a statement, with the accounts locked and moved. A
+-- trigger of that room on journal_line would cost every posting a call of its own; like this an
+-- account that nobody follows costs one look in an index.
+
+create or replace function saldo_private.call_followers(lines saldo.journal_line[])
+returns void
+language plpgsql
+as $$
+declare
+  v_follower text;
+begin
+  for v_follower in
+    select distinct f.follower
+    from saldo_private.account_follower as f
+    where f.account_id in (select l.account_id from unnest(lines) as l)
+    order by f.follower
+  loop
+    execute format('select saldo_private.%I($1)', 'follow_' || v_follower)
+    using array(
+      select l
+      from unnest(lines) as l
+      join saldo_private.account_follower as f on f.account_id = l.account_id
+      where f.follower = v_follower
+    );
+  end loop;
+end
+$$;
+comment on function saldo_private.call_followers is
+  'Hands lines to those who follow their accounts, each of them those that it follows.';
+
+select saldo_private.secure_table('saldo_private.account_follower');
+
+comment on table saldo_private.account_follower is
+  'An account whose lines something is kept in step with, beyond its balance.';
+comment on column saldo_private.account_follower.account_id is 'Account.';
+comment on column saldo_private.account_follower.follower is
+  'Who follows it: saldo_private.follow_<this> is called with its lines.';

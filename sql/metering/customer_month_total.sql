@@ -1,0 +1,328 @@
+-- Monthly totals of each customer, as reported: by the month of posting.
+--
+-- Public: saldo.customer_month_total. Private: split_customer_line, add_to_customer_months,
+-- derived_customer_month, customer_month_change, write_customer_months, follow_customer_month.
+-- Openings are not stored, they are sums: a back-dated fact costs the same however many months
+-- come after it.
+-- Invariant, at every commit: a month is the sum of the journal lines of the deposit account, by
+-- kind, and of the volumes of the rated lines. Whoever posts, the accounts' follower adds money
+-- (account_follower.sql in the ledger); rate_readings adds volumes.
+-- Locks: the account, then its months. Lines are written before the total that they are added to:
+-- so whoever holds the row of a total, and reads the lines in a later statement, sees all that is
+-- in it, and nothing else. Only a rating whose volumes come to no money at all writes months
+-- without the account: against two deposits in one transaction it may have to be sent again.
+
+create or replace function saldo_private.split_customer_line(
+  source text,
+  origin_month date,
+  change numeric
+)
+returns table (
+  deposits numeric,
+  purchases numeric,
+  deposit_adjustments numeric,
+  purchase_adjustments numeric,
+  others numeric
+)
+language sql
+immutable
+as $$
+  select case when source = 'deposit' and origin_month is null then change else 0 end,
+    case when source = 'rating' and origin_month is null then -change else 0 end,
+    case when source = 'deposit' and origin_month is not null then change else 0 end,
+    case when source = 'rating' and origin_month is not null then -change else 0 end,
+    case when source in ('deposit', 'rating') then 0 else change end
+$$;
+comment on function saldo_private.split_customer_line is
+  'In which figure of a month a line counts. source: of its entry, or of what that reverses; '
+  'change: what it does to the balance.';
+
+create or replace function saldo_private.add_to_customer_months(
+  totals saldo.customer_month_total[]
+)
+returns void
+language sql
+as $$
+  insert into saldo.customer_month_total as t (
+    account_id, month, deposits, purchases, deposit_adjustments, purchase_adjustments, others,
+    volume_sm3, volume_adjustments
+  )
+  select n.account_id, n.month, coalesce(n.deposits, 0), coalesce(n.purchases, 0),
+    coalesce(n.deposit_adjustments, 0), coalesce(n.purchase_adjustments, 0),
+    coalesce(n.others, 0), coalesce(n.volume_sm3, 0), coalesce(n.volume_adjustments, 0)
+  from unnest(totals) as n
+  order by n.account_id, n.month
+  on conflict on constraint customer_month_total_pkey do update
+  set deposits = t.deposits + excluded.deposits,
+    purchases = t.purchases + excluded.purchases,
+    deposit_adjustments = t.deposit_adjustments + excluded.deposit_adjustments,
+    purchase_adjustments = t.purchase_adjustments + excluded.purchase_adjustments,
+    others = t.others + excluded.others,
+    volume_sm3 = t.volume_sm3 + excluded.volume_sm3,
+    volume_adjustments = t.volume_adjustments + excluded.volume_adjustments,
+    last_calculated_at = excluded.last_calculated_at
+$$;
+comment on function saldo_private.add_to_customer_months is
+  'Adds to months, in the order of account and month; each once. What is null adds nothing.';
+
+create or replace function saldo_private.add_rated_volumes(lines saldo.rated_line[])
+returns void
+language sql
+as $$
+  select saldo_private.add_to_customer_months(array_agg(m.total))
+  from (
+    select (
+      l.account_id, saldo_private.month_of(l.posting_date), 0, 0, 0, 0, 0,
+      coalesce(sum(l.volume_change)
+        filter (where l.month = saldo_private.month_of(l.posting_date)), 0),
+      coalesce(sum(l.volume_change)
+        filter (where l.month <> saldo_private.month_of(l.posting_date)), 0),
+      null
+    )::saldo.customer_month_total as total
+    from unnest(lines) as l
+    where l.volume_change <> 0
+    group by l.account_id, saldo_private.month_of(l.posting_date)
+  ) as m
+$$;
+comment on function saldo_private.add_rated_volumes is
+  'Adds what rated lines change to the months in which they are posted; none where all stay.';
+
+create or replace function saldo_private.derived_customer_month(account_ids bigint[])
+returns table (account_id bigint, month date, figures jsonb, line_count bigint)
+language sql
+stable
+as $$
+  select part.account_id, part.month, jsonb_build_object(
+      'deposits', trim_scale(sum(part.deposits)),
+      'purchases', trim_scale(sum(part.purchases)),
+      'deposit_adjustments', trim_scale(sum(part.deposit_adjustments)),
+      'purchase_adjustments', trim_scale(sum(part.purchase_adjustments)),
+      'others', trim_scale(sum(part.others)),
+      'volume_sm3', trim_scale(sum(part.volume_sm3)),
+      'volume_adjustments', trim_scale(sum(part.volume_adjustments))
+    ), count(*)
+  from (
+    select l.account_id, saldo_private.month_of(l.posting_date) as month, s.deposits, s.purchases,
+      s.deposit_adjustments, s.purchase_adjustments, s.others, 0 as volume_sm3,
+      0 as volume_adjustments
+    from saldo.journal_line as l
+    join saldo.journal_entry as e on e.id = l.entry_id
+    -- An entry that was reversed by hand takes its kind with it.
+    left join saldo.journal_entry as reversed on reversed.id = e.reverses
+    cross join lateral saldo_private.split_customer_line(
+      coalesce(reversed.source, e.source), e.origin_month, l.credit - l.debit
+    ) as s
+    where l.account_id = any (account_ids)
+    union all
+    select r.account_id, about.month, 0, 0, 0, 0, 0,
+      case when r.month = about.month then r.volume_change::numeric else 0 end,
+      case when r.month <> about.month then r.volume_change::numeric else 0 end
+    from saldo.rated_line as r
+    cross join lateral (select saldo_private.month_of(r.posting_date) as month) as about
+    where r.account_id = any (account_ids)
+    and r.volume_change <> 0
+  ) as part
+  group by part.account_id, part.month
+$$;
+comment on function saldo_private.derived_customer_month is
+  'The totals of these accounts as journal and rated lines make them. line_count: how many lines.';
+
+create or replace function saldo_private.customer_month_change(account_ids bigint[])
+returns table (change saldo.monthly_balance_change, line_count bigint)
+language sql
+stable
+as $$
+  select (
+    c.id, account_id, month::date,
+    case when s.figures is null then 'missing' when d.figures is null then 'surplus'
+      when s.figures = d.figures then 'same' else 'differs' end,
+    s.figures, d.figures, null
+  )::saldo.monthly_balance_change, coalesce(d.line_count, 0)
+  from (
+    select t.account_id, t.month::date as month,
+      to_jsonb(t) - '{account_id,month,last_calculated_at}'::text[] as figures
+    from saldo.customer_month_total as t
+    where t.account_id = any (account_ids)
+  ) as s
+  full join saldo_private.derived_customer_month(account_ids) as d using (account_id, month)
+  left join saldo.customer as c using (account_id)
+$$;
+comment on function saldo_private.customer_month_change is
+  'Each month of these accounts: what is stored, what is derived, and what that means.';
+
+create or replace function saldo_private.write_customer_months(
+  changes saldo.monthly_balance_change[]
+)
+returns void
+language plpgsql
+as $$
+begin
+  delete from saldo.customer_month_total as t
+  using unnest(changes) as n
+  where n.action = 'surplus'
+  and t.account_id = n.account_id
+  and t.month = n.month;
+
+  update saldo.customer_month_total as t
+  set deposits = d.deposits,
+    purchases = d.purchases,
+    deposit_adjustments = d.deposit_adjustments,
+    purchase_adjustments = d.purchase_adjustments,
+    others = d.others,
+    volume_sm3 = d.volume_sm3,
+    volume_adjustments = d.volume_adjustments,
+    last_calculated_at = clock_timestamp()
+  from unnest(changes) as n
+  cross join jsonb_populate_record(null::saldo.customer_month_total, n.derived) as d
+  where n.action in ('differs', 'same')
+  and t.account_id = n.account_id
+  and t.month = n.month;
+
+  -- Added, not set: a row that came since has only what was not there to be derived from.
+  perform saldo_private.add_to_customer_months(array(
+    select d
+    from unnest(changes) as n
+    cross join jsonb_populate_record(
+      null::saldo.customer_month_total,
+      n.derived || jsonb_build_object('account_id', n.account_id, 'month', n.month)
+    ) as d
+    where n.action = 'missing'
+  ));
+end
+$$;
+comment on function saldo_private.write_customer_months is
+  'Writes what is derived over what is stored. The caller has locked the months before it derived.';
+
+create or replace function saldo_private.lock_customer_months(account_ids bigint[])
+returns void
+language plpgsql
+as $$
+begin
+  -- Whoever posts has the account before it writes its months, in any order.
+  perform
+  from saldo.account as a
+  where a.id = any (account_ids)
+  order by a.id
+  for no key update;
+  perform
+  from saldo.customer_month_total as t
+  where t.account_id = any (account_ids)
+  order by t.account_id, t.month
+  for update;
+end
+$$;
+comment on function saldo_private.lock_customer_months is
+  'Locks the totals of these accounts: what the next statement derives is what belongs in them.';
+
+create or replace function saldo_private.balance_change_of(figures jsonb)
+returns numeric
+language sql
+immutable
+as $$
+  select coalesce((figures ->> 'deposits')::numeric - (figures ->> 'purchases')::numeric
+    + (figures ->> 'deposit_adjustments')::numeric - (figures ->> 'purchase_adjustments')::numeric
+    + (figures ->> 'others')::numeric, 0)
+$$;
+comment on function saldo_private.balance_change_of is
+  'What the figures of a month do to the balance.';
+
+create or replace function saldo_private.rule_customer_month_total()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select format('%s %s', (c.change).account_id, (c.change).month), (c.change).account_id,
+    (c.change).stored::text, (c.change).derived::text,
+    saldo_private.balance_change_of((c.change).stored)
+      - saldo_private.balance_change_of((c.change).derived),
+    jsonb_build_object('month', (c.change).month, 'action', (c.change).action)
+  from saldo_private.customer_month_change(array(
+    select u.account_id from saldo.customer as u
+    union
+    select t.account_id from saldo.customer_month_total as t
+  )) as c
+  where (c.change).action <> 'same'
+$$;
+comment on function saldo_private.rule_customer_month_total is
+  'Months of customers whose totals are not the sums of their lines, missing and superfluous ones '
+  'included. difference: what they do to the balance, stored less derived.';
+
+create or replace function saldo_private.heal_customer_month_total(key text)
+returns table (before jsonb, after jsonb)
+language plpgsql
+as $$
+declare
+  v_account_id bigint := split_part(key, ' ', 1)::bigint;
+  v_month date := split_part(key, ' ', 2)::date;
+  v_change saldo.monthly_balance_change;
+begin
+  perform saldo_private.lock_customer_months(array[v_account_id]);
+  select (c.change).*
+  into v_change
+  from saldo_private.customer_month_change(array[v_account_id]) as c
+  where (c.change).month = v_month
+  and (c.change).action <> 'same';
+  if v_change.action is null then
+    return;
+  end if;
+  perform saldo_private.write_customer_months(array[v_change]);
+  return query
+  select v_change.stored, v_change.derived;
+end
+$$;
+comment on function saldo_private.heal_customer_month_total is
+  'Sets a month of a customer to the sums of its lines, under the locks of its writers; no row '
+  'when they agree already.';
+
+create or replace function saldo_private.follow_customer_month(lines saldo.journal_line[])
+returns void
+language sql
+as $$
+  select saldo_private.add_to_customer_months(array(
+    select (
+      n.account_id, saldo_private.month_of(n.posting_date), sum(s.deposits), sum(s.purchases),
+      sum(s.deposit_adjustments), sum(s.purchase_adjustments), sum(s.others), 0, 0, null
+    )::saldo.customer_month_total
+    from unnest(lines) as n
+    join saldo.journal_entry as e on e.id = n.entry_id
+    left join saldo.journal_entry as reversed on reversed.id = e.reverses
+    cross join lateral saldo_private.split_customer_line(
+      coalesce(reversed.source, e.source), e.origin_month, n.credit - n.debit
+    ) as s
+    group by n.account_id, saldo_private.month_of(n.posting_date)
+  ))
+$$;
+comment on function saldo_private.follow_customer_month is
+  'Adds lines of customers to their months: the follower of their accounts.';
+
+select saldo_private.secure_table('saldo.customer_month_total');
+drop policy if exists select_all on saldo.customer_month_total;
+create policy select_all on saldo.customer_month_total for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.customer_month_total to saldo_admin, saldo_operator;
+
+comment on table saldo.customer_month_total is
+  'What was reported for a customer in a month; opening and closing are sums of these.';
+comment on column saldo.customer_month_total.account_id is 'Deposit account of the customer.';
+comment on column saldo.customer_month_total.month is 'Month of posting, its first day.';
+comment on column saldo.customer_month_total.deposits is 'Deposits, less those taken back.';
+comment on column saldo.customer_month_total.purchases is 'What the readings cost.';
+comment on column saldo.customer_month_total.deposit_adjustments is
+  'Deposits of closed months that came, changed or went.';
+comment on column saldo.customer_month_total.purchase_adjustments is
+  'What readings of closed months cost more, or less if negative.';
+comment on column saldo.customer_month_total.others is
+  'Whatever else was posted, positive if it adds.';
+comment on column saldo.customer_month_total.volume_sm3 is
+  'Volume at reference conditions of this month.';
+comment on column saldo.customer_month_total.volume_adjustments is
+  'Sm3 of closed months that came or went.';
+comment on column saldo.customer_month_total.last_calculated_at is
+  'When the figures were written last.';
