@@ -215,7 +215,10 @@ test("metrics tell how settlement is doing", async (t) => {
   const deadline = Date.now() + 20_000;
   let text = "";
   do ({ text } = await api.request("/metrics"));
-  while (!/^saldo_pending_count 1$/m.test(text) && Date.now() < deadline);
+  while (
+    !(/^saldo_pending_count 1$/m.test(text) && /^saldo_open_hold_count 1$/m.test(text)) &&
+    Date.now() < deadline
+  );
   t.regex(text, /^saldo_pending_count 1$/m);
   t.regex(text, /^saldo_oldest_pending_age_seconds \d+(\.\d+)?$/m);
   t.regex(text, /^saldo_open_hold_count 1$/m);
