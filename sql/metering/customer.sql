@@ -33,10 +33,7 @@ returns void
 language plpgsql
 as $$
 begin
-  -- An older snapshot would not see what the lock was waited for.
-  if current_setting('transaction_isolation') <> 'read committed' then
-    perform saldo_private.fail('isolation_unsupported', current_setting('transaction_isolation'));
-  end if;
+  perform saldo_private.require_read_committed();
   if account_ids is null then
     perform pg_advisory_xact_lock(7248, 0);
     return;

@@ -1,9 +1,156 @@
---! Previous: sha1:54320bb32af5a9cee97f052c003720e14d46c32f
---! Hash: sha1:01efeebe671daea07c722842f3f212481970e14f
---! Message: metering
+--! Previous: sha1:e71a02197d3a9c2a6be9ebd2851c414ec8552632
+--! Hash: sha1:4436fa33aed4fa925f4c25d1a6f2af3df77c4d7b
+--! Message: books and metering
 
 -- Everything belongs to saldo_owner, whoever the login is.
 set local role saldo_owner;
+
+-- ledger: periods, and the day on which an entry is posted
+
+create type saldo.period_status as enum ('open', 'closing', 'closed', 'locked');
+create type saldo_private.posting_day as (posting_date date, origin_month date);
+create type saldo_private.dated_day as (
+  occurred_at timestamptz,
+  posting_date date,
+  origin_month date
+);
+-- With an origin month.
+drop function saldo_private.post_entry(
+  uuid, bigint[], numeric[], numeric[], text, text, saldo.entry_kind, timestamptz, text, uuid, jsonb
+);
+drop function saldo_private.reverse_posted_entry(uuid, uuid, text, text, timestamptz, text);
+
+-- One row: what every posting has to know.
+create table saldo_private.book_state (
+  id integer primary key,
+  closed_through date,
+  locked_through date,
+  constraint book_state_has_one_row check (id = 1)
+);
+insert into saldo_private.book_state (id) values (1);
+
+-- Few entries are in them, and the migration is one transaction: writers wait for one scan.
+-- squawk-ignore require-concurrent-index-creation
+create index journal_entry_origin_month_idx on saldo.journal_entry (origin_month)
+  where origin_month is not null;
+-- squawk-ignore require-concurrent-index-creation
+create index journal_entry_close_year_idx on saldo.journal_entry (posting_date)
+  where source = 'close_year';
+
+-- squawk-ignore require-concurrent-index-creation
+create index month_movement_month_idx on saldo.month_movement (month);
+
+-- Thirteen periods a year: the months, and the closing entries of the year's end.
+create table saldo.period (
+  fiscal_year integer not null,
+  number smallint not null,
+  starts_on date not null,
+  ends_on date not null,
+  status saldo.period_status not null,
+  closed_at timestamptz,
+  closed_by text,
+  account_count bigint,
+  line_count bigint,
+  snapshot_hash bytea,
+  primary key (fiscal_year, number),
+  constraint period_number_is_a_month_or_13 check (number between 1 and 13),
+  constraint period_closed_one_is_sealed check (
+    (status in ('closed', 'locked')) = (snapshot_hash is not null and closed_at is not null)
+  )
+);
+
+create type saldo.period_action as enum (
+  'begin_closing', 'cancel_closing', 'close', 'reopen', 'lock'
+);
+create table saldo.period_event (
+  id uuid primary key,
+  fiscal_year integer not null,
+  number smallint not null,
+  action saldo.period_action not null,
+  reason text,
+  actor text not null,
+  occurred_at timestamptz not null default clock_timestamp(),
+  foreign key (fiscal_year, number) references saldo.period (fiscal_year, number)
+);
+create index period_event_period_idx on saldo.period_event (fiscal_year, number);
+
+create type saldo.checklist_outcome as enum ('passed', 'waived', 'open');
+create table saldo.period_check (
+  event_id uuid not null references saldo.period_event (id),
+  item text not null,
+  outcome saldo.checklist_outcome not null,
+  open_count bigint not null,
+  evidence jsonb not null,
+  primary key (event_id, item)
+);
+create type saldo.checklist_item as (
+  item text,
+  title text,
+  is_passed boolean,
+  open_count bigint,
+  evidence jsonb
+);
+
+create table saldo.closing_snapshot (
+  account_id bigint not null,
+  fiscal_year integer not null,
+  number smallint not null,
+  debit saldo.total not null,
+  credit saldo.total not null,
+  debit_total saldo.total not null,
+  credit_total saldo.total not null,
+  primary key (account_id, fiscal_year, number)
+);
+create index closing_snapshot_period_idx on saldo.closing_snapshot (fiscal_year, number);
+
+-- Statements, reported and restated, before and after the year's end.
+create type saldo.balance_basis as enum ('reported', 'restated');
+create type saldo.monthly_balance_line as (
+  account_id bigint,
+  month date,
+  opening numeric,
+  debit numeric,
+  credit numeric,
+  year_end numeric,
+  closing numeric,
+  line_count bigint,
+  status saldo.period_status
+);
+create type saldo.trial_balance_movement as (
+  account_id bigint,
+  code text,
+  name text,
+  type saldo.account_type,
+  currency text,
+  opening numeric,
+  debit numeric,
+  credit numeric,
+  closing numeric
+);
+create type saldo.account_statement_line as (
+  posting_date date,
+  entry_id uuid,
+  line_no integer,
+  occurred_at timestamptz,
+  kind saldo.entry_kind,
+  origin_month date,
+  description text,
+  debit numeric,
+  credit numeric,
+  balance numeric
+);
+create type saldo.income_statement_section as enum ('revenue', 'expense', 'net_income');
+create type saldo.income_statement_line as (
+  section saldo.income_statement_section,
+  account_id bigint,
+  code text,
+  name text,
+  currency text,
+  amount numeric
+);
+drop function saldo.trial_balance(date);
+drop function saldo.balance_sheet(date, text);
+drop function saldo_private.totals_until(date);
 
 -- metering: customers, deposits, meters, readings, versions of prices and factors, rated lines
 
@@ -248,6 +395,74 @@ create type saldo.customer_adjustment as (
   entry_count bigint
 );
 
+-- What a row of an import came to.
+create type saldo.import_result as (
+  row_no integer,
+  is_accepted boolean,
+  id text,
+  error_code text,
+  error_condition text,
+  detail text
+);
+-- A row of a file of readings, looked at.
+create type saldo_private.import_reading as (
+  row_no integer,
+  key text,
+  request_hash bytea,
+  account_id bigint,
+  request saldo.reading_request,
+  error_condition text,
+  detail text
+);
+
+-- ledger: what follows the lines of an account
+
+create table saldo_private.account_follower (
+  account_id bigint primary key references saldo.account (id),
+  follower text not null
+);
+
+-- metering: monthly totals of customers, stored
+
+create table saldo.customer_month_total (
+  account_id bigint not null references saldo.customer (account_id),
+  month saldo.month_start not null,
+  deposits numeric not null default 0,
+  purchases numeric not null default 0,
+  deposit_adjustments numeric not null default 0,
+  purchase_adjustments numeric not null default 0,
+  others numeric not null default 0,
+  volume_sm3 numeric not null default 0,
+  volume_adjustments numeric not null default 0,
+  last_calculated_at timestamptz not null default clock_timestamp(),
+  primary key (account_id, month)
+);
+
+create type saldo.monthly_balance_action as enum ('missing', 'differs', 'surplus', 'same');
+create type saldo.monthly_balance_change as (
+  customer_id bigint,
+  account_id bigint,
+  month date,
+  action saldo.monthly_balance_action,
+  stored jsonb,
+  derived jsonb,
+  plan_hash text
+);
+create type saldo.monthly_balance_comparison as (
+  month_count bigint,
+  difference_count bigint,
+  differences saldo.monthly_balance_change[]
+);
+create type saldo.metering_status as (
+  customer_count bigint,
+  meter_count bigint,
+  reading_count bigint,
+  unrated_count bigint,
+  provisional_count bigint,
+  month_count bigint,
+  last_calculated_at timestamptz
+);
+
 -- The logic, room after room.
 --! Included index.sql
 -- The load order, and the table of contents. A room may use the rooms above it, never one below.
@@ -409,6 +624,18 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
     'Check the version id.', 404),
   ('SB416', 'version_in_use', 'Rated lines use this version.',
     'Remove it with rerate => true: they are rated anew at what applies without it.', 409),
+  ('SB417', 'plan_outdated', 'What the plan rests on has changed since.',
+    'Make a new plan with dry_run, look at it, and apply that one.', 409),
+  ('SB430', 'file_encoding_wrong', 'The file is not in the encoding that was named.',
+    'Save it as UTF-8, or name its encoding with --encoding.', 400),
+  ('SB431', 'file_columns_wrong', 'The columns of the file are not those of this import.',
+    'DETAIL tells which are missing, unknown or double; the first row names the columns.', 400),
+  ('SB432', 'file_malformed', 'The file or the row is not well-formed CSV.',
+    'Close each quote, and give each row as many fields as the first one.', 400),
+  ('SB433', 'date_invalid', 'The time is not a date and time of ISO 8601.',
+    'Write 2026-01-31T08:00:00+07:00, or without a zone the time of the business time zone.', 400),
+  ('SB434', 'decimal_invalid', 'The figure is not a plain decimal number.',
+    'Write digits with a point for the decimals, such as 1234.5, and nothing else.', 400),
   ('SB601', 'balance_guarded', 'A cached balance is written by the engine only.',
     'To change a balance post an adjustment with saldo.post_entries; to repair a drift call '
     'saldo.auto_heal.', 403),
@@ -2008,6 +2235,48 @@ comment on column saldo_private.account_stripe.debit is 'Debits not yet folded.'
 comment on column saldo_private.account_stripe.credit is 'Credits not yet folded.';
 comment on column saldo_private.account_stripe.line_count is 'Number of lines not yet folded.';
 --! EndIncluded ledger/account_stripe.sql
+--! Included ledger/account_follower.sql
+-- Followers: a room below keeps something in step with the lines of some accounts, whoever posts.
+--
+-- Private: account_follower, call_followers. A follower is saldo_private.follow_<name>, of an array
+-- of lines; the posting trigger calls it once a statement, with the accounts locked and moved. A
+-- trigger of that room on journal_line would cost every posting a call of its own; like this an
+-- account that nobody follows costs one look in an index.
+
+create or replace function saldo_private.call_followers(lines saldo.journal_line[])
+returns void
+language plpgsql
+as $$
+declare
+  v_follower text;
+begin
+  for v_follower in
+    select distinct f.follower
+    from saldo_private.account_follower as f
+    where f.account_id in (select l.account_id from unnest(lines) as l)
+    order by f.follower
+  loop
+    execute format('select saldo_private.%I($1)', 'follow_' || v_follower)
+    using array(
+      select l
+      from unnest(lines) as l
+      join saldo_private.account_follower as f on f.account_id = l.account_id
+      where f.follower = v_follower
+    );
+  end loop;
+end
+$$;
+comment on function saldo_private.call_followers is
+  'Hands lines to those who follow their accounts, each of them those that it follows.';
+
+select saldo_private.secure_table('saldo_private.account_follower');
+
+comment on table saldo_private.account_follower is
+  'An account whose lines something is kept in step with, beyond its balance.';
+comment on column saldo_private.account_follower.account_id is 'Account.';
+comment on column saldo_private.account_follower.follower is
+  'Who follows it: saldo_private.follow_<this> is called with its lines.';
+--! EndIncluded ledger/account_follower.sql
 --! Included ledger/posting_refusal.sql
 -- Refusing a posting: what is wrong with it, said after the fact.
 --
@@ -2413,12 +2682,11 @@ begin
       a.mode)::saldo_private.posting_line order by a.mode desc, n.account_id),
     bool_and((
       a.id > 0 and e.line_count = 2 and e.posting_date = n.posting_date
-      and e.posted_in = pg_current_xact_id()
-    ) is true),
+      and e.posted_in = pg_current_xact_id()) is true),
     bool_or(e.source in ('settlement', 'close_year')),
-    bool_or(exists (
-      select from saldo_private.account_watch as w where w.account_id = n.account_id
-    ))
+    bool_or(exists (select from saldo_private.account_watch as w where w.account_id = n.account_id)
+      or exists (select from saldo_private.account_follower as f
+        where f.account_id = n.account_id))
   into v_pair, v_is_entry, v_is_settlement, v_is_watched
   from (select * from new_lines limit 3) as n
   left join saldo.journal_entry as e on e.id = n.entry_id
@@ -2444,15 +2712,12 @@ begin
     ) as e
     left join saldo.journal_entry as j on j.id = e.entry_id;
 
-    select array_agg((l.account_id, l.month, l.debit, l.credit, l.line_count)
-      ::saldo_private.line_sum)
-    into v_lines
-    from (
-      select n.account_id, date_trunc('month', n.posting_date::timestamp)::date as month,
-        sum(n.debit) as debit, sum(n.credit) as credit, count(*) as line_count
+    v_lines := array(
+      select (n.account_id, date_trunc('month', n.posting_date::timestamp)::date, sum(n.debit),
+        sum(n.credit), count(*))::saldo_private.line_sum
       from new_lines as n
-      group by 1, 2
-    ) as l;
+      group by n.account_id, date_trunc('month', n.posting_date::timestamp)::date
+    );
     v_is_usual := saldo_private.posting__move_many(v_lines, v_is_settlement) and v_is_usual;
   end if;
 
@@ -2460,8 +2725,14 @@ begin
   if v_is_usual is not true then
     perform saldo_private.posting__examine(array(select distinct n.entry_id from new_lines as n));
   end if;
-  if (v_is_watched or cardinality(v_pair) > 2) and not v_is_settlement then
-    perform saldo_private.notify_watchers(array(select n.account_id from new_lines as n));
+  if v_is_watched or cardinality(v_pair) > 2 then
+    perform saldo_private.call_followers(array(
+      select (n.account_id, n.posting_date, n.entry_id, n.line_no, n.debit, n.credit)
+        ::saldo.journal_line
+      from new_lines as n join saldo_private.account_follower as f using (account_id)
+    ));
+    perform saldo_private.notify_watchers(array(select n.account_id from new_lines as n))
+    where not v_is_settlement;
   end if;
   if current_setting('synchronous_commit') = 'off' then
     perform saldo_private.require_durable_commit();
@@ -8935,10 +9206,7 @@ returns void
 language plpgsql
 as $$
 begin
-  -- An older snapshot would not see what the lock was waited for.
-  if current_setting('transaction_isolation') <> 'read committed' then
-    perform saldo_private.fail('isolation_unsupported', current_setting('transaction_isolation'));
-  end if;
+  perform saldo_private.require_read_committed();
   if account_ids is null then
     perform pg_advisory_xact_lock(7248, 0);
     return;
@@ -8977,6 +9245,8 @@ begin
   insert into saldo.customer (code, name, account_id, currency)
   values (v_code, v_name, v_account.id, v_account.currency)
   returning * into v_customer;
+  insert into saldo_private.account_follower (account_id, follower)
+  values (v_account.id, 'customer_month');
   return v_customer;
 end
 $$;
@@ -9002,6 +9272,336 @@ comment on column saldo.customer.account_id is 'Deposit account, a liability; it
 comment on column saldo.customer.currency is 'Currency of the account, and so of the prices.';
 comment on column saldo.customer.created_at is 'When the customer was created.';
 --! EndIncluded metering/customer.sql
+--! Included metering/customer_month_total.sql
+-- Monthly totals of each customer, as reported: by the month of posting.
+--
+-- Public: saldo.customer_month_total. Private: split_customer_line, add_to_customer_months,
+-- derived_customer_month, customer_month_change, write_customer_months, follow_customer_month.
+-- Openings are not stored, they are sums: a back-dated fact costs the same however many months
+-- come after it.
+-- Invariant, at every commit: a month is the sum of the journal lines of the deposit account, by
+-- kind, and of the volumes of the rated lines. Whoever posts, the accounts' follower adds money
+-- (account_follower.sql in the ledger); rate_readings adds volumes.
+-- Locks: the account, then its months. Lines are written before the total that they are added to:
+-- so whoever holds the row of a total, and reads the lines in a later statement, sees all that is
+-- in it, and nothing else. Only a rating whose volumes come to no money at all writes months
+-- without the account: against two deposits in one transaction it may have to be sent again.
+
+create or replace function saldo_private.split_customer_line(
+  source text,
+  origin_month date,
+  change numeric
+)
+returns table (
+  deposits numeric,
+  purchases numeric,
+  deposit_adjustments numeric,
+  purchase_adjustments numeric,
+  others numeric
+)
+language sql
+immutable
+as $$
+  select case when source = 'deposit' and origin_month is null then change else 0 end,
+    case when source = 'rating' and origin_month is null then -change else 0 end,
+    case when source = 'deposit' and origin_month is not null then change else 0 end,
+    case when source = 'rating' and origin_month is not null then -change else 0 end,
+    case when source in ('deposit', 'rating') then 0 else change end
+$$;
+comment on function saldo_private.split_customer_line is
+  'In which figure of a month a line counts. source: of its entry, or of what that reverses; '
+  'change: what it does to the balance.';
+
+create or replace function saldo_private.add_to_customer_months(
+  totals saldo.customer_month_total[]
+)
+returns void
+language sql
+as $$
+  insert into saldo.customer_month_total as t (
+    account_id, month, deposits, purchases, deposit_adjustments, purchase_adjustments, others,
+    volume_sm3, volume_adjustments
+  )
+  select n.account_id, n.month, coalesce(n.deposits, 0), coalesce(n.purchases, 0),
+    coalesce(n.deposit_adjustments, 0), coalesce(n.purchase_adjustments, 0),
+    coalesce(n.others, 0), coalesce(n.volume_sm3, 0), coalesce(n.volume_adjustments, 0)
+  from unnest(totals) as n
+  order by n.account_id, n.month
+  on conflict on constraint customer_month_total_pkey do update
+  set deposits = t.deposits + excluded.deposits,
+    purchases = t.purchases + excluded.purchases,
+    deposit_adjustments = t.deposit_adjustments + excluded.deposit_adjustments,
+    purchase_adjustments = t.purchase_adjustments + excluded.purchase_adjustments,
+    others = t.others + excluded.others,
+    volume_sm3 = t.volume_sm3 + excluded.volume_sm3,
+    volume_adjustments = t.volume_adjustments + excluded.volume_adjustments,
+    last_calculated_at = excluded.last_calculated_at
+$$;
+comment on function saldo_private.add_to_customer_months is
+  'Adds to months, in the order of account and month; each once. What is null adds nothing.';
+
+create or replace function saldo_private.add_rated_volumes(lines saldo.rated_line[])
+returns void
+language sql
+as $$
+  select saldo_private.add_to_customer_months(array_agg(m.total))
+  from (
+    select (
+      l.account_id, saldo_private.month_of(l.posting_date), 0, 0, 0, 0, 0,
+      coalesce(sum(l.volume_change)
+        filter (where l.month = saldo_private.month_of(l.posting_date)), 0),
+      coalesce(sum(l.volume_change)
+        filter (where l.month <> saldo_private.month_of(l.posting_date)), 0),
+      null
+    )::saldo.customer_month_total as total
+    from unnest(lines) as l
+    where l.volume_change <> 0
+    group by l.account_id, saldo_private.month_of(l.posting_date)
+  ) as m
+$$;
+comment on function saldo_private.add_rated_volumes is
+  'Adds what rated lines change to the months in which they are posted; none where all stay.';
+
+create or replace function saldo_private.derived_customer_month(account_ids bigint[])
+returns table (account_id bigint, month date, figures jsonb, line_count bigint)
+language sql
+stable
+as $$
+  select part.account_id, part.month, jsonb_build_object(
+      'deposits', trim_scale(sum(part.deposits)),
+      'purchases', trim_scale(sum(part.purchases)),
+      'deposit_adjustments', trim_scale(sum(part.deposit_adjustments)),
+      'purchase_adjustments', trim_scale(sum(part.purchase_adjustments)),
+      'others', trim_scale(sum(part.others)),
+      'volume_sm3', trim_scale(sum(part.volume_sm3)),
+      'volume_adjustments', trim_scale(sum(part.volume_adjustments))
+    ), count(*)
+  from (
+    select l.account_id, saldo_private.month_of(l.posting_date) as month, s.deposits, s.purchases,
+      s.deposit_adjustments, s.purchase_adjustments, s.others, 0 as volume_sm3,
+      0 as volume_adjustments
+    from saldo.journal_line as l
+    join saldo.journal_entry as e on e.id = l.entry_id
+    -- An entry that was reversed by hand takes its kind with it.
+    left join saldo.journal_entry as reversed on reversed.id = e.reverses
+    cross join lateral saldo_private.split_customer_line(
+      coalesce(reversed.source, e.source), e.origin_month, l.credit - l.debit
+    ) as s
+    where l.account_id = any (account_ids)
+    union all
+    select r.account_id, about.month, 0, 0, 0, 0, 0,
+      case when r.month = about.month then r.volume_change::numeric else 0 end,
+      case when r.month <> about.month then r.volume_change::numeric else 0 end
+    from saldo.rated_line as r
+    cross join lateral (select saldo_private.month_of(r.posting_date) as month) as about
+    where r.account_id = any (account_ids)
+    and r.volume_change <> 0
+  ) as part
+  group by part.account_id, part.month
+$$;
+comment on function saldo_private.derived_customer_month is
+  'The totals of these accounts as journal and rated lines make them. line_count: how many lines.';
+
+create or replace function saldo_private.customer_month_change(account_ids bigint[])
+returns table (change saldo.monthly_balance_change, line_count bigint)
+language sql
+stable
+as $$
+  select (
+    c.id, account_id, month::date,
+    case when s.figures is null then 'missing' when d.figures is null then 'surplus'
+      when s.figures = d.figures then 'same' else 'differs' end,
+    s.figures, d.figures, null
+  )::saldo.monthly_balance_change, coalesce(d.line_count, 0)
+  from (
+    select t.account_id, t.month::date as month,
+      to_jsonb(t) - '{account_id,month,last_calculated_at}'::text[] as figures
+    from saldo.customer_month_total as t
+    where t.account_id = any (account_ids)
+  ) as s
+  full join saldo_private.derived_customer_month(account_ids) as d using (account_id, month)
+  left join saldo.customer as c using (account_id)
+$$;
+comment on function saldo_private.customer_month_change is
+  'Each month of these accounts: what is stored, what is derived, and what that means.';
+
+create or replace function saldo_private.write_customer_months(
+  changes saldo.monthly_balance_change[]
+)
+returns void
+language plpgsql
+as $$
+begin
+  delete from saldo.customer_month_total as t
+  using unnest(changes) as n
+  where n.action = 'surplus'
+  and t.account_id = n.account_id
+  and t.month = n.month;
+
+  update saldo.customer_month_total as t
+  set deposits = d.deposits,
+    purchases = d.purchases,
+    deposit_adjustments = d.deposit_adjustments,
+    purchase_adjustments = d.purchase_adjustments,
+    others = d.others,
+    volume_sm3 = d.volume_sm3,
+    volume_adjustments = d.volume_adjustments,
+    last_calculated_at = clock_timestamp()
+  from unnest(changes) as n
+  cross join jsonb_populate_record(null::saldo.customer_month_total, n.derived) as d
+  where n.action in ('differs', 'same')
+  and t.account_id = n.account_id
+  and t.month = n.month;
+
+  -- Added, not set: a row that came since has only what was not there to be derived from.
+  perform saldo_private.add_to_customer_months(array(
+    select d
+    from unnest(changes) as n
+    cross join jsonb_populate_record(
+      null::saldo.customer_month_total,
+      n.derived || jsonb_build_object('account_id', n.account_id, 'month', n.month)
+    ) as d
+    where n.action = 'missing'
+  ));
+end
+$$;
+comment on function saldo_private.write_customer_months is
+  'Writes what is derived over what is stored. The caller has locked the months before it derived.';
+
+create or replace function saldo_private.lock_customer_months(account_ids bigint[])
+returns void
+language plpgsql
+as $$
+begin
+  -- Whoever posts has the account before it writes its months, in any order.
+  perform
+  from saldo.account as a
+  where a.id = any (account_ids)
+  order by a.id
+  for no key update;
+  perform
+  from saldo.customer_month_total as t
+  where t.account_id = any (account_ids)
+  order by t.account_id, t.month
+  for update;
+end
+$$;
+comment on function saldo_private.lock_customer_months is
+  'Locks the totals of these accounts: what the next statement derives is what belongs in them.';
+
+create or replace function saldo_private.balance_change_of(figures jsonb)
+returns numeric
+language sql
+immutable
+as $$
+  select coalesce((figures ->> 'deposits')::numeric - (figures ->> 'purchases')::numeric
+    + (figures ->> 'deposit_adjustments')::numeric - (figures ->> 'purchase_adjustments')::numeric
+    + (figures ->> 'others')::numeric, 0)
+$$;
+comment on function saldo_private.balance_change_of is
+  'What the figures of a month do to the balance.';
+
+create or replace function saldo_private.rule_customer_month_total()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select format('%s %s', (c.change).account_id, (c.change).month), (c.change).account_id,
+    (c.change).stored::text, (c.change).derived::text,
+    saldo_private.balance_change_of((c.change).stored)
+      - saldo_private.balance_change_of((c.change).derived),
+    jsonb_build_object('month', (c.change).month, 'action', (c.change).action)
+  from saldo_private.customer_month_change(array(
+    select u.account_id from saldo.customer as u
+    union
+    select t.account_id from saldo.customer_month_total as t
+  )) as c
+  where (c.change).action <> 'same'
+$$;
+comment on function saldo_private.rule_customer_month_total is
+  'Months of customers whose totals are not the sums of their lines, missing and superfluous ones '
+  'included. difference: what they do to the balance, stored less derived.';
+
+create or replace function saldo_private.heal_customer_month_total(key text)
+returns table (before jsonb, after jsonb)
+language plpgsql
+as $$
+declare
+  v_account_id bigint := split_part(key, ' ', 1)::bigint;
+  v_month date := split_part(key, ' ', 2)::date;
+  v_change saldo.monthly_balance_change;
+begin
+  perform saldo_private.lock_customer_months(array[v_account_id]);
+  select (c.change).*
+  into v_change
+  from saldo_private.customer_month_change(array[v_account_id]) as c
+  where (c.change).month = v_month
+  and (c.change).action <> 'same';
+  if v_change.action is null then
+    return;
+  end if;
+  perform saldo_private.write_customer_months(array[v_change]);
+  return query
+  select v_change.stored, v_change.derived;
+end
+$$;
+comment on function saldo_private.heal_customer_month_total is
+  'Sets a month of a customer to the sums of its lines, under the locks of its writers; no row '
+  'when they agree already.';
+
+create or replace function saldo_private.follow_customer_month(lines saldo.journal_line[])
+returns void
+language sql
+as $$
+  select saldo_private.add_to_customer_months(array(
+    select (
+      n.account_id, saldo_private.month_of(n.posting_date), sum(s.deposits), sum(s.purchases),
+      sum(s.deposit_adjustments), sum(s.purchase_adjustments), sum(s.others), 0, 0, null
+    )::saldo.customer_month_total
+    from unnest(lines) as n
+    join saldo.journal_entry as e on e.id = n.entry_id
+    left join saldo.journal_entry as reversed on reversed.id = e.reverses
+    cross join lateral saldo_private.split_customer_line(
+      coalesce(reversed.source, e.source), e.origin_month, n.credit - n.debit
+    ) as s
+    group by n.account_id, saldo_private.month_of(n.posting_date)
+  ))
+$$;
+comment on function saldo_private.follow_customer_month is
+  'Adds lines of customers to their months: the follower of their accounts.';
+
+select saldo_private.secure_table('saldo.customer_month_total');
+drop policy if exists select_all on saldo.customer_month_total;
+create policy select_all on saldo.customer_month_total for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.customer_month_total to saldo_admin, saldo_operator;
+
+comment on table saldo.customer_month_total is
+  'What was reported for a customer in a month; opening and closing are sums of these.';
+comment on column saldo.customer_month_total.account_id is 'Deposit account of the customer.';
+comment on column saldo.customer_month_total.month is 'Month of posting, its first day.';
+comment on column saldo.customer_month_total.deposits is 'Deposits, less those taken back.';
+comment on column saldo.customer_month_total.purchases is 'What the readings cost.';
+comment on column saldo.customer_month_total.deposit_adjustments is
+  'Deposits of closed months that came, changed or went.';
+comment on column saldo.customer_month_total.purchase_adjustments is
+  'What readings of closed months cost more, or less if negative.';
+comment on column saldo.customer_month_total.others is
+  'Whatever else was posted, positive if it adds.';
+comment on column saldo.customer_month_total.volume_sm3 is
+  'Volume at reference conditions of this month.';
+comment on column saldo.customer_month_total.volume_adjustments is
+  'Sm3 of closed months that came or went.';
+comment on column saldo.customer_month_total.last_calculated_at is
+  'When the figures were written last.';
+--! EndIncluded metering/customer_month_total.sql
 --! Included metering/deposit.sql
 -- Deposits: money that a customer pays in.
 --
@@ -9721,18 +10321,25 @@ begin
   where old.account_id = l.account_id
   and old.id = l.supersedes;
 
-  insert into saldo.rated_line (
-    account_id, id, reading_id, revision, supersedes, read_at, month, is_withdrawn,
-    is_provisional, volume_m3, factor, volume_sm3, price, amount, amount_rounding,
-    tariff_version_id, factor_version_id, volume_change, amount_change, entry_id, posting_date,
-    rated_at, rated_by
+  with written as (
+    insert into saldo.rated_line (
+      account_id, id, reading_id, revision, supersedes, read_at, month, is_withdrawn,
+      is_provisional, volume_m3, factor, volume_sm3, price, amount, amount_rounding,
+      tariff_version_id, factor_version_id, volume_change, amount_change, entry_id, posting_date,
+      rated_at, rated_by
+    )
+    select l.account_id, l.id, l.reading_id, l.revision, l.supersedes, l.read_at, l.month,
+      l.is_withdrawn, l.is_provisional, l.volume_m3, l.factor, l.volume_sm3, l.price, l.amount,
+      l.amount_rounding, l.tariff_version_id, l.factor_version_id, l.volume_change,
+      l.amount_change, p.entry_id, p.posting_date, l.rated_at, l.rated_by
+    from unnest(v_lines) as l
+    join unnest(v_postings) as p on p.account_id = l.account_id and p.month = l.month
+    returning rated_line as line
   )
-  select l.account_id, l.id, l.reading_id, l.revision, l.supersedes, l.read_at, l.month,
-    l.is_withdrawn, l.is_provisional, l.volume_m3, l.factor, l.volume_sm3, l.price, l.amount,
-    l.amount_rounding, l.tariff_version_id, l.factor_version_id, l.volume_change,
-    l.amount_change, p.entry_id, p.posting_date, l.rated_at, l.rated_by
-  from unnest(v_lines) as l
-  join unnest(v_postings) as p on p.account_id = l.account_id and p.month = l.month;
+  select array_agg(w.line)
+  into v_lines
+  from written as w;
+  perform saldo_private.add_rated_volumes(v_lines);
   return cardinality(v_lines);
 end
 $$;
@@ -11040,8 +11647,8 @@ comment on column saldo.reading.ended_by is 'Who did that.';
 --! Included metering/customer_month.sql
 -- Monthly figures of a customer, and what later months say about closed ones.
 --
--- Public: customer_month, customer_adjustments. Computed from journal lines and rated lines at each
--- call, from one snapshot: there is no cache that could drift.
+-- Public: customer_month, customer_year, customer_adjustments. From one snapshot: what was reported
+-- from the stored totals (customer_month_total.sql), what is restated from journal and rated lines.
 -- reported: by the month of posting; a closed month stays as it was, and what is said about it
 -- later stands in a later month as an adjustment. restated: by the month that it is about. Over all
 -- time both sum to the same. Opening(m + 1) = closing(m) in either.
@@ -11124,6 +11731,46 @@ $$;
 comment on function saldo_private.customer_rating is
   'Volumes of a customer by month of consumption, and how they were rated, by versions.';
 
+create or replace function saldo_private.customer_figure(
+  account_id bigint,
+  basis saldo.balance_basis
+)
+returns table (
+  month date,
+  deposits numeric,
+  purchases numeric,
+  deposit_adjustments numeric,
+  purchase_adjustments numeric,
+  others numeric,
+  volume_sm3 numeric,
+  volume_adjustments numeric,
+  calculated_at timestamptz
+)
+language plpgsql
+stable
+as $$
+begin
+  if basis = 'reported' then
+    return query
+    select t.month::date, t.deposits, t.purchases, t.deposit_adjustments, t.purchase_adjustments,
+      t.others, t.volume_sm3::numeric, t.volume_adjustments::numeric, t.last_calculated_at
+    from saldo.customer_month_total as t
+    where t.account_id = customer_figure.account_id;
+    return;
+  end if;
+  return query
+  select m.month, coalesce(sum(m.change) filter (where m.kind = 'deposit'), 0),
+    coalesce(-sum(m.change) filter (where m.kind = 'purchase'), 0), 0.0, 0.0,
+    coalesce(sum(m.change) filter (where m.kind = 'other'), 0), null::numeric, 0.0,
+    max(m.posted_at)
+  from saldo_private.customer_movement(customer_figure.account_id, basis) as m
+  group by m.month;
+end
+$$;
+comment on function saldo_private.customer_figure is
+  'Movements of a customer by month: as stored, or restated. volume_sm3: null where it is to be '
+  'taken from the rating.';
+
 create or replace function saldo.customer_month(
   customer_id bigint,
   from_month date,
@@ -11153,54 +11800,34 @@ begin
   v_to := saldo_private.month_of(coalesce(to_month, from_month));
 
   return query
-  with movement as materialized (
-    select m.month, m.origin_month, m.kind, m.change, m.posted_at
-    from saldo_private.customer_movement(v_customer.account_id, v_basis) as m
-    where m.month <= v_to
-  ),
-  figure as (
-    select m.month,
-      sum(m.change) filter (where m.kind = 'deposit' and m.origin_month is null) as deposits,
-      -sum(m.change) filter (where m.kind = 'purchase' and m.origin_month is null) as purchases,
-      sum(m.change) filter (where m.kind = 'deposit' and m.origin_month is not null)
-        as deposit_adjustments,
-      -sum(m.change) filter (where m.kind = 'purchase' and m.origin_month is not null)
-        as purchase_adjustments,
-      sum(m.change) filter (where m.kind = 'other') as others,
-      sum(m.change) as change,
-      max(m.posted_at) as posted_at
-    from movement as m
-    where m.month >= v_from
-    group by m.month
-  ),
-  late as (
-    select saldo_private.month_of(l.posting_date) as month, sum(l.volume_change) as volume_sm3
-    from saldo.rated_line as l
-    where l.account_id = v_customer.account_id
-    and l.month <> saldo_private.month_of(l.posting_date)
-    and v_basis = 'reported'
-    group by 1
+  with figure as materialized (
+    select f.*, f.deposits - f.purchases + f.deposit_adjustments - f.purchase_adjustments
+      + f.others as change
+    from saldo_private.customer_figure(v_customer.account_id, v_basis) as f
+    where f.month <= v_to
   )
-  select c.month, coalesce(b.opening, 0) + c.closing - c.change, c.deposits, c.purchases,
-    c.deposit_adjustments, c.purchase_adjustments, c.others, coalesce(b.opening, 0) + c.closing,
-    coalesce(r.volume_m3, 0), coalesce(r.volume_sm3, 0), coalesce(late.volume_sm3, 0),
-    coalesce(r.calculation, '[]'), greatest(c.posted_at, r.rated_at)
+  select c.month, trim_scale(coalesce(b.opening, 0) + c.closing - c.change),
+    trim_scale(c.deposits), trim_scale(c.purchases), trim_scale(c.deposit_adjustments),
+    trim_scale(c.purchase_adjustments), trim_scale(c.others),
+    trim_scale(coalesce(b.opening, 0) + c.closing),
+    coalesce(r.volume_m3, 0), coalesce(c.volume_sm3, r.volume_sm3, 0), c.volume_adjustments,
+    coalesce(r.calculation, '[]'), greatest(c.calculated_at, r.rated_at)
   from (
     select s.month::date as month, coalesce(f.deposits, 0) as deposits,
       coalesce(f.purchases, 0) as purchases,
       coalesce(f.deposit_adjustments, 0) as deposit_adjustments,
       coalesce(f.purchase_adjustments, 0) as purchase_adjustments,
-      coalesce(f.others, 0) as others, coalesce(f.change, 0) as change, f.posted_at,
+      coalesce(f.others, 0) as others, coalesce(f.change, 0) as change, f.volume_sm3,
+      coalesce(f.volume_adjustments, 0) as volume_adjustments, f.calculated_at,
       sum(coalesce(f.change, 0)) over (order by s.month) as closing
     from generate_series(v_from::timestamp, v_to::timestamp, '1 month') as s (month)
     left join figure as f on f.month = s.month::date
   ) as c
   cross join (
-    select sum(m.change) as opening from movement as m where m.month < v_from
+    select sum(f.change) as opening from figure as f where f.month < v_from
   ) as b
   left join saldo_private.customer_rating(v_customer.account_id, v_basis) as r
     on r.month = c.month
-  left join late on late.month = c.month
   order by c.month;
 end
 $$;
@@ -11210,6 +11837,35 @@ comment on function saldo.customer_month is
   'purchase_adjustments + others. Errors in checking order: SB401, SB010.';
 revoke execute on function saldo.customer_month from public;
 grant execute on function saldo.customer_month to saldo_admin, saldo_operator;
+
+create or replace function saldo.customer_year(
+  customer_id bigint,
+  year integer,
+  basis saldo.balance_basis default 'reported'
+)
+returns setof saldo.customer_month
+language plpgsql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  if (customer_year.year between 1900 and 9999) is not true then
+    perform saldo_private.fail('input_invalid', 'year: from 1900 to 9999');
+  end if;
+  return query
+  select m.*
+  from saldo.customer_month(
+    customer_year.customer_id, make_date(customer_year.year, 1, 1),
+    make_date(customer_year.year, 12, 1), customer_year.basis
+  ) as m;
+end
+$$;
+comment on function saldo.customer_year is
+  'The twelve months of a customer''s year, as customer_month tells them. Errors in checking '
+  'order: SB010, SB401.';
+revoke execute on function saldo.customer_year from public;
+grant execute on function saldo.customer_year to saldo_admin, saldo_operator;
 
 create or replace function saldo.customer_adjustments(customer_id bigint, month date)
 returns setof saldo.customer_adjustment
@@ -11224,7 +11880,7 @@ declare
 begin
   return query
   select m.origin_month, m.kind, 'adjustment for ' || to_char(m.origin_month, 'YYYY-MM'),
-    sum(m.change) * case m.kind when 'purchase' then -1 else 1 end,
+    trim_scale(sum(m.change) * case m.kind when 'purchase' then -1 else 1 end),
     coalesce(case when m.kind = 'purchase' then (
       select sum(l.volume_change)
       from saldo.rated_line as l
@@ -11274,6 +11930,250 @@ comment on column saldo.customer_adjustment.amount is
 comment on column saldo.customer_adjustment.volume_sm3 is 'How much more Sm3, of purchases.';
 comment on column saldo.customer_adjustment.entry_count is 'Number of entries.';
 --! EndIncluded metering/customer_month.sql
+--! Included metering/monthly_balances.sql
+-- Monthly balances: filled for data that was there before, put right, and compared.
+--
+-- Public: initialize_monthly_balances, sync_monthly_balances, compare_monthly_balances.
+-- A plan and its application are the same code. The hash of a plan is over what it would change and
+-- over the figures and number of the lines that this rests on: applied with a hash that is no
+-- longer that, it is refused.
+-- Locks: lock_rating, then the accounts, then their months; a plan takes none.
+
+create or replace function saldo_private.monthly_accounts(customer_id bigint)
+returns bigint[]
+language plpgsql
+stable
+as $$
+begin
+  if customer_id is not null then
+    return array[(saldo_private.require_customer(monthly_accounts.customer_id)).account_id];
+  end if;
+  return array(select c.account_id from saldo.customer as c);
+end
+$$;
+comment on function saldo_private.monthly_accounts is
+  'Account of the customer, or of all where it is null. Error: SB401.';
+
+create or replace function saldo_private.monthly_plan(
+  account_ids bigint[],
+  actions saldo.monthly_balance_action[]
+)
+returns setof saldo.monthly_balance_change
+language sql
+stable
+as $$
+  with planned as materialized (
+    select c.change, c.line_count
+    from saldo_private.customer_month_change(account_ids) as c
+    where (c.change).action = any (actions)
+  ),
+  plan as materialized (
+    select encode(sha256(convert_to(coalesce(string_agg(
+      format('%s %s %s %s %s %s', (p.change).account_id, (p.change).month, (p.change).action,
+        (p.change).stored, (p.change).derived, p.line_count),
+      e'\n' order by (p.change).account_id, (p.change).month
+    ), ''), 'UTF8')), 'hex') as hash
+    from planned as p
+  )
+  select (p.change).customer_id, (p.change).account_id, (p.change).month, (p.change).action,
+    (p.change).stored, (p.change).derived, plan.hash
+  from planned as p
+  cross join plan
+  order by (p.change).customer_id, (p.change).month
+$$;
+comment on function saldo_private.monthly_plan is
+  'What would be written, of these actions, with the hash of it all; no row when nothing would.';
+
+create or replace function saldo_private.run_monthly_plan(
+  customer_id bigint,
+  actions saldo.monthly_balance_action[],
+  is_dry_run boolean,
+  plan_hash text
+)
+returns saldo.monthly_balance_change[]
+language plpgsql
+as $$
+declare
+  v_account_ids bigint[] := saldo_private.monthly_accounts(run_monthly_plan.customer_id);
+  v_plan saldo.monthly_balance_change[];
+begin
+  if not is_dry_run then
+    perform saldo_private.lock_rating(
+      case when run_monthly_plan.customer_id is not null then v_account_ids end
+    );
+    -- Again: somebody may have become a customer while the lock was waited for.
+    v_account_ids := saldo_private.monthly_accounts(run_monthly_plan.customer_id);
+    perform saldo_private.lock_customer_months(v_account_ids);
+  end if;
+  v_plan := array(select p from saldo_private.monthly_plan(v_account_ids, actions) as p);
+  if is_dry_run then
+    return v_plan;
+  end if;
+  -- A plan that has come to nothing has no hash to agree with.
+  if run_monthly_plan.plan_hash <> coalesce(v_plan[1].plan_hash, '') then
+    perform saldo_private.fail('plan_outdated', format(
+      'plan %s, now %s months to write, plan %s', left(run_monthly_plan.plan_hash, 64),
+      cardinality(v_plan), coalesce(v_plan[1].plan_hash, 'none')
+    ));
+  end if;
+  perform saldo_private.write_customer_months(v_plan);
+  return v_plan;
+end
+$$;
+comment on function saldo_private.run_monthly_plan is
+  'Makes a plan and, unless it is a dry run, applies it: SB401, SB020, SB417.';
+
+create or replace function saldo.initialize_monthly_balances(
+  customer_id bigint default null,
+  dry_run boolean default true,
+  plan_hash text default null
+)
+returns setof saldo.monthly_balance_change
+language sql
+volatile
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  select p.*
+  from unnest(saldo_private.run_monthly_plan(
+    initialize_monthly_balances.customer_id, array['missing']::saldo.monthly_balance_action[],
+    coalesce(initialize_monthly_balances.dry_run, true), initialize_monthly_balances.plan_hash
+  )) as p
+$$;
+comment on function saldo.initialize_monthly_balances is
+  'Fills the months of a customer, or of all, that have movements but no stored totals; those that '
+  'are stored stay as they are. dry_run (the default) changes nothing and returns the plan with '
+  'its hash. plan_hash: applies only that plan. Errors in checking order: SB401, SB020, SB417.';
+revoke execute on function saldo.initialize_monthly_balances from public;
+grant execute on function saldo.initialize_monthly_balances to saldo_admin;
+
+create or replace function saldo.sync_monthly_balances(
+  customer_id bigint default null,
+  force boolean default false,
+  dry_run boolean default true,
+  plan_hash text default null
+)
+returns setof saldo.monthly_balance_change
+language sql
+volatile
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  select p.*
+  from unnest(saldo_private.run_monthly_plan(
+    sync_monthly_balances.customer_id,
+    array['missing', 'differs', 'surplus', case when sync_monthly_balances.force then 'same' end]
+      ::saldo.monthly_balance_action[],
+    coalesce(sync_monthly_balances.dry_run, true), sync_monthly_balances.plan_hash
+  )) as p
+$$;
+comment on function saldo.sync_monthly_balances is
+  'Puts the stored months of a customer, or of all, right: missing ones are filled, those that '
+  'differ rewritten, those without movements taken away. force: writes those that agree as well. '
+  'dry_run (the default) changes nothing and returns the plan with its hash. plan_hash: applies '
+  'only that plan. Errors in checking order: SB401, SB020, SB417.';
+revoke execute on function saldo.sync_monthly_balances from public;
+grant execute on function saldo.sync_monthly_balances to saldo_admin;
+
+create or replace function saldo.compare_monthly_balances(customer_id bigint default null)
+returns saldo.monthly_balance_comparison
+language plpgsql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_changes saldo.monthly_balance_change[];
+  v_comparison saldo.monthly_balance_comparison;
+begin
+  select count(*), array_agg(p order by p.customer_id, p.month) filter (where p.action <> 'same')
+  into v_comparison.month_count, v_changes
+  from saldo_private.monthly_plan(
+    saldo_private.monthly_accounts(compare_monthly_balances.customer_id),
+    enum_range(null::saldo.monthly_balance_action)
+  ) as p;
+  v_comparison.difference_count := coalesce(cardinality(v_changes), 0);
+  v_comparison.differences := coalesce(v_changes, '{}');
+  return v_comparison;
+end
+$$;
+comment on function saldo.compare_monthly_balances is
+  'The stored months of a customer, or of all, against what journal and rated lines make of them: '
+  'how many were compared, and those that differ. Reads all lines of these customers. Errors: '
+  'SB401.';
+revoke execute on function saldo.compare_monthly_balances from public;
+grant execute on function saldo.compare_monthly_balances to saldo_admin, saldo_operator;
+
+comment on type saldo.monthly_balance_action is
+  'missing: not stored; differs: stored otherwise; surplus: stored without a movement; same.';
+comment on type saldo.monthly_balance_change is 'A month of a customer in a plan or comparison.';
+comment on column saldo.monthly_balance_change.customer_id is 'Customer.';
+comment on column saldo.monthly_balance_change.account_id is 'Deposit account of the customer.';
+comment on column saldo.monthly_balance_change.month is 'Month, its first day.';
+comment on column saldo.monthly_balance_change.action is 'How stored and derived compare.';
+comment on column saldo.monthly_balance_change.stored is 'Figures as stored; null when missing.';
+comment on column saldo.monthly_balance_change.derived is
+  'Figures by journal and rated lines; null when surplus.';
+comment on column saldo.monthly_balance_change.plan_hash is
+  'Hash of the whole plan, the same in each of its rows.';
+comment on type saldo.monthly_balance_comparison is 'Stored months against recomputed ones.';
+comment on column saldo.monthly_balance_comparison.month_count is 'Months that were compared.';
+comment on column saldo.monthly_balance_comparison.difference_count is 'Those that differ.';
+comment on column saldo.monthly_balance_comparison.differences is 'Those that differ, each.';
+--! EndIncluded metering/monthly_balances.sql
+--! Included metering/metering_status.sql
+-- Metering status: how much there is, and what waits, in one row.
+--
+-- Public: metering_status. Counts readings and lines by their indexes; whether stored months agree
+-- with their lines is not asked here, that is compare_monthly_balances and the checks.
+
+create or replace function saldo.metering_status()
+returns saldo.metering_status
+language sql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  select (
+    (select count(*) from saldo.customer),
+    (select count(*) from saldo.meter as m where m.removed_at is null),
+    reading.count,
+    reading.count - line.rated_count,
+    line.provisional_count,
+    month.count,
+    month.last_calculated_at
+  )::saldo.metering_status
+  from (
+    select count(*) from saldo.reading as r where r.status = 'current'
+  ) as reading
+  cross join (
+    select count(*) filter (where not l.is_withdrawn) as rated_count,
+      count(*) filter (where l.is_provisional) as provisional_count
+    from saldo.rated_line as l
+    where l.superseded_at is null
+  ) as line
+  cross join (
+    select count(*), max(t.last_calculated_at) as last_calculated_at
+    from saldo.customer_month_total as t
+  ) as month
+$$;
+comment on function saldo.metering_status is
+  'Customers, meters, readings, and what of them waits for a price or factor; one row.';
+revoke execute on function saldo.metering_status from public;
+grant execute on function saldo.metering_status to saldo_admin, saldo_operator;
+
+comment on type saldo.metering_status is 'How much there is in metering, and what waits.';
+comment on column saldo.metering_status.customer_count is 'Customers.';
+comment on column saldo.metering_status.meter_count is 'Meters that are installed.';
+comment on column saldo.metering_status.reading_count is 'Readings that count.';
+comment on column saldo.metering_status.unrated_count is
+  'Those of them that wait for a price or factor.';
+comment on column saldo.metering_status.provisional_count is
+  'Rated lines at the last known price or factor.';
+comment on column saldo.metering_status.month_count is 'Months of customers that are stored.';
+comment on column saldo.metering_status.last_calculated_at is
+  'When one of them was written last; null = none is stored.';
+--! EndIncluded metering/metering_status.sql
 --! Included metering/metering_rule.sql
 -- The rules over metering: readings, versions, rated lines and journal tell the same story.
 --
@@ -11482,6 +12382,724 @@ comment on function saldo_private.rule_deposit_entry is
   'Deposits whose entry, with its reversal, does not come to what they say, and entries of '
   'deposits that are not recorded.';
 --! EndIncluded metering/metering_rule.sql
+--! Included metering/import_field.sql
+-- What an import reads in a row: fields, figures and times as they stand in a file.
+--
+-- Private: import_field, import_decimal, import_time, require_import_time, require_import_decimal,
+-- import_customer_id, require_import_rows, import_refusal.
+-- Nothing is guessed: a decimal comma, a date of another form or one that no calendar has is
+-- refused.
+
+create or replace function saldo_private.import_field(import_row jsonb, name text)
+returns text
+language sql
+immutable
+as $$
+  select nullif(btrim(import_row ->> name), '')
+$$;
+comment on function saldo_private.import_field is 'A field of a row; an empty one is null.';
+
+create or replace function saldo_private.import_decimal(value text)
+returns numeric
+language sql
+immutable
+as $$
+  select case when value ~ '^-?[0-9]{1,40}(\.[0-9]{1,40})?$' then value::numeric end
+$$;
+comment on function saldo_private.import_decimal is
+  'A plain decimal number with a point; null for anything else.';
+
+create or replace function saldo_private.import_time(value text)
+returns timestamptz
+language plpgsql
+stable
+as $$
+declare
+  v_pattern constant text :=
+    '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?';
+begin
+  if value ~ (v_pattern || '(Z|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?)$') then
+    return value::timestamptz;
+  elsif value ~ (v_pattern || '$') then
+    return value::timestamp at time zone saldo_private.setting_value('business_time_zone');
+  end if;
+  return null;
+exception
+  -- A 30th of February has the form of a date.
+  when datetime_field_overflow or invalid_datetime_format then
+    return null;
+end
+$$;
+comment on function saldo_private.import_time is
+  'An instant of ISO 8601, without a zone of the business time zone; null for anything else.';
+
+create or replace function saldo_private.require_import_time(value text, what text)
+returns timestamptz
+language plpgsql
+stable
+as $$
+declare
+  v_time timestamptz := saldo_private.import_time(value);
+begin
+  if v_time is null then
+    perform saldo_private.fail('date_invalid', format('%s: %s', what,
+      coalesce(quote_literal(left(value, 40)), 'none')));
+  end if;
+  return v_time;
+end
+$$;
+comment on function saldo_private.require_import_time is 'The instant. Error: SB433.';
+
+create or replace function saldo_private.require_import_decimal(value text, what text)
+returns numeric
+language plpgsql
+stable
+as $$
+declare
+  v_number numeric := saldo_private.import_decimal(value);
+begin
+  if value is not null and v_number is null then
+    perform saldo_private.fail('decimal_invalid', format('%s: %L', what, left(value, 40)));
+  end if;
+  return v_number;
+end
+$$;
+comment on function saldo_private.require_import_decimal is
+  'The number, null where there is none. Error: SB434.';
+
+create or replace function saldo_private.import_customer_id(code text)
+returns bigint
+language plpgsql
+stable
+as $$
+declare
+  v_id bigint;
+begin
+  select c.id
+  into v_id
+  from saldo.customer as c
+  where c.code = normalize(import_customer_id.code, nfc);
+  if v_id is null then
+    perform saldo_private.fail('customer_not_found', format('customer: %s',
+      coalesce(quote_literal(left(code, 100)), 'none')));
+  end if;
+  return v_id;
+end
+$$;
+comment on function saldo_private.import_customer_id is
+  'Id of the customer that has this code. Error: SB401.';
+
+create or replace function saldo_private.require_import_rows(rows jsonb)
+returns void
+language plpgsql
+stable
+as $$
+declare
+  v_expected constant text := 'rows: an array of 1 to 5,000 objects, each with its row_no';
+begin
+  -- Apart, because nothing promises that a condition is not evaluated after one that failed.
+  if rows is null or jsonb_typeof(rows) <> 'array' then
+    perform saldo_private.fail('input_invalid', v_expected);
+  end if;
+  if jsonb_array_length(rows) not between 1 and 5000 or exists (
+    select
+    from jsonb_array_elements(rows) as r (value)
+    where jsonb_typeof(r.value) <> 'object'
+    or coalesce(r.value ->> 'row_no', '') !~ '^[1-9][0-9]{0,8}$'
+  ) then
+    perform saldo_private.fail('input_invalid', v_expected);
+  end if;
+end
+$$;
+comment on function saldo_private.require_import_rows is
+  'Refuses what is no array of rows: SB010.';
+
+create or replace function saldo_private.import_refusal(
+  state text,
+  condition text,
+  message text,
+  detail text
+)
+returns saldo.import_result
+language plpgsql
+stable
+as $$
+declare
+  v_result saldo.import_result;
+begin
+  v_result.is_accepted := false;
+  if state like 'SB%' then
+    v_result.error_code := state;
+    v_result.error_condition := condition;
+    v_result.detail := nullif(detail, '');
+  elsif left(state, 2) in ('22', '23') then
+    -- A value that a domain or a constraint refuses, in the words of PostgreSQL.
+    select e.code, e.condition, import_refusal.message
+    into strict v_result.error_code, v_result.error_condition, v_result.detail
+    from saldo.error_code as e
+    where e.condition = 'input_invalid';
+  end if;
+  return v_result;
+end
+$$;
+comment on function saldo_private.import_refusal is
+  'The answer to a row that raised this; without a code for what is no fault of the row''s.';
+--! EndIncluded metering/import_field.sql
+--! Included metering/import.sql
+-- Import: rows of files of customers, deposits and meters, each answered by itself.
+--
+-- Public: saldo.import_customers, import_deposits, import_meters. Private: import_row, import_rows,
+-- import_customer, import_deposit, import_meter.
+-- A row is an object of texts: row_no and the columns of its file. It counts once, however often it
+-- comes: a deposit by its key, a customer by its code, a meter by its code and time. Each row is a
+-- subtransaction: a bad one holds back none of the others, and is written nowhere.
+-- Locks: those of the functions that record what a row says, until the end of the transaction.
+
+create or replace function saldo_private.import_customer(import_row jsonb)
+returns saldo.import_result
+language plpgsql
+as $$
+declare
+  v_code text := saldo_private.import_field(import_row, 'code');
+  v_name text := saldo_private.import_field(import_row, 'name');
+  v_currency text := saldo_private.import_field(import_row, 'currency');
+  v_result saldo.import_result;
+begin
+  select c.id::text, 'imported before'
+  into v_result.id, v_result.detail
+  from saldo.customer as c
+  where c.code = normalize(v_code, nfc)
+  and c.name = normalize(v_name, nfc)
+  and c.currency = coalesce(v_currency, c.currency);
+  if v_result.id is null then
+    v_result.id := (saldo.create_customer(v_code, v_name, v_currency)).id::text;
+  end if;
+  return v_result;
+end
+$$;
+comment on function saldo_private.import_customer is
+  'Records a row of a file of customers, once by its code.';
+
+create or replace function saldo_private.import_deposit(import_row jsonb)
+returns saldo.import_result
+language plpgsql
+as $$
+declare
+  v_key text := saldo_private.import_field(import_row, 'key');
+  v_result saldo.import_result;
+begin
+  v_result.detail := case when exists (
+    select
+    from saldo_private.idempotency_record as i
+    where i.scope = 'metering'
+    and i.key = v_key
+  ) then 'imported before' end;
+  v_result.id := (saldo.add_deposit(
+    customer_id => saldo_private.import_customer_id(
+      saldo_private.import_field(import_row, 'customer')
+    ),
+    amount => saldo_private.require_amount_text(saldo_private.import_field(import_row, 'amount')),
+    occurred_at => saldo_private.require_import_time(
+      saldo_private.import_field(import_row, 'occurred_at'), 'occurred_at'
+    ),
+    description => saldo_private.import_field(import_row, 'description'),
+    idempotency_key => v_key
+  )).id::text;
+  return v_result;
+end
+$$;
+comment on function saldo_private.import_deposit is
+  'Records a row of a file of deposits, once by its key.';
+
+create or replace function saldo_private.import_meter(import_row jsonb)
+returns saldo.import_result
+language plpgsql
+as $$
+declare
+  v_customer_id bigint := saldo_private.import_customer_id(
+    saldo_private.import_field(import_row, 'customer')
+  );
+  v_code text := saldo_private.import_field(import_row, 'code');
+  v_kind text := coalesce(saldo_private.import_field(import_row, 'kind'), 'index');
+  v_installed_at timestamptz := saldo_private.require_import_time(
+    saldo_private.import_field(import_row, 'installed_at'), 'installed_at'
+  );
+  v_start numeric := coalesce(saldo_private.require_import_decimal(
+    saldo_private.import_field(import_row, 'start_index'), 'start_index'), 0);
+  v_limit numeric := coalesce(saldo_private.require_import_decimal(
+    saldo_private.import_field(import_row, 'register_limit'), 'register_limit'), 1000000);
+  v_result saldo.import_result;
+begin
+  if v_kind not in ('index', 'volume') then
+    perform saldo_private.fail('input_invalid', 'kind: index or volume');
+  end if;
+  select m.id::text, 'imported before'
+  into v_result.id, v_result.detail
+  from saldo.customer as c
+  join saldo.meter as m on m.account_id = c.account_id
+  where c.id = v_customer_id
+  and m.code = normalize(v_code, nfc)
+  and m.kind::text = v_kind
+  and m.installed_at = v_installed_at
+  and (m.kind = 'volume' or (m.start_index = v_start and m.register_limit = v_limit))
+  order by m.id
+  limit 1;
+  if v_result.id is null then
+    v_result.id := (saldo.install_meter(
+      v_customer_id, v_code, v_kind::saldo.meter_kind, v_installed_at, v_start, v_limit
+    )).id::text;
+  end if;
+  return v_result;
+end
+$$;
+comment on function saldo_private.import_meter is
+  'Records a row of a file of meters, once by its code and time of installation.';
+
+create or replace function saldo_private.import_row(import_row jsonb, kind text)
+returns saldo.import_result
+language plpgsql
+as $$
+declare
+  v_result saldo.import_result;
+  v_state text;
+  v_condition text;
+  v_message text;
+  v_detail text;
+begin
+  v_result := case import_row.kind
+    when 'customers' then saldo_private.import_customer(import_row.import_row)
+    when 'deposits' then saldo_private.import_deposit(import_row.import_row)
+    when 'meters' then saldo_private.import_meter(import_row.import_row)
+  end;
+  v_result.is_accepted := true;
+  v_result.row_no := (import_row.import_row ->> 'row_no')::integer;
+  return v_result;
+exception
+  when others then
+    get stacked diagnostics v_state = returned_sqlstate, v_condition = constraint_name,
+      v_message = message_text, v_detail = pg_exception_detail;
+    v_result := saldo_private.import_refusal(v_state, v_condition, v_message, v_detail);
+    if v_result.error_code is null then
+      raise;
+    end if;
+    v_result.row_no := (import_row.import_row ->> 'row_no')::integer;
+    return v_result;
+end
+$$;
+comment on function saldo_private.import_row is
+  'Records a row, or tells why not. What is no fault of the row''s ends the whole import.';
+
+create or replace function saldo_private.import_rows(rows jsonb, kind text, dry_run boolean)
+returns setof saldo.import_result
+language plpgsql
+as $$
+declare
+  v_results saldo.import_result[] := '{}';
+  v_row jsonb;
+begin
+  perform saldo_private.require_import_rows(import_rows.rows);
+  begin
+    for v_row in
+      select r.value
+      from jsonb_array_elements(import_rows.rows) as r (value)
+    loop
+      v_results := v_results || saldo_private.import_row(v_row, import_rows.kind);
+    end loop;
+    if import_rows.dry_run then
+      perform saldo_private.fail('input_invalid', 'dry run');
+    end if;
+  exception
+    -- Only the line above raises it: a row's own was answered. All is undone but the answers.
+    when sqlstate 'SB010' then
+      null;
+  end;
+  return query
+  select u.row_no, u.is_accepted, u.id, u.error_code, u.error_condition, u.detail
+  from unnest(v_results) as u;
+end
+$$;
+comment on function saldo_private.import_rows is
+  'Records rows of a kind, or with dry_run only tells what would come of them.';
+
+create or replace function saldo.import_customers(rows jsonb, dry_run boolean default false)
+returns setof saldo.import_result
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  return query
+  select u.row_no, u.is_accepted, u.id, u.error_code, u.error_condition, u.detail
+  from saldo_private.import_rows(import_customers.rows, 'customers', import_customers.dry_run) as u;
+end
+$$;
+comment on function saldo.import_customers is
+  'Records up to 5,000 rows of a file of customers and answers each: objects of texts with '
+  'row_no, code, name, currency. One that is there with the same fields counts as accepted. A '
+  'bad row holds back none of the others. dry_run: writes nothing. Error of the whole: SB010. '
+  'Errors of a row: SB010, SB008, SB009, SB014.';
+revoke execute on function saldo.import_customers from public;
+grant execute on function saldo.import_customers to saldo_admin;
+
+create or replace function saldo.import_deposits(rows jsonb, dry_run boolean default false)
+returns setof saldo.import_result
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  return query
+  select u.row_no, u.is_accepted, u.id, u.error_code, u.error_condition, u.detail
+  from saldo_private.import_rows(import_deposits.rows, 'deposits', import_deposits.dry_run) as u;
+end
+$$;
+comment on function saldo.import_deposits is
+  'Records up to 5,000 rows of a file of deposits and answers each: objects of texts with '
+  'row_no, customer, amount, occurred_at, description, key. key: under one a deposit counts '
+  'once. A bad row holds back none of the others. dry_run: writes nothing. Error of the '
+  'whole: SB010. Errors of a row: SB401, SB002, SB003, SB004, SB433, SB008, SB009, SB010, '
+  'SB005, SB108, SB102.';
+revoke execute on function saldo.import_deposits from public;
+grant execute on function saldo.import_deposits to saldo_admin;
+
+create or replace function saldo.import_meters(rows jsonb, dry_run boolean default false)
+returns setof saldo.import_result
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  return query
+  select u.row_no, u.is_accepted, u.id, u.error_code, u.error_condition, u.detail
+  from saldo_private.import_rows(import_meters.rows, 'meters', import_meters.dry_run) as u;
+end
+$$;
+comment on function saldo.import_meters is
+  'Records up to 5,000 rows of a file of meters and answers each: objects of texts with '
+  'row_no, customer, code, kind, installed_at, start_index, register_limit. One that is there '
+  'with the same fields counts as accepted. A bad row holds back none of the others. dry_run: '
+  'writes nothing. Error of the whole: SB010. Errors of a row: SB401, SB433, SB010, SB434, '
+  'SB411, SB409, SB008, SB009, SB014.';
+revoke execute on function saldo.import_meters from public;
+grant execute on function saldo.import_meters to saldo_admin;
+
+comment on type saldo.import_result is 'What a row of an import came to.';
+comment on column saldo.import_result.row_no is 'Number of the row, as it was given.';
+comment on column saldo.import_result.is_accepted is 'Whether it is recorded, now or before.';
+comment on column saldo.import_result.id is 'Id of what it recorded; null = refused.';
+comment on column saldo.import_result.error_code is 'Code of the error; null = accepted.';
+comment on column saldo.import_result.error_condition is 'Its condition; null = accepted.';
+comment on column saldo.import_result.detail is
+  'What was seen; of an accepted row, that it was imported before.';
+--! EndIncluded metering/import.sql
+--! Included metering/import_readings.sql
+-- Import of readings: as many at once as are right, and each answered by itself.
+--
+-- Public: saldo.import_readings. Private: import_readings__look, __check, __post, __record,
+-- __copies.
+-- What a row has wrong by itself is found for all rows in one statement; the rest is recorded as
+-- one batch. Where the ledger or the order of indexes refuses that, it is halved, in the order of
+-- time, until only what is at fault is left: good rows never wait for bad ones.
+-- A batch and its halves are of all sizes: statements are planned for each (plan_cache_mode), since
+-- a plan for a few rows takes minutes over thousands.
+-- Locks: versions and customers first (lock_rating), then keys, months and accounts.
+
+create or replace function saldo_private.import_readings__look(rows jsonb)
+returns setof saldo_private.import_reading
+language sql
+stable
+as $$
+  select f.row_no, f.key, saldo_private.request_hash('import_reading', f.content), m.account_id,
+    (m.id, f.read_at, saldo_private.import_decimal(f.index_value),
+      saldo_private.import_decimal(f.volume),
+      case when f.quality in ('actual', 'estimated') then f.quality end,
+      f.is_rollover = 'true')::saldo.reading_request,
+    p.condition,
+    case p.condition
+      when 'customer_not_found'
+        then format('customer: %s', coalesce(quote_literal(left(f.customer, 100)), 'none'))
+      when 'meter_not_found'
+        then format('meter: %s', coalesce(quote_literal(left(f.meter, 100)), 'none'))
+      when 'date_invalid'
+        then format('read_at: %s', coalesce(quote_literal(left(f.read_at_text, 40)), 'none'))
+      when 'decimal_invalid' then format('index_value %L, volume %L', left(f.index_value, 40),
+        left(f.volume, 40))
+      when 'input_invalid' then 'quality: actual or estimated; is_rollover: true or false'
+      when 'text_too_long' then 'key: 1 to 200 characters'
+    end
+  from (
+    select (r.value ->> 'row_no')::integer as row_no,
+      saldo_private.import_field(r.value, 'key') as key,
+      r.value - '{row_no,key}'::text[] as content,
+      saldo_private.import_field(r.value, 'customer') as customer,
+      saldo_private.import_field(r.value, 'meter') as meter,
+      saldo_private.import_field(r.value, 'read_at') as read_at_text,
+      saldo_private.import_time(saldo_private.import_field(r.value, 'read_at')) as read_at,
+      saldo_private.import_field(r.value, 'index_value') as index_value,
+      saldo_private.import_field(r.value, 'volume') as volume,
+      saldo_private.import_field(r.value, 'quality') as quality,
+      saldo_private.import_field(r.value, 'is_rollover') as is_rollover
+    from jsonb_array_elements(rows) as r (value)
+  ) as f
+  left join saldo.customer as c on c.code = normalize(f.customer, nfc)
+  left join lateral (
+    -- A code may have been given again to a later meter: the one that stood there then.
+    select t.id, t.account_id
+    from saldo.meter as t
+    where t.account_id = c.account_id
+    and t.code = normalize(f.meter, nfc)
+    order by f.read_at > t.installed_at and f.read_at <= coalesce(t.removed_at, 'infinity') desc,
+      t.installed_at desc, t.id desc
+    limit 1
+  ) as m on true
+  cross join lateral (
+    select case
+      when c.id is null then 'customer_not_found'
+      when m.id is null then 'meter_not_found'
+      when f.read_at is null then 'date_invalid'
+      when (f.index_value is not null and saldo_private.import_decimal(f.index_value) is null)
+        or (f.volume is not null and saldo_private.import_decimal(f.volume) is null)
+        then 'decimal_invalid'
+      when f.quality not in ('actual', 'estimated') or f.is_rollover not in ('true', 'false')
+        then 'input_invalid'
+      when length(f.key) > 200 then 'text_too_long'
+    end as condition
+  ) as p
+$$;
+comment on function saldo_private.import_readings__look is
+  'The rows as requests, each with what it has wrong before any meter is looked at.';
+
+create or replace function saldo_private.import_readings__check(
+  rows saldo_private.import_reading[]
+)
+returns setof saldo_private.import_reading
+language sql
+stable
+as $$
+  select q.row_no, q.key, q.request_hash, q.account_id, q.request, p.condition,
+    case when p.condition is not null then format('meter %s at %s: %s', q.meter_id, q.read_at,
+      coalesce(q.index_value, q.volume)) end
+  from (
+    select u.row_no, u.key, u.request_hash, u.account_id, u.request, (u.request).meter_id,
+      (u.request).read_at, (u.request).index_value, (u.request).volume,
+      row_number() over (
+        partition by (u.request).meter_id, (u.request).read_at
+        order by u.row_no
+      ) as copy_no
+    from unnest(rows) as u
+  ) as q
+  join saldo.meter as m on m.account_id = q.account_id and m.id = q.meter_id
+  left join saldo.reading as r on r.account_id = q.account_id and r.meter_id = q.meter_id
+    and r.read_at = q.read_at and r.status = 'current'
+  cross join lateral (
+    select saldo_private.reading_problem(q.request, m, r.id is not null or q.copy_no > 1)
+      as condition
+  ) as p
+$$;
+comment on function saldo_private.import_readings__check is
+  'The rows, each with what it has wrong at its meter.';
+
+create or replace function saldo_private.import_readings__post(
+  rows saldo_private.import_reading[]
+)
+returns setof saldo.import_result
+language plpgsql
+as $$
+declare
+  v_count constant integer := coalesce(cardinality(rows), 0);
+  v_results saldo.import_result[];
+  v_refusal saldo.import_result;
+  v_state text;
+  v_condition text;
+  v_message text;
+  v_detail text;
+begin
+  if v_count = 0 then
+    return;
+  end if;
+  begin
+    select array_agg((u.row_no, true, d.id::text, null, null, null)::saldo.import_result)
+    into v_results
+    from saldo.add_readings(array(
+      select q.request
+      from unnest(rows) as q
+    )) as d
+    join unnest(rows) as u on (u.request).meter_id = d.meter_id
+      and (u.request).read_at = d.read_at;
+    insert into saldo_private.idempotency_record (scope, key, operation, request_hash, result_id)
+    select 'metering', u.key, 'import_reading', u.request_hash, r.id::uuid
+    from unnest(rows) as u
+    join unnest(v_results) as r on r.row_no = u.row_no
+    where u.key is not null;
+  exception
+    when others then
+      get stacked diagnostics v_state = returned_sqlstate, v_condition = constraint_name,
+        v_message = message_text, v_detail = pg_exception_detail;
+      v_refusal := saldo_private.import_refusal(v_state, v_condition, v_message, v_detail);
+      if v_refusal.error_code is null then
+        raise;
+      end if;
+      v_results := null;
+  end;
+  if v_results is null and v_count = 1 then
+    v_refusal.row_no := rows[1].row_no;
+    v_results := array[v_refusal];
+  elsif v_results is null then
+    return query
+    select h.row_no, h.is_accepted, h.id, h.error_code, h.error_condition, h.detail
+    from saldo_private.import_readings__post(rows[:v_count / 2]) as h;
+    return query
+    select h.row_no, h.is_accepted, h.id, h.error_code, h.error_condition, h.detail
+    from saldo_private.import_readings__post(rows[v_count / 2 + 1:]) as h;
+    return;
+  end if;
+  return query
+  select u.row_no, u.is_accepted, u.id, u.error_code, u.error_condition, u.detail
+  from unnest(v_results) as u;
+end
+$$;
+comment on function saldo_private.import_readings__post is
+  'Records the rows at once, or by halves until only what is refused is left.';
+
+create or replace function saldo_private.import_readings__record(
+  rows saldo_private.import_reading[]
+)
+returns setof saldo.import_result
+language plpgsql
+as $$
+declare
+  v_checked saldo_private.import_reading[];
+begin
+  -- Known by its key: what came of it then.
+  return query
+  select u.row_no, i.request_hash = u.request_hash,
+    case when i.request_hash = u.request_hash then i.result_id::text end,
+    e.code, e.condition,
+    case when e.code is null then 'imported before'
+      else format('first used at %s for %s', i.created_at, i.operation) end
+  from unnest(rows) as u
+  join saldo_private.idempotency_record as i on i.scope = 'metering' and i.key = u.key
+  left join saldo.error_code as e
+    on e.condition = 'idempotency_conflict' and i.request_hash <> u.request_hash;
+
+  v_checked := array(
+    select c
+    from saldo_private.import_readings__check(array(
+      select u
+      from unnest(rows) as u
+      where not exists (
+        select
+        from saldo_private.idempotency_record as i
+        where i.scope = 'metering'
+        and i.key = u.key
+      )
+    )) as c
+    order by (c.request).read_at, c.row_no
+  );
+  return query
+  select u.row_no, false, null::text, e.code, e.condition, u.detail
+  from unnest(v_checked) as u
+  join saldo.error_code as e on e.condition = u.error_condition;
+
+  return query
+  select p.row_no, p.is_accepted, p.id, p.error_code, p.error_condition, p.detail
+  from saldo_private.import_readings__post(array(
+    select u
+    from unnest(v_checked) as u
+    where u.error_condition is null
+    order by (u.request).read_at, u.row_no
+  )) as p;
+end
+$$;
+comment on function saldo_private.import_readings__record is
+  'Answers rows that are well-formed and whose keys differ from each other.';
+
+create or replace function saldo_private.import_readings__copies(
+  rows saldo_private.import_reading[],
+  is_first boolean
+)
+returns saldo_private.import_reading[]
+language sql
+immutable
+as $$
+  select array(
+    select (c.row_no, c.key, c.request_hash, c.account_id, c.request, null, null)
+      ::saldo_private.import_reading
+    from (
+      select u.row_no, u.key, u.request_hash, u.account_id, u.request,
+        u.key is null or row_number() over (partition by u.key order by u.row_no) = 1 as is_first
+      from unnest(rows) as u
+      where u.error_condition is null
+    ) as c
+    where c.is_first = import_readings__copies.is_first
+  )
+$$;
+comment on function saldo_private.import_readings__copies is
+  'Of the rows that are well-formed those whose key comes first in them, or the others.';
+
+create or replace function saldo.import_readings(rows jsonb, dry_run boolean default false)
+returns setof saldo.import_result
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+  v_rows saldo_private.import_reading[];
+  v_results saldo.import_result[];
+begin
+  perform saldo_private.require_import_rows(import_readings.rows);
+  v_rows := array(
+    select r
+    from saldo_private.import_readings__look(import_readings.rows) as r
+  );
+  perform saldo_private.lock_rating(array(
+    select distinct u.account_id
+    from unnest(v_rows) as u
+    where u.error_condition is null
+  ));
+  begin
+    v_results := array(
+      select (u.row_no, false, null, e.code, e.condition, u.detail)::saldo.import_result
+      from unnest(v_rows) as u
+      join saldo.error_code as e on e.condition = u.error_condition
+    );
+    -- A key that comes twice: the first row is recorded before the second one is looked at.
+    v_results := v_results || array(
+      select r from saldo_private.import_readings__record(
+        saldo_private.import_readings__copies(v_rows, true)
+      ) as r
+    );
+    v_results := v_results || array(
+      select r from saldo_private.import_readings__record(
+        saldo_private.import_readings__copies(v_rows, false)
+      ) as r
+    );
+    if import_readings.dry_run then
+      perform saldo_private.fail('input_invalid', 'dry run');
+    end if;
+  exception
+    -- Only the line above raises it: a row's own was answered. All is undone but the answers.
+    when sqlstate 'SB010' then
+      null;
+  end;
+  return query
+  select u.row_no, u.is_accepted, u.id, u.error_code, u.error_condition, u.detail
+  from unnest(v_results) as u
+  order by u.row_no;
+end
+$$;
+comment on function saldo.import_readings is
+  'Records up to 5,000 rows of a file of readings at once, and answers each: objects of texts with '
+  'row_no, customer and meter (codes), read_at, index_value or volume, quality, is_rollover, and '
+  'key, under which a row counts once. A bad row holds back none of the others. dry_run: writes '
+  'nothing. Errors of the whole: SB010, SB020. Errors of a row: SB401, SB404, SB433, SB434, SB010, '
+  'SB009, SB005, SB411, SB409, SB405, SB408, SB410, SB004, SB108, SB102.';
+revoke execute on function saldo.import_readings from public;
+grant execute on function saldo.import_readings to saldo_admin;
+
+comment on type saldo_private.import_reading is 'A row of a file of readings, looked at.';
+--! EndIncluded metering/import_readings.sql
 
 -- health: rules, checks, explanation, guard, heal, maintenance
 --! Included health/guard.sql
@@ -11623,6 +13241,15 @@ create or replace trigger guard_truncate
   before truncate on saldo.month_movement
   for each statement
   execute function saldo_private.tg__guard_truncate();
+create or replace trigger guard_cached_balance
+  before insert or update or delete on saldo.customer_month_total
+  for each row
+  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
+  execute function saldo_private.tg__guard_cached_balance();
+create or replace trigger guard_truncate
+  before truncate on saldo.customer_month_total
+  for each statement
+  execute function saldo_private.tg__guard_truncate();
 
 create or replace trigger record_bypass_insert
   after insert on saldo.journal_line
@@ -11653,6 +13280,8 @@ alter table saldo.account enable always trigger guard_cached_balance;
 alter table saldo.account enable always trigger guard_truncate;
 alter table saldo.month_movement enable always trigger guard_cached_balance;
 alter table saldo.month_movement enable always trigger guard_truncate;
+alter table saldo.customer_month_total enable always trigger guard_cached_balance;
+alter table saldo.customer_month_total enable always trigger guard_truncate;
 alter table saldo.journal_line enable always trigger record_bypass_insert;
 alter table saldo.journal_line enable always trigger record_bypass;
 alter table saldo.journal_line enable always trigger record_bypass_truncate;
@@ -11984,6 +13613,7 @@ as $$
   and not exists (select from saldo.hold as h where h.id = i.result_id)
   and not exists (select from saldo.deposit as d where d.id = i.result_id)
   and not exists (select from saldo.reading as r where r.batch_id = i.result_id)
+  and not exists (select from saldo.reading as r where r.id = i.result_id)
   and not exists (
     select
     from saldo.sub_balance as s
@@ -12032,7 +13662,9 @@ as $$
       ('account', 'guard_cached_balance', true),
       ('account', 'guard_truncate', true),
       ('month_movement', 'guard_cached_balance', true),
-      ('month_movement', 'guard_truncate', true)
+      ('month_movement', 'guard_truncate', true),
+      ('customer_month_total', 'guard_cached_balance', true),
+      ('customer_month_total', 'guard_truncate', true)
   ) as expected (table_name, trigger_name, is_always)
   left join pg_catalog.pg_trigger as t
     on t.tgrelid = coalesce(
@@ -12246,6 +13878,9 @@ from (
     ('reading_rated', 'metering', 'Each reading is rated that can be',
       'A current reading with price and factor is rated by them, and no other reading is.', null,
       false),
+    ('customer_month_total', 'metering', 'Monthly totals of customers equal their lines',
+      'A customer''s month is the sums of its journal lines and of the volumes of its rated lines.',
+      'heal_customer_month_total', false),
     ('idempotency', 'foundation', 'Each idempotency key has its result',
       'The entry or purchase that a key stands for exists.', null, true),
     ('engine_configuration', 'health', 'The engine is switched on and closed',
@@ -12369,7 +14004,9 @@ begin
   cause := 'unknown';
   explanation := 'No recorded event explains this difference.';
   evidence := '[]';
-  if account_id is null or rule not in ('account_balance', 'month_movement', 'held_total') then
+  if account_id is null
+    or rule not in ('account_balance', 'month_movement', 'held_total', 'customer_month_total')
+  then
     return;
   end if;
 
@@ -12382,8 +14019,8 @@ begin
     from saldo_private.unsettled_guard_event(explain_finding.account_id) as g
     cross join lateral (select g.table_name like 'journal%' as is_journal) as j
     where case when j.is_journal then explain_finding.rule <> 'held_total'
-      else g.table_name = case explain_finding.rule when 'month_movement' then 'month_movement'
-        else 'account' end
+      else g.table_name = case when explain_finding.rule in (
+        'month_movement', 'customer_month_total') then explain_finding.rule else 'account' end
     end
     -- What a heal has put right since explains nothing any more.
     and (j.is_journal or g.occurred_at > coalesce((
@@ -12659,7 +14296,9 @@ language sql
 stable
 as $$
   select case
-    when finding.rule in ('account_balance', 'month_movement', 'account_slot') and exists (
+    when finding.rule in (
+      'account_balance', 'month_movement', 'account_slot', 'customer_month_total'
+    ) and exists (
       select
       from saldo.finding as f
       join saldo.balance_rule as r on r.name = f.rule
@@ -12680,7 +14319,9 @@ as $$
         and h.outcome <> 'refused'
       )
     ) then 'The totals of this account could not be healed, and slots follow from them.'
-    when finding.rule not in ('account_balance', 'month_movement', 'account_slot') then null
+    when finding.rule not in (
+      'account_balance', 'month_movement', 'account_slot', 'customer_month_total'
+    ) then null
     when finding.cause = 'journal_changed'
       or saldo_private.is_journal_changed(finding.account_id)
     then 'The journal of this account changed past the engine: a human decides which is right.'
