@@ -237,26 +237,31 @@ returns void
 language plpgsql
 as $$
 declare
-  v_locked_count integer;
+  v_slot_nos integer[];
   v_count integer;
   v_available numeric;
   v_share numeric;
 begin
   perform saldo_private.require_read_committed();
-  perform
-  from saldo_private.account_slot as s
-  where s.account_id = move_slot__rebalance.account_id
-  order by s.slot_no
-  for no key update;
-  get diagnostics v_locked_count = row_count;
+  select array_agg(l.slot_no)
+  into v_slot_nos
+  from (
+    select s.slot_no
+    from saldo_private.account_slot as s
+    where s.account_id = move_slot__rebalance.account_id
+    order by s.slot_no
+    for no key update
+  ) as l;
 
-  -- A statement of its own: it sees what those have done that the locks waited for.
+  -- Statements of their own: they see what those have done that the locks waited for, and look at
+  -- no slot that was added since. It is somebody else's, with what came in by it.
   select count(*), sum(s.available)
   into v_count, v_available
   from saldo_private.account_slot as s
-  where s.account_id = move_slot__rebalance.account_id;
-  if v_count <> v_locked_count or v_count = 0 then
-    return; -- rebuilt, added to or taken away meanwhile: what was locked is not all
+  where s.account_id = move_slot__rebalance.account_id
+  and s.slot_no = any (v_slot_nos);
+  if v_count = 0 or v_count <> cardinality(v_slot_nos) then
+    return; -- rebuilt or taken away meanwhile: what was locked is not there any more
   end if;
   if needed > 0 then
     perform saldo_private.move_slot__require(account_id, v_available, needed);
@@ -270,16 +275,12 @@ begin
   where a.id = move_slot__rebalance.account_id;
   v_share := trunc(greatest(v_available - needed, 0) / v_count, 2);
   update saldo_private.account_slot as s
-  set available = case when s.slot_no = first.slot_no then v_available - v_share * (v_count - 1)
+  set available = case when s.slot_no = v_slot_nos[1] then v_available - v_share * (v_count - 1)
       when s.slot_no <= v_count then v_share
       else 0 end,
     is_short = v_available < 0
-  from (
-    select min(f.slot_no) as slot_no
-    from saldo_private.account_slot as f
-    where f.account_id = move_slot__rebalance.account_id
-  ) as first
-  where s.account_id = move_slot__rebalance.account_id;
+  where s.account_id = move_slot__rebalance.account_id
+  and s.slot_no = any (v_slot_nos);
 end
 $$;
 comment on function saldo_private.move_slot__rebalance is

@@ -266,3 +266,37 @@ test.serial("a credit that is not committed pays for nobody else's debit", async
   await giver.end("commit");
   t.is(await debit(account, 30), "none");
 });
+
+test.serial("what comes in by a slot that is added while all are gathered stays", async (t) => {
+  const account = await hot.account({ funds: 10, slots: 2 });
+  const counter_account_id = await hot.account({ minBalance: null });
+  const give = { account_id: account, amount: 5, direction: "credit", counter_account_id };
+  // The one who gathers waits for us between its look at the slots and its sharing out: at its
+  // third check that the funds suffice.
+  const [original] = await hot.root(
+    "select pg_get_functiondef('saldo_private.move_slot__require'::regproc) as text",
+  );
+  const body = `
+    perform set_config('test.checks', coalesce(current_setting('test.checks', true), '') || 'x', true);
+    if current_setting('test.checks') = 'xxx' then
+      perform pg_advisory_xact_lock_shared(4711);
+    end if;`;
+  await hot.root(
+    `create or replace function saldo_private.move_slot__require(
+      account_id bigint, available numeric, needed numeric
+    ) returns void language plpgsql as $$ begin ${body} end $$`,
+  );
+  const gate = await hot.session();
+  await gate.client.query("set local role none");
+  await gate.client.query("select pg_advisory_xact_lock(4711)");
+  const gathering = hot.submit(account, 10, "debit");
+  await hot.waitForWaiters(1);
+  const giver = await hot.session();
+  await giver.call("submit_transaction", give);
+  await giver.end("commit");
+  await gate.end("commit");
+  await gathering;
+  await hot.root(String(original?.text));
+  t.is((await hot.balances(account)).available_balance, "5");
+  t.is(await debit(account, 5), "none");
+});
