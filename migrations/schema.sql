@@ -31,6 +31,8 @@ create type saldo.balance_sheet_section as enum ('assets', 'liabilities', 'equit
 
 create type saldo.check_kind as enum ('manual', 'reconcile', 'maintenance', 'heal');
 
+create type saldo.check_scope as enum ('full', 'incremental');
+
 create type saldo.check_status as enum ('healthy', 'unhealthy', 'failed');
 
 create type saldo.checklist_outcome as enum ('passed', 'waived', 'open');
@@ -66,6 +68,8 @@ create type saldo.reading_quality as enum ('actual', 'estimated');
 create type saldo.record_status as enum ('current', 'superseded', 'removed');
 
 create type saldo.rounding_rule as enum ('half_up', 'down');
+
+create type saldo.rule_scope as enum ('whole', 'account', 'entry', 'journal');
 
 create type saldo.sub_balance_status as enum ('PENDING', 'SETTLED');
 
@@ -126,6 +130,12 @@ create type saldo.balance_summary as (
   pending_count bigint
 );
 
+create type saldo_private.check_slice as (
+  starts_on date,
+  ends_on date,
+  line_count bigint
+);
+
 create type saldo.checklist_item as (
   item text,
   title text,
@@ -163,6 +173,11 @@ create type saldo_private.dated_day as (
   occurred_at timestamp with time zone,
   posting_date date,
   origin_month date
+);
+
+create type saldo_private.entry_sieve_result as (
+  are_entries_suspect boolean,
+  months date[]
 );
 
 create type saldo_private.import_reading as (
@@ -286,6 +301,11 @@ create type saldo.settlement_health_result as (
   slot_rebuild_count bigint
 );
 
+create type saldo_private.sieve_result as (
+  line_count bigint,
+  account_ids bigint[]
+);
+
 create type saldo_private.slot_position as (
   slot_no integer,
   seq bigint,
@@ -324,6 +344,12 @@ create type saldo.submit_result as (
   is_new boolean,
   error_code text,
   error_condition text
+);
+
+create type saldo_private.suspects as (
+  line_count bigint,
+  account_ids bigint[],
+  entry_ids uuid[]
 );
 
 create type saldo.transfer_request as (
@@ -474,6 +500,8 @@ create table saldo.balance_rule (
   heal_function text,
   is_about_journal boolean default false not null,
   is_enabled boolean default true not null,
+  scope saldo.rule_scope default 'whole'::saldo.rule_scope not null,
+  is_incremental boolean default false not null,
   constraint balance_rule_pkey PRIMARY KEY (name)
 );
 -- policy owner_all
@@ -488,6 +516,25 @@ create table saldo_private.book_state (
 );
 -- policy owner_all
 
+create table saldo.check_progress (
+  id uuid not null,
+  kind saldo.check_kind not null,
+  actor text not null,
+  started_at timestamp with time zone not null,
+  continued_at timestamp with time zone not null,
+  snapshot text not null,
+  seed bigint not null,
+  next_starts_on date not null,
+  slice_count integer default 0 not null,
+  line_count bigint default 0 not null,
+  total_line_count bigint not null,
+  account_ids bigint[] default '{}'::bigint[] not null,
+  entry_ids uuid[] default '{}'::uuid[] not null,
+  constraint check_progress_pkey PRIMARY KEY (id)
+);
+-- policy owner_all
+-- policy select_all
+
 create table saldo.check_run (
   id uuid not null,
   kind saldo.check_kind not null,
@@ -501,6 +548,10 @@ create table saldo.check_run (
   account_count bigint not null,
   line_count bigint not null,
   snapshot text not null,
+  scope saldo.check_scope default 'full'::saldo.check_scope not null,
+  slice_count integer default 1 not null,
+  verified_at timestamp with time zone,
+  verified_line_count bigint,
   constraint check_run_pkey PRIMARY KEY (id)
 );
 CREATE INDEX check_run_finished_at_idx ON saldo.check_run USING btree (finished_at);
@@ -783,8 +834,11 @@ create table saldo.journal_entry (
 );
 CREATE INDEX journal_entry_close_year_idx ON saldo.journal_entry USING btree (posting_date) WHERE (source = 'close_year'::text);
 CREATE INDEX journal_entry_origin_month_idx ON saldo.journal_entry USING btree (origin_month) WHERE (origin_month IS NOT NULL);
+CREATE INDEX journal_entry_posted_in_idx ON saldo.journal_entry USING btree (posted_in);
 CREATE INDEX journal_entry_posting_date_idx ON saldo.journal_entry USING btree (posting_date);
+CREATE INDEX journal_entry_reversal_idx ON saldo.journal_entry USING btree (id) WHERE ((kind = 'reversal'::saldo.entry_kind) OR (status = 'reversed'::saldo.entry_status));
 CREATE UNIQUE INDEX journal_entry_reverses_idx ON saldo.journal_entry USING btree (reverses) WHERE (reverses IS NOT NULL);
+CREATE INDEX journal_entry_settlement_idx ON saldo.journal_entry USING btree (id) WHERE (source = 'settlement'::text);
 -- trigger keep_journal_whole
 -- trigger keep_posted_immutable
 -- trigger keep_purchases_whole
@@ -804,6 +858,7 @@ create table saldo.journal_line (
   constraint journal_line_pkey PRIMARY KEY (account_id, posting_date, entry_id, line_no)
 );
 CREATE INDEX journal_line_entry_id_idx ON saldo.journal_line USING btree (entry_id);
+CREATE INDEX journal_line_posting_date_idx ON saldo.journal_line USING brin (posting_date) WITH (pages_per_range='32');
 -- trigger auto_sync_balance_on_posting
 -- trigger keep_journal_whole
 -- trigger keep_posted_immutable
@@ -1219,3 +1274,23 @@ create table saldo.tariff_version (
 CREATE UNIQUE INDEX tariff_version_begins_once_a_day ON saldo.tariff_version USING btree (COALESCE(account_id, (0)::bigint), currency, effective_from) WHERE (removed_at IS NULL);
 -- policy owner_all
 -- policy select_all
+
+create table saldo_private.verified_point (
+  id integer default 1 not null,
+  cluster text,
+  snapshot text,
+  full_started_at timestamp with time zone,
+  verified_at timestamp with time zone,
+  line_count bigint default 0 not null,
+  constraint verified_point_pkey PRIMARY KEY (id),
+  constraint verified_point_has_one_row CHECK ((id = 1))
+);
+-- policy owner_all
+
+create table saldo_private.verified_total (
+  account_id bigint not null,
+  debit_total saldo.total,
+  credit_total saldo.total,
+  constraint verified_total_pkey PRIMARY KEY (account_id)
+);
+-- policy owner_all

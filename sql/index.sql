@@ -90,7 +90,10 @@
 --!include health/configuration.sql
 --!include health/builtin_rules.sql
 --!include health/explanation.sql
+--!include health/sieve.sql
+--!include health/verified_point.sql
 --!include health/check.sql
+--!include health/check_progress.sql
 --!include health/maintenance.sql
 --!include health/heal.sql
 --!include health/access.sql

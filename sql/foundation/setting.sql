@@ -13,6 +13,7 @@ insert into saldo.setting (name, value, description) values
     'Pending rows of one account at which its transactions are refused (SB202).'),
   ('settlement_lag_max_seconds', '60',
     'Age of a pending row at which a check reports that settlement lags.'),
+  ('check_slice_lines', '2000000', 'Journal lines that a full check sieves in one transaction.'),
   ('rating_without_version', 'provisional',
     'A reading on a date without price or factor: provisional = rated at the last known ones, '
       'held = not rated until they come.')
@@ -47,7 +48,8 @@ begin
   from (
     values ('hot_account_slots', 1, 1000),
       ('settlement_backlog_limit', 1, 100000000),
-      ('settlement_lag_max_seconds', 1, 86400)
+      ('settlement_lag_max_seconds', 1, 86400),
+      ('check_slice_lines', 1, 100000000)
   ) as range (name, least, most)
   where range.name = set_setting__check_number.name;
   if v_least is not null and (

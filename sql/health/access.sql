@@ -19,6 +19,7 @@ end
 $do$;
 
 comment on type saldo.check_kind is 'What asked for a check.';
+comment on type saldo.check_scope is 'How much a check looks at.';
 comment on type saldo.check_status is
   'healthy: no finding; unhealthy: findings; failed: a rule could not run.';
 comment on type saldo.finding_cause is
@@ -29,9 +30,16 @@ comment on type saldo.heal_outcome is
   'healed: rewritten; would_heal: a dry run; already_clean: it agreed by the time its lock was '
   'held; refused: a human decides.';
 
-comment on table saldo.check_run is 'A run of all rules.';
+comment on table saldo.check_run is 'A check: a run of the rules.';
 comment on column saldo.check_run.id is 'Id, ordered by time.';
 comment on column saldo.check_run.kind is 'What asked for it.';
+comment on column saldo.check_run.scope is
+  'full: everything; incremental: what was posted since the verified point, and all totals.';
+comment on column saldo.check_run.slice_count is 'Slices that a full check was made in.';
+comment on column saldo.check_run.verified_at is
+  'When the full check began that what is not looked at here was proven by.';
+comment on column saldo.check_run.verified_line_count is
+  'Lines that are proven in all, this run included.';
 comment on column saldo.check_run.status is 'Its result.';
 comment on column saldo.check_run.started_at is 'When it began.';
 comment on column saldo.check_run.finished_at is 'When it ended.';
@@ -40,7 +48,7 @@ comment on column saldo.check_run.rule_count is 'Rules that were run.';
 comment on column saldo.check_run.failed_rule_count is 'Rules that could not run.';
 comment on column saldo.check_run.finding_count is 'Violations that were found.';
 comment on column saldo.check_run.account_count is 'Accounts that were covered.';
-comment on column saldo.check_run.line_count is 'Journal lines that were covered.';
+comment on column saldo.check_run.line_count is 'Journal lines that were looked at.';
 comment on column saldo.check_run.snapshot is
   'Snapshot at its beginning (pg_snapshot): whose writes it saw at least.';
 

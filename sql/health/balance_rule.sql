@@ -10,23 +10,30 @@ create or replace function saldo_private.register_builtin_rule(
   title text,
   description text,
   heal_function text default null,
-  is_about_journal boolean default false
+  is_about_journal boolean default false,
+  scope saldo.rule_scope default 'whole',
+  is_incremental boolean default false
 )
 returns void
 language sql
 as $$
-  insert into saldo.balance_rule (name, room, title, description, heal_function, is_about_journal)
+  insert into saldo.balance_rule (
+    name, room, title, description, heal_function, is_about_journal, scope, is_incremental
+  )
   values (
     register_builtin_rule.name, register_builtin_rule.room, register_builtin_rule.title,
     register_builtin_rule.description, register_builtin_rule.heal_function,
-    register_builtin_rule.is_about_journal
+    register_builtin_rule.is_about_journal, register_builtin_rule.scope,
+    register_builtin_rule.is_incremental
   )
   on conflict on constraint balance_rule_pkey do update
   set room = excluded.room,
     title = excluded.title,
     description = excluded.description,
     heal_function = excluded.heal_function,
-    is_about_journal = excluded.is_about_journal
+    is_about_journal = excluded.is_about_journal,
+    scope = excluded.scope,
+    is_incremental = excluded.is_incremental
 $$;
 comment on function saldo_private.register_builtin_rule is
   'Registers the rule whose function is saldo_private.rule_<name>.';
@@ -47,4 +54,10 @@ comment on column saldo.balance_rule.heal_function is
 comment on column saldo.balance_rule.is_about_journal is
   'Whether a finding means that the journal itself is in question: then nothing that is derived '
   'from the journal is healed.';
+comment on column saldo.balance_rule.scope is
+  'whole: it looks at everything; account, entry: at the accounts or entries that the sieve '
+  'suspects; journal: at everything, but only if the sieve suspects anything.';
+comment on column saldo.balance_rule.is_incremental is
+  'Whether incremental checks run it too: it looks at what is news only, or costs little.';
 comment on column saldo.balance_rule.is_enabled is 'Whether checks run it.';
+comment on type saldo.rule_scope is 'What a rule looks at in a check.';

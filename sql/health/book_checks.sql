@@ -2,9 +2,10 @@
 --
 -- Private: rule_entry_balance, rule_entry_lines, rule_orphan_line, rule_line_amount,
 -- rule_trial_balance, rule_balance_sheet, rule_min_balance, rule_reversal, rule_idempotency.
--- None is healed: where the journal is wrong, a human decides.
+-- None is healed: where the journal is wrong, a human decides. Those over single entries may be
+-- asked about some entries only.
 
-create or replace function saldo_private.rule_entry_balance()
+create or replace function saldo_private.rule_entry_balance(entry_ids uuid[] default null)
 returns table (
   key text,
   account_id bigint,
@@ -20,13 +21,15 @@ as $$
     sum(l.debit) - sum(l.credit), jsonb_build_object('entry_id', l.entry_id, 'currency', a.currency)
   from saldo.journal_line as l
   left join saldo.account as a on a.id = l.account_id
+  where entry_ids is null
+  or l.entry_id = any (entry_ids)
   group by l.entry_id, a.currency
   having sum(l.debit) <> sum(l.credit)
 $$;
 comment on function saldo_private.rule_entry_balance is
   'Entries whose debits and credits differ in a currency. difference: debits less credits.';
 
-create or replace function saldo_private.rule_entry_lines()
+create or replace function saldo_private.rule_entry_lines(entry_ids uuid[] default null)
 returns table (
   key text,
   account_id bigint,
@@ -47,9 +50,12 @@ as $$
     select entry_id, count(*) as line_count, min(posting_date) as first_date,
       max(posting_date) as last_date
     from saldo.journal_line
+    where entry_ids is null
+    or entry_id = any (entry_ids)
     group by entry_id
   ) as l on l.entry_id = e.id
-  where case e.status
+  where (entry_ids is null or e.id = any (entry_ids))
+  and case e.status
     when 'draft' then l.line_count is not null
     else e.line_count < 2
       or (l.line_count, l.first_date, l.last_date)
@@ -60,7 +66,7 @@ comment on function saldo_private.rule_entry_lines is
   'Entries that do not have the lines that they were posted with: another number, another date, '
   'or lines of a draft.';
 
-create or replace function saldo_private.rule_orphan_line()
+create or replace function saldo_private.rule_orphan_line(entry_ids uuid[] default null)
 returns table (
   key text,
   account_id bigint,
@@ -79,13 +85,13 @@ as $$
   from saldo.journal_line as l
   left join saldo.journal_entry as e on e.id = l.entry_id
   left join saldo.account as a on a.id = l.account_id
-  where e.id is null
-  or a.id is null
+  where (e.id is null or a.id is null)
+  and (entry_ids is null or l.entry_id = any (entry_ids))
 $$;
 comment on function saldo_private.rule_orphan_line is
   'Lines without their entry or their account.';
 
-create or replace function saldo_private.rule_line_amount()
+create or replace function saldo_private.rule_line_amount(entry_ids uuid[] default null)
 returns table (
   key text,
   account_id bigint,
@@ -101,12 +107,15 @@ as $$
     format('debit %s, credit %s', l.debit, l.credit), 'one side positive, the other 0',
     null::numeric, jsonb_build_object('entry_id', l.entry_id)
   from saldo.journal_line as l
-  where ((l.debit > 0 and l.credit = 0) or (l.credit > 0 and l.debit = 0)) is not true
-  or l.debit in ('NaN', 'Infinity', '-Infinity')
-  or l.credit in ('NaN', 'Infinity', '-Infinity')
-  or scale(trim_scale(l.debit)) > 2
-  or scale(trim_scale(l.credit)) > 2
-  or l.line_no < 1
+  where (
+    ((l.debit > 0 and l.credit = 0) or (l.credit > 0 and l.debit = 0)) is not true
+    or l.debit in ('NaN', 'Infinity', '-Infinity')
+    or l.credit in ('NaN', 'Infinity', '-Infinity')
+    or scale(trim_scale(l.debit)) > 2
+    or scale(trim_scale(l.credit)) > 2
+    or l.line_no < 1
+  )
+  and (entry_ids is null or l.entry_id = any (entry_ids))
 $$;
 comment on function saldo_private.rule_line_amount is
   'Lines whose amounts are no amounts: both sides, neither, negative, NaN, too many decimals.';

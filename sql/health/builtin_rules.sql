@@ -72,3 +72,17 @@ from (
       'Triggers, durability, search paths, privileges and row level security are as built.',
       null, false)
 ) as rule (name, room, title, description, heal, about_journal);
+
+-- What the sieve proves, and what costs little whatever the books have grown to.
+update saldo.balance_rule as r
+set scope = c.scope::saldo.rule_scope,
+  is_incremental = true
+from (
+  values
+    ('account_balance', 'account'), ('month_movement', 'account'),
+    ('entry_balance', 'entry'), ('entry_lines', 'entry'), ('orphan_line', 'entry'),
+    ('line_amount', 'entry'), ('trial_balance', 'journal'), ('balance_sheet', 'whole'),
+    ('min_balance', 'whole'), ('held_total', 'whole'), ('account_slot', 'whole'),
+    ('settlement_lag', 'whole'), ('purchase_hold', 'whole'), ('engine_configuration', 'whole')
+) as c (name, scope)
+where r.name = c.name;

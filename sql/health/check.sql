@@ -2,67 +2,14 @@
 --
 -- Public: check_balance_health, reconcile, balance_health; saldo.check_run, saldo.finding.
 -- Private: run_check. A rule that breaks does not stop the others: it becomes a finding itself.
--- Locks nothing; each rule sees one snapshot of its own.
-
-create or replace function saldo_private.run_check(kind saldo.check_kind)
-returns saldo.check_run
-language plpgsql
-as $$
-declare
-  v_run saldo.check_run;
-  v_rule saldo.balance_rule;
-  v_run_id uuid := saldo_private.uuid_v7();
-  v_started_at timestamptz := clock_timestamp();
-  v_snapshot text := pg_current_snapshot();
-  v_rule_count integer := 0;
-  v_failed_count integer := 0;
-begin
-  for v_rule in
-    select *
-    from saldo.balance_rule
-    where is_enabled
-    order by name
-  loop
-    v_rule_count := v_rule_count + 1;
-    begin
-      perform saldo_private.run_check__rule(v_run_id, v_rule);
-    exception
-      when others then
-        v_failed_count := v_failed_count + 1;
-        insert into saldo.finding (id, check_run_id, rule, key, cause, explanation)
-        values (
-          saldo_private.uuid_v7(), v_run_id, v_rule.name, 'rule', 'rule_failed',
-          format('The rule itself failed: %s (%s)', sqlerrm, sqlstate)
-        );
-    end;
-  end loop;
-
-  insert into saldo.check_run (
-    id, kind, status, started_at, finished_at, actor, rule_count, failed_rule_count, finding_count,
-    account_count, line_count, snapshot
-  )
-  select v_run_id, run_check.kind,
-    case when v_failed_count > 0 then 'failed' when f.finding_count > 0 then 'unhealthy'
-    else 'healthy' end::saldo.check_status,
-    v_started_at, clock_timestamp(), saldo_private.actor(), v_rule_count, v_failed_count,
-    f.finding_count, (select count(*) from saldo.account),
-    (select count(*) from saldo.journal_line), v_snapshot
-  from (
-    select count(*) as finding_count
-    from saldo.finding
-    where check_run_id = v_run_id
-  ) as f
-  returning *
-  into v_run;
-  return v_run;
-end
-$$;
-comment on function saldo_private.run_check is
-  'Runs all enabled rules, explains what they find, and records the run.';
+-- Rules over accounts, entries and the whole journal look only where the sieve (sieve.sql) suspects
+-- something; each of them sees one snapshot of its own, so that nothing alarms falsely. Locks no
+-- data.
 
 create or replace function saldo_private.run_check__rule(
   check_run_id uuid,
-  rule saldo.balance_rule
+  rule saldo.balance_rule,
+  suspects saldo_private.suspects
 )
 returns void
 language plpgsql
@@ -72,19 +19,134 @@ begin
     $sql$
       insert into saldo.finding (
         id, check_run_id, rule, key, account_id, stored, derived, difference, detail, cause,
-        explanation, evidence
+        explanation
       )
       select saldo_private.uuid_v7(), $1, $2, r.key, r.account_id, r.stored, r.derived,
-        r.difference, coalesce(r.detail, '{}'), e.cause, e.explanation, e.evidence
-      from saldo_private.%I() as r
-      cross join lateral saldo_private.explain_finding($2, r.account_id, r.difference) as e
+        r.difference, coalesce(r.detail, '{}'), 'unknown', ''
+      from saldo_private.%I(%s) as r
     $sql$,
-    'rule_' || rule.name
+    'rule_' || rule.name,
+    case rule.scope when 'account' then '$3' when 'entry' then '$4' else '' end
   )
-  using check_run_id, rule.name;
+  using check_run_id, rule.name, suspects.account_ids, suspects.entry_ids;
 end
 $$;
-comment on function saldo_private.run_check__rule is 'Keeps the findings of one rule.';
+comment on function saldo_private.run_check__rule is
+  'Keeps the findings of one rule, which looks at the suspects only where it can.';
+
+create or replace function saldo_private.run_check__rules(
+  check_run_id uuid,
+  scope saldo.check_scope,
+  suspects saldo_private.suspects,
+  out rule_count integer,
+  out failed_rule_count integer
+)
+language plpgsql
+as $$
+declare
+  v_rule saldo.balance_rule;
+begin
+  rule_count := 0;
+  failed_rule_count := 0;
+  for v_rule in
+    select *
+    from saldo.balance_rule as r
+    where r.is_enabled
+    and (r.is_incremental or run_check__rules.scope = 'full')
+    order by r.name
+  loop
+    rule_count := rule_count + 1;
+    -- Where the sieve has found nothing, it has proven them already.
+    continue when to_regproc('saldo_private.rule_' || v_rule.name) is not null
+      and case v_rule.scope
+        when 'account' then suspects.account_ids = '{}'
+        when 'entry' then suspects.entry_ids = '{}'
+        when 'journal' then suspects.account_ids = '{}' and suspects.entry_ids = '{}'
+        else false
+      end;
+    begin
+      perform saldo_private.run_check__rule(check_run_id, v_rule, suspects);
+    exception
+      when others then
+        failed_rule_count := failed_rule_count + 1;
+        insert into saldo.finding (id, check_run_id, rule, key, cause, explanation)
+        values (
+          saldo_private.uuid_v7(), check_run_id, v_rule.name, 'rule', 'rule_failed',
+          format('The rule itself failed: %s (%s)', sqlerrm, sqlstate)
+        );
+    end;
+  end loop;
+  perform saldo_private.explain_findings(check_run_id);
+end
+$$;
+comment on function saldo_private.run_check__rules is
+  'Runs the enabled rules, the incremental ones only where asked to, and explains what they find.';
+
+create or replace function saldo_private.run_check__record(
+  progress saldo.check_progress,
+  scope saldo.check_scope,
+  suspects saldo_private.suspects
+)
+returns saldo.check_run
+language plpgsql
+as $$
+declare
+  v_run saldo.check_run;
+  v_rules record := saldo_private.run_check__rules(progress.id, scope, suspects);
+begin
+  insert into saldo.check_run (
+    id, kind, scope, status, started_at, finished_at, actor, rule_count, failed_rule_count,
+    finding_count, account_count, line_count, slice_count, snapshot, verified_at,
+    verified_line_count
+  )
+  select progress.id, progress.kind, run_check__record.scope,
+    case when v_rules.failed_rule_count > 0 then 'failed'
+      when f.finding_count > 0 then 'unhealthy' else 'healthy' end::saldo.check_status,
+    progress.started_at, clock_timestamp(), progress.actor, v_rules.rule_count,
+    v_rules.failed_rule_count, f.finding_count, (select count(*) from saldo.account),
+    progress.line_count, progress.slice_count, progress.snapshot, p.full_started_at, p.line_count
+  from (
+    select count(*) as finding_count
+    from saldo.finding
+    where check_run_id = progress.id
+  ) as f
+  cross join saldo_private.verified_point as p
+  returning *
+  into v_run;
+  return v_run;
+end
+$$;
+comment on function saldo_private.run_check__record is
+  'Runs the rules over what the sieve suspects, and records the run.';
+
+create or replace function saldo_private.run_check(
+  kind saldo.check_kind,
+  scope saldo.check_scope default 'full'
+)
+returns saldo.check_run
+language plpgsql
+as $$
+declare
+  v_progress saldo.check_progress;
+  v_since pg_snapshot := saldo_private.known_snapshot();
+  v_suspects saldo_private.suspects;
+begin
+  v_progress := saldo_private.new_check_progress(kind);
+  if scope = 'incremental' and v_since is not null then
+    v_suspects := saldo_private.verify_news(v_since, saldo_private.lock_verified_point());
+    v_progress.line_count := v_suspects.line_count;
+    return saldo_private.run_check__record(v_progress, 'incremental', v_suspects);
+  end if;
+
+  while v_progress.next_starts_on < 'infinity' loop
+    v_progress := saldo_private.check_slice(v_progress);
+  end loop;
+  return saldo_private.finish_check(v_progress);
+end
+$$;
+comment on function saldo_private.run_check is
+  'Checks everything, slice after slice, or what was posted since the verified point; without such '
+  'a point everything. Explains what is found, and records the run.';
 
 create or replace function saldo.check_balance_health()
 returns saldo.check_run
@@ -97,8 +159,8 @@ begin
 end
 $$;
 comment on function saldo.check_balance_health is
-  'Runs every rule over all balances and the whole journal, and records the run with its findings '
-  '(tables check_run and finding). Changes no balance, locks nothing.';
+  'Proves every rule over all balances and the whole journal, and records the run with its '
+  'findings (tables check_run and finding). Changes no balance, locks nothing.';
 revoke execute on function saldo.check_balance_health from public;
 grant execute on function saldo.check_balance_health to saldo_admin, saldo_operator;
 
@@ -109,11 +171,13 @@ security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
 begin
-  return saldo_private.run_check('reconcile');
+  return saldo_private.run_check('reconcile', 'incremental');
 end
 $$;
 comment on function saldo.reconcile is
-  'The scheduled form of check_balance_health.';
+  'Checks what was posted since the verified point, and that no other total has moved: the cost '
+  'follows the news. Everything, where there is no such point yet. verified_at tells since when '
+  'the rest is proven.';
 revoke execute on function saldo.reconcile from public;
 grant execute on function saldo.reconcile to saldo_admin;
 

@@ -185,7 +185,8 @@ as $$
   select a.id::text, a.id, format('pending since %s', saldo_private.oldest_pending_at(a.id)),
     format('settled within %s s', saldo_private.setting_value('settlement_lag_max_seconds')),
     null::numeric, jsonb_build_object('code', a.code)
-  from saldo.account as a
+  from saldo_private.hot_account as h
+  join saldo.account as a on a.id = h.account_id
   where saldo_private.oldest_pending_at(a.id) < now() - make_interval(
     secs => saldo_private.setting_value('settlement_lag_max_seconds')::integer
   )

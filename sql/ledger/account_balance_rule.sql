@@ -2,7 +2,7 @@
 --
 -- Private: rule_account_balance, heal_account_balance. The trigger is in posting.sql.
 
-create or replace function saldo_private.rule_account_balance()
+create or replace function saldo_private.rule_account_balance(account_ids bigint[] default null)
 returns table (
   key text,
   account_id bigint,
@@ -26,6 +26,8 @@ as $$
   left join (
     select l.account_id, sum(l.debit) as debit, sum(l.credit) as credit
     from saldo.journal_line as l
+    where account_ids is null
+    or l.account_id = any (account_ids)
     group by l.account_id
   ) as j on j.account_id = a.account_id
   cross join lateral (
@@ -33,8 +35,8 @@ as $$
       (coalesce(j.debit, 0) - coalesce(j.credit, 0))
         * case when a.type in ('asset', 'expense') then 1 else -1 end as balance
   ) as d
-  where a.debit_total <> d.debit
-  or a.credit_total <> d.credit
+  where (a.debit_total <> d.debit or a.credit_total <> d.credit)
+  and (account_ids is null or a.account_id = any (account_ids))
 $$;
 comment on function saldo_private.rule_account_balance is
   'Accounts whose totals, with what their stripes have not yet handed on, are not the sums of '

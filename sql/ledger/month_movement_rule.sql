@@ -2,7 +2,7 @@
 --
 -- Private: rule_month_movement, heal_month_movement. The trigger is in posting.sql.
 
-create or replace function saldo_private.rule_month_movement()
+create or replace function saldo_private.rule_month_movement(account_ids bigint[] default null)
 returns table (
   key text,
   account_id bigint,
@@ -23,12 +23,16 @@ as $$
     select p.account_id, p.month, sum(p.debit) as debit, sum(p.credit) as credit,
       sum(p.line_count) as line_count
     from saldo_private.posted_movement as p
+    where account_ids is null
+    or p.account_id = any (account_ids)
     group by p.account_id, p.month
   ) as m
   full join (
     select l.account_id, saldo_private.month_of(l.posting_date) as month,
       sum(l.debit) as debit, sum(l.credit) as credit, count(*) as line_count
     from saldo.journal_line as l
+    where account_ids is null
+    or l.account_id = any (account_ids)
     group by 1, 2
   ) as j using (account_id, month)
   where (m.debit, m.credit, m.line_count)

@@ -1,0 +1,158 @@
+-- A full check, slice after slice: each may be a transaction of its own, and whoever comes next
+-- goes on where the last one ended.
+--
+-- Public: continue_check; saldo.check_progress. Private: new_check_progress, check_slice,
+-- finish_check.
+-- What is posted while it is under way is looked at at the end.
+
+create or replace function saldo_private.new_check_progress(kind saldo.check_kind)
+returns saldo.check_progress
+language sql
+as $$
+  select (
+    saldo_private.uuid_v7(), new_check_progress.kind, saldo_private.actor(), clock_timestamp(),
+    clock_timestamp(), pg_current_snapshot(), hashint8extended((random() * 1e15)::bigint, 0),
+    '-infinity', 0, 0, 0, '{}', '{}'
+  )::saldo.check_progress
+$$;
+comment on function saldo_private.new_check_progress is 'A full check that has not begun.';
+
+create or replace function saldo_private.check_slice(progress saldo.check_progress)
+returns saldo.check_progress
+language plpgsql
+as $$
+declare
+  -- Of another size each time, so that slices end elsewhere.
+  v_slice saldo_private.check_slice := saldo_private.next_slice(
+    progress.next_starts_on,
+    (saldo_private.setting_value('check_slice_lines')::bigint * (1 + random()) / 2)::bigint
+  );
+  v_accounts saldo_private.sieve_result :=
+    saldo_private.sieve_accounts(v_slice.starts_on, v_slice.ends_on);
+  v_entries saldo_private.entry_sieve_result :=
+    saldo_private.sieve_entries(v_slice.starts_on, v_slice.ends_on, progress.seed);
+  v_entry_ids uuid[] := '{}';
+begin
+  if v_entries.are_entries_suspect or v_accounts.account_ids is not null then
+    v_entry_ids := saldo_private.suspect_entries(v_slice.starts_on, v_slice.ends_on);
+  end if;
+  progress.entry_ids := progress.entry_ids || v_entry_ids;
+  progress.account_ids := progress.account_ids || coalesce(v_accounts.account_ids, '{}') || array(
+    select distinct l.account_id
+    from saldo.journal_line as l
+    where l.entry_id = any (v_entry_ids)
+  ) || array(
+    select unnest(one.account_ids)
+    from unnest(v_entries.months) as m (month)
+    cross join lateral saldo_private.sieve_accounts(
+      m.month, (m.month + interval '1 month - 1 day')::date
+    ) as one
+  );
+  progress.next_starts_on := case when v_slice.ends_on = 'infinity' then 'infinity'
+    else v_slice.ends_on + 1 end;
+  progress.slice_count := progress.slice_count + 1;
+  progress.total_line_count := progress.line_count + v_slice.line_count;
+  progress.line_count := progress.line_count + v_accounts.line_count;
+  progress.continued_at := clock_timestamp();
+  return progress;
+end
+$$;
+comment on function saldo_private.check_slice is
+  'Sieves the next slice of the journal, and names what is suspect in it one by one.';
+
+create or replace function saldo_private.finish_check(progress saldo.check_progress)
+returns saldo.check_run
+language plpgsql
+as $$
+declare
+  v_news saldo_private.suspects;
+  v_account_ids bigint[] := progress.account_ids || saldo_private.sieve_totals();
+  v_suspects saldo_private.suspects;
+begin
+  if saldo_private.lock_verified_point() then
+    perform saldo_private.set_verified_point(
+      progress.started_at, progress.line_count, v_account_ids
+    );
+  end if;
+  v_news := saldo_private.verify_news(progress.snapshot::pg_snapshot, false);
+  v_suspects := (
+    progress.line_count,
+    array(select distinct unnest(v_account_ids || v_news.account_ids)),
+    array(select distinct unnest(progress.entry_ids || v_news.entry_ids))
+  );
+  return saldo_private.run_check__record(progress, 'full', v_suspects);
+end
+$$;
+comment on function saldo_private.finish_check is
+  'Looks at the totals and at what was posted meanwhile, lets the rules decide about whatever is '
+  'suspect, and records the run.';
+
+create or replace function saldo.continue_check()
+returns saldo.check_run
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_progress saldo.check_progress;
+  v_run saldo.check_run;
+begin
+  -- One at a time: whoever else comes waits for the slice, and takes the next.
+  perform pg_advisory_xact_lock(7246, 3);
+  select *
+  into v_progress
+  from saldo.check_progress
+  order by started_at
+  limit 1
+  for update;
+  if v_progress.id is null then
+    v_progress := saldo_private.new_check_progress('reconcile');
+  end if;
+
+  v_progress := saldo_private.check_slice(v_progress);
+  if v_progress.next_starts_on = 'infinity' then
+    delete from saldo.check_progress
+    where id = v_progress.id;
+    return saldo_private.finish_check(v_progress);
+  end if;
+  insert into saldo.check_progress
+  select v_progress.*
+  on conflict on constraint check_progress_pkey do update
+  set continued_at = excluded.continued_at,
+    next_starts_on = excluded.next_starts_on,
+    slice_count = excluded.slice_count,
+    line_count = excluded.line_count,
+    total_line_count = excluded.total_line_count,
+    account_ids = excluded.account_ids,
+    entry_ids = excluded.entry_ids;
+  return v_run;
+end
+$$;
+comment on function saldo.continue_check is
+  'Checks the next slice of the journal, about check_slice_lines lines (a setting), and begins a '
+  'full check when none is under way. Returns the run when that was the last slice, else null; '
+  'check_progress tells how far it is. A check that was interrupted goes on where it was.';
+revoke execute on function saldo.continue_check from public;
+grant execute on function saldo.continue_check to saldo_admin;
+
+select saldo_private.secure_table('saldo.check_progress');
+drop policy if exists select_all on saldo.check_progress;
+create policy select_all on saldo.check_progress for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.check_progress to saldo_admin, saldo_operator;
+
+comment on table saldo.check_progress is 'A full check in slices that is under way.';
+comment on column saldo.check_progress.id is 'Id that its run will have.';
+comment on column saldo.check_progress.kind is 'What asked for it.';
+comment on column saldo.check_progress.actor is 'Who asked: token subject or login.';
+comment on column saldo.check_progress.started_at is 'When it began.';
+comment on column saldo.check_progress.continued_at is 'When the last slice was done.';
+comment on column saldo.check_progress.snapshot is 'Snapshot at its beginning (pg_snapshot).';
+comment on column saldo.check_progress.seed is 'Seed of the hash that the sieve throws entries by.';
+comment on column saldo.check_progress.next_starts_on is
+  'First posting date of the slice that comes next.';
+comment on column saldo.check_progress.slice_count is 'Slices that are done.';
+comment on column saldo.check_progress.line_count is 'Lines that were looked at.';
+comment on column saldo.check_progress.total_line_count is 'Lines that there are in all.';
+comment on column saldo.check_progress.account_ids is 'Accounts that are suspect so far.';
+comment on column saldo.check_progress.entry_ids is 'Entries that are suspect so far.';

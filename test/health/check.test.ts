@@ -1,0 +1,261 @@
+import test from "ava";
+import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
+import { forced } from "../_support/faults.ts";
+
+interface Run {
+  id: string | null;
+  scope: string;
+  status: string;
+  line_count: string;
+  slice_count: number;
+  verified_line_count: string;
+}
+
+/** Books of four accounts with a transfer in each of twelve months. */
+async function openYear() {
+  const database = await openTestDatabase(6);
+  await database.pool.query(
+    `select saldo.open_account('a' || g, 'A', (case g when 1 then 'asset' else 'liability' end)::saldo.account_type)
+    from generate_series(1, 4) as g`,
+  );
+  await database.pool.query(
+    `select saldo.transfer(1, 2 + g % 3, 10 + g,
+      occurred_at => make_timestamptz(2025, g, 15, 12, 0, 0, 'Asia/Jakarta'))
+    from generate_series(1, 12) as g`,
+  );
+  return database;
+}
+
+const one = async <T>(database: TestDatabase, text: string, values: unknown[] = []) =>
+  (await database.pool.query(text, values)).rows[0] as T;
+const full = (database: TestDatabase) =>
+  one<Run>(database, "select * from saldo.check_balance_health()");
+const news = (database: TestDatabase) => one<Run>(database, "select * from saldo.reconcile()");
+const pay = (database: TestDatabase, amount = 1, at = "2025-12-20") =>
+  database.pool.query("select saldo.transfer(1, 2, $1, occurred_at => $2)", [amount, at]);
+const rulesOf = async (database: TestDatabase, run: Run) =>
+  (
+    await database.pool.query(
+      "select distinct rule from saldo.finding where check_run_id = $1 order by rule",
+      [run.id],
+    )
+  ).rows.map(({ rule }) => rule);
+const force = (database: TestDatabase, text: string) =>
+  forced(database.pool, (client) => client.query(text));
+/** A full check in slices of a single month; how many steps it took. */
+async function slices(database: TestDatabase): Promise<{ run: Run; steps: number }> {
+  await database.pool.query("select saldo.set_setting('check_slice_lines', '1')");
+  for (let steps = 1; ; steps++) {
+    const run = await one<Run>(database, "select * from saldo.continue_check()");
+    if (run.id !== null) return { run, steps };
+  }
+}
+
+test("the first reconciliation is a full check, the next looks at what is new", async (t) => {
+  const database = await openYear();
+  t.like(await news(database), { scope: "full", status: "healthy", line_count: "24" });
+  t.like(await news(database), { scope: "incremental", status: "healthy", line_count: "0" });
+  await pay(database);
+  await pay(database);
+  t.like(await news(database), {
+    scope: "incremental",
+    status: "healthy",
+    line_count: "4",
+    verified_line_count: "28",
+  });
+  t.like(await news(database), { line_count: "0", verified_line_count: "28" });
+  t.like(await full(database), { scope: "full", line_count: "28", verified_line_count: "28" });
+  await database.close();
+});
+
+test("what was posted by a transaction that commits late is looked at once", async (t) => {
+  const database = await openYear();
+  await full(database);
+  const late = await database.pool.connect();
+  await late.query("begin");
+  await late.query("select saldo.transfer(3, 4, 5)");
+  await pay(database);
+  t.like(await news(database), { line_count: "2", status: "healthy" });
+  await late.query("commit");
+  late.release();
+  t.like(await news(database), { line_count: "2", status: "healthy" });
+  t.like(await news(database), { line_count: "0", status: "healthy" });
+  await database.close();
+});
+
+test("what a transaction has posted itself is news for the next", async (t) => {
+  const database = await openYear();
+  await full(database);
+  const client = await database.pool.connect();
+  await client.query("begin");
+  await client.query("select saldo.transfer(1, 2, 5)");
+  const { rows } = await client.query("select * from saldo.reconcile()");
+  t.like(rows[0], { status: "healthy", line_count: "0" });
+  await client.query("select saldo.check_balance_health()");
+  await client.query("commit");
+  client.release();
+  t.like(await news(database), { line_count: "2", status: "healthy" });
+  t.like(await news(database), { line_count: "0", status: "healthy" });
+  await database.close();
+});
+
+const newsFaults: [string, string, string[]][] = [
+  [
+    "a line of a new entry that is gone",
+    `delete from saldo.journal_line where account_id = 2 and entry_id = (
+      select id from saldo.journal_entry order by id desc limit 1)`,
+    ["account_balance", "entry_balance", "entry_lines", "month_movement", "trial_balance"],
+  ],
+  [
+    "a new entry without lines",
+    `delete from saldo.journal_line where entry_id = (
+      select id from saldo.journal_entry order by id desc limit 1)`,
+    ["account_balance", "entry_lines", "month_movement"],
+  ],
+  [
+    "a new line on another date",
+    `update saldo.journal_line set posting_date = '2025-11-20' where account_id = 2 and entry_id = (
+      select id from saldo.journal_entry order by id desc limit 1)`,
+    ["entry_lines", "month_movement"],
+  ],
+  [
+    "a total of an account that has no news",
+    "update saldo.account set debit_total = debit_total + 7 where id = 4",
+    ["account_balance", "balance_sheet"],
+  ],
+  [
+    "a month of an account that has news",
+    "update saldo.month_movement set debit = debit + 7 where account_id = 1 and month = '2025-12-01'",
+    ["month_movement"],
+  ],
+];
+for (const [what, text, rules] of newsFaults) {
+  test(`an incremental check finds ${what}, and goes on finding it`, async (t) => {
+    const database = await openYear();
+    await full(database);
+    await pay(database);
+    await force(database, text);
+    const run = await news(database);
+    t.like(run, { scope: "incremental", status: "unhealthy", line_count: run.line_count });
+    t.deepEqual(await rulesOf(database, run), rules);
+    t.deepEqual(await rulesOf(database, await full(database)), rules);
+    // A full check knows that these totals are in doubt, and so do those that follow it.
+    t.is((await news(database)).status, "unhealthy");
+    await database.close();
+  });
+}
+
+test("a line among those that were proven before is for full checks to find", async (t) => {
+  const database = await openYear();
+  await full(database);
+  await force(
+    database,
+    "update saldo.journal_line set debit = debit + 7 where account_id = 1 and posting_date < '2025-02-01'",
+  );
+  t.like(await news(database), { status: "healthy" });
+  t.like(await full(database), { status: "unhealthy" });
+  await database.close();
+});
+
+const monthFaults: [string, string, string[]][] = [
+  [
+    "a movement that was shifted between months",
+    `update saldo.month_movement set debit = debit + case month when '2025-03-01' then 5 else -5 end
+    where account_id = 1 and month in ('2025-03-01', '2025-09-01')`,
+    ["month_movement"],
+  ],
+  [
+    "two movements that were shifted the opposite way",
+    `update saldo.month_movement set debit = debit
+      + case month when '2025-03-01' then 5 else -5 end * case account_id when 1 then 1 else -1 end
+    where month in ('2025-03-01', '2025-06-01') and account_id in (1, 2)`,
+    ["month_movement"],
+  ],
+  [
+    "a line on a date before all months",
+    "update saldo.journal_line set posting_date = '1999-01-01' where account_id = 2 and posting_date < '2025-04-01'",
+    ["entry_lines", "month_movement"],
+  ],
+];
+for (const [what, text, rules] of monthFaults) {
+  test(`a full check in slices finds ${what}`, async (t) => {
+    const database = await openYear();
+    await force(database, text);
+    const { run, steps } = await slices(database);
+    t.is(steps, 12);
+    t.like(run, { scope: "full", slice_count: 12, line_count: "24", status: "unhealthy" });
+    t.deepEqual(await rulesOf(database, run), rules);
+    await database.close();
+  });
+}
+
+test("a full check that was interrupted goes on where it was, and looks at what came since", async (t) => {
+  const database = await openYear();
+  await database.pool.query("select saldo.set_setting('check_slice_lines', '4')");
+  const start = await one<Run>(database, "select * from saldo.continue_check()");
+  t.is(start.id, null);
+  const progress = await one<Record<string, unknown>>(
+    database,
+    "select slice_count, line_count, total_line_count from saldo.check_progress",
+  );
+  t.is(progress.slice_count, 1);
+  t.is(progress.total_line_count, "24");
+  t.true(Number(progress.line_count) > 0 && Number(progress.line_count) <= 4);
+  const lost = await database.pool.connect();
+  await lost.query("begin");
+  await lost.query("select saldo.continue_check()");
+  await lost.query("rollback");
+  lost.release();
+  t.like(await one(database, "select slice_count from saldo.check_progress"), { slice_count: 1 });
+
+  // Into a month that is done already.
+  await pay(database, 3, "2025-01-20");
+  await force(
+    database,
+    `update saldo.journal_line set debit = 4 where account_id = 1 and entry_id = (
+      select id from saldo.journal_entry order by id desc limit 1)`,
+  );
+  const { run } = await slices(database);
+  t.deepEqual(await rulesOf(database, run), [
+    "account_balance",
+    "entry_balance",
+    "month_movement",
+    "trial_balance",
+  ]);
+  t.deepEqual((await database.pool.query("select from saldo.check_progress")).rows, []);
+  await database.close();
+});
+
+test("where transaction numbers are another cluster's, everything is checked", async (t) => {
+  const database = await openYear();
+  await full(database);
+  await database.pool.query("update saldo_private.verified_point set cluster = '1'");
+  t.like(await news(database), { scope: "full" });
+  t.like(await news(database), { scope: "incremental" });
+  await database.close();
+});
+
+test("checks beside writers and beside each other alarm at nothing", async (t) => {
+  const database = await openYear();
+  await full(database);
+  let isWriting = true;
+  const write = async (index: number) => {
+    for (let round = 0; round < 25; round++) {
+      const text = "select saldo.transfer($1, $2, 1, occurred_at => $3)";
+      const month = 1 + ((index + round) % 12);
+      await database.pool.query(text, [1, 2 + (round % 3), `2025-${month}-11`]);
+    }
+  };
+  const statuses = new Set<string>();
+  const look = async (look: (database: TestDatabase) => Promise<Run>) => {
+    while (isWriting) statuses.add((await look(database)).status);
+  };
+  const looking = [look(news), look(news), look(full)];
+  await Promise.all([0, 1, 2].map(write));
+  isWriting = false;
+  await Promise.all(looking);
+  statuses.add((await news(database)).status);
+  t.deepEqual([...statuses], ["healthy"]);
+  t.like(await news(database), { line_count: "0" });
+  await database.close();
+});
