@@ -82,7 +82,11 @@ begin
   else
     perform saldo_private.fail('input_invalid', 'formula: gas_300k or reference');
   end if;
-  return saldo_private.rounded(v_factor, digits, coalesce(rounding, 'half_up'));
+  -- Few digits may round it away, and nothing would be billed any more.
+  return saldo_private.require_condition(
+    saldo_private.rounded(v_factor, digits, coalesce(rounding, 'half_up')), 'factor, rounded',
+    0.0001, 10000
+  );
 end
 $$;
 comment on function saldo.correction_factor is
@@ -90,7 +94,8 @@ comment on function saldo.correction_factor is
   'conditions. gas_300k: (p + 1.01325)/1.01325 x 300/(273 + t) x (1 + 0.002 p). reference: '
   '(p + atmospheric pressure)/reference pressure x (273.15 + reference temperature)/(273.15 + t) '
   'x compressibility, the ratio of that at reference conditions to that of the line. Rounded once. '
-  'Errors: SB413 for a condition out of range, SB010 for another formula.';
+  'Errors: SB413 for a condition out of range or a factor that is rounded to 0, SB010 for another '
+  'formula.';
 revoke execute on function saldo.correction_factor from public;
 grant execute on function saldo.correction_factor to saldo_admin, saldo_operator;
 

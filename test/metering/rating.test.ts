@@ -81,6 +81,10 @@ test.serial("conditions out of range are refused", async (t) => {
   }
   const given = { effective_from: "2025-01-01", pressure: 200, temperature: 20 };
   t.is(await errorCode(call("add_correction_factor", own(site, given))), "SB413");
+  const hot = { temperature: 100, formula: "gas_300k", rounding: "down" };
+  t.is(await refused({ ...hot, pressure: 0, digits: 0 }), "SB413", "a factor of 0 bills nothing");
+  const zero = { ...hot, pressure: 0, factor_digits: 0, effective_from: "2025-01-01" };
+  t.is(await errorCode(call("add_correction_factor", own(site, zero))), "SB413");
   t.deepEqual(await metering.digest(), before);
 });
 
