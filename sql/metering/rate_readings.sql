@@ -51,6 +51,10 @@ as $$
 declare
   v_actor text := saldo_private.actor();
 begin
+  -- Each line is an amount; their sum has to be one as well.
+  perform saldo_private.require_rated(max(abs(p.amount)))
+  from unnest(postings) as p;
+
   -- In a statement of its own: the account may have to be opened.
   perform saldo_private.system_account('revenue', p.currency)
   from (select distinct q.currency from unnest(postings) as q where q.entry_id is not null) as p;
@@ -83,7 +87,7 @@ begin
 end
 $$;
 comment on function saldo_private.rate_readings__post is
-  'Posts the changes: one insert of entries, one of lines. SB102 for a closed account.';
+  'Posts the changes: one insert of entries, one of lines. SB004, SB102 for a closed account.';
 
 create or replace function saldo_private.rate_readings(reading_ids uuid[])
 returns integer

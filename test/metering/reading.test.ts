@@ -94,6 +94,14 @@ test.serial("a figure that no amount can hold is refused", async (t) => {
   const before = await metering.digest();
   t.is(await errorCode(metering.read(site, "2025-02-10", 999_999_999)), "SB004");
   t.deepEqual(await metering.digest(), before);
+
+  // Each of them is an amount, but they are posted as one.
+  const both = [10, 11].map(
+    (day) => `(${site.meter.id}, '2025-02-${day}', null, 5000, null, null)`,
+  );
+  const bulk = `select from saldo.add_readings(array[${both}]::saldo.reading_request[])`;
+  t.is(await errorCode(metering.query("admin", bulk)), "SB004");
+  t.deepEqual(await metering.digest(), before);
 });
 
 test.serial("bad meters are refused by code", async (t) => {
