@@ -49,7 +49,8 @@ language sql
 stable
 as $$
   select fiscal_periods.fiscal_year, g.number::smallint,
-    case g.number when 13 then saldo_private.period_ends_on(fiscal_periods.fiscal_year, 13)
+    -- Nothing here is a constant: it would be computed for a year that there is not as well.
+    case g.number when 13 then saldo_private.period_ends_on(fiscal_periods.fiscal_year, g.number)
       else make_date(fiscal_periods.fiscal_year, g.number, 1) end,
     saldo_private.period_ends_on(fiscal_periods.fiscal_year, g.number),
     coalesce(p.status, case g.number when 13 then 'open'
@@ -61,7 +62,8 @@ as $$
   order by g.number
 $$;
 comment on function saldo.fiscal_periods is
-  'The thirteen periods of a year with their status, those that were never closed included.';
+  'The thirteen periods of a year with their status, those that were never closed included; none '
+  'for a year that is not from 1900 to 9999.';
 revoke execute on function saldo.fiscal_periods from public;
 grant execute on function saldo.fiscal_periods to saldo_admin, saldo_operator;
 

@@ -115,8 +115,13 @@ as $$
     -- The months that lie inside as a whole.
     select w.first_month, greatest(w.next_month, w.first_month) as next_month
     from (
-      select (saldo_private.month_of(from_date - 1) + interval '1 month')::date as first_month,
-        saldo_private.month_of(to_date + 1) as next_month
+      select (saldo_private.month_of(sane.from_date - 1) + interval '1 month')::date as first_month,
+        saldo_private.month_of(sane.to_date + 1) as next_month
+      -- This may be computed before the dates are refused, and must not fail first.
+      from (
+        select greatest(least(from_date, '9999-12-31'), '1900-01-01') as from_date,
+          greatest(least(to_date, '9999-12-31'), '1900-01-01') as to_date
+      ) as sane
     ) as w
   )
   select m.account_id, m.debit, m.credit

@@ -36,11 +36,14 @@ language plpgsql
 stable
 as $$
 begin
-  if (from_date >= '1900-01-02' and from_date <= to_date) is not true then
+  if (from_date >= '1900-01-01' and from_date <= to_date) is not true then
     perform saldo_private.fail('input_invalid', 'from_date, to_date: the first and the last day');
   end if;
   perform saldo_private.require_statement_date(to_date, basis);
-  return saldo_private.require_statement_date(from_date - 1, basis);
+  if basis = 'restated' and from_date <> saldo_private.month_of(from_date) then
+    perform saldo_private.fail('input_invalid', 'restated: from the first day of a month');
+  end if;
+  return from_date - 1;
 end
 $$;
 comment on function saldo_private.require_statement_range is

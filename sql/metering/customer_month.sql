@@ -143,10 +143,12 @@ declare
   v_basis saldo.balance_basis := coalesce(customer_month.basis, 'reported');
 begin
   if (from_month between '1900-01-01' and '9999-12-31'
-    and coalesce(to_month, from_month) between from_month and from_month + interval '100 years'
+    and coalesce(to_month, from_month) between from_month
+      and least(from_month + interval '100 years', '9999-12-31')
   ) is not true then
     perform saldo_private.fail(
-      'input_invalid', 'from_month: from 1900; to_month: not before it, at most 100 years after'
+      'input_invalid',
+      'from_month: from 1900 to 9999; to_month: not before it, at most 100 years after'
     );
   end if;
   v_from := saldo_private.month_of(from_month);
@@ -229,8 +231,12 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_customer saldo.customer := saldo_private.require_customer(customer_adjustments.customer_id);
-  v_month date := saldo_private.month_of(customer_adjustments.month);
+  v_month date;
 begin
+  if (customer_adjustments.month between '1900-01-01' and '9999-12-31') is not true then
+    perform saldo_private.fail('input_invalid', 'month: a day from 1900 to 9999');
+  end if;
+  v_month := saldo_private.month_of(customer_adjustments.month);
   return query
   select m.origin_month, m.kind, 'adjustment for ' || to_char(m.origin_month, 'YYYY-MM'),
     trim_scale(sum(m.change) * case m.kind when 'purchase' then -1 else 1 end),
@@ -251,7 +257,7 @@ end
 $$;
 comment on function saldo.customer_adjustments is
   'What a month, as reported, says about earlier ones that were closed: one line for each of them '
-  'and kind. Errors: SB401.';
+  'and kind. Errors in checking order: SB401, SB010.';
 revoke execute on function saldo.customer_adjustments from public;
 grant execute on function saldo.customer_adjustments to saldo_admin, saldo_operator;
 

@@ -224,6 +224,9 @@ test("dates that are none are refused by code", async (t) => {
       ["2025-12-01", null],
       ["-infinity", "2025-12-31"],
       ["2025-12-01", "infinity"],
+      ["2025-12-01", "5874897-12-31"],
+      ["5874897-12-30", "5874897-12-31"],
+      ["1899-12-31", "2025-12-31"],
     ]) {
       t.is(await errorCode(books.rows(name, { from_date, to_date })), "SB010", `${from_date}`);
     }
@@ -231,5 +234,8 @@ test("dates that are none are refused by code", async (t) => {
   for (const as_of of ["infinity", "-infinity", "1899-12-31"]) {
     t.is(await errorCode(books.rows("trial_balance", { as_of })), "SB010", as_of);
     t.is(await errorCode(books.rows("balance_sheet", { as_of })), "SB010", as_of);
+  }
+  for (const fiscal_year of [0, -2147483648, 2147483647]) {
+    t.deepEqual(await books.rows("fiscal_periods", { fiscal_year }), []);
   }
 });

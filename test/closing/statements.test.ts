@@ -124,6 +124,32 @@ test("trial balance, income statement and balance sheet fit for any date", async
   t.deepEqual(line(equity), [1000, 0, 0, 1000]);
 });
 
+test("statements may begin with the first day and end with the last one that there is", async (t) => {
+  const books = await openBooks();
+  t.teardown(books.close);
+  const [cash, revenue] = [await books.account("asset"), await books.account("revenue")];
+  await books.post("1900-01-01", cash, revenue, 7);
+  await books.post("2024-02-29", cash, revenue, 20);
+  await books.post("9999-12-30", cash, revenue, 300);
+  for (const basis of ["reported", "restated"]) {
+    for (const [from_date, to_date, amount] of [
+      ["1900-01-01", "9999-12-31", 327],
+      ["1900-01-01", "1900-01-31", 7],
+      ["2024-02-01", "2024-02-29", 20],
+      ["9999-12-01", "9999-12-31", 300],
+    ]) {
+      const range = { from_date, to_date, basis };
+      const income = await books.rows("income_statement", range);
+      t.is(Number(income.at(-1)?.amount), amount as number, JSON.stringify(range));
+      const trial = await books.rows("trial_balance_between", range);
+      const line = trial.find(({ account_id }) => account_id === cash);
+      t.is(Number(line?.debit), amount as number, JSON.stringify(range));
+    }
+  }
+  const middle = { from_date: "1900-01-02", to_date: "1900-01-31", basis: "restated" };
+  t.is(await errorCode(books.rows("income_statement", middle)), "SB010");
+});
+
 test("dropping all snapshots changes no figure, and each way to count comes to the same", async (t) => {
   const books = await openBooks();
   t.teardown(books.close);

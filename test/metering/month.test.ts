@@ -196,6 +196,11 @@ test.serial(
     t.deepEqual(october, rows[9]);
     t.is(rows[9]?.closing, await metering.balance(site));
     t.is(await errorCode(metering.months(site, "2026-02", "2026-01")), "SB010");
+    t.is(await errorCode(metering.months(site, "9999-12", "10000-01")), "SB010");
+    for (const month of [null, "infinity", "5874897-12-31"]) {
+      const args = { customer_id: site.customer.id, month };
+      t.is(await errorCode(metering.rows("admin", "customer_adjustments", args)), "SB010");
+    }
     t.is(
       await errorCode(
         metering.rows("admin", "customer_month", { customer_id: 0, from_month: "2026-01-01" }),
