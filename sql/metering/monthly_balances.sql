@@ -36,8 +36,10 @@ as $$
   ),
   plan as materialized (
     select encode(sha256(convert_to(coalesce(string_agg(
-      format('%s %s %s %s %s %s', (p.change).account_id, (p.change).month, (p.change).action,
-        (p.change).stored, (p.change).derived, p.line_count),
+      -- Dates are written as the session likes them; the hash must not be.
+      format('%s %s %s %s %s %s', (p.change).account_id,
+        to_char((p.change).month, 'YYYY-MM'), (p.change).action, (p.change).stored,
+        (p.change).derived, p.line_count),
       e'\n' order by (p.change).account_id, (p.change).month
     ), ''), 'UTF8')), 'hex') as hash
     from planned as p

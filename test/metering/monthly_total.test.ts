@@ -1,5 +1,5 @@
 import test from "ava";
-import { errorCode } from "../_support/database.ts";
+import { asAdmin, errorCode } from "../_support/database.ts";
 import { forced } from "../_support/faults.ts";
 import { openMetering, outcomes, type Row, type Site } from "./_metering.ts";
 
@@ -166,6 +166,21 @@ test.serial("wiped totals are initialized, by a plan that is looked at first", a
   t.deepEqual(await stored(site), before);
   t.is(await errorCode(apply(rows[0]?.plan_hash)), "SB417", "it is done");
   t.deepEqual(await plan("initialize_monthly_balances", site, { dry_run: false }), []);
+  t.deepEqual(await metering.findings(), []);
+});
+
+test.serial("a plan is the same one however a session writes dates", async (t) => {
+  const site = await billed();
+  await tamper(
+    `delete from saldo.customer_month_total where account_id = ${site.customer.account_id}`,
+  );
+  const [row] = await plan("initialize_monthly_balances", site);
+  const rows = await asAdmin(metering.pool, async (client) => {
+    await client.query("set local datestyle = 'German'");
+    const text = `select action::text from saldo.initialize_monthly_balances($1, false, $2)`;
+    return (await client.query<Row>(text, [site.customer.id, row?.plan_hash])).rows;
+  });
+  t.deepEqual(actions(rows), ["missing", "missing"]);
   t.deepEqual(await metering.findings(), []);
 });
 
