@@ -30,12 +30,13 @@ as $$
       when 'decimal_invalid' then format('index_value %L, volume %L', left(f.index_value, 40),
         left(f.volume, 40))
       when 'input_invalid' then 'quality: actual or estimated; is_rollover: true or false'
+      when 'text_invalid' then 'key'
       when 'text_too_long' then 'key: 1 to 200 characters'
     end
   from (
     select (r.value ->> 'row_no')::integer as row_no,
       saldo_private.import_field(r.value, 'key') as key,
-      r.value - '{row_no,key}'::text[] as content,
+      saldo_private.import_content(r.value) as content,
       saldo_private.import_field(r.value, 'customer') as customer,
       saldo_private.import_field(r.value, 'meter') as meter,
       saldo_private.import_field(r.value, 'read_at') as read_at_text,
@@ -67,6 +68,7 @@ as $$
         then 'decimal_invalid'
       when f.quality not in ('actual', 'estimated') or f.is_rollover not in ('true', 'false')
         then 'input_invalid'
+      when f.key ~ '[\u0001-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]' then 'text_invalid'
       when length(f.key) > 200 then 'text_too_long'
     end as condition
   ) as p
@@ -299,7 +301,7 @@ comment on function saldo.import_readings is
   'row_no, customer and meter (codes), read_at, index_value or volume, quality, is_rollover, and '
   'key, under which a row counts once. A bad row holds back none of the others. dry_run: writes '
   'nothing. Errors of the whole: SB010, SB020. Errors of a row: SB401, SB404, SB433, SB434, SB010, '
-  'SB009, SB005, SB411, SB409, SB405, SB408, SB410, SB004, SB108, SB102.';
+  'SB008, SB009, SB005, SB411, SB409, SB405, SB408, SB410, SB004, SB108, SB102.';
 revoke execute on function saldo.import_readings from public;
 grant execute on function saldo.import_readings to saldo_admin;
 

@@ -169,6 +169,21 @@ test.serial("readings: every kind of bad row is told, and all good ones are in",
   t.deepEqual(await metering.findings(), []);
 });
 
+test.serial(
+  "a row says the same with blanks around it and with columns that are empty",
+  async (t) => {
+    const row = { customer: "B", meter: "flow", read_at: "2025-03-03T12:00:00", volume: "2" };
+    const blank = { ...row, customer: " B", volume: "2 ", index_value: "", quality: " " };
+    const [first] = await imported("readings", [{ ...row, key: "blanks" }]);
+    const [again] = await imported("readings", [{ ...blank, key: "blanks " }]);
+    t.like(again, { is_accepted: true, id: first?.id, detail: "imported before" });
+    const [other] = await imported("readings", [{ ...row, volume: "3", key: "blanks" }]);
+    t.is(other?.error_code, "SB005");
+    const [control] = await imported("readings", [{ ...row, key: "k\u0007" }]);
+    t.is(control?.error_code, "SB008", "a key is a text like any other");
+  },
+);
+
 test.serial("a batch of good readings is one statement's work", async (t) => {
   const rows = Array.from({ length: 2000 }, (_, index) => ({
     customer: index % 2 ? "A" : "B",
