@@ -1,6 +1,7 @@
 -- The posting day: on which date an entry is posted, and what closing has to do with it.
 --
--- Private: posting_day_of, posting_days_of, open_day, origin_month; table book_state.
+-- Private: posting_day_of, posting_days_of, hold_months_of, open_day, origin_month; table
+-- book_state.
 -- A fact about a closed month is posted on the first open day, with the month that it is about as
 -- its origin_month.
 -- Locks: whoever posts holds the month shared (an advisory lock, to the end of the transaction)
@@ -141,13 +142,10 @@ comment on function saldo_private.require_origin_month is
   'The month that an entry is said to be about, under its shared lock: SB010, SB108 when it is '
   'locked.';
 
-create or replace function saldo_private.posting_days_of(instants timestamptz[])
-returns saldo_private.dated_day[]
+create or replace function saldo_private.hold_months_of(instants timestamptz[])
+returns void
 language plpgsql
 as $$
-declare
-  v_zone text := saldo_private.setting_value('business_time_zone');
-  v_closed_through date;
 begin
   perform pg_advisory_xact_lock_shared(7247, m.number)
   from (
@@ -158,6 +156,20 @@ begin
     cross join (values (interval '-14 hours'), (interval '14 hours')) as shift (hours)
     order by 1
   ) as m;
+end
+$$;
+comment on function saldo_private.hold_months_of is
+  'Takes the shared locks of the months of these moments, in order, whatever the time zone.';
+
+create or replace function saldo_private.posting_days_of(instants timestamptz[])
+returns saldo_private.dated_day[]
+language plpgsql
+as $$
+declare
+  v_zone text := saldo_private.setting_value('business_time_zone');
+  v_closed_through date;
+begin
+  perform saldo_private.hold_months_of(instants);
   v_closed_through := saldo_private.closed_through();
   return array(
     select (d.at, day.posting_date, day.origin_month)::saldo_private.dated_day

@@ -1,11 +1,12 @@
 -- Import: rows of files of customers, deposits and meters, each answered by itself.
 --
 -- Public: saldo.import_customers, import_deposits, import_meters. Private: import_row, import_rows,
--- import_customer, import_deposit, import_meter.
+-- import_customer, import_deposit, import_deposits__lock, import_meter.
 -- A row is an object of texts: row_no and the columns of its file. It counts once, however often it
 -- comes: a deposit by its key, a customer by its code, a meter by its code and time. Each row is a
 -- subtransaction: a bad one holds back none of the others, and is written nowhere.
--- Locks: those of the functions that record what a row says, until the end of the transaction.
+-- Locks: those of the functions that record what a row says, until the end of the transaction; of
+-- deposits the months and accounts of all rows come first.
 
 create or replace function saldo_private.import_customer(import_row jsonb)
 returns saldo.import_result
@@ -62,6 +63,41 @@ end
 $$;
 comment on function saldo_private.import_deposit is
   'Records a row of a file of deposits, once by its key.';
+
+create or replace function saldo_private.import_deposits__lock(rows jsonb)
+returns void
+language plpgsql
+as $$
+declare
+  v_account_ids bigint[];
+begin
+  perform saldo_private.hold_months_of(array(
+    select t.at
+    from jsonb_array_elements(rows) as r (value)
+    cross join lateral (
+      select saldo_private.import_time(saldo_private.import_field(r.value, 'occurred_at')) as at
+    ) as t
+    where t.at is not null
+  ));
+  select array_agg(distinct c.account_id)
+    || array_agg(distinct saldo_private.system_account('cash', c.currency))
+  into v_account_ids
+  from saldo.customer as c
+  where c.code in (
+    select normalize(saldo_private.import_field(r.value, 'customer'), nfc)
+    from jsonb_array_elements(rows) as r (value)
+  );
+  perform
+  from saldo.account as a
+  where a.id = any (v_account_ids)
+  and a.mode = 'immediate'
+  order by a.id
+  for no key update;
+end
+$$;
+comment on function saldo_private.import_deposits__lock is
+  'Takes the months and then the accounts of all rows, in their order: one row after the other '
+  'would take them in that of the file, and deadlock with deposits that come meanwhile.';
 
 create or replace function saldo_private.import_meter(import_row jsonb)
 returns saldo.import_result
@@ -151,6 +187,9 @@ declare
 begin
   perform saldo_private.require_import_rows(import_rows.rows);
   begin
+    if import_rows.kind = 'deposits' then
+      perform saldo_private.import_deposits__lock(import_rows.rows);
+    end if;
     for v_row in
       select r.value
       from jsonb_array_elements(import_rows.rows) as r (value)

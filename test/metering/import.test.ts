@@ -1,6 +1,6 @@
 import test from "ava";
 import { errorCode } from "../_support/database.ts";
-import { type Metering, openMetering, type Row } from "./_metering.ts";
+import { type Metering, openMetering, outcomes, type Row } from "./_metering.ts";
 
 let metering: Metering;
 test.before(async () => {
@@ -212,6 +212,29 @@ test.serial("two imports of one file at once record it once", async (t) => {
   const both = await Promise.all([imported("readings", rows), imported("readings", rows)]);
   t.deepEqual(both.map(codes), [rows.map(() => "ok"), rows.map(() => "ok")]);
   t.is(await count("reading where read_on = '2025-05-01'"), 50);
+});
+
+test.serial("deposits in any order never deadlock with those that come meanwhile", async (t) => {
+  // Customers that were there before the first deposit have lower accounts than cash.
+  const fresh = await openMetering();
+  t.teardown(fresh.close);
+  const codes = Array.from({ length: 8 }, (_, index) => `d${index}`);
+  for (const code of codes) await fresh.call("create_customer", { code, name: code });
+  const row = (code: string, index: number) => ({
+    row_no: index + 1,
+    customer: code,
+    amount: "1",
+    occurred_at: `2025-0${1 + (index % 3)}-01T12:00:00`,
+  });
+  const imports = [codes, [...codes].reverse()].map((order) =>
+    JSON.stringify([...order, ...order].map(row)),
+  );
+  const work = Array.from({ length: 15 }, (_, index) => [
+    fresh.rows("admin", "import_deposits", { rows: imports[index % 2] }),
+    fresh.call("add_deposit", { customer_id: 1 + (index % 8), amount: 1 }),
+  ]).flat();
+  t.deepEqual(Object.keys(await outcomes(work)), ["none"]);
+  t.is((await fresh.root("select from saldo.deposit")).length, 15 * 16 + 15);
 });
 
 test.serial("what is no array of rows is refused as a whole", async (t) => {
