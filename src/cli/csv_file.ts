@@ -62,7 +62,12 @@ function rowsOf(text: string, columns: Columns, delimiter: string): CsvRow[] {
 
 function recordsOf(text: string, delimiter: string): string[][] {
   try {
-    return parse(text, { delimiter, relax_column_count: true });
+    // All of them, or the end of the first line would decide how all others have to end.
+    return parse(text, {
+      delimiter,
+      record_delimiter: ["\r\n", "\n", "\r"],
+      relax_column_count: true,
+    });
   } catch (error) {
     throw new Refusal("file_malformed", (error as Error).message);
   }

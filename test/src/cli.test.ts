@@ -135,6 +135,25 @@ test.serial("each refused row is told with its number, code and reason", async (
   t.is(lines.length, 8);
 });
 
+test.serial("lines end as they like, also within one file", async (t) => {
+  for (const content of [
+    'code,name\r\nE1,Unix\nE2,Windows\r\nE3,"two\nlines"\n',
+    'code,name\nF1,Unix\r\nF2,Windows\nF3,"two\nlines"\r\n',
+    'code,name\rG1,Unix\rG2,Windows\rG3,"two\nlines"',
+  ]) {
+    const { code, output } = await saldo(["import", "customers", await file(content)]);
+    t.is(code, 0, output);
+  }
+  t.is(
+    await one(
+      `select jsonb_object_agg(n.name, n.count) from (
+        select name, count(*) from saldo.customer where code ~ '^[EFG][123]$' group by name
+      ) as n`,
+    ),
+    '{"Unix": 3, "Windows": 3, "two\\nlines": 3}',
+  );
+});
+
 test.serial("a file that is wrong as a whole is refused before any row is used", async (t) => {
   const latin = Buffer.from("code,name\nL,Jos\xe9\n", "latin1");
   const cases: [string, string | Buffer | string[], RegExp][] = [
