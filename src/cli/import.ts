@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { open, writeFile } from "node:fs/promises";
 import type { Client } from "pg";
 import { type Command, textOption, UsageError, type Words } from "./command.ts";
 import { type Columns, type CsvRow, readCsvFile, withKeys } from "./csv_file.ts";
@@ -79,6 +79,8 @@ export const importCommand: Command = {
     const isDryRun = words.values["dry-run"] === true;
     const report = textOption(words, "report");
     return async () => {
+      // Before any row is used: afterwards nobody would be told what came of them.
+      if (report !== undefined) await requireWritable(report);
       const read = await readCsvFile(file, kind.columns, format);
       const rows = kind.hasKey ? withKeys(read, name) : read;
       return async (client) => {
@@ -98,6 +100,15 @@ function whatToImport({ positionals }: Words): { name: string; kind: Kind; file:
   }
   if (file === undefined || rest.length > 0) throw new UsageError("Give one file to import.");
   return { name, kind, file };
+}
+
+async function requireWritable(path: string): Promise<void> {
+  try {
+    await (await open(path, "a")).close();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new UsageError(`The report ${path} cannot be written (${code}).`);
+  }
 }
 
 interface Import {

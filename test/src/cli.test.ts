@@ -154,6 +154,15 @@ test.serial("lines end as they like, also within one file", async (t) => {
   );
 });
 
+test.serial("a report that cannot be written is told before any row is used", async (t) => {
+  const path = await file(["code,name", "R,Rudi"]);
+  const nowhere = join(folder, "nowhere", "report.csv");
+  const { code, output } = await saldo(["import", "customers", path, "--report", nowhere]);
+  t.is(code, 2);
+  t.regex(output, /report.*cannot be written \(ENOENT\)/);
+  t.is(await one("select count(*) from saldo.customer where code = 'R'"), "0");
+});
+
 test.serial("a file that is wrong as a whole is refused before any row is used", async (t) => {
   const latin = Buffer.from("code,name\nL,Jos\xe9\n", "latin1");
   const cases: [string, string | Buffer | string[], RegExp][] = [
