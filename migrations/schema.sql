@@ -57,6 +57,8 @@ create type saldo.meter_kind as enum ('index', 'volume');
 
 create type saldo.monthly_balance_action as enum ('missing', 'differs', 'surplus', 'same');
 
+create type saldo.monthly_sync_status as enum ('running', 'done', 'abandoned');
+
 create type saldo.period_action as enum ('begin_closing', 'cancel_closing', 'close', 'reopen', 'lock');
 
 create type saldo.period_status as enum ('open', 'closing', 'closed', 'locked');
@@ -66,6 +68,8 @@ create type saldo.purchase_status as enum ('pending', 'completed', 'failed', 're
 create type saldo.reading_quality as enum ('actual', 'estimated');
 
 create type saldo.record_status as enum ('current', 'superseded', 'removed');
+
+create type saldo.rerating_status as enum ('waiting', 'running', 'done', 'failed');
 
 create type saldo.rounding_rule as enum ('half_up', 'down');
 
@@ -223,7 +227,13 @@ create type saldo.metering_status as (
   unrated_count bigint,
   provisional_count bigint,
   month_count bigint,
-  last_calculated_at timestamp with time zone
+  last_calculated_at timestamp with time zone,
+  open_rerating_count bigint,
+  rerating_left_count bigint,
+  last_sync_at timestamp with time zone,
+  last_sync_change_count bigint,
+  last_recalculation_at timestamp with time zone,
+  last_recalculation_change_count bigint
 );
 
 create type saldo.monthly_balance_change as (
@@ -941,6 +951,27 @@ CREATE INDEX month_movement_month_idx ON saldo.month_movement USING btree (month
 -- policy select_all
 -- policy select_own
 
+create table saldo.monthly_sync_run (
+  id bigint generated always as identity not null,
+  is_forced boolean not null,
+  status saldo.monthly_sync_status default 'running'::saldo.monthly_sync_status not null,
+  customer_count bigint not null,
+  done_count bigint default 0 not null,
+  done_customer_id bigint default 0 not null,
+  written_count bigint default 0 not null,
+  change_count bigint default 0 not null,
+  changes jsonb default '[]'::jsonb not null,
+  started_at timestamp with time zone default clock_timestamp() not null,
+  started_by text not null,
+  moved_at timestamp with time zone default clock_timestamp() not null,
+  finished_at timestamp with time zone,
+  constraint monthly_sync_run_pkey PRIMARY KEY (id),
+  constraint monthly_sync_run_finished_one_says_when CHECK (((finished_at IS NOT NULL) = (status <> 'running'::saldo.monthly_sync_status)))
+);
+CREATE UNIQUE INDEX monthly_sync_run_runs_once ON saldo.monthly_sync_run USING btree (is_forced) WHERE (status = 'running'::saldo.monthly_sync_status);
+-- policy owner_all
+-- policy select_all
+
 create table saldo.period (
   fiscal_year integer not null,
   number smallint not null,
@@ -1127,6 +1158,34 @@ CREATE INDEX reading_batch_id_idx ON saldo.reading USING btree (batch_id);
 CREATE INDEX reading_id_idx ON saldo.reading USING btree (id);
 CREATE UNIQUE INDEX reading_is_once_per_meter_and_time ON saldo.reading USING btree (account_id, meter_id, read_at) WHERE (status = 'current'::saldo.record_status);
 CREATE INDEX reading_read_on_idx ON saldo.reading USING btree (read_on) WHERE (status = 'current'::saldo.record_status);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.rerating (
+  id bigint generated always as identity not null,
+  operation text not null,
+  version_id bigint,
+  account_id bigint,
+  currency text,
+  from_date date not null,
+  status saldo.rerating_status default 'waiting'::saldo.rerating_status not null,
+  reading_count bigint not null,
+  done_count bigint default 0 not null,
+  line_count bigint default 0 not null,
+  done_account_id bigint default 0 not null,
+  done_month date default '1900-01-01'::date not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  created_by text not null,
+  started_at timestamp with time zone,
+  moved_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  error text,
+  constraint rerating_pkey PRIMARY KEY (id),
+  constraint rerating_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.customer(account_id),
+  constraint rerating_failed_one_says_why CHECK (((error IS NOT NULL) = (status = 'failed'::saldo.rerating_status))),
+  constraint rerating_finished_one_says_when CHECK (((finished_at IS NOT NULL) = (status = ANY (ARRAY['done'::saldo.rerating_status, 'failed'::saldo.rerating_status]))))
+);
+CREATE INDEX rerating_status_idx ON saldo.rerating USING btree (status, id);
 -- policy owner_all
 -- policy select_all
 

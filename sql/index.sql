@@ -69,6 +69,8 @@
 --!include metering/correction_formula.sql
 --!include metering/rating.sql
 --!include metering/rate_readings.sql
+--!include metering/rerating.sql
+--!include metering/rerating_step.sql
 --!include metering/version.sql
 --!include metering/tariff.sql
 --!include metering/correction_factor.sql
@@ -77,6 +79,7 @@
 --!include metering/reading.sql
 --!include metering/customer_month.sql
 --!include metering/monthly_balances.sql
+--!include metering/monthly_sync.sql
 --!include metering/metering_status.sql
 --!include metering/metering_rule.sql
 --!include metering/import_field.sql

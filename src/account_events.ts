@@ -1,26 +1,35 @@
-/** What subscriptions are told: events of accounts, each checked with the rights of who listens. */
+/** What subscriptions are told: events of accounts and jobs, with the rights of who listens. */
 import type { Pool } from "pg";
 import { type Caller, settingsFor } from "./auth.ts";
 import type { Notifications, Source } from "./notifications.ts";
 import { Refusal } from "./refusal.ts";
 
 /** What a subscription asks for. */
-export interface AccountTopic {
+export type Topic =
+  | AccountTopic
+  | { readonly customerId: string }
+  | { readonly reratingId: string };
+
+interface AccountTopic {
   readonly accountId: string;
   /** Only until this row has settled. */
   readonly subBalanceId?: string;
 }
 
 /** What it is told. */
-export interface AccountEvent {
+export type Told = AccountEvent | { readonly rerating_id: string };
+
+interface AccountEvent {
   readonly event: "subscribed" | "balance" | "settled";
   readonly account_id: string;
   readonly sub_balance_id?: string;
+  /** Where a customer's deposit account was asked for. */
+  readonly customer_id?: string;
 }
 
-/** In the form that Grafast's `listen` takes; a topic is an AccountTopic as JSON. */
+/** In the form that Grafast's `listen` takes; a topic is a Topic as JSON. */
 export interface AccountEvents {
-  subscribe(topic: string): Promise<AsyncIterableIterator<AccountEvent>>;
+  subscribe(topic: string): Promise<AsyncIterableIterator<Told>>;
 }
 
 // Within the time for which the database remembers that somebody listens (watch_account).
@@ -28,82 +37,131 @@ const WATCH_MS = 30_000;
 // A row that settled without our hearing of it is noticed at the latest after this time.
 const LOOK_AGAIN_MS = 5000;
 
+/** Reads under the rights of who listens. */
+type Read = (text: string, values: unknown[]) => Promise<Record<string, unknown>[]>;
+
 /** The events that this caller may hear. */
 export function accountEventsFor(
   caller: Caller,
   { pool, notifications, timeoutMs }: AccountEventSources,
 ): AccountEvents {
   const settings = settingsFor(caller, timeoutMs);
-  const read = (text: string, values: unknown[]) => queryAs(pool, settings, text, values);
+  const read: Read = (text, values) => queryAs(pool, settings, text, values);
+  const watch = (accountId: string) =>
+    queryAs(pool, settings, "select saldo_private.watch_account($1)", [accountId], "read write");
 
-  async function* changes({ accountId }: AccountTopic, source: Source) {
-    // At once, so that no change between an earlier query and this is missed.
-    yield { event: "subscribed", account_id: accountId } as const;
-    for await (const payload of source) yield JSON.parse(payload) as AccountEvent;
-  }
-
-  async function* settlement({ accountId, subBalanceId }: AccountTopic, source: Source) {
-    let next = source.next();
-    while (!(await isSettled(accountId, subBalanceId))) {
-      const heard = await Promise.race([next, sleepUnref(LOOK_AGAIN_MS)]);
-      if (heard?.done) return;
-      if (heard) next = source.next();
+  async function ofAccount({ accountId, subBalanceId }: AccountTopic) {
+    const rows = await read("select from saldo.account where id = $1", [accountId]);
+    if (rows.length === 0) throw new Refusal("not_found", `account ${accountId}`);
+    if (subBalanceId !== undefined) await isSettled(read, accountId, subBalanceId);
+    const channel = await notifications.subscribe(`saldo:account:${accountId}`);
+    if (subBalanceId !== undefined) {
+      return releasing(settlement(read, accountId, subBalanceId, channel), channel);
     }
-    yield { event: "settled", account_id: accountId, sub_balance_id: subBalanceId } as const;
-  }
-
-  /** Has postings to the account told as well, for as long as somebody listens. */
-  async function watched(accountId: string, source: Source): Promise<Source> {
-    const watch = () =>
-      queryAs(pool, settings, "select saldo_private.watch_account($1)", [accountId], "read write");
-    const timer = setInterval(() => void watch().catch(() => {}), WATCH_MS).unref();
-    const stop = async () => {
-      clearInterval(timer);
-      await source.return?.();
-    };
-    try {
-      await watch();
-    } catch (error) {
-      await stop();
-      throw error;
-    }
-    const watchedSource: Source = {
-      [Symbol.asyncIterator]: () => watchedSource,
-      next: () => source.next(),
-      async return() {
-        await stop();
-        return { done: true, value: undefined };
-      },
-    };
-    return watchedSource;
-  }
-
-  async function isSettled(accountId: string, subBalanceId: string | undefined) {
-    const [row] = await read(
-      `select saldo.sub_balance_status(s) = 'SETTLED' as is_settled
-      from saldo.sub_balance as s
-      where s.account_id = $1
-      and s.id = $2`,
-      [accountId, subBalanceId],
-    );
-    if (row === undefined) throw new Refusal("not_found", `transaction ${subBalanceId}`);
-    return row.is_settled === true;
+    const source = await watched(() => watch(accountId), channel);
+    return releasing(changes(accountId, source), source);
   }
 
   return {
     async subscribe(topicText) {
-      const topic = JSON.parse(topicText) as AccountTopic;
-      const rows = await read("select from saldo.account where id = $1", [topic.accountId]);
-      if (rows.length === 0) throw new Refusal("not_found", `account ${topic.accountId}`);
-      if (topic.subBalanceId !== undefined) await isSettled(topic.accountId, topic.subBalanceId);
-      const channel = await notifications.subscribe(`saldo:account:${topic.accountId}`);
-      const source: Source =
-        topic.subBalanceId === undefined ? await watched(topic.accountId, channel) : channel;
-      const told: AsyncGenerator<AccountEvent> =
-        topic.subBalanceId === undefined ? changes(topic, source) : settlement(topic, source);
-      return releasing(told, source);
+      const topic = JSON.parse(topicText) as Topic;
+      if ("accountId" in topic) return ofAccount(topic);
+      if ("customerId" in topic) {
+        const accountId = await accountOf(read, topic.customerId);
+        const events = await ofAccount({ accountId });
+        return releasing(ofCustomer(topic.customerId, events), events);
+      }
+      await isRerated(read, topic.reratingId);
+      const source = await notifications.subscribe(`saldo:rerating:${topic.reratingId}`);
+      return releasing(progress(read, topic.reratingId, source), source);
     },
   };
+}
+
+async function* changes(accountId: string, source: Source): AsyncGenerator<AccountEvent> {
+  // At once, so that no change between an earlier query and this is missed.
+  yield { event: "subscribed", account_id: accountId };
+  for await (const payload of source) yield JSON.parse(payload) as AccountEvent;
+}
+
+async function* settlement(
+  read: Read,
+  accountId: string,
+  subBalanceId: string,
+  source: Source,
+): AsyncGenerator<AccountEvent> {
+  let next = source.next();
+  while (!(await isSettled(read, accountId, subBalanceId))) {
+    const heard = await Promise.race([next, sleepUnref(LOOK_AGAIN_MS)]);
+    if (heard?.done) return;
+    if (heard) next = source.next();
+  }
+  yield { event: "settled", account_id: accountId, sub_balance_id: subBalanceId };
+}
+
+async function* ofCustomer(customerId: string, events: AsyncIterableIterator<AccountEvent>) {
+  for await (const event of events) yield { ...event, customer_id: customerId };
+}
+
+async function* progress(read: Read, reratingId: string, source: Source) {
+  for (;;) {
+    const isOver = await isRerated(read, reratingId);
+    yield { rerating_id: reratingId };
+    if (isOver || (await source.next()).done) return;
+  }
+}
+
+/** Has postings to an account told as well, for as long as somebody listens. */
+async function watched(watch: () => Promise<unknown>, source: Source): Promise<Source> {
+  const timer = setInterval(() => void watch().catch(() => {}), WATCH_MS).unref();
+  const stop = async () => {
+    clearInterval(timer);
+    await source.return?.();
+  };
+  try {
+    await watch();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const watchedSource: Source = {
+    [Symbol.asyncIterator]: () => watchedSource,
+    next: () => source.next(),
+    async return() {
+      await stop();
+      return { done: true, value: undefined };
+    },
+  };
+  return watchedSource;
+}
+
+async function isSettled(read: Read, accountId: string, subBalanceId: string): Promise<boolean> {
+  const [row] = await read(
+    `select saldo.sub_balance_status(s) = 'SETTLED' as is_settled
+    from saldo.sub_balance as s
+    where s.account_id = $1
+    and s.id = $2`,
+    [accountId, subBalanceId],
+  );
+  if (row === undefined) throw new Refusal("not_found", `transaction ${subBalanceId}`);
+  return row.is_settled === true;
+}
+
+/** The deposit account of a customer whom the caller may see. */
+async function accountOf(read: Read, customerId: string): Promise<string> {
+  const [row] = await read("select account_id from saldo.customer where id = $1", [customerId]);
+  if (row === undefined) throw new Refusal("not_found", `customer ${customerId}`);
+  return String(row.account_id);
+}
+
+/** Whether a re-rating has come to its end, this way or that. */
+async function isRerated(read: Read, reratingId: string): Promise<boolean> {
+  const [row] = await read(
+    "select status in ('done', 'failed') as is_over from saldo.rerating where id = $1",
+    [reratingId],
+  );
+  if (row === undefined) throw new Refusal("not_found", `rerating ${reratingId}`);
+  return row.is_over === true;
 }
 
 /** What events are made of. */
@@ -114,7 +172,10 @@ export interface AccountEventSources {
 }
 
 /** Lets go of the source however the listener goes, even before it has asked for anything. */
-function releasing<Item>(told: AsyncGenerator<Item>, source: Source): AsyncIterableIterator<Item> {
+function releasing<Item>(
+  told: AsyncGenerator<Item>,
+  source: Pick<AsyncIterableIterator<unknown>, "return">,
+): AsyncIterableIterator<Item> {
   return {
     [Symbol.asyncIterator]() {
       return this;

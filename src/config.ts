@@ -32,6 +32,19 @@ const whole = (low: number, high: number, fallback: number) =>
     .max(high, { error: `a whole number from ${low} to ${high}` })
     .default(fallback);
 
+const timeOfDay = (fallback: string) =>
+  z
+    .string()
+    .regex(/^([01]\d|2[0-3]):[0-5]\d$/, { error: "a time like 02:00" })
+    .default(fallback);
+
+const timeOfWeek = z
+  .string()
+  .regex(/^(Sun|Mon|Tues|Wednes|Thurs|Fri|Satur)day ([01]\d|2[0-3]):[0-5]\d$/, {
+    error: "a day and time like Sunday 01:00",
+  })
+  .default("Sunday 01:00");
+
 const flag = z
   .enum(["true", "false"], { error: "true or false" })
   .transform((value) => value === "true")
@@ -113,14 +126,26 @@ export const settings = {
   maintenanceAt: setting(
     "SALDO_MAINTENANCE_AT",
     "Time of the daily maintenance in the business time zone",
-    z
-      .string()
-      .regex(/^([01]\d|2[0-3]):[0-5]\d$/, { error: "a time like 02:00" })
-      .default("02:00"),
+    timeOfDay("02:00"),
+  ),
+  monthlySyncAt: setting(
+    "SALDO_MONTHLY_SYNC_AT",
+    "Time of the nightly sync of customers' stored months in the business time zone",
+    timeOfDay("02:00"),
+  ),
+  monthlyRecalculationAt: setting(
+    "SALDO_MONTHLY_RECALCULATION_AT",
+    "Day and time of the weekly recalculation of all stored months in the business time zone",
+    timeOfWeek,
   ),
   settleEverySeconds: setting(
     "SALDO_SETTLE_EVERY_SECONDS",
     "Seconds between settlements of hot accounts",
+    whole(1, 3600, 5),
+  ),
+  rerateEverySeconds: setting(
+    "SALDO_RERATE_EVERY_SECONDS",
+    "Seconds between looks for readings that a large change of price or factor left to a job",
     whole(1, 3600, 5),
   ),
   isGraphiqlEnabled: setting(

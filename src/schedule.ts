@@ -28,16 +28,23 @@ export function wallClock(at: Date, timeZone: string): WallClock {
 }
 
 /**
- * Whether maintenance is due in this minute. A clock that is set forward past the time of
- * maintenance runs it at the first minute after the gap; one that is set back runs it once,
- * because the job is keyed by its date.
+ * Whether a daily job is due in this minute. A clock that is set forward past its time runs it at
+ * the first minute after the gap, also where that is midnight.
  */
-export function isMaintenanceDue(at: Date, timeZone: string, maintenanceAt: string): boolean {
-  const [hour = 0, minute = 0] = maintenanceAt.split(":").map(Number);
-  const due = hour * 60 + minute;
-  const now = minutesOf(wallClock(at, timeZone));
-  const before = minutesOf(wallClock(new Date(at.getTime() - 60_000), timeZone));
+export function isDailyDue(at: Date, timeZone: string, time: string): boolean {
+  const due = minutesOf(time);
+  const clock = wallClock(at, timeZone);
+  const earlier = wallClock(new Date(at.getTime() - 60_000), timeZone);
+  const now = clock.hour * 60 + clock.minute;
+  const before = earlier.date === clock.date ? earlier.hour * 60 + earlier.minute : -1;
   return now === due || (before < due && now > due);
+}
+
+/** Whether a weekly job is due in this minute. */
+export function isWeeklyDue(at: Date, timeZone: string, dayAndTime: string): boolean {
+  const [day = "", time = ""] = dayAndTime.split(" ");
+  const weekday = new Intl.DateTimeFormat("en", { timeZone, weekday: "long" }).format(at);
+  return weekday === day && isDailyDue(at, timeZone, time);
 }
 
 /** Whether a reconciliation is due in this minute: every so many hours from midnight on. */
@@ -46,6 +53,7 @@ export function isReconcileDue(at: Date, timeZone: string, everyHours: number): 
   return minute === 0 && hour % everyHours === 0;
 }
 
-function minutesOf(clock: WallClock): number {
-  return clock.hour * 60 + clock.minute;
+function minutesOf(time: string): number {
+  const [hour = 0, minute = 0] = time.split(":").map(Number);
+  return hour * 60 + minute;
 }

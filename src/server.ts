@@ -69,7 +69,8 @@ async function startJobs(
   stops: Stop[],
   reportBroken: (reason: string) => void,
 ): Promise<void> {
-  const pool = makePool(ownerUrl, 6, log);
+  // One for each of three jobs, one that holds the worker's name, one that listens, some to ask.
+  const pool = makePool(ownerUrl, 8, log);
   stops.push(() => pool.end());
   const worker = await startWorker(pool, config, log);
   void worker.stopped.then((reason) => reportBroken(`jobs: ${reason}`));

@@ -8,6 +8,7 @@ import type { JobHelpers } from "graphile-worker";
 export async function queryAsAdmin<Row>(
   { withPgClient, query, abortSignal, logger }: JobHelpers,
   statement: string,
+  values: unknown[] = [],
 ): Promise<Row | undefined> {
   return await withPgClient(async (client) => {
     const session = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
@@ -22,7 +23,7 @@ export async function queryAsAdmin<Row>(
     try {
       await client.query("begin");
       await client.query("set local role saldo_admin");
-      const { rows } = await client.query<object>(statement);
+      const { rows } = await client.query<object>(statement, values);
       await client.query("commit");
       return rows[0] as Row | undefined;
     } catch (error) {

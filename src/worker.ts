@@ -6,7 +6,7 @@ import type { Pool, PoolClient } from "pg";
 import type { Config } from "./config.ts";
 import type { Log } from "./log.ts";
 import { runEvery } from "./recurring.ts";
-import { isMaintenanceDue, isReconcileDue } from "./schedule.ts";
+import { isDailyDue, isReconcileDue, isWeeklyDue } from "./schedule.ts";
 
 // The first half of a two-part advisory lock; the second is a worker's name.
 const workerLockSpace = 7_246;
@@ -21,8 +21,12 @@ export interface Worker {
   stopped: Promise<string>;
 }
 
-type ScheduleConfig = Pick<Config, "timeZone" | "maintenanceAt" | "reconcileEveryHours">;
-type WorkerConfig = ScheduleConfig & Pick<Config, "shutdownGraceMs" | "settleEverySeconds">;
+type ScheduleConfig = Pick<
+  Config,
+  "timeZone" | "maintenanceAt" | "reconcileEveryHours" | "monthlySyncAt" | "monthlyRecalculationAt"
+>;
+type WorkerConfig = ScheduleConfig &
+  Pick<Config, "shutdownGraceMs" | "settleEverySeconds" | "rerateEverySeconds">;
 
 /** Starts a worker on a pool of its own, which it leaves open. */
 export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): Promise<Worker> {
@@ -43,7 +47,8 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
     pgPool: pool,
     logger,
     taskDirectory: fileURLToPath(new URL("../tasks", import.meta.url)),
-    concurrency: 2,
+    // A long run of one job, a recalculation say, leaves room for settlements and re-ratings.
+    concurrency: 3,
     pollInterval: 1000,
     // The server stops its parts itself, in order; see main.ts.
     noHandleSignals: true,
@@ -52,7 +57,10 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
     preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
     parsedCronItems: cronItems(config),
   });
-  const settling = runEvery(config.settleEverySeconds, "settle_sub_balances", pool, log);
+  const recurring = [
+    runEvery(config.settleEverySeconds, "settle_sub_balances", pool, log),
+    runEvery(config.rerateEverySeconds, "rerate", pool, log),
+  ];
   const timer = setInterval(() => {
     releaseJobsOfDeadWorkers(pool).catch((error: Error) =>
       log.warn("jobs of dead workers not released", { reason: error.message }),
@@ -67,7 +75,7 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
     async stop() {
       isStopping = true;
       clearInterval(timer);
-      settling.stop();
+      for (const each of recurring) each.stop();
       await runner.stop();
       name.release();
     },
@@ -80,6 +88,7 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
  */
 export function cronItems(config: ScheduleConfig) {
   const { timeZone, maintenanceAt, reconcileEveryHours } = config;
+  const { monthlySyncAt, monthlyRecalculationAt } = config;
   return parseCronItems([
     {
       task: "reconcile",
@@ -90,7 +99,21 @@ export function cronItems(config: ScheduleConfig) {
     {
       task: "scheduled_maintenance",
       identifier: "scheduled_maintenance",
-      match: (minute) => isMaintenanceDue(instantOf(minute), timeZone, maintenanceAt),
+      match: (minute) => isDailyDue(instantOf(minute), timeZone, maintenanceAt),
+      options: { maxAttempts: 3, backfillPeriod: 0 },
+    },
+    {
+      task: "sync_monthly_balances",
+      identifier: "sync_monthly_balances",
+      match: (minute) => isDailyDue(instantOf(minute), timeZone, monthlySyncAt),
+      payload: { force: false },
+      options: { maxAttempts: 3, backfillPeriod: 0 },
+    },
+    {
+      task: "sync_monthly_balances",
+      identifier: "recalculate_monthly_balances",
+      match: (minute) => isWeeklyDue(instantOf(minute), timeZone, monthlyRecalculationAt),
+      payload: { force: true },
       options: { maxAttempts: 3, backfillPeriod: 0 },
     },
     {

@@ -84,6 +84,22 @@ $$;
 comment on function saldo_private.checklist__suspense is
   'Suspense accounts that are not zero at the end of the period.';
 
+create or replace function saldo_private.checklist__rerating(ends_on date)
+returns table (open_count bigint, evidence jsonb)
+language sql
+stable
+as $$
+  select count(*), coalesce(jsonb_agg(jsonb_build_object(
+    'rerating_id', g.id, 'operation', g.operation, 'status', g.status, 'done_count', g.done_count,
+    'reading_count', g.reading_count
+  ) order by g.id), '[]')
+  from saldo.rerating as g
+  where g.status <> 'done'
+  and g.from_date <= checklist__rerating.ends_on
+$$;
+comment on function saldo_private.checklist__rerating is
+  'Re-ratings of readings up to the end of the period that are open, or failed.';
+
 create or replace function saldo_private.checklist__rule(ends_on date)
 returns table (open_count bigint, evidence jsonb)
 language sql
@@ -142,7 +158,10 @@ as $$
     select 4, 'suspense', 'Suspense accounts are zero', s.open_count, s.evidence
     from saldo_private.checklist__suspense(checklist.ends_on) as s
     union all
-    select 5, 'rules', 'All rules are clean', r.open_count, r.evidence
+    select 5, 'reratings', 'No re-rating is open', g.open_count, g.evidence
+    from saldo_private.checklist__rerating(checklist.ends_on) as g
+    union all
+    select 6, 'rules', 'All rules are clean', r.open_count, r.evidence
     from saldo_private.checklist__rule(checklist.ends_on) as r
   ) as each
   order by each.position
@@ -169,8 +188,9 @@ end
 $$;
 comment on function saldo.period_checklist is
   'What has to be in order before a month is closed: drafts, pending (transactions that wait for '
-  'settlement), holds, suspense, rules; how many of each are open, and the first of them. rules '
-  'goes by the last check; close_period makes a new one. Error: SB010.';
+  'settlement), holds, suspense, reratings (jobs whose differences would be late), rules; how many '
+  'of each are open, and the first of them. rules goes by the last check; close_period makes a new '
+  'one. Error: SB010.';
 revoke execute on function saldo.period_checklist from public;
 grant execute on function saldo.period_checklist to saldo_admin, saldo_operator;
 

@@ -16,7 +16,12 @@ insert into saldo.setting (name, value, description) values
   ('check_slice_lines', '2000000', 'Journal lines that a full check sieves in one transaction.'),
   ('rating_without_version', 'provisional',
     'A reading on a date without price or factor: provisional = rated at the last known ones, '
-      'held = not rated until they come.')
+      'held = not rated until they come.'),
+  ('rerate_at_once_max', '20000',
+    'Readings up to which a change of price or factor rates anew in its own transaction; more are '
+      'rated by a job.'),
+  ('rerating_idle_max_seconds', '900',
+    'Time without progress after which a check reports a re-rating that is open.')
 on conflict (name) do update
 set description = excluded.description;
 
@@ -49,7 +54,9 @@ begin
     values ('hot_account_slots', 1, 1000),
       ('settlement_backlog_limit', 1, 100000000),
       ('settlement_lag_max_seconds', 1, 86400),
-      ('check_slice_lines', 1, 100000000)
+      ('check_slice_lines', 1, 100000000),
+      ('rerate_at_once_max', 0, 1000000),
+      ('rerating_idle_max_seconds', 1, 604800)
   ) as range (name, least, most)
   where range.name = set_setting__check_number.name;
   if v_least is not null and (

@@ -63,6 +63,9 @@ from (
     ('reading_rated', 'metering', 'Each reading is rated that can be',
       'A current reading with price and factor is rated by them, and no other reading is.', null,
       false),
+    ('rerating', 'metering', 'Re-ratings move',
+      'No re-rating has failed, or stands still for longer than the setting '
+        'rerating_idle_max_seconds.', null, false),
     ('customer_month_total', 'metering', 'Monthly totals of customers equal their lines',
       'A customer''s month is the sums of its journal lines and of the volumes of its rated lines.',
       'heal_customer_month_total', false),

@@ -3,7 +3,7 @@
 -- Public: saldo.correction_factor_version, add_correction_factor, change_correction_factor,
 -- remove_correction_factor.
 -- Inputs, formula, digits and rounding are stored beside the factor that they make. Each change
--- rates anew what it affects, in the same transaction.
+-- rates anew what it affects, in the same transaction or by a job (rerating.sql).
 -- Locks: lock_rating, of the customer whose factor it is, or of all.
 
 create or replace function saldo_private.factor__computed(version saldo.correction_factor_version)
@@ -165,8 +165,8 @@ begin
     case when v_new.account_id is not null then array[v_new.account_id] end
   );
   v_new := saldo_private.factor__record(v_new);
-  perform saldo_private.rate_readings(
-    saldo_private.readings_since(v_new.effective_from, v_new.account_id, null)
+  perform saldo_private.rate_since(
+    'add_correction_factor', v_new.id, v_new.effective_from, v_new.account_id, null
   );
   return v_new;
 end
@@ -177,7 +177,8 @@ comment on function saldo.add_correction_factor is
   '(degrees C); reference takes the reference conditions as well, see correction_factor. '
   'factor_digits: decimals of the computed factor; volume_digits: those of the volume; rounding: '
   'of both. effective_to: last day; null = until another one begins. Errors in checking order: '
-  'SB010, SB413, SB401, SB020, SB414, SB004, SB108, SB102.';
+  'SB010, SB413, SB401, SB020, SB414, SB004, SB108, SB102. '
+  'More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.add_correction_factor from public;
 grant execute on function saldo.add_correction_factor to saldo_admin;
 
@@ -217,16 +218,18 @@ begin
   set removed_at = clock_timestamp(), removed_by = saldo_private.actor()
   where v.id = v_old.id;
   v_new := saldo_private.factor__record(v_new);
-  perform saldo_private.rate_readings(saldo_private.readings_since(
-    least(v_old.effective_from, v_new.effective_from), v_new.account_id, null
-  ));
+  perform saldo_private.rate_since(
+    'change_correction_factor', v_new.id, least(v_old.effective_from, v_new.effective_from),
+    v_new.account_id, null
+  );
   return v_new;
 end
 $$;
 comment on function saldo.change_correction_factor is
   'Puts another version in the place of one, which stays as history, and rates anew what that '
   'affects. What is not given stays as it was, formula and digits always do. Errors in checking '
-  'order: SB415, SB020, SB010, SB413, SB414, SB004, SB108, SB102.';
+  'order: SB415, SB020, SB010, SB413, SB414, SB004, SB108, SB102. '
+  'More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.change_correction_factor from public;
 grant execute on function saldo.change_correction_factor to saldo_admin;
 
@@ -258,14 +261,18 @@ begin
   set removed_at = clock_timestamp(), removed_by = saldo_private.actor()
   where v.id = v_version.id
   returning * into v_version;
-  perform saldo_private.rate_readings(v_reading_ids);
+  perform saldo_private.rate_or_queue(
+    v_reading_ids, 'remove_correction_factor', v_version.id, v_version.effective_from,
+    v_version.account_id, null
+  );
   return v_version;
 end
 $$;
 comment on function saldo.remove_correction_factor is
   'Takes a version out of use; it stays as history. rerate: rates the lines that use it anew, at '
   'what applies without it. Errors in checking order: SB415, SB020, SB416 for one that rated '
-  'lines use, without rerate, SB004, SB108, SB102.';
+  'lines use, without rerate, SB004, SB108, SB102. '
+  'More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.remove_correction_factor from public;
 grant execute on function saldo.remove_correction_factor to saldo_admin;
 

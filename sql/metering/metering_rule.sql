@@ -1,7 +1,7 @@
 -- The rules over metering: readings, versions, rated lines and journal tell the same story.
 --
 -- Private: rule_rated_line, rule_rating_entry, rule_reading_rated, rule_deposit_entry. There is no
--- heal: which side is right takes a human to say.
+-- heal: which side is right takes a human to say. What waits in an open re-rating is not wrong.
 
 create or replace function saldo_private.rule_rated_line()
 returns table (
@@ -22,8 +22,8 @@ as $$
       l.price = t.price and l.factor = f.factor
         and l.month = saldo_private.month_of(r.read_on) and t.effective_from <= r.read_on
         and f.effective_from <= r.read_on and coalesce(t.account_id, l.account_id) = l.account_id
-        and coalesce(f.account_id, l.account_id) = l.account_id
-        and t.removed_at is null and f.removed_at is null as is_referring
+        and coalesce(f.account_id, l.account_id) = l.account_id as is_referring,
+      t.removed_at is null and f.removed_at is null as is_standing, r.read_on
     from saldo.rated_line as l
     left join saldo.reading as r on r.account_id = l.account_id and r.id = l.reading_id
       and r.status = 'current'
@@ -48,11 +48,13 @@ as $$
   )
   select d.id::text, d.account_id, format('%s m3, %s Sm3, %s', d.volume_m3, d.volume_sm3, d.amount),
     format('%s m3, %s Sm3, %s', d.own_m3, d.own_sm3, d.own_amount), d.amount - d.own_amount,
-    jsonb_build_object('reading_id', d.reading_id, 'is_referring', d.is_referring)
+    jsonb_build_object('reading_id', d.reading_id, 'is_referring', d.is_referring,
+      'is_standing', d.is_standing)
   from derived as d
   where case when d.is_withdrawn then (d.volume_m3, d.volume_sm3, d.amount) <> (0, 0, 0)
     else ((d.volume_m3, d.volume_sm3, d.amount) = (d.own_m3, d.own_sm3, d.own_amount)
-      and d.is_referring) is not true
+      and d.is_referring
+      and (d.is_standing or saldo_private.is_rerating_due(d.account_id, d.read_on))) is not true
   end
   union all
   select c.reading_id::text, c.account_id, coalesce(l.amount::text, 'no current line'),
@@ -150,6 +152,12 @@ as $$
   where not w.is_provisional
   and (l.tariff_version_id, l.factor_version_id, l.is_provisional)
     is distinct from (w.tariff_version_id, w.factor_version_id, false)
+  and not saldo_private.is_rerating_due(w.account_id, (
+    select r.read_on
+    from saldo.reading as r
+    where r.account_id = w.account_id
+    and r.id = w.reading_id
+  ))
   union all
   select l.reading_id::text, l.account_id, format('rated %s', l.amount), 'not rated', l.amount,
     jsonb_build_object('reading_id', l.reading_id)

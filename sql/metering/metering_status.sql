@@ -3,6 +3,21 @@
 -- Public: metering_status. Counts readings and lines by their indexes; whether stored months agree
 -- with their lines is not asked here, that is compare_monthly_balances and the checks.
 
+create or replace function saldo_private.metering_status__run(is_forced boolean)
+returns saldo.monthly_sync_run
+language sql
+stable
+as $$
+  select s
+  from saldo.monthly_sync_run as s
+  where s.is_forced = metering_status__run.is_forced
+  and s.status = 'done'
+  order by s.id desc
+  limit 1
+$$;
+comment on function saldo_private.metering_status__run is
+  'The last run over all stored months that came to its end.';
+
 create or replace function saldo.metering_status()
 returns saldo.metering_status
 language sql
@@ -17,7 +32,13 @@ as $$
     reading.count - line.rated_count,
     line.provisional_count,
     month.count,
-    month.last_calculated_at
+    month.last_calculated_at,
+    rerating.open_count,
+    rerating.left_count,
+    sync.finished_at,
+    sync.change_count,
+    recalculation.finished_at,
+    recalculation.change_count
   )::saldo.metering_status
   from (
     select count(*) from saldo.reading as r where r.status = 'current'
@@ -32,9 +53,18 @@ as $$
     select count(*), max(t.last_calculated_at) as last_calculated_at
     from saldo.customer_month_total as t
   ) as month
+  cross join (
+    select count(*) as open_count,
+      coalesce(sum(greatest(g.reading_count - g.done_count, 0)), 0)::bigint as left_count
+    from saldo.rerating as g
+    where g.status <> 'done'
+  ) as rerating
+  left join lateral saldo_private.metering_status__run(is_forced => false) as sync on true
+  left join lateral saldo_private.metering_status__run(is_forced => true) as recalculation on true
 $$;
 comment on function saldo.metering_status is
-  'Customers, meters, readings, and what of them waits for a price or factor; one row.';
+  'Customers, meters, readings, what of them waits for a price, a factor or a re-rating, and what '
+  'the last runs over the stored months came to; one row.';
 revoke execute on function saldo.metering_status from public;
 grant execute on function saldo.metering_status to saldo_admin, saldo_operator;
 
@@ -49,3 +79,14 @@ comment on column saldo.metering_status.provisional_count is
 comment on column saldo.metering_status.month_count is 'Months of customers that are stored.';
 comment on column saldo.metering_status.last_calculated_at is
   'When one of them was written last; null = none is stored.';
+comment on column saldo.metering_status.open_rerating_count is
+  'Re-ratings that are open, or failed.';
+comment on column saldo.metering_status.rerating_left_count is
+  'Readings that they have to look at.';
+comment on column saldo.metering_status.last_sync_at is
+  'When the last nightly sync of the stored months ended; null = none did.';
+comment on column saldo.metering_status.last_sync_change_count is 'Months that it put right.';
+comment on column saldo.metering_status.last_recalculation_at is
+  'When the last full recalculation of the stored months ended; null = none did.';
+comment on column saldo.metering_status.last_recalculation_change_count is
+  'Months that it put right.';

@@ -92,6 +92,36 @@ $$;
 comment on function saldo_private.run_monthly_plan is
   'Makes a plan and, unless it is a dry run, applies it: SB401, SB020, SB417.';
 
+create or replace function saldo_private.sync_actions(is_forced boolean)
+returns saldo.monthly_balance_action[]
+language sql
+immutable
+as $$
+  select array['missing', 'differs', 'surplus', case when is_forced then 'same' end]
+    ::saldo.monthly_balance_action[]
+$$;
+comment on function saldo_private.sync_actions is 'What a sync writes; all when it is forced.';
+
+create or replace function saldo_private.sync_customers(account_ids bigint[], is_forced boolean)
+returns saldo.monthly_balance_change[]
+language plpgsql
+as $$
+declare
+  v_plan saldo.monthly_balance_change[];
+begin
+  perform saldo_private.lock_rating(account_ids);
+  perform saldo_private.lock_customer_months(account_ids);
+  v_plan := array(
+    select p
+    from saldo_private.monthly_plan(account_ids, saldo_private.sync_actions(is_forced)) as p
+  );
+  perform saldo_private.write_customer_months(v_plan);
+  return v_plan;
+end
+$$;
+comment on function saldo_private.sync_customers is
+  'Puts the stored months of these accounts right, and returns what was written: SB020.';
+
 create or replace function saldo.initialize_monthly_balances(
   customer_id bigint default null,
   dry_run boolean default true,
@@ -130,9 +160,7 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
   select p.*
   from unnest(saldo_private.run_monthly_plan(
-    sync_monthly_balances.customer_id,
-    array['missing', 'differs', 'surplus', case when sync_monthly_balances.force then 'same' end]
-      ::saldo.monthly_balance_action[],
+    sync_monthly_balances.customer_id, saldo_private.sync_actions(sync_monthly_balances.force),
     coalesce(sync_monthly_balances.dry_run, true), sync_monthly_balances.plan_hash
   )) as p
 $$;

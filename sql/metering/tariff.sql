@@ -1,7 +1,7 @@
 -- Tariff versions: the price per cubic metre at reference conditions, from a date on.
 --
 -- Public: saldo.tariff_version, add_tariff_version, change_tariff_version, remove_tariff_version.
--- Each change rates anew what it affects, in the same transaction.
+-- Each change rates anew what it affects, in the same transaction or by a job (rerating.sql).
 -- Locks: lock_rating, of the customer whose price it is, or of all.
 
 create or replace function saldo_private.require_price(price numeric)
@@ -130,9 +130,10 @@ begin
     case when v_version.account_id is not null then array[v_version.account_id] end
   );
   v_version := saldo_private.tariff__record(v_version);
-  perform saldo_private.rate_readings(saldo_private.readings_since(
-    v_version.effective_from, v_version.account_id, v_version.currency
-  ));
+  perform saldo_private.rate_since(
+    'add_tariff_version', v_version.id, v_version.effective_from, v_version.account_id,
+    v_version.currency
+  );
   return v_version;
 end
 $$;
@@ -140,7 +141,8 @@ comment on function saldo.add_tariff_version is
   'Adds a price per Sm3 from a date on, for one customer or for all, and rates anew what it '
   'affects. effective_to: last day; null = until another one begins. currency: default that of '
   'the customer, or the setting currency. Errors in checking order: SB412, SB010, SB401, SB020, '
-  'SB414, SB004, SB108, SB102.';
+  'SB414, SB004, SB108, SB102. '
+  'More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.add_tariff_version from public;
 grant execute on function saldo.add_tariff_version to saldo_admin;
 
@@ -171,16 +173,18 @@ begin
   set removed_at = clock_timestamp(), removed_by = saldo_private.actor()
   where v.id = v_old.id;
   v_new := saldo_private.tariff__record(v_new);
-  perform saldo_private.rate_readings(saldo_private.readings_since(
-    least(v_old.effective_from, v_new.effective_from), v_new.account_id, v_new.currency
-  ));
+  perform saldo_private.rate_since(
+    'change_tariff_version', v_new.id, least(v_old.effective_from, v_new.effective_from),
+    v_new.account_id, v_new.currency
+  );
   return v_new;
 end
 $$;
 comment on function saldo.change_tariff_version is
   'Puts another version in the place of one, which stays as history, and rates anew what that '
   'affects. What is not given stays as it was. Errors in checking order: SB412, SB415, SB020, '
-  'SB010, SB414, SB004, SB108, SB102.';
+  'SB010, SB414, SB004, SB108, SB102. '
+  'More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.change_tariff_version from public;
 grant execute on function saldo.change_tariff_version to saldo_admin;
 
@@ -211,14 +215,18 @@ begin
   set removed_at = clock_timestamp(), removed_by = saldo_private.actor()
   where v.id = v_version.id
   returning * into v_version;
-  perform saldo_private.rate_readings(v_reading_ids);
+  perform saldo_private.rate_or_queue(
+    v_reading_ids, 'remove_tariff_version', v_version.id, v_version.effective_from,
+    v_version.account_id, v_version.currency
+  );
   return v_version;
 end
 $$;
 comment on function saldo.remove_tariff_version is
   'Takes a version out of use; it stays as history. rerate: rates the lines that use it anew, at '
   'what applies without it. Errors in checking order: SB415, SB020, SB416 for one that rated '
-  'lines use, without rerate, SB004, SB108, SB102.';
+  'lines use, without rerate, SB004, SB108, SB102. '
+  'More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.remove_tariff_version from public;
 grant execute on function saldo.remove_tariff_version to saldo_admin;
 

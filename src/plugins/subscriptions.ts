@@ -14,8 +14,9 @@ declare global {
 
 /** Subscriptions; what they tell is read again under the rights of who listens. */
 export const SubscriptionsPlugin = extendSchema((build) => {
-  const { account, sub_balance: subBalance } = build.pgResources;
+  const { account, customer, rerating, sub_balance: subBalance } = build.pgResources;
   if (!account || !subBalance) throw new Error("the schema has no accounts");
+  if (!customer || !rerating) throw new Error("the schema has no metering");
   const follow = (topicOf: (values: readonly unknown[]) => object, steps: Step[]) =>
     listen(
       context().get("accountEvents") as never,
@@ -38,6 +39,35 @@ export const SubscriptionsPlugin = extendSchema((build) => {
         ends. Error: SB007.
         """
         transactionSettled(accountId: BigInt!, subBalanceId: UUID!): TransactionSettled
+
+        """
+        Tells when the balance of a customer's deposit account has changed, as accountChanged does:
+        once at the start, then after a deposit, and after a reading or a change of price or factor
+        that costs more or less than before. Ask account.balance for it. Errors: SB007, SB006.
+        """
+        customerBalanceChanged(customerId: BigInt!): CustomerBalanceChange
+
+        """
+        Tells how far a re-rating is: once at the start, then after each slice, and ends when it is
+        done or has failed. Errors: SB007, SB006.
+        """
+        reratingChanged(reratingId: BigInt!): ReratingChange
+      }
+
+      """A change of the balance of a customer's deposit account."""
+      type CustomerBalanceChange {
+        """subscribed: the start; settled: transactions were; balance: others were posted."""
+        event: String
+        """The customer."""
+        customer: Customer
+        """The deposit account as it is now."""
+        account: Account
+      }
+
+      """A step of a re-rating."""
+      type ReratingChange {
+        """The re-rating as it is now."""
+        rerating: Rerating
       }
 
       """A change of an account's balances."""
@@ -70,6 +100,28 @@ export const SubscriptionsPlugin = extendSchema((build) => {
               ),
             plan: ($event: Step) => $event,
           },
+          customerBalanceChanged: {
+            subscribePlan: (_: Step, args: { getRaw(name: string): Step }) =>
+              follow(([customerId]) => ({ customerId }), [args.getRaw("customerId")]),
+            plan: ($event: Step) => $event,
+          },
+          reratingChanged: {
+            subscribePlan: (_: Step, args: { getRaw(name: string): Step }) =>
+              follow(([reratingId]) => ({ reratingId }), [args.getRaw("reratingId")]),
+            plan: ($event: Step) => $event,
+          },
+        },
+      },
+      CustomerBalanceChange: {
+        plans: {
+          event: ($event: Step) => fieldOf($event, "event"),
+          customer: ($event: Step) => customer.get({ id: fieldOf($event, "customer_id") as never }),
+          account: ($event: Step) => account.get({ id: fieldOf($event, "account_id") as never }),
+        },
+      },
+      ReratingChange: {
+        plans: {
+          rerating: ($event: Step) => rerating.get({ id: fieldOf($event, "rerating_id") as never }),
         },
       },
       AccountChange: {

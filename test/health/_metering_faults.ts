@@ -108,4 +108,18 @@ export const meteringFaults = [
     plant: sql(`update saldo.deposit set status = 'current', reversal_entry_id = null,
       ended_at = null, ended_by = null where amount = 1000`),
   },
+  {
+    name: "a re-rating that stands still",
+    rules: ["rerating"],
+    plant: sql(`insert into saldo.rerating (operation, from_date, reading_count, created_at,
+      created_by) values ('x', '2025-01-01', 3, now() - interval '16 minutes', 'x')`),
+  },
+  {
+    name: "a re-rating that failed, whose readings are rated by a price that is gone",
+    rules: ["rated_line", "reading_rated", "rerating"],
+    plant: sql(`update saldo.tariff_version set removed_at = now(), removed_by = 'x'
+        where price = 11;
+      insert into saldo.rerating (operation, from_date, reading_count, status, finished_at, error,
+        created_by) values ('x', '2025-01-01', 3, 'failed', now(), 'x', 'x')`),
+  },
 ];

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { errorCode } from "../_support/database.ts";
 import { type Metering, openMetering, type Row, type Site } from "./_metering.ts";
 import { Customer, dateOf, monthOf, purchasesOf, type Version, Versions } from "./_model.ts";
+import { drain, leaveToJobs } from "./_rerating.ts";
 
 type ReadingStep =
   | { kind: "read" | "change"; customer: number; pick: number; day: number; value: number }
@@ -31,7 +32,8 @@ type Operation =
   | { on: "deposit"; step: DepositStep }
   | { on: "version"; step: VersionStep }
   | { on: "change"; step: ChangeStep }
-  | { on: "close" };
+  | { on: "close" }
+  | { on: "slice"; rowLimit: number };
 
 const customer = fc.integer({ min: 0, max: 1 });
 const pick = fc.nat(20);
@@ -83,6 +85,13 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 3, arbitrary: versionStep.map((step) => ({ on: "version" as const, step })) },
   { weight: 2, arbitrary: changeStep.map((step) => ({ on: "change" as const, step })) },
   { weight: 1, arbitrary: fc.constant({ on: "close" as const }) },
+  {
+    weight: 2,
+    arbitrary: fc.integer({ min: 1, max: 4 }).map((rowLimit) => ({
+      on: "slice" as const,
+      rowLimit,
+    })),
+  },
 );
 
 const history = fc.array(operation, { minLength: 10, maxLength: 50 });
@@ -121,6 +130,11 @@ class Play {
     if (operation.on === "reading") return this.read(operation.step);
     if (operation.on === "deposit") return this.deposit(operation.step);
     if (operation.on === "version") return this.addVersion(operation.step);
+    if (operation.on === "slice") {
+      await this.metering.call("continue_rerating", { row_limit: operation.rowLimit });
+      this.t.deepEqual(await this.metering.findings(), []);
+      return;
+    }
     return operation.on === "change" ? this.changeVersion(operation.step) : this.close();
   }
 
@@ -247,9 +261,9 @@ class Play {
   }
 }
 
-test("any history of readings, prices, factors and closings agrees with plain arithmetic", async (t) => {
+test("any history of readings, prices, factors, closings and jobs agrees with plain arithmetic", async (t) => {
   await fc.assert(
-    fc.asyncProperty(fc.boolean(), history, async (isHeld, operations) => {
+    fc.asyncProperty(fc.boolean(), fc.boolean(), history, async (isHeld, isJob, operations) => {
       const metering = await openMetering();
       try {
         const sites = [await metering.site({ kind: "volume" }), await metering.site()];
@@ -257,8 +271,10 @@ test("any history of readings, prices, factors and closings agrees with plain ar
           name: "rating_without_version",
           value: isHeld ? "held" : "provisional",
         });
+        if (isJob) await leaveToJobs(metering);
         const play = new Play(t, metering, sites, isHeld);
         for (const operation of operations) await play.play(operation);
+        await drain(metering);
         await play.compare();
       } finally {
         await metering.close();

@@ -35,6 +35,8 @@ for (const [name, value] of [
   ["SALDO_TIME_ZONE", "Asia/Atlantis"],
   ["SALDO_CURRENCY", "rupiah"],
   ["SALDO_MAINTENANCE_AT", "24:00"],
+  ["SALDO_MONTHLY_SYNC_AT", "24:00"],
+  ["SALDO_MONTHLY_RECALCULATION_AT", "Sun 01:00"],
   ["SALDO_RECONCILE_HOURS", "0"],
   ["SALDO_SETTLE_EVERY_SECONDS", "0"],
   ["SALDO_SETTLE_EVERY_SECONDS", "3601"],

@@ -8,8 +8,11 @@ const config = {
   timeZone: "Asia/Jakarta",
   maintenanceAt: "02:00",
   reconcileEveryHours: 6,
+  monthlySyncAt: "02:00",
+  monthlyRecalculationAt: "Sunday 01:00",
   shutdownGraceMs: 5000,
   settleEverySeconds: 1,
+  rerateEverySeconds: 1,
 };
 const silent = { info() {}, warn() {}, error() {} };
 

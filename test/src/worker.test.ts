@@ -10,8 +10,11 @@ const config = {
   timeZone: "Asia/Jakarta",
   maintenanceAt: "02:00",
   reconcileEveryHours: 6,
+  monthlySyncAt: "02:00",
+  monthlyRecalculationAt: "Sunday 01:00",
   shutdownGraceMs: 300,
   settleEverySeconds: 1,
+  rerateEverySeconds: 1,
 };
 
 let database: TestDatabase;
@@ -74,6 +77,43 @@ test.serial("each scheduled task runs as a job, records its run and says so once
   t.is(rows[0].maintenances, 1);
   t.is(log.lines.filter((line) => line.includes('"reconcile ')).length, 1);
   t.is(log.lines.filter((line) => line.includes('"scheduled_maintenance ')).length, 1);
+});
+
+test.serial("months are recalculated and large changes rated by the worker itself", async (t) => {
+  await database.pool.query(`do $$
+    begin
+      perform saldo.create_customer('c' || g, 'C') from generate_series(1, 3) as g;
+      perform saldo.install_meter(g, 'm', kind => 'volume', installed_at => '2025-01-01')
+      from generate_series(1, 3) as g;
+      perform saldo.add_tariff_version(10, '2025-01-01');
+      perform saldo.add_correction_factor('2025-01-01', 'fixed', factor => 1);
+      perform saldo.add_reading(g, '2025-02-10', volume => 3) from generate_series(1, 3) as g;
+      perform saldo.set_setting('rerate_at_once_max', '2');
+      perform saldo.add_tariff_version(11, '2025-02-01');
+    end
+    $$`);
+  const log = keptLog();
+  const pool = makePool(database.connectionString, 6, log);
+  const worker = await startWorker(pool, config, log);
+  const id = await addJob(pool, "sync_monthly_balances", { force: true, _cron: { ts: "x" } });
+  const state = async () =>
+    (
+      await database.pool.query(
+        `select (select status::text from saldo.rerating) as rerating,
+          (select count(*)::int from saldo.monthly_sync_run where is_forced and status = 'done')
+            as runs`,
+      )
+    ).rows[0];
+  await until(async () => (await state()).rerating === "done" && (await job(id)) === undefined);
+  await worker.stop();
+  await pool.end();
+  t.is((await state()).runs, 1);
+  t.is(log.lines.filter((line) => line.includes("rerate 1: done, 3 of 3 readings, 3")).length, 1);
+  t.is(log.lines.filter((line) => line.includes("forced: done, 3 of 3 customers")).length, 1);
+  const { rows } = await database.pool.query(
+    "select sum(balance)::int as balance from saldo.account where code like 'customer:%'",
+  );
+  t.is(rows[0].balance, -99);
 });
 
 test.serial("a payload that a task does not know fails the job and nothing else", async (t) => {

@@ -1,6 +1,6 @@
 --! Previous: sha1:91dce902e84eb3bb7b78b92a1d91ece6835455ec
---! Hash: sha1:6aa8d9c4837424042fd6a8bd08f06690acb14026
---! Message: checks that cost what is new
+--! Hash: sha1:4527e148d574052b90d71ad3de2fcaf57a4855c3
+--! Message: health and jobs
 
 -- Everything belongs to saldo_owner, whoever the login is.
 set local role saldo_owner;
@@ -87,6 +87,65 @@ drop function saldo_private.run_check(saldo.check_kind);
 drop function saldo_private.run_check__rule(uuid, saldo.balance_rule);
 drop function saldo_private.register_builtin_rule(text, text, text, text, text, boolean);
 drop function saldo_private.explain_finding(text, bigint, numeric);
+
+-- metering: re-ratings as jobs, and the runs that recalculate stored months
+
+create type saldo.rerating_status as enum ('waiting', 'running', 'done', 'failed');
+
+create table saldo.rerating (
+  id bigint generated always as identity primary key,
+  operation text not null,
+  version_id bigint,
+  account_id bigint references saldo.customer (account_id),
+  currency text,
+  from_date date not null,
+  status saldo.rerating_status not null default 'waiting',
+  reading_count bigint not null,
+  done_count bigint not null default 0,
+  line_count bigint not null default 0,
+  done_account_id bigint not null default 0,
+  done_month date not null default '1900-01-01',
+  created_at timestamptz not null default clock_timestamp(),
+  created_by text not null,
+  started_at timestamptz,
+  moved_at timestamptz,
+  finished_at timestamptz,
+  error text,
+  constraint rerating_finished_one_says_when
+    check ((finished_at is not null) = (status in ('done', 'failed'))),
+  constraint rerating_failed_one_says_why check ((error is not null) = (status = 'failed'))
+);
+create index rerating_status_idx on saldo.rerating (status, id);
+
+create type saldo.monthly_sync_status as enum ('running', 'done', 'abandoned');
+
+create table saldo.monthly_sync_run (
+  id bigint generated always as identity primary key,
+  is_forced boolean not null,
+  status saldo.monthly_sync_status not null default 'running',
+  customer_count bigint not null,
+  done_count bigint not null default 0,
+  done_customer_id bigint not null default 0,
+  written_count bigint not null default 0,
+  change_count bigint not null default 0,
+  changes jsonb not null default '[]',
+  started_at timestamptz not null default clock_timestamp(),
+  started_by text not null,
+  moved_at timestamptz not null default clock_timestamp(),
+  finished_at timestamptz,
+  constraint monthly_sync_run_finished_one_says_when
+    check ((finished_at is not null) = (status <> 'running'))
+);
+create unique index monthly_sync_run_runs_once
+  on saldo.monthly_sync_run (is_forced) where status = 'running';
+
+alter type saldo.metering_status
+  add attribute open_rerating_count bigint,
+  add attribute rerating_left_count bigint,
+  add attribute last_sync_at timestamptz,
+  add attribute last_sync_change_count bigint,
+  add attribute last_recalculation_at timestamptz,
+  add attribute last_recalculation_change_count bigint;
 
 -- The logic, room after room.
 --! Included index.sql
@@ -341,7 +400,12 @@ insert into saldo.setting (name, value, description) values
   ('check_slice_lines', '2000000', 'Journal lines that a full check sieves in one transaction.'),
   ('rating_without_version', 'provisional',
     'A reading on a date without price or factor: provisional = rated at the last known ones, '
-      'held = not rated until they come.')
+      'held = not rated until they come.'),
+  ('rerate_at_once_max', '20000',
+    'Readings up to which a change of price or factor rates anew in its own transaction; more are '
+      'rated by a job.'),
+  ('rerating_idle_max_seconds', '900',
+    'Time without progress after which a check reports a re-rating that is open.')
 on conflict (name) do update
 set description = excluded.description;
 
@@ -374,7 +438,9 @@ begin
     values ('hot_account_slots', 1, 1000),
       ('settlement_backlog_limit', 1, 100000000),
       ('settlement_lag_max_seconds', 1, 86400),
-      ('check_slice_lines', 1, 100000000)
+      ('check_slice_lines', 1, 100000000),
+      ('rerate_at_once_max', 0, 1000000),
+      ('rerating_idle_max_seconds', 1, 604800)
   ) as range (name, least, most)
   where range.name = set_setting__check_number.name;
   if v_least is not null and (
@@ -1111,7 +1177,8 @@ comment on column saldo.month_movement.line_count is 'Number of lines of the mon
 --! Included ledger/posting_day.sql
 -- The posting day: on which date an entry is posted, and what closing has to do with it.
 --
--- Private: posting_day_of, posting_days_of, open_day, origin_month; table book_state.
+-- Private: posting_day_of, posting_days_of, hold_months_of, open_day, origin_month; table
+-- book_state.
 -- A fact about a closed month is posted on the first open day, with the month that it is about as
 -- its origin_month.
 -- Locks: whoever posts holds the month shared (an advisory lock, to the end of the transaction)
@@ -1252,13 +1319,10 @@ comment on function saldo_private.require_origin_month is
   'The month that an entry is said to be about, under its shared lock: SB010, SB108 when it is '
   'locked.';
 
-create or replace function saldo_private.posting_days_of(instants timestamptz[])
-returns saldo_private.dated_day[]
+create or replace function saldo_private.hold_months_of(instants timestamptz[])
+returns void
 language plpgsql
 as $$
-declare
-  v_zone text := saldo_private.setting_value('business_time_zone');
-  v_closed_through date;
 begin
   perform pg_advisory_xact_lock_shared(7247, m.number)
   from (
@@ -1269,6 +1333,20 @@ begin
     cross join (values (interval '-14 hours'), (interval '14 hours')) as shift (hours)
     order by 1
   ) as m;
+end
+$$;
+comment on function saldo_private.hold_months_of is
+  'Takes the shared locks of the months of these moments, in order, whatever the time zone.';
+
+create or replace function saldo_private.posting_days_of(instants timestamptz[])
+returns saldo_private.dated_day[]
+language plpgsql
+as $$
+declare
+  v_zone text := saldo_private.setting_value('business_time_zone');
+  v_closed_through date;
+begin
+  perform saldo_private.hold_months_of(instants);
   v_closed_through := saldo_private.closed_through();
   return array(
     select (d.at, day.posting_date, day.origin_month)::saldo_private.dated_day
@@ -1352,7 +1430,8 @@ language sql
 stable
 as $$
   select fiscal_periods.fiscal_year, g.number::smallint,
-    case g.number when 13 then saldo_private.period_ends_on(fiscal_periods.fiscal_year, 13)
+    -- Nothing here is a constant: it would be computed for a year that there is not as well.
+    case g.number when 13 then saldo_private.period_ends_on(fiscal_periods.fiscal_year, g.number)
       else make_date(fiscal_periods.fiscal_year, g.number, 1) end,
     saldo_private.period_ends_on(fiscal_periods.fiscal_year, g.number),
     coalesce(p.status, case g.number when 13 then 'open'
@@ -1364,7 +1443,8 @@ as $$
   order by g.number
 $$;
 comment on function saldo.fiscal_periods is
-  'The thirteen periods of a year with their status, those that were never closed included.';
+  'The thirteen periods of a year with their status, those that were never closed included; none '
+  'for a year that is not from 1900 to 9999.';
 revoke execute on function saldo.fiscal_periods from public;
 grant execute on function saldo.fiscal_periods to saldo_admin, saldo_operator;
 
@@ -3466,8 +3546,13 @@ as $$
     -- The months that lie inside as a whole.
     select w.first_month, greatest(w.next_month, w.first_month) as next_month
     from (
-      select (saldo_private.month_of(from_date - 1) + interval '1 month')::date as first_month,
-        saldo_private.month_of(to_date + 1) as next_month
+      select (saldo_private.month_of(sane.from_date - 1) + interval '1 month')::date as first_month,
+        saldo_private.month_of(sane.to_date + 1) as next_month
+      -- This may be computed before the dates are refused, and must not fail first.
+      from (
+        select greatest(least(from_date, '9999-12-31'), '1900-01-01') as from_date,
+          greatest(least(to_date, '9999-12-31'), '1900-01-01') as to_date
+      ) as sane
     ) as w
   )
   select m.account_id, m.debit, m.credit
@@ -3642,11 +3727,14 @@ language plpgsql
 stable
 as $$
 begin
-  if (from_date >= '1900-01-02' and from_date <= to_date) is not true then
+  if (from_date >= '1900-01-01' and from_date <= to_date) is not true then
     perform saldo_private.fail('input_invalid', 'from_date, to_date: the first and the last day');
   end if;
   perform saldo_private.require_statement_date(to_date, basis);
-  return saldo_private.require_statement_date(from_date - 1, basis);
+  if basis = 'restated' and from_date <> saldo_private.month_of(from_date) then
+    perform saldo_private.fail('input_invalid', 'restated: from the first day of a month');
+  end if;
+  return from_date - 1;
 end
 $$;
 comment on function saldo_private.require_statement_range is
@@ -9584,7 +9672,11 @@ begin
   else
     perform saldo_private.fail('input_invalid', 'formula: gas_300k or reference');
   end if;
-  return saldo_private.rounded(v_factor, digits, coalesce(rounding, 'half_up'));
+  -- Few digits may round it away, and nothing would be billed any more.
+  return saldo_private.require_condition(
+    saldo_private.rounded(v_factor, digits, coalesce(rounding, 'half_up')), 'factor, rounded',
+    0.0001, 10000
+  );
 end
 $$;
 comment on function saldo.correction_factor is
@@ -9592,7 +9684,8 @@ comment on function saldo.correction_factor is
   'conditions. gas_300k: (p + 1.01325)/1.01325 x 300/(273 + t) x (1 + 0.002 p). reference: '
   '(p + atmospheric pressure)/reference pressure x (273.15 + reference temperature)/(273.15 + t) '
   'x compressibility, the ratio of that at reference conditions to that of the line. Rounded once. '
-  'Errors: SB413 for a condition out of range, SB010 for another formula.';
+  'Errors: SB413 for a condition out of range or a factor that is rounded to 0, SB010 for another '
+  'formula.';
 revoke execute on function saldo.correction_factor from public;
 grant execute on function saldo.correction_factor to saldo_admin, saldo_operator;
 
@@ -9899,6 +9992,10 @@ as $$
 declare
   v_actor text := saldo_private.actor();
 begin
+  -- Each line is an amount; their sum has to be one as well.
+  perform saldo_private.require_rated(max(abs(p.amount)))
+  from unnest(postings) as p;
+
   -- In a statement of its own: the account may have to be opened.
   perform saldo_private.system_account('revenue', p.currency)
   from (select distinct q.currency from unnest(postings) as q where q.entry_id is not null) as p;
@@ -9931,7 +10028,7 @@ begin
 end
 $$;
 comment on function saldo_private.rate_readings__post is
-  'Posts the changes: one insert of entries, one of lines. SB102 for a closed account.';
+  'Posts the changes: one insert of entries, one of lines. SB004, SB102 for a closed account.';
 
 create or replace function saldo_private.rate_readings(reading_ids uuid[])
 returns integer
@@ -10047,6 +10144,448 @@ comment on function saldo.rerate_readings is
 revoke execute on function saldo.rerate_readings from public;
 grant execute on function saldo.rerate_readings to saldo_admin;
 --! EndIncluded metering/rate_readings.sql
+--! Included metering/rerating.sql
+-- Re-rating as a job: a change of price or factor that touches more readings than the setting
+-- rerate_at_once_max is recorded at once, and its readings are rated in slices afterwards.
+--
+-- Public: saldo.rerating, start_rerating, retry_rerating. Private: queue_rerating, rate_or_queue,
+-- rate_since, is_rerating_due, rule_rerating.
+-- There is no list of readings that are left: those that count, in the order of customer and month,
+-- behind the place that was reached. One that comes meanwhile is rated by the versions that count
+-- by whoever brings it, and so is one that another change touches: a slice leaves both alone.
+-- Locks: the callers hold those of lock_rating.
+
+create or replace function saldo_private.is_rerating_due(account_id bigint, read_on date)
+returns boolean
+language plpgsql
+stable
+as $$
+begin
+  return exists (
+    select
+    from saldo.rerating as g
+    where g.status in ('waiting', 'running')
+    and g.from_date <= is_rerating_due.read_on
+    and (g.account_id is null or g.account_id = is_rerating_due.account_id)
+    and (is_rerating_due.account_id, saldo_private.month_of(is_rerating_due.read_on))
+      > (g.done_account_id, g.done_month)
+    and (g.currency is null or g.currency = (
+      select c.currency
+      from saldo.customer as c
+      where c.account_id = is_rerating_due.account_id
+    ))
+  );
+end
+$$;
+comment on function saldo_private.is_rerating_due is
+  'Whether a reading of this account and date still waits in an open re-rating.';
+
+create or replace function saldo_private.queue_rerating__check(
+  first_date date,
+  account_id bigint,
+  currency text
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_locked_through date := saldo_private.closed_through(is_locked => true);
+  v_lines saldo.rated_line[] := array(
+    select change
+    from saldo_private.rating_change(array(
+      select r.id
+      from saldo.customer as c
+      join saldo.account as a on a.id = c.account_id
+      join saldo.reading as r on r.account_id = c.account_id
+      where (queue_rerating__check.account_id is null
+        or c.account_id = queue_rerating__check.account_id)
+      and (queue_rerating__check.currency is null or c.currency = queue_rerating__check.currency)
+      and r.read_on >= first_date
+      and r.status = 'current'
+      and (r.read_on <= v_locked_through or a.closed_at is not null)
+    )) as change
+  );
+  v_postings saldo_private.rating_posting[];
+  v_closed_id bigint;
+begin
+  if cardinality(v_lines) = 0 then
+    return;
+  end if;
+  v_postings := saldo_private.rate_readings__postings(v_lines);
+  select p.account_id
+  into v_closed_id
+  from unnest(v_postings) as p
+  join saldo.account as a on a.id = p.account_id
+  where p.entry_id is not null
+  and a.closed_at is not null
+  limit 1;
+  if v_closed_id is not null then
+    perform saldo_private.fail('account_closed', format('account %s', v_closed_id));
+  end if;
+end
+$$;
+comment on function saldo_private.queue_rerating__check is
+  'Refuses at the start what could only fail later: changes in a locked month, or of a closed '
+  'account. Errors: SB004, SB108, SB102.';
+
+create or replace function saldo_private.queue_rerating(
+  operation text,
+  version_id bigint,
+  first_date date,
+  account_id bigint,
+  currency text
+)
+returns saldo.rerating
+language plpgsql
+as $$
+declare
+  v_rerating saldo.rerating;
+begin
+  perform saldo_private.queue_rerating__check(first_date, account_id, currency);
+  insert into saldo.rerating (
+    operation, version_id, account_id, currency, from_date, reading_count, created_by
+  )
+  values (
+    queue_rerating.operation, queue_rerating.version_id, queue_rerating.account_id,
+    queue_rerating.currency, first_date,
+    cardinality(saldo_private.readings_since(first_date, account_id, currency)),
+    saldo_private.actor()
+  )
+  returning * into v_rerating;
+  return v_rerating;
+end
+$$;
+comment on function saldo_private.queue_rerating is
+  'Has all readings from the date on rated by a job. The caller holds the locks of lock_rating. '
+  'Errors: SB004, SB108, SB102.';
+
+create or replace function saldo_private.rate_or_queue(
+  reading_ids uuid[],
+  operation text,
+  version_id bigint,
+  first_date date,
+  account_id bigint,
+  currency text
+)
+returns void
+language plpgsql
+as $$
+begin
+  if cardinality(rate_or_queue.reading_ids)
+    <= saldo_private.setting_value('rerate_at_once_max')::integer
+  then
+    perform saldo_private.rate_readings(rate_or_queue.reading_ids);
+  else
+    perform saldo_private.queue_rerating(
+      rate_or_queue.operation, rate_or_queue.version_id, first_date, rate_or_queue.account_id,
+      rate_or_queue.currency
+    );
+  end if;
+end
+$$;
+comment on function saldo_private.rate_or_queue is
+  'Rates these readings anew or, where they are more than the setting rerate_at_once_max, has all '
+  'from the date on rated by a job. The caller holds the locks of lock_rating. Errors: SB004, '
+  'SB108, SB102.';
+
+create or replace function saldo_private.rate_since(
+  operation text,
+  version_id bigint,
+  first_date date,
+  account_id bigint,
+  currency text
+)
+returns void
+language sql
+as $$
+  select saldo_private.rate_or_queue(
+    saldo_private.readings_since(first_date, account_id, currency), operation, version_id,
+    first_date, account_id, currency
+  )
+$$;
+comment on function saldo_private.rate_since is
+  'rate_or_queue for all readings from a business date on: SB004, SB108, SB102.';
+
+create or replace function saldo.retry_rerating(rerating_id bigint)
+returns saldo.rerating
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_rerating saldo.rerating;
+begin
+  update saldo.rerating as g
+  set status = 'waiting', error = null, moved_at = clock_timestamp(), finished_at = null
+  where g.id = retry_rerating.rerating_id
+  and g.status = 'failed';
+  select *
+  into v_rerating
+  from saldo.rerating as g
+  where g.id = retry_rerating.rerating_id;
+  if v_rerating.id is null then
+    perform saldo_private.fail('not_found', format('rerating %s', rerating_id));
+  end if;
+  return v_rerating;
+end
+$$;
+comment on function saldo.retry_rerating is
+  'Lets a re-rating that failed go on where it stopped, once its cause is mended; any other stays '
+  'as it is. Error: SB007.';
+revoke execute on function saldo.retry_rerating from public;
+grant execute on function saldo.retry_rerating to saldo_admin;
+
+create or replace function saldo.start_rerating(
+  customer_id bigint default null,
+  from_date date default '1900-01-01'
+)
+returns saldo.rerating
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_account_id bigint;
+  v_from date := greatest(coalesce(start_rerating.from_date, '1900-01-01'), '1900-01-01');
+  v_rerating saldo.rerating;
+begin
+  if v_from > '9999-12-31' then
+    perform saldo_private.fail('input_invalid', 'from_date: from 1900 to 9999');
+  end if;
+  if start_rerating.customer_id is not null then
+    v_account_id := (saldo_private.require_customer(start_rerating.customer_id)).account_id;
+  end if;
+  perform saldo_private.lock_rating(
+    case when v_account_id is not null then array[v_account_id] end
+  );
+  v_rerating := saldo_private.queue_rerating(
+    'start_rerating', null, v_from, v_account_id, null
+  );
+  return v_rerating;
+end
+$$;
+comment on function saldo.start_rerating is
+  'As rerate_readings, but as a job, however many readings there are. Errors in checking order: '
+  'SB010, SB401, SB020, SB004, SB108, SB102.';
+revoke execute on function saldo.start_rerating from public;
+grant execute on function saldo.start_rerating to saldo_admin;
+
+create or replace function saldo_private.rule_rerating()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select g.id::text, g.account_id,
+    format('%s, %s of %s readings', g.status, g.done_count, g.reading_count), 'done',
+    null::numeric, jsonb_build_object('rerating_id', g.id, 'operation', g.operation,
+      'moved_at', coalesce(g.moved_at, g.created_at), 'error', g.error)
+  from saldo.rerating as g
+  where g.status = 'failed'
+  or (g.status in ('waiting', 'running')
+    and coalesce(g.moved_at, g.created_at) < now() - make_interval(
+      secs => saldo_private.setting_value('rerating_idle_max_seconds')::integer))
+$$;
+comment on function saldo_private.rule_rerating is
+  'Re-ratings that failed, or have not moved for longer than the setting '
+  'rerating_idle_max_seconds.';
+
+select saldo_private.secure_table('saldo.rerating');
+drop policy if exists select_all on saldo.rerating;
+create policy select_all on saldo.rerating for select to saldo_admin, saldo_operator using (true);
+grant select on saldo.rerating to saldo_admin, saldo_operator;
+
+comment on type saldo.rerating_status is
+  'waiting: not begun; running: in part; done: all its readings were looked at; failed: the books '
+  'refused a slice, see error.';
+comment on table saldo.rerating is
+  'A change of price or factor whose readings are rated anew by a job, and how far that is.';
+comment on column saldo.rerating.id is 'Id.';
+comment on column saldo.rerating.operation is 'Function that made the change.';
+comment on column saldo.rerating.version_id is
+  'Version of price or factor that came or went; null = none did.';
+comment on column saldo.rerating.account_id is
+  'Account of the customer whose readings they are; null = of all.';
+comment on column saldo.rerating.currency is 'Currency of these customers; null = any.';
+comment on column saldo.rerating.from_date is 'First business date of the readings.';
+comment on column saldo.rerating.status is 'waiting, running, done or failed.';
+comment on column saldo.rerating.reading_count is
+  'Readings to look at, as counted when it was made; more when more came.';
+comment on column saldo.rerating.done_count is 'Readings that were looked at.';
+comment on column saldo.rerating.line_count is 'Rated lines that it wrote.';
+comment on column saldo.rerating.done_account_id is
+  'Readings are looked at by account and month: the account that it has come to; 0 = none.';
+comment on column saldo.rerating.done_month is 'Last month of this account that is done.';
+comment on column saldo.rerating.created_at is 'When the change was made.';
+comment on column saldo.rerating.created_by is
+  'Who made the change, and so its entries: token subject or login.';
+comment on column saldo.rerating.started_at is 'When the first slice was rated.';
+comment on column saldo.rerating.moved_at is 'When it moved last; null = not yet.';
+comment on column saldo.rerating.finished_at is 'When it was done, or failed.';
+comment on column saldo.rerating.error is 'Code and reason of the failure.';
+--! EndIncluded metering/rerating.sql
+--! Included metering/rerating_step.sql
+-- The job that rates anew: slice after slice of a re-rating (rerating.sql).
+--
+-- Public: continue_rerating. Each slice is told on the channel saldo:rerating:<id>.
+-- A slice is one transaction of whole months of customers, so that each month of a customer gets
+-- one entry, as if all had been done at once. It moves the place that was reached in the same
+-- transaction: whoever is killed has done a slice, or nothing.
+-- Readings that come or change between the choice of a slice and its locks are rated by those who
+-- bring them; that a slice leaves them alone, or finds them right, is the same.
+-- Locks: the re-rating's row, which another worker passes over, then those of lock_rating for the
+-- customers of the slice, then months and accounts.
+
+create or replace function saldo_private.continue_rerating__slice(
+  job saldo.rerating,
+  row_limit integer,
+  out reading_ids uuid[],
+  out account_ids bigint[],
+  out last_account_id bigint,
+  out last_month date,
+  out is_last boolean
+)
+language plpgsql
+stable
+as $$
+begin
+  select coalesce(array_agg(distinct n.account_id), '{}'), max(n.account_id),
+    (array_agg(n.month order by n.account_id desc, n.month desc))[1], count(*) < row_limit
+  into account_ids, last_account_id, last_month, is_last
+  from (
+    select c.account_id, m.month
+    from saldo.customer as c
+    cross join lateral (
+      select saldo_private.month_of(r.read_on) as month
+      from saldo.reading as r
+      where r.account_id = c.account_id
+      and r.status = 'current'
+      and r.read_on >= job.from_date
+    ) as m
+    where c.account_id >= job.done_account_id
+    and (job.account_id is null or c.account_id = job.account_id)
+    and (job.currency is null or c.currency = job.currency)
+    and (c.account_id, m.month) > (job.done_account_id, job.done_month)
+    order by c.account_id, m.month
+    limit row_limit
+  ) as n;
+  -- The last month to its end.
+  reading_ids := array(
+    select r.id
+    from saldo.reading as r
+    cross join lateral (select saldo_private.month_of(r.read_on) as month) as m
+    where r.account_id = any (account_ids)
+    and r.status = 'current'
+    and r.read_on >= job.from_date
+    and (r.account_id, m.month) > (job.done_account_id, job.done_month)
+    and (r.account_id, m.month) <= (last_account_id, last_month)
+  );
+end
+$$;
+comment on function saldo_private.continue_rerating__slice is
+  'The next readings of a re-rating, whole months of customers: row_limit of them, and what the '
+  'last month has more. is_last: nothing is behind them.';
+
+create or replace function saldo_private.continue_rerating__step(
+  job saldo.rerating,
+  row_limit integer
+)
+returns saldo.rerating
+language plpgsql
+as $$
+declare
+  v_slice record := saldo_private.continue_rerating__slice(job, row_limit);
+  v_subject text := current_setting('saldo.subject', true);
+  v_line_count integer;
+  v_rerating saldo.rerating;
+begin
+  perform saldo_private.lock_rating(v_slice.account_ids);
+  -- Whoever made the change has caused what follows from it, not the worker.
+  perform set_config('saldo.subject', job.created_by, true);
+  v_line_count := saldo_private.rate_readings(v_slice.reading_ids);
+  perform set_config('saldo.subject', coalesce(v_subject, ''), true);
+
+  update saldo.rerating as g
+  set status = case when v_slice.is_last then 'done' else 'running' end::saldo.rerating_status,
+    done_count = g.done_count + cardinality(v_slice.reading_ids),
+    -- Readings that came meanwhile are looked at as well.
+    reading_count = greatest(g.reading_count, g.done_count + cardinality(v_slice.reading_ids)),
+    line_count = g.line_count + v_line_count,
+    done_account_id = coalesce(v_slice.last_account_id, g.done_account_id),
+    done_month = coalesce(v_slice.last_month, g.done_month),
+    started_at = coalesce(g.started_at, now()),
+    moved_at = clock_timestamp(),
+    finished_at = case when v_slice.is_last then clock_timestamp() end
+  where g.id = job.id
+  returning * into v_rerating;
+  return v_rerating;
+end
+$$;
+comment on function saldo_private.continue_rerating__step is
+  'Rates the next slice of a re-rating whose row the caller has locked. Errors: SB004, SB108, '
+  'SB102.';
+
+create or replace function saldo.continue_rerating(row_limit integer default 2000)
+returns saldo.rerating
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_rerating saldo.rerating;
+  v_detail text;
+begin
+  if (continue_rerating.row_limit between 1 and 100000) is not true then
+    perform saldo_private.fail('input_invalid', 'row_limit: from 1 to 100,000');
+  end if;
+  perform saldo_private.require_read_committed();
+  select *
+  into v_rerating
+  from saldo.rerating as g
+  where g.status in ('waiting', 'running')
+  order by g.id
+  limit 1
+  for update skip locked;
+  if v_rerating.id is null then
+    return null;
+  end if;
+  begin
+    v_rerating := saldo_private.continue_rerating__step(
+      v_rerating, continue_rerating.row_limit
+    );
+  exception
+    when others then
+      -- What the books refuse stays refused; a deadlock, say, is for the next try.
+      if sqlstate not like 'SB%' then
+        raise;
+      end if;
+      get stacked diagnostics v_detail = pg_exception_detail;
+      update saldo.rerating as g
+      set status = 'failed',
+        error = format('%s %s %s', sqlstate, sqlerrm, v_detail),
+        moved_at = clock_timestamp(),
+        finished_at = clock_timestamp()
+      where g.id = v_rerating.id
+      returning * into v_rerating;
+  end;
+  perform pg_notify('saldo:rerating:' || v_rerating.id, v_rerating.status::text);
+  return v_rerating;
+end
+$$;
+comment on function saldo.continue_rerating is
+  'Rates the next slice of the oldest re-rating that is open and that nobody else is at, posts the '
+  'difference, and returns how far it is; null when there is none. row_limit: readings of a slice, '
+  'which goes on to the end of a customer''s month. A slice that the books refuse ends its '
+  're-rating as failed. The worker calls it by itself. Errors in checking order: SB010, SB020.';
+revoke execute on function saldo.continue_rerating from public;
+grant execute on function saldo.continue_rerating to saldo_admin;
+--! EndIncluded metering/rerating_step.sql
 --! Included metering/version.sql
 -- Versions: what prices and correction factors have in common.
 --
@@ -10095,7 +10634,7 @@ comment on function saldo_private.is_overlapping is
 -- Tariff versions: the price per cubic metre at reference conditions, from a date on.
 --
 -- Public: saldo.tariff_version, add_tariff_version, change_tariff_version, remove_tariff_version.
--- Each change rates anew what it affects, in the same transaction.
+-- Each change rates anew what it affects, in the same transaction or by a job (rerating.sql).
 -- Locks: lock_rating, of the customer whose price it is, or of all.
 
 create or replace function saldo_private.require_price(price numeric)
@@ -10224,9 +10763,10 @@ begin
     case when v_version.account_id is not null then array[v_version.account_id] end
   );
   v_version := saldo_private.tariff__record(v_version);
-  perform saldo_private.rate_readings(saldo_private.readings_since(
-    v_version.effective_from, v_version.account_id, v_version.currency
-  ));
+  perform saldo_private.rate_since(
+    'add_tariff_version', v_version.id, v_version.effective_from, v_version.account_id,
+    v_version.currency
+  );
   return v_version;
 end
 $$;
@@ -10234,7 +10774,8 @@ comment on function saldo.add_tariff_version is
   'Adds a price per Sm3 from a date on, for one customer or for all, and rates anew what it '
   'affects. effective_to: last day; null = until another one begins. currency: default that of '
   'the customer, or the setting currency. Errors in checking order: SB412, SB010, SB401, SB020, '
-  'SB414, SB004, SB108, SB102.';
+  'SB414, SB004, SB108, SB102. '
+  'More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.add_tariff_version from public;
 grant execute on function saldo.add_tariff_version to saldo_admin;
 
@@ -10265,16 +10806,18 @@ begin
   set removed_at = clock_timestamp(), removed_by = saldo_private.actor()
   where v.id = v_old.id;
   v_new := saldo_private.tariff__record(v_new);
-  perform saldo_private.rate_readings(saldo_private.readings_since(
-    least(v_old.effective_from, v_new.effective_from), v_new.account_id, v_new.currency
-  ));
+  perform saldo_private.rate_since(
+    'change_tariff_version', v_new.id, least(v_old.effective_from, v_new.effective_from),
+    v_new.account_id, v_new.currency
+  );
   return v_new;
 end
 $$;
 comment on function saldo.change_tariff_version is
   'Puts another version in the place of one, which stays as history, and rates anew what that '
   'affects. What is not given stays as it was. Errors in checking order: SB412, SB415, SB020, '
-  'SB010, SB414, SB004, SB108, SB102.';
+  'SB010, SB414, SB004, SB108, SB102. '
+  'More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.change_tariff_version from public;
 grant execute on function saldo.change_tariff_version to saldo_admin;
 
@@ -10305,14 +10848,18 @@ begin
   set removed_at = clock_timestamp(), removed_by = saldo_private.actor()
   where v.id = v_version.id
   returning * into v_version;
-  perform saldo_private.rate_readings(v_reading_ids);
+  perform saldo_private.rate_or_queue(
+    v_reading_ids, 'remove_tariff_version', v_version.id, v_version.effective_from,
+    v_version.account_id, v_version.currency
+  );
   return v_version;
 end
 $$;
 comment on function saldo.remove_tariff_version is
   'Takes a version out of use; it stays as history. rerate: rates the lines that use it anew, at '
   'what applies without it. Errors in checking order: SB415, SB020, SB416 for one that rated '
-  'lines use, without rerate, SB004, SB108, SB102.';
+  'lines use, without rerate, SB004, SB108, SB102. '
+  'More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.remove_tariff_version from public;
 grant execute on function saldo.remove_tariff_version to saldo_admin;
 
@@ -10345,7 +10892,7 @@ comment on column saldo.tariff_version.removed_by is 'Who did that.';
 -- Public: saldo.correction_factor_version, add_correction_factor, change_correction_factor,
 -- remove_correction_factor.
 -- Inputs, formula, digits and rounding are stored beside the factor that they make. Each change
--- rates anew what it affects, in the same transaction.
+-- rates anew what it affects, in the same transaction or by a job (rerating.sql).
 -- Locks: lock_rating, of the customer whose factor it is, or of all.
 
 create or replace function saldo_private.factor__computed(version saldo.correction_factor_version)
@@ -10507,8 +11054,8 @@ begin
     case when v_new.account_id is not null then array[v_new.account_id] end
   );
   v_new := saldo_private.factor__record(v_new);
-  perform saldo_private.rate_readings(
-    saldo_private.readings_since(v_new.effective_from, v_new.account_id, null)
+  perform saldo_private.rate_since(
+    'add_correction_factor', v_new.id, v_new.effective_from, v_new.account_id, null
   );
   return v_new;
 end
@@ -10519,7 +11066,8 @@ comment on function saldo.add_correction_factor is
   '(degrees C); reference takes the reference conditions as well, see correction_factor. '
   'factor_digits: decimals of the computed factor; volume_digits: those of the volume; rounding: '
   'of both. effective_to: last day; null = until another one begins. Errors in checking order: '
-  'SB010, SB413, SB401, SB020, SB414, SB004, SB108, SB102.';
+  'SB010, SB413, SB401, SB020, SB414, SB004, SB108, SB102. '
+  'More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.add_correction_factor from public;
 grant execute on function saldo.add_correction_factor to saldo_admin;
 
@@ -10559,16 +11107,18 @@ begin
   set removed_at = clock_timestamp(), removed_by = saldo_private.actor()
   where v.id = v_old.id;
   v_new := saldo_private.factor__record(v_new);
-  perform saldo_private.rate_readings(saldo_private.readings_since(
-    least(v_old.effective_from, v_new.effective_from), v_new.account_id, null
-  ));
+  perform saldo_private.rate_since(
+    'change_correction_factor', v_new.id, least(v_old.effective_from, v_new.effective_from),
+    v_new.account_id, null
+  );
   return v_new;
 end
 $$;
 comment on function saldo.change_correction_factor is
   'Puts another version in the place of one, which stays as history, and rates anew what that '
   'affects. What is not given stays as it was, formula and digits always do. Errors in checking '
-  'order: SB415, SB020, SB010, SB413, SB414, SB004, SB108, SB102.';
+  'order: SB415, SB020, SB010, SB413, SB414, SB004, SB108, SB102. '
+  'More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.change_correction_factor from public;
 grant execute on function saldo.change_correction_factor to saldo_admin;
 
@@ -10600,14 +11150,18 @@ begin
   set removed_at = clock_timestamp(), removed_by = saldo_private.actor()
   where v.id = v_version.id
   returning * into v_version;
-  perform saldo_private.rate_readings(v_reading_ids);
+  perform saldo_private.rate_or_queue(
+    v_reading_ids, 'remove_correction_factor', v_version.id, v_version.effective_from,
+    v_version.account_id, null
+  );
   return v_version;
 end
 $$;
 comment on function saldo.remove_correction_factor is
   'Takes a version out of use; it stays as history. rerate: rates the lines that use it anew, at '
   'what applies without it. Errors in checking order: SB415, SB020, SB416 for one that rated '
-  'lines use, without rerate, SB004, SB108, SB102.';
+  'lines use, without rerate, SB004, SB108, SB102. '
+  'More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.remove_correction_factor from public;
 grant execute on function saldo.remove_correction_factor to saldo_admin;
 
@@ -11425,10 +11979,12 @@ declare
   v_basis saldo.balance_basis := coalesce(customer_month.basis, 'reported');
 begin
   if (from_month between '1900-01-01' and '9999-12-31'
-    and coalesce(to_month, from_month) between from_month and from_month + interval '100 years'
+    and coalesce(to_month, from_month) between from_month
+      and least(from_month + interval '100 years', '9999-12-31')
   ) is not true then
     perform saldo_private.fail(
-      'input_invalid', 'from_month: from 1900; to_month: not before it, at most 100 years after'
+      'input_invalid',
+      'from_month: from 1900 to 9999; to_month: not before it, at most 100 years after'
     );
   end if;
   v_from := saldo_private.month_of(from_month);
@@ -11511,8 +12067,12 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_customer saldo.customer := saldo_private.require_customer(customer_adjustments.customer_id);
-  v_month date := saldo_private.month_of(customer_adjustments.month);
+  v_month date;
 begin
+  if (customer_adjustments.month between '1900-01-01' and '9999-12-31') is not true then
+    perform saldo_private.fail('input_invalid', 'month: a day from 1900 to 9999');
+  end if;
+  v_month := saldo_private.month_of(customer_adjustments.month);
   return query
   select m.origin_month, m.kind, 'adjustment for ' || to_char(m.origin_month, 'YYYY-MM'),
     trim_scale(sum(m.change) * case m.kind when 'purchase' then -1 else 1 end),
@@ -11533,7 +12093,7 @@ end
 $$;
 comment on function saldo.customer_adjustments is
   'What a month, as reported, says about earlier ones that were closed: one line for each of them '
-  'and kind. Errors: SB401.';
+  'and kind. Errors in checking order: SB401, SB010.';
 revoke execute on function saldo.customer_adjustments from public;
 grant execute on function saldo.customer_adjustments to saldo_admin, saldo_operator;
 
@@ -11604,8 +12164,10 @@ as $$
   ),
   plan as materialized (
     select encode(sha256(convert_to(coalesce(string_agg(
-      format('%s %s %s %s %s %s', (p.change).account_id, (p.change).month, (p.change).action,
-        (p.change).stored, (p.change).derived, p.line_count),
+      -- Dates are written as the session likes them; the hash must not be.
+      format('%s %s %s %s %s %s', (p.change).account_id,
+        to_char((p.change).month, 'YYYY-MM'), (p.change).action, (p.change).stored,
+        (p.change).derived, p.line_count),
       e'\n' order by (p.change).account_id, (p.change).month
     ), ''), 'UTF8')), 'hex') as hash
     from planned as p
@@ -11658,6 +12220,36 @@ $$;
 comment on function saldo_private.run_monthly_plan is
   'Makes a plan and, unless it is a dry run, applies it: SB401, SB020, SB417.';
 
+create or replace function saldo_private.sync_actions(is_forced boolean)
+returns saldo.monthly_balance_action[]
+language sql
+immutable
+as $$
+  select array['missing', 'differs', 'surplus', case when is_forced then 'same' end]
+    ::saldo.monthly_balance_action[]
+$$;
+comment on function saldo_private.sync_actions is 'What a sync writes; all when it is forced.';
+
+create or replace function saldo_private.sync_customers(account_ids bigint[], is_forced boolean)
+returns saldo.monthly_balance_change[]
+language plpgsql
+as $$
+declare
+  v_plan saldo.monthly_balance_change[];
+begin
+  perform saldo_private.lock_rating(account_ids);
+  perform saldo_private.lock_customer_months(account_ids);
+  v_plan := array(
+    select p
+    from saldo_private.monthly_plan(account_ids, saldo_private.sync_actions(is_forced)) as p
+  );
+  perform saldo_private.write_customer_months(v_plan);
+  return v_plan;
+end
+$$;
+comment on function saldo_private.sync_customers is
+  'Puts the stored months of these accounts right, and returns what was written: SB020.';
+
 create or replace function saldo.initialize_monthly_balances(
   customer_id bigint default null,
   dry_run boolean default true,
@@ -11696,9 +12288,7 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
   select p.*
   from unnest(saldo_private.run_monthly_plan(
-    sync_monthly_balances.customer_id,
-    array['missing', 'differs', 'surplus', case when sync_monthly_balances.force then 'same' end]
-      ::saldo.monthly_balance_action[],
+    sync_monthly_balances.customer_id, saldo_private.sync_actions(sync_monthly_balances.force),
     coalesce(sync_monthly_balances.dry_run, true), sync_monthly_balances.plan_hash
   )) as p
 $$;
@@ -11756,11 +12346,158 @@ comment on column saldo.monthly_balance_comparison.month_count is 'Months that w
 comment on column saldo.monthly_balance_comparison.difference_count is 'Those that differ.';
 comment on column saldo.monthly_balance_comparison.differences is 'Those that differ, each.';
 --! EndIncluded metering/monthly_balances.sql
+--! Included metering/monthly_sync.sql
+-- The recalculation of stored months as a job: all customers, slice by slice, and what it changed.
+--
+-- Public: saldo.monthly_sync_run, continue_monthly_sync.
+-- Customers go in the order of their ids; the run keeps how far it is, in the transaction of the
+-- slice. A run that was killed is gone on with, unless that is so long ago that another one is due.
+-- Locks: the run's row, then those of sync_monthly_balances for the customers of the slice.
+
+create or replace function saldo_private.continue_monthly_sync__run(force boolean)
+returns saldo.monthly_sync_run
+language plpgsql
+as $$
+declare
+  v_run saldo.monthly_sync_run;
+begin
+  -- Its other customers were looked at too long ago.
+  update saldo.monthly_sync_run as s
+  set status = 'abandoned', finished_at = clock_timestamp()
+  where s.is_forced = continue_monthly_sync__run.force
+  and s.status = 'running'
+  and s.moved_at < now() - interval '6 hours';
+
+  insert into saldo.monthly_sync_run (is_forced, customer_count, started_by)
+  values (
+    continue_monthly_sync__run.force, (select count(*) from saldo.customer),
+    saldo_private.actor()
+  )
+  on conflict (is_forced) where status = 'running' do nothing;
+
+  select *
+  into v_run
+  from saldo.monthly_sync_run as s
+  where s.is_forced = continue_monthly_sync__run.force
+  and s.status = 'running'
+  for update;
+  return v_run;
+end
+$$;
+comment on function saldo_private.continue_monthly_sync__run is
+  'The run that is under way, or a new one, locked; null when another session has just ended it.';
+
+create or replace function saldo.continue_monthly_sync(
+  force boolean default false,
+  customer_limit integer default 100
+)
+returns saldo.monthly_sync_run
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_run saldo.monthly_sync_run;
+  v_customers saldo.customer[];
+  v_account_ids bigint[];
+  v_plan saldo.monthly_balance_change[];
+begin
+  if (continue_monthly_sync.customer_limit between 1 and 10000) is not true then
+    perform saldo_private.fail('input_invalid', 'customer_limit: from 1 to 10,000');
+  end if;
+  perform saldo_private.require_read_committed();
+  v_run := saldo_private.continue_monthly_sync__run(coalesce(force, false));
+  if v_run.id is null then
+    return null;
+  end if;
+  v_customers := array(
+    select c
+    from saldo.customer as c
+    where c.id > v_run.done_customer_id
+    order by c.id
+    limit continue_monthly_sync.customer_limit
+  );
+  v_account_ids := array(select c.account_id from unnest(v_customers) as c);
+  v_plan := saldo_private.sync_customers(v_account_ids, v_run.is_forced);
+
+  update saldo.monthly_sync_run as s
+  set status = case when cardinality(v_customers) < customer_limit then 'done'
+      else 'running' end::saldo.monthly_sync_status,
+    done_count = s.done_count + cardinality(v_customers),
+    done_customer_id = coalesce((v_customers[cardinality(v_customers)]).id, s.done_customer_id),
+    written_count = s.written_count + cardinality(v_plan),
+    change_count = s.change_count + c.change_count,
+    changes = case when s.change_count < 100 then s.changes || c.changes else s.changes end,
+    moved_at = clock_timestamp(),
+    finished_at = case when cardinality(v_customers) < customer_limit then clock_timestamp() end
+  from (
+    select count(*) as change_count,
+      coalesce(jsonb_agg(to_jsonb(p) - 'plan_hash' order by p.customer_id, p.month), '[]')
+        as changes
+    from unnest(v_plan) as p
+    where p.action <> 'same'
+  ) as c
+  where s.id = v_run.id
+  returning s.* into v_run;
+  return v_run;
+end
+$$;
+comment on function saldo.continue_monthly_sync is
+  'Puts the stored months of the next customers right, as sync_monthly_balances does, and returns '
+  'how far the run is; the first call begins one, and a call after its end the next. force: writes '
+  'those that agree as well. customer_limit: customers of a slice. Null when another session ended '
+  'the run at this moment. The worker calls it at night. Errors in checking order: SB010, SB020.';
+revoke execute on function saldo.continue_monthly_sync from public;
+grant execute on function saldo.continue_monthly_sync to saldo_admin;
+
+select saldo_private.secure_table('saldo.monthly_sync_run');
+drop policy if exists select_all on saldo.monthly_sync_run;
+create policy select_all on saldo.monthly_sync_run for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.monthly_sync_run to saldo_admin, saldo_operator;
+
+comment on type saldo.monthly_sync_status is
+  'running; done; abandoned: it was broken off, and not gone on with for six hours.';
+comment on table saldo.monthly_sync_run is
+  'A run over the stored months of all customers: a nightly sync, or a weekly recalculation.';
+comment on column saldo.monthly_sync_run.id is 'Id.';
+comment on column saldo.monthly_sync_run.is_forced is
+  'Whether months that agree are written as well: the recalculation.';
+comment on column saldo.monthly_sync_run.status is 'running, done or abandoned.';
+comment on column saldo.monthly_sync_run.customer_count is 'Customers when it began.';
+comment on column saldo.monthly_sync_run.done_count is 'Customers that were looked at.';
+comment on column saldo.monthly_sync_run.done_customer_id is
+  'Customers go in the order of their ids: the last that was looked at.';
+comment on column saldo.monthly_sync_run.written_count is 'Months that were written.';
+comment on column saldo.monthly_sync_run.change_count is
+  'Those of them that were missing, wrong or too many.';
+comment on column saldo.monthly_sync_run.changes is
+  'These months before and after: of the first slices, until they are a hundred.';
+comment on column saldo.monthly_sync_run.started_at is 'When it began.';
+comment on column saldo.monthly_sync_run.started_by is 'Who began it: token subject or login.';
+comment on column saldo.monthly_sync_run.moved_at is 'When it moved last.';
+comment on column saldo.monthly_sync_run.finished_at is 'When it ended; null = running.';
+--! EndIncluded metering/monthly_sync.sql
 --! Included metering/metering_status.sql
 -- Metering status: how much there is, and what waits, in one row.
 --
 -- Public: metering_status. Counts readings and lines by their indexes; whether stored months agree
 -- with their lines is not asked here, that is compare_monthly_balances and the checks.
+
+create or replace function saldo_private.metering_status__run(is_forced boolean)
+returns saldo.monthly_sync_run
+language sql
+stable
+as $$
+  select s
+  from saldo.monthly_sync_run as s
+  where s.is_forced = metering_status__run.is_forced
+  and s.status = 'done'
+  order by s.id desc
+  limit 1
+$$;
+comment on function saldo_private.metering_status__run is
+  'The last run over all stored months that came to its end.';
 
 create or replace function saldo.metering_status()
 returns saldo.metering_status
@@ -11776,7 +12513,13 @@ as $$
     reading.count - line.rated_count,
     line.provisional_count,
     month.count,
-    month.last_calculated_at
+    month.last_calculated_at,
+    rerating.open_count,
+    rerating.left_count,
+    sync.finished_at,
+    sync.change_count,
+    recalculation.finished_at,
+    recalculation.change_count
   )::saldo.metering_status
   from (
     select count(*) from saldo.reading as r where r.status = 'current'
@@ -11791,9 +12534,18 @@ as $$
     select count(*), max(t.last_calculated_at) as last_calculated_at
     from saldo.customer_month_total as t
   ) as month
+  cross join (
+    select count(*) as open_count,
+      coalesce(sum(greatest(g.reading_count - g.done_count, 0)), 0)::bigint as left_count
+    from saldo.rerating as g
+    where g.status <> 'done'
+  ) as rerating
+  left join lateral saldo_private.metering_status__run(is_forced => false) as sync on true
+  left join lateral saldo_private.metering_status__run(is_forced => true) as recalculation on true
 $$;
 comment on function saldo.metering_status is
-  'Customers, meters, readings, and what of them waits for a price or factor; one row.';
+  'Customers, meters, readings, what of them waits for a price, a factor or a re-rating, and what '
+  'the last runs over the stored months came to; one row.';
 revoke execute on function saldo.metering_status from public;
 grant execute on function saldo.metering_status to saldo_admin, saldo_operator;
 
@@ -11808,12 +12560,23 @@ comment on column saldo.metering_status.provisional_count is
 comment on column saldo.metering_status.month_count is 'Months of customers that are stored.';
 comment on column saldo.metering_status.last_calculated_at is
   'When one of them was written last; null = none is stored.';
+comment on column saldo.metering_status.open_rerating_count is
+  'Re-ratings that are open, or failed.';
+comment on column saldo.metering_status.rerating_left_count is
+  'Readings that they have to look at.';
+comment on column saldo.metering_status.last_sync_at is
+  'When the last nightly sync of the stored months ended; null = none did.';
+comment on column saldo.metering_status.last_sync_change_count is 'Months that it put right.';
+comment on column saldo.metering_status.last_recalculation_at is
+  'When the last full recalculation of the stored months ended; null = none did.';
+comment on column saldo.metering_status.last_recalculation_change_count is
+  'Months that it put right.';
 --! EndIncluded metering/metering_status.sql
 --! Included metering/metering_rule.sql
 -- The rules over metering: readings, versions, rated lines and journal tell the same story.
 --
 -- Private: rule_rated_line, rule_rating_entry, rule_reading_rated, rule_deposit_entry. There is no
--- heal: which side is right takes a human to say.
+-- heal: which side is right takes a human to say. What waits in an open re-rating is not wrong.
 
 create or replace function saldo_private.rule_rated_line()
 returns table (
@@ -11834,8 +12597,8 @@ as $$
       l.price = t.price and l.factor = f.factor
         and l.month = saldo_private.month_of(r.read_on) and t.effective_from <= r.read_on
         and f.effective_from <= r.read_on and coalesce(t.account_id, l.account_id) = l.account_id
-        and coalesce(f.account_id, l.account_id) = l.account_id
-        and t.removed_at is null and f.removed_at is null as is_referring
+        and coalesce(f.account_id, l.account_id) = l.account_id as is_referring,
+      t.removed_at is null and f.removed_at is null as is_standing, r.read_on
     from saldo.rated_line as l
     left join saldo.reading as r on r.account_id = l.account_id and r.id = l.reading_id
       and r.status = 'current'
@@ -11860,11 +12623,13 @@ as $$
   )
   select d.id::text, d.account_id, format('%s m3, %s Sm3, %s', d.volume_m3, d.volume_sm3, d.amount),
     format('%s m3, %s Sm3, %s', d.own_m3, d.own_sm3, d.own_amount), d.amount - d.own_amount,
-    jsonb_build_object('reading_id', d.reading_id, 'is_referring', d.is_referring)
+    jsonb_build_object('reading_id', d.reading_id, 'is_referring', d.is_referring,
+      'is_standing', d.is_standing)
   from derived as d
   where case when d.is_withdrawn then (d.volume_m3, d.volume_sm3, d.amount) <> (0, 0, 0)
     else ((d.volume_m3, d.volume_sm3, d.amount) = (d.own_m3, d.own_sm3, d.own_amount)
-      and d.is_referring) is not true
+      and d.is_referring
+      and (d.is_standing or saldo_private.is_rerating_due(d.account_id, d.read_on))) is not true
   end
   union all
   select c.reading_id::text, c.account_id, coalesce(l.amount::text, 'no current line'),
@@ -11962,6 +12727,12 @@ as $$
   where not w.is_provisional
   and (l.tariff_version_id, l.factor_version_id, l.is_provisional)
     is distinct from (w.tariff_version_id, w.factor_version_id, false)
+  and not saldo_private.is_rerating_due(w.account_id, (
+    select r.read_on
+    from saldo.reading as r
+    where r.account_id = w.account_id
+    and r.id = w.reading_id
+  ))
   union all
   select l.reading_id::text, l.account_id, format('rated %s', l.amount), 'not rated', l.amount,
     jsonb_build_object('reading_id', l.reading_id)
@@ -12020,8 +12791,8 @@ comment on function saldo_private.rule_deposit_entry is
 --! Included metering/import_field.sql
 -- What an import reads in a row: fields, figures and times as they stand in a file.
 --
--- Private: import_field, import_decimal, import_time, require_import_time, require_import_decimal,
--- import_customer_id, require_import_rows, import_refusal.
+-- Private: import_field, import_content, import_decimal, import_time, require_import_time,
+-- require_import_decimal, import_customer_id, require_import_rows, import_refusal.
 -- Nothing is guessed: a decimal comma, a date of another form or one that no calendar has is
 -- refused.
 
@@ -12033,6 +12804,19 @@ as $$
   select nullif(btrim(import_row ->> name), '')
 $$;
 comment on function saldo_private.import_field is 'A field of a row; an empty one is null.';
+
+create or replace function saldo_private.import_content(import_row jsonb)
+returns jsonb
+language sql
+immutable
+as $$
+  select coalesce(jsonb_object_agg(f.name, btrim(f.value)), '{}')
+  from jsonb_each_text(import_row) as f (name, value)
+  where f.name not in ('row_no', 'key')
+  and btrim(f.value) <> ''
+$$;
+comment on function saldo_private.import_content is
+  'What a row says: without its number and key, blanks around fields, and fields that are empty.';
 
 create or replace function saldo_private.import_decimal(value text)
 returns numeric
@@ -12184,11 +12968,12 @@ comment on function saldo_private.import_refusal is
 -- Import: rows of files of customers, deposits and meters, each answered by itself.
 --
 -- Public: saldo.import_customers, import_deposits, import_meters. Private: import_row, import_rows,
--- import_customer, import_deposit, import_meter.
+-- import_customer, import_deposit, import_deposits__lock, import_meter.
 -- A row is an object of texts: row_no and the columns of its file. It counts once, however often it
 -- comes: a deposit by its key, a customer by its code, a meter by its code and time. Each row is a
 -- subtransaction: a bad one holds back none of the others, and is written nowhere.
--- Locks: those of the functions that record what a row says, until the end of the transaction.
+-- Locks: those of the functions that record what a row says, until the end of the transaction; of
+-- deposits the months and accounts of all rows come first.
 
 create or replace function saldo_private.import_customer(import_row jsonb)
 returns saldo.import_result
@@ -12245,6 +13030,41 @@ end
 $$;
 comment on function saldo_private.import_deposit is
   'Records a row of a file of deposits, once by its key.';
+
+create or replace function saldo_private.import_deposits__lock(rows jsonb)
+returns void
+language plpgsql
+as $$
+declare
+  v_account_ids bigint[];
+begin
+  perform saldo_private.hold_months_of(array(
+    select t.at
+    from jsonb_array_elements(rows) as r (value)
+    cross join lateral (
+      select saldo_private.import_time(saldo_private.import_field(r.value, 'occurred_at')) as at
+    ) as t
+    where t.at is not null
+  ));
+  select array_agg(distinct c.account_id)
+    || array_agg(distinct saldo_private.system_account('cash', c.currency))
+  into v_account_ids
+  from saldo.customer as c
+  where c.code in (
+    select normalize(saldo_private.import_field(r.value, 'customer'), nfc)
+    from jsonb_array_elements(rows) as r (value)
+  );
+  perform
+  from saldo.account as a
+  where a.id = any (v_account_ids)
+  and a.mode = 'immediate'
+  order by a.id
+  for no key update;
+end
+$$;
+comment on function saldo_private.import_deposits__lock is
+  'Takes the months and then the accounts of all rows, in their order: one row after the other '
+  'would take them in that of the file, and deadlock with deposits that come meanwhile.';
 
 create or replace function saldo_private.import_meter(import_row jsonb)
 returns saldo.import_result
@@ -12334,6 +13154,9 @@ declare
 begin
   perform saldo_private.require_import_rows(import_rows.rows);
   begin
+    if import_rows.kind = 'deposits' then
+      perform saldo_private.import_deposits__lock(import_rows.rows);
+    end if;
     for v_row in
       select r.value
       from jsonb_array_elements(import_rows.rows) as r (value)
@@ -12460,12 +13283,13 @@ as $$
       when 'decimal_invalid' then format('index_value %L, volume %L', left(f.index_value, 40),
         left(f.volume, 40))
       when 'input_invalid' then 'quality: actual or estimated; is_rollover: true or false'
+      when 'text_invalid' then 'key'
       when 'text_too_long' then 'key: 1 to 200 characters'
     end
   from (
     select (r.value ->> 'row_no')::integer as row_no,
       saldo_private.import_field(r.value, 'key') as key,
-      r.value - '{row_no,key}'::text[] as content,
+      saldo_private.import_content(r.value) as content,
       saldo_private.import_field(r.value, 'customer') as customer,
       saldo_private.import_field(r.value, 'meter') as meter,
       saldo_private.import_field(r.value, 'read_at') as read_at_text,
@@ -12497,6 +13321,7 @@ as $$
         then 'decimal_invalid'
       when f.quality not in ('actual', 'estimated') or f.is_rollover not in ('true', 'false')
         then 'input_invalid'
+      when f.key ~ '[\u0001-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]' then 'text_invalid'
       when length(f.key) > 200 then 'text_too_long'
     end as condition
   ) as p
@@ -12729,7 +13554,7 @@ comment on function saldo.import_readings is
   'row_no, customer and meter (codes), read_at, index_value or volume, quality, is_rollover, and '
   'key, under which a row counts once. A bad row holds back none of the others. dry_run: writes '
   'nothing. Errors of the whole: SB010, SB020. Errors of a row: SB401, SB404, SB433, SB434, SB010, '
-  'SB009, SB005, SB411, SB409, SB405, SB408, SB410, SB004, SB108, SB102.';
+  'SB008, SB009, SB005, SB411, SB409, SB405, SB408, SB410, SB004, SB108, SB102.';
 revoke execute on function saldo.import_readings from public;
 grant execute on function saldo.import_readings to saldo_admin;
 
@@ -13535,6 +14360,9 @@ from (
     ('reading_rated', 'metering', 'Each reading is rated that can be',
       'A current reading with price and factor is rated by them, and no other reading is.', null,
       false),
+    ('rerating', 'metering', 'Re-ratings move',
+      'No re-rating has failed, or stands still for longer than the setting '
+        'rerating_idle_max_seconds.', null, false),
     ('customer_month_total', 'metering', 'Monthly totals of customers equal their lines',
       'A customer''s month is the sums of its journal lines and of the volumes of its rated lines.',
       'heal_customer_month_total', false),
@@ -15109,6 +15937,22 @@ $$;
 comment on function saldo_private.checklist__suspense is
   'Suspense accounts that are not zero at the end of the period.';
 
+create or replace function saldo_private.checklist__rerating(ends_on date)
+returns table (open_count bigint, evidence jsonb)
+language sql
+stable
+as $$
+  select count(*), coalesce(jsonb_agg(jsonb_build_object(
+    'rerating_id', g.id, 'operation', g.operation, 'status', g.status, 'done_count', g.done_count,
+    'reading_count', g.reading_count
+  ) order by g.id), '[]')
+  from saldo.rerating as g
+  where g.status <> 'done'
+  and g.from_date <= checklist__rerating.ends_on
+$$;
+comment on function saldo_private.checklist__rerating is
+  'Re-ratings of readings up to the end of the period that are open, or failed.';
+
 create or replace function saldo_private.checklist__rule(ends_on date)
 returns table (open_count bigint, evidence jsonb)
 language sql
@@ -15167,7 +16011,10 @@ as $$
     select 4, 'suspense', 'Suspense accounts are zero', s.open_count, s.evidence
     from saldo_private.checklist__suspense(checklist.ends_on) as s
     union all
-    select 5, 'rules', 'All rules are clean', r.open_count, r.evidence
+    select 5, 'reratings', 'No re-rating is open', g.open_count, g.evidence
+    from saldo_private.checklist__rerating(checklist.ends_on) as g
+    union all
+    select 6, 'rules', 'All rules are clean', r.open_count, r.evidence
     from saldo_private.checklist__rule(checklist.ends_on) as r
   ) as each
   order by each.position
@@ -15194,8 +16041,9 @@ end
 $$;
 comment on function saldo.period_checklist is
   'What has to be in order before a month is closed: drafts, pending (transactions that wait for '
-  'settlement), holds, suspense, rules; how many of each are open, and the first of them. rules '
-  'goes by the last check; close_period makes a new one. Error: SB010.';
+  'settlement), holds, suspense, reratings (jobs whose differences would be late), rules; how many '
+  'of each are open, and the first of them. rules goes by the last check; close_period makes a new '
+  'one. Error: SB010.';
 revoke execute on function saldo.period_checklist from public;
 grant execute on function saldo.period_checklist to saldo_admin, saldo_operator;
 

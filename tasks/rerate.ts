@@ -1,0 +1,37 @@
+import type { Task } from "graphile-worker";
+import { z } from "zod";
+import { queryAsAdmin } from "../src/task_query.ts";
+
+const payloadSchema = z.object({}).strict();
+
+// Then the next job goes on: a large re-rating leaves room for what else there is to do.
+const RUN_MS = 5000;
+
+interface Progress {
+  id: string | null;
+  status: string;
+  done_count: string;
+  reading_count: string;
+  line_count: string;
+  error: string | null;
+}
+
+/** Rates what a large change of price or factor has left, slice by slice, for a while. */
+const rerate: Task = async (payload, helpers) => {
+  payloadSchema.parse(payload);
+  const endAt = Date.now() + RUN_MS;
+  do {
+    const now = await queryAsAdmin<Progress>(
+      helpers,
+      `select id, status, done_count, reading_count, line_count, error
+      from saldo.continue_rerating()`,
+    );
+    if (now?.id == null) return; // nothing is open, or others are at it
+    const { id, status, done_count: done, reading_count: all, line_count: lines, error } = now;
+    const words = `rerate ${id}: ${status}, ${done} of ${all} readings, ${lines} lines written`;
+    if (error === null) helpers.logger.info(words);
+    else helpers.logger.error(`${words}: ${error}`);
+  } while (Date.now() < endAt && !helpers.abortSignal?.aborted);
+};
+
+export default rerate;
