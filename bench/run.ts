@@ -5,6 +5,7 @@ import { booksReport } from "./books.ts";
 import { benchDatabase } from "./database.ts";
 import { chooseDriver, type Driver } from "./driver.ts";
 import { figure } from "./figure.ts";
+import { healthReport } from "./health.ts";
 import {
   drain,
   grow,
@@ -19,12 +20,15 @@ import {
 } from "./hot_scenarios.ts";
 import { loadReport } from "./load.ts";
 import { connections, type Measurement, measure, rounds, seconds, table } from "./measure.ts";
+import { meteringReport } from "./metering.ts";
 import { ceiling, growJournal, prepare, purchase, transfer, transferMany } from "./scenarios.ts";
 
 /**
  * `npm run bench`: what Saldo costs, as ratios to plain inserts of the same run on the same server.
  * `npm run bench -- load`: how requests over GraphQL fare at given rates.
  * `npm run bench -- books`: statements over five years of many accounts.
+ * `npm run bench -- metering`: readings of many customers, loaded, one by one, and rated anew.
+ * `npm run bench -- health`: what checks, heals and the guard cost on ten million lines.
  */
 
 const smallJournal = 10_000;
@@ -125,6 +129,17 @@ function sizeTable(before: Size[], after: Size[]): string[] {
   ];
 }
 
+/** The modes that write a report of their own. */
+const reports: Record<string, (bench: Bench, head: string[]) => Promise<string>> = {
+  books: ({ client, driver }, head) => booksReport(client, driver, head),
+  metering: ({ client, driver }, head) => meteringReport(client, driver, head),
+  health: async ({ client, driver, connectionString }, head) => {
+    await growJournal([client], smallJournal);
+    await client.query("vacuum analyze");
+    return healthReport(client, driver, connectionString, head);
+  },
+};
+
 function report(head: string[], measurements: Measurement[], notes: string[]): string {
   return ["# Bench", "", ...head, "", ...table(measurements), "", ...notes, ""].join("\n");
 }
@@ -147,12 +162,10 @@ async function main(mode: string | undefined): Promise<void> {
     ];
     console.log(head.join("\n"));
     await prepare(client);
-    if (mode === "books") {
-      await writeFile(
-        new URL("./books_report.md", import.meta.url),
-        await booksReport(client, bench.driver, head),
-      );
-      console.log("written to bench/books_report.md");
+    const named = reports[mode ?? ""];
+    if (named !== undefined) {
+      await writeFile(new URL(`./${mode}_report.md`, import.meta.url), await named(bench, head));
+      console.log(`written to bench/${mode}_report.md`);
       return;
     }
     await growJournal([client], smallJournal);
@@ -184,8 +197,8 @@ async function main(mode: string | undefined): Promise<void> {
 }
 
 const mode = process.argv[2];
-if (mode !== undefined && !["load", "books"].includes(mode)) {
-  console.error("Say nothing, load or books.");
+if (mode !== undefined && mode !== "load" && !(mode in reports)) {
+  console.error("Say nothing, load, books, metering or health.");
   process.exit(1);
 }
 await main(mode);

@@ -184,6 +184,67 @@ create type saldo_private.entry_sieve_result as (
   months date[]
 );
 
+create type saldo.health_by_account_row as (
+  account_id bigint,
+  code text,
+  currency text,
+  finding_count bigint,
+  rules text[],
+  difference numeric,
+  cause saldo.finding_cause,
+  healed_count bigint
+);
+
+create type saldo.health_by_rule_row as (
+  rule text,
+  title text,
+  room text,
+  finding_count bigint,
+  account_count bigint,
+  difference_sum numeric,
+  difference_max numeric,
+  cause saldo.finding_cause,
+  can_heal boolean
+);
+
+create type saldo.health_event as (
+  occurred_at timestamp with time zone,
+  what text,
+  rule text,
+  key text,
+  difference numeric,
+  text text,
+  actor text
+);
+
+create type saldo.health_summary_result as (
+  check_run_id uuid,
+  status saldo.check_status,
+  scope saldo.check_scope,
+  checked_at timestamp with time zone,
+  age_seconds numeric,
+  line_count bigint,
+  verified_line_count bigint,
+  finding_count integer,
+  account_count bigint,
+  full_check_at timestamp with time zone,
+  unhealthy_since timestamp with time zone,
+  healed_count bigint
+);
+
+create type saldo.health_trend_row as (
+  check_run_id uuid,
+  kind saldo.check_kind,
+  scope saldo.check_scope,
+  status saldo.check_status,
+  finished_at timestamp with time zone,
+  seconds numeric,
+  line_count bigint,
+  finding_count integer,
+  finding_change integer,
+  difference_sum numeric
+);
+
 create type saldo_private.import_reading as (
   row_no integer,
   key text,

@@ -99,6 +99,7 @@
 --!include health/check_progress.sql
 --!include health/maintenance.sql
 --!include health/heal.sql
+--!include health/report.sql
 --!include health/access.sql
 
 -- closing: months and years are checked, sealed and locked

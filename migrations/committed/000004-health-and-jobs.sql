@@ -1,5 +1,5 @@
 --! Previous: sha1:91dce902e84eb3bb7b78b92a1d91ece6835455ec
---! Hash: sha1:4527e148d574052b90d71ad3de2fcaf57a4855c3
+--! Hash: sha1:f93aa79ba0f8ca759934341739fd87908a523cff
 --! Message: health and jobs
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -146,6 +146,63 @@ alter type saldo.metering_status
   add attribute last_sync_change_count bigint,
   add attribute last_recalculation_at timestamptz,
   add attribute last_recalculation_change_count bigint;
+
+create type saldo.health_summary_result as (
+  check_run_id uuid,
+  status saldo.check_status,
+  scope saldo.check_scope,
+  checked_at timestamptz,
+  age_seconds numeric,
+  line_count bigint,
+  verified_line_count bigint,
+  finding_count integer,
+  account_count bigint,
+  full_check_at timestamptz,
+  unhealthy_since timestamptz,
+  healed_count bigint
+);
+create type saldo.health_by_rule_row as (
+  rule text,
+  title text,
+  room text,
+  finding_count bigint,
+  account_count bigint,
+  difference_sum numeric,
+  difference_max numeric,
+  cause saldo.finding_cause,
+  can_heal boolean
+);
+create type saldo.health_by_account_row as (
+  account_id bigint,
+  code text,
+  currency text,
+  finding_count bigint,
+  rules text[],
+  difference numeric,
+  cause saldo.finding_cause,
+  healed_count bigint
+);
+create type saldo.health_trend_row as (
+  check_run_id uuid,
+  kind saldo.check_kind,
+  scope saldo.check_scope,
+  status saldo.check_status,
+  finished_at timestamptz,
+  seconds numeric,
+  line_count bigint,
+  finding_count integer,
+  finding_change integer,
+  difference_sum numeric
+);
+create type saldo.health_event as (
+  occurred_at timestamptz,
+  what text,
+  rule text,
+  key text,
+  difference numeric,
+  text text,
+  actor text
+);
 
 -- The logic, room after room.
 --! Included index.sql
@@ -10103,15 +10160,17 @@ begin
     select r.id
     from saldo.reading as r
     join saldo.customer as c on c.account_id = r.account_id
+    join saldo.account as a on a.id = c.account_id
     where r.read_on >= first_date
     and r.status = 'current'
+    and a.closed_at is null
     and (readings_since.currency is null or c.currency = readings_since.currency)
   );
 end
 $$;
 comment on function saldo_private.readings_since is
-  'Current readings from this business date on, of one account, or of all in the currency; null = '
-  'of any.';
+  'Current readings from this business date on, of one account, or of all open ones in the '
+  'currency; null = of any. A customer whose account is closed has had the last bill.';
 
 create or replace function saldo.rerate_readings(
   customer_id bigint default null,
@@ -10202,6 +10261,7 @@ declare
       and (queue_rerating__check.currency is null or c.currency = queue_rerating__check.currency)
       and r.read_on >= first_date
       and r.status = 'current'
+      and (a.closed_at is null or queue_rerating__check.account_id is not null)
       and (r.read_on <= v_locked_through or a.closed_at is not null)
     )) as change
   );
@@ -10461,6 +10521,7 @@ begin
   from (
     select c.account_id, m.month
     from saldo.customer as c
+    join saldo.account as a on a.id = c.account_id
     cross join lateral (
       select saldo_private.month_of(r.read_on) as month
       from saldo.reading as r
@@ -10469,6 +10530,7 @@ begin
       and r.read_on >= job.from_date
     ) as m
     where c.account_id >= job.done_account_id
+    and (a.closed_at is null or job.account_id is not null)
     and (job.account_id is null or c.account_id = job.account_id)
     and (job.currency is null or c.currency = job.currency)
     and (c.account_id, m.month) > (job.done_account_id, job.done_month)
@@ -12719,7 +12781,12 @@ as $$
     coalesce(l.amount, 0) - w.amount,
     jsonb_build_object('reading_id', w.reading_id, 'read_at', w.read_at)
   from saldo_private.rating_of(array(
-    select r.id from saldo.reading as r where r.status = 'current'
+    select r.id
+    from saldo.reading as r
+    join saldo.account as a on a.id = r.account_id
+    where r.status = 'current'
+    -- A price that changes for all leaves those alone who have had their last bill.
+    and a.closed_at is null
   )) as w
   left join saldo.rated_line as l on l.account_id = w.account_id and l.reading_id = w.reading_id
     and l.superseded_at is null and not l.is_withdrawn
@@ -15729,6 +15796,236 @@ comment on function saldo.auto_heal is
 revoke execute on function saldo.auto_heal from public;
 grant execute on function saldo.auto_heal to saldo_admin;
 --! EndIncluded health/heal.sql
+--! Included health/report.sql
+-- Reports over checks and heals: how it is, rule by rule, account by account, and how it has been.
+--
+-- Public: health_summary, health_by_rule, health_by_account, health_trend, account_health_history.
+-- All of them read what checks and heals have recorded; none looks at a balance.
+
+create or replace function saldo.health_summary()
+returns saldo.health_summary_result
+language sql
+stable
+as $$
+  select last.id, last.status, last.scope, last.finished_at,
+    extract(epoch from clock_timestamp() - last.finished_at)::numeric(20, 0), last.line_count,
+    last.verified_line_count, last.finding_count,
+    (
+      select count(distinct f.account_id)
+      from saldo.finding as f
+      where f.check_run_id = last.id
+    ),
+    full_check.finished_at,
+    (
+      select min(c.finished_at)
+      from saldo.check_run as c
+      where c.status <> 'healthy'
+      and c.id > coalesce((
+        select h.id
+        from saldo.check_run as h
+        where h.status = 'healthy'
+        order by h.id desc
+        limit 1
+      ), '00000000-0000-0000-0000-000000000000')
+    ),
+    (
+      select count(*)
+      from saldo.heal_action as h
+      where h.outcome = 'healed'
+      and h.healed_at > clock_timestamp() - interval '1 day'
+    )
+  from saldo.check_run as last
+  left join lateral (
+    select c.finished_at
+    from saldo.check_run as c
+    where c.scope = 'full'
+    order by c.id desc
+    limit 1
+  ) as full_check on true
+  order by last.id desc
+  limit 1
+$$;
+comment on function saldo.health_summary is
+  'How the balances were at the last check, and since when they are not in order. Null before the '
+  'first check.';
+revoke execute on function saldo.health_summary from public;
+grant execute on function saldo.health_summary to saldo_admin, saldo_operator;
+
+create or replace function saldo_private.reported_check(check_run_id uuid)
+returns uuid
+language sql
+stable
+as $$
+  select coalesce(reported_check.check_run_id, (
+    select c.id
+    from saldo.check_run as c
+    order by c.id desc
+    limit 1
+  ))
+$$;
+comment on function saldo_private.reported_check is 'The check that is asked for, or the last one.';
+grant execute on function saldo_private.reported_check to saldo_admin, saldo_operator;
+
+create or replace function saldo.health_by_rule(check_run_id uuid default null)
+returns setof saldo.health_by_rule_row
+language sql
+stable
+as $$
+  select r.name, r.title, r.room, count(f.id), count(distinct f.account_id),
+    coalesce(sum(abs(f.difference)) filter (where abs(f.difference) < 'Infinity'), 0),
+    coalesce(max(abs(f.difference)) filter (where abs(f.difference) < 'Infinity'), 0),
+    mode() within group (order by f.cause), r.heal_function is not null
+  from saldo.balance_rule as r
+  left join saldo.finding as f on f.rule = r.name
+    and f.check_run_id = saldo_private.reported_check(health_by_rule.check_run_id)
+  group by r.name
+  order by count(f.id) desc, r.room, r.name
+$$;
+comment on function saldo.health_by_rule is
+  'What a check found, rule by rule; the last check when none is named.';
+revoke execute on function saldo.health_by_rule from public;
+grant execute on function saldo.health_by_rule to saldo_admin, saldo_operator;
+
+create or replace function saldo.health_by_account(check_run_id uuid default null)
+returns setof saldo.health_by_account_row
+language sql
+stable
+as $$
+  select a.id, a.code, a.currency, count(*), array_agg(distinct f.rule),
+    sum(f.difference) filter (where f.rule = 'account_balance'),
+    mode() within group (order by f.cause),
+    (
+      select count(*)
+      from saldo.heal_action as h
+      where h.account_id = a.id
+      and h.outcome = 'healed'
+    )
+  from saldo.finding as f
+  join saldo.account as a on a.id = f.account_id
+  where f.check_run_id = saldo_private.reported_check(health_by_account.check_run_id)
+  group by a.id
+  order by abs(sum(f.difference) filter (where f.rule = 'account_balance')) desc nulls last, a.id
+$$;
+comment on function saldo.health_by_account is
+  'What a check found, account by account, the largest difference first; the last check when none '
+  'is named.';
+revoke execute on function saldo.health_by_account from public;
+grant execute on function saldo.health_by_account to saldo_admin, saldo_operator;
+
+create or replace function saldo.health_trend(run_count integer default 30)
+returns setof saldo.health_trend_row
+language sql
+stable
+as $$
+  select c.id, c.kind, c.scope, c.status, c.finished_at,
+    extract(epoch from c.finished_at - c.started_at)::numeric(20, 3), c.line_count,
+    c.finding_count, c.finding_count - lag(c.finding_count) over (order by c.id), (
+      select coalesce(sum(abs(f.difference)), 0)
+      from saldo.finding as f
+      where f.check_run_id = c.id
+      and abs(f.difference) < 'Infinity'
+    )
+  from (
+    select last.*
+    from saldo.check_run as last
+    order by last.id desc
+    limit least(greatest(health_trend.run_count, 1), 1000)
+  ) as c
+  order by c.id desc
+$$;
+comment on function saldo.health_trend is
+  'The last checks, newest first, up to 1,000: what they found, and how many more than the one '
+  'before.';
+revoke execute on function saldo.health_trend from public;
+grant execute on function saldo.health_trend to saldo_admin, saldo_operator;
+
+create or replace function saldo.account_health_history(account_id bigint)
+returns setof saldo.health_event
+language sql
+stable
+as $$
+  select e.occurred_at, e.what, e.rule, e.key, e.difference, e.text, e.actor
+  from (
+    select c.finished_at as occurred_at, 'finding' as what, f.rule, f.key, f.difference,
+      f.explanation as text, c.actor
+    from saldo.finding as f
+    join saldo.check_run as c on c.id = f.check_run_id
+    where f.account_id = account_health_history.account_id
+    union all
+    select h.healed_at, h.outcome::text, h.rule, h.key, null, h.reason, h.actor
+    from saldo.heal_action as h
+    where h.account_id = account_health_history.account_id
+    union all
+    select g.occurred_at, 'write past the guard', null, g.table_name, null, g.statement, g.login
+    from saldo.guard_event as g
+    where g.account_id = account_health_history.account_id
+  ) as e
+  order by e.occurred_at desc, e.what
+$$;
+comment on function saldo.account_health_history is
+  'Everything that was found about an account, done about it, or written to it past the guard, '
+  'newest first.';
+revoke execute on function saldo.account_health_history from public;
+grant execute on function saldo.account_health_history to saldo_admin, saldo_operator;
+
+comment on type saldo.health_summary_result is 'How the balances were at the last check.';
+comment on column saldo.health_summary_result.check_run_id is 'The last check.';
+comment on column saldo.health_summary_result.status is 'Its result.';
+comment on column saldo.health_summary_result.scope is 'How much it looked at.';
+comment on column saldo.health_summary_result.checked_at is 'When it ended.';
+comment on column saldo.health_summary_result.age_seconds is 'Seconds since then.';
+comment on column saldo.health_summary_result.line_count is 'Lines that it looked at.';
+comment on column saldo.health_summary_result.verified_line_count is
+  'Lines that are proven, by it and by the full check that it goes back to.';
+comment on column saldo.health_summary_result.finding_count is 'What it found.';
+comment on column saldo.health_summary_result.account_count is 'Accounts that are concerned.';
+comment on column saldo.health_summary_result.full_check_at is 'When the last full check ended.';
+comment on column saldo.health_summary_result.unhealthy_since is
+  'When the first check ended since which none was healthy; null = the last one was.';
+comment on column saldo.health_summary_result.healed_count is 'What was healed within a day.';
+comment on type saldo.health_by_rule_row is 'What a check found about one rule.';
+comment on column saldo.health_by_rule_row.rule is 'The rule.';
+comment on column saldo.health_by_rule_row.title is 'What must hold.';
+comment on column saldo.health_by_rule_row.room is 'Room that it belongs to.';
+comment on column saldo.health_by_rule_row.finding_count is 'Violations.';
+comment on column saldo.health_by_rule_row.account_count is 'Accounts that are concerned.';
+comment on column saldo.health_by_rule_row.difference_sum is
+  'Sum of the differences without their signs, whatever the currencies.';
+comment on column saldo.health_by_rule_row.difference_max is 'The largest of them.';
+comment on column saldo.health_by_rule_row.cause is 'The cause that most of them have.';
+comment on column saldo.health_by_rule_row.can_heal is 'Whether there is a heal for it.';
+comment on type saldo.health_by_account_row is 'What a check found about one account.';
+comment on column saldo.health_by_account_row.account_id is 'The account.';
+comment on column saldo.health_by_account_row.code is 'Its code.';
+comment on column saldo.health_by_account_row.currency is 'Its currency.';
+comment on column saldo.health_by_account_row.finding_count is 'Violations.';
+comment on column saldo.health_by_account_row.rules is 'Rules that are violated.';
+comment on column saldo.health_by_account_row.difference is
+  'Balance stored less balance derived; null when that is right.';
+comment on column saldo.health_by_account_row.cause is 'The cause that most of them have.';
+comment on column saldo.health_by_account_row.healed_count is 'How often it was healed so far.';
+comment on type saldo.health_trend_row is 'A check among others.';
+comment on column saldo.health_trend_row.check_run_id is 'The check.';
+comment on column saldo.health_trend_row.kind is 'What asked for it.';
+comment on column saldo.health_trend_row.scope is 'How much it looked at.';
+comment on column saldo.health_trend_row.status is 'Its result.';
+comment on column saldo.health_trend_row.finished_at is 'When it ended.';
+comment on column saldo.health_trend_row.seconds is 'How long it took.';
+comment on column saldo.health_trend_row.line_count is 'Lines that it looked at.';
+comment on column saldo.health_trend_row.finding_count is 'Violations.';
+comment on column saldo.health_trend_row.finding_change is 'How many more than the check before.';
+comment on column saldo.health_trend_row.difference_sum is
+  'Sum of the differences without their signs, whatever the currencies.';
+comment on type saldo.health_event is 'Something that was found about an account or done to it.';
+comment on column saldo.health_event.occurred_at is 'When.';
+comment on column saldo.health_event.what is
+  'finding, a write past the guard, or what a heal did.';
+comment on column saldo.health_event.rule is 'Rule of the finding.';
+comment on column saldo.health_event.key is 'Key of the finding, or the table that was written.';
+comment on column saldo.health_event.difference is 'Stored less derived.';
+comment on column saldo.health_event.text is 'Explanation, reason, or statement.';
+comment on column saldo.health_event.actor is 'Who asked for the check or the heal, or wrote.';
+--! EndIncluded health/report.sql
 --! Included health/access.sql
 -- Who reads the records of health: administrators and operators; nobody writes them.
 

@@ -144,7 +144,12 @@ as $$
     coalesce(l.amount, 0) - w.amount,
     jsonb_build_object('reading_id', w.reading_id, 'read_at', w.read_at)
   from saldo_private.rating_of(array(
-    select r.id from saldo.reading as r where r.status = 'current'
+    select r.id
+    from saldo.reading as r
+    join saldo.account as a on a.id = r.account_id
+    where r.status = 'current'
+    -- A price that changes for all leaves those alone who have had their last bill.
+    and a.closed_at is null
   )) as w
   left join saldo.rated_line as l on l.account_id = w.account_id and l.reading_id = w.reading_id
     and l.superseded_at is null and not l.is_withdrawn

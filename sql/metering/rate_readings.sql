@@ -162,15 +162,17 @@ begin
     select r.id
     from saldo.reading as r
     join saldo.customer as c on c.account_id = r.account_id
+    join saldo.account as a on a.id = c.account_id
     where r.read_on >= first_date
     and r.status = 'current'
+    and a.closed_at is null
     and (readings_since.currency is null or c.currency = readings_since.currency)
   );
 end
 $$;
 comment on function saldo_private.readings_since is
-  'Current readings from this business date on, of one account, or of all in the currency; null = '
-  'of any.';
+  'Current readings from this business date on, of one account, or of all open ones in the '
+  'currency; null = of any. A customer whose account is closed has had the last bill.';
 
 create or replace function saldo.rerate_readings(
   customer_id bigint default null,

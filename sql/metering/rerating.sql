@@ -55,6 +55,7 @@ declare
       and (queue_rerating__check.currency is null or c.currency = queue_rerating__check.currency)
       and r.read_on >= first_date
       and r.status = 'current'
+      and (a.closed_at is null or queue_rerating__check.account_id is not null)
       and (r.read_on <= v_locked_through or a.closed_at is not null)
     )) as change
   );

@@ -28,6 +28,7 @@ begin
   from (
     select c.account_id, m.month
     from saldo.customer as c
+    join saldo.account as a on a.id = c.account_id
     cross join lateral (
       select saldo_private.month_of(r.read_on) as month
       from saldo.reading as r
@@ -36,6 +37,7 @@ begin
       and r.read_on >= job.from_date
     ) as m
     where c.account_id >= job.done_account_id
+    and (a.closed_at is null or job.account_id is not null)
     and (job.account_id is null or c.account_id = job.account_id)
     and (job.currency is null or c.currency = job.currency)
     and (c.account_id, m.month) > (job.done_account_id, job.done_month)

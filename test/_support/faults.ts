@@ -39,6 +39,7 @@ export interface Finding {
 export interface Check {
   id: string;
   status: string;
+  finished_at: Date;
   finding_count: number;
   findings: Finding[];
 }

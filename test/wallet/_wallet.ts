@@ -60,7 +60,7 @@ async function findings(root: Wallet["root"]) {
     `select p.proname as name
     from pg_catalog.pg_proc as p
     where p.pronamespace = 'saldo_private'::regnamespace
-    and p.proname ~ '^rule_' and p.proname !~ '__' and p.pronargs = 0`,
+    and p.proname ~ '^rule_' and p.proname !~ '__' and p.pronargs = p.pronargdefaults`,
   );
   const found = await Promise.all(
     rules.map(({ name }) =>
