@@ -53,6 +53,8 @@ create type saldo.hold_status as enum ('HELD', 'CAPTURED', 'VOIDED', 'EXPIRED');
 
 create type saldo.income_statement_section as enum ('revenue', 'expense', 'net_income');
 
+create type saldo.journal_difference_kind as enum ('entry_changed', 'line_changed', 'line_missing', 'line_inserted', 'entry_missing', 'entry_inserted', 'entry_doubled', 'seal_changed', 'seal_missing', 'chain_broken', 'total_differs', 'entry_unbalanced', 'reversal_differs', 'account_differs', 'month_differs', 'snapshot_differs');
+
 create type saldo.meter_kind as enum ('index', 'volume');
 
 create type saldo.monthly_balance_action as enum ('missing', 'differs', 'surplus', 'same');
@@ -273,6 +275,15 @@ create type saldo.income_statement_line as (
   amount numeric
 );
 
+create type saldo.journal_difference as (
+  kind saldo.journal_difference_kind,
+  key text,
+  entry_id uuid,
+  seal_number bigint,
+  stored text,
+  derived text
+);
+
 create type saldo_private.line_sum as (
   account_id bigint,
   month date,
@@ -360,6 +371,15 @@ create type saldo.reading_request as (
   volume numeric,
   quality saldo.reading_quality,
   is_rollover boolean
+);
+
+create type saldo.seal_status_result as (
+  head_number bigint,
+  head_hash text,
+  sealed_at timestamp with time zone,
+  sealed_entry_count bigint,
+  unsealed_entry_count bigint,
+  oldest_unsealed_age_seconds numeric
 );
 
 create type saldo.settlement_health_result as (
@@ -940,6 +960,54 @@ CREATE INDEX journal_line_posting_date_idx ON saldo.journal_line USING brin (pos
 -- policy select_all
 -- policy select_own
 
+create table saldo.journal_seal (
+  number bigint not null,
+  month saldo.month_start not null,
+  entry_count bigint not null,
+  line_count bigint not null,
+  entries_hash bytea not null,
+  previous_hash bytea,
+  hash bytea not null,
+  sealed_at timestamp with time zone not null,
+  sealed_by text not null,
+  constraint journal_seal_pkey PRIMARY KEY (number),
+  constraint journal_seal_first_has_none_before CHECK (((number = 1) = (previous_hash IS NULL)))
+);
+CREATE INDEX journal_seal_month_idx ON saldo.journal_seal USING btree (month);
+-- trigger keep_seals_immutable
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
+-- policy owner_all
+-- policy select_all
+
+create table saldo.journal_seal_entry (
+  seal_number bigint not null,
+  entry_id uuid not null,
+  entry_part bytea not null,
+  hash bytea not null,
+  constraint journal_seal_entry_pkey PRIMARY KEY (entry_id)
+);
+CREATE INDEX journal_seal_entry_seal_number_idx ON saldo.journal_seal_entry USING btree (seal_number);
+-- trigger keep_seals_immutable
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
+-- policy owner_all
+-- policy select_all
+
+create table saldo.journal_seal_total (
+  seal_number bigint not null,
+  currency text not null,
+  line_count bigint not null,
+  debit saldo.total not null,
+  credit saldo.total not null,
+  constraint journal_seal_total_pkey PRIMARY KEY (seal_number, currency)
+);
+-- trigger keep_seals_immutable
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
+-- policy owner_all
+-- policy select_all
+
 create table saldo.maintenance_run (
   id uuid not null,
   status saldo.check_status not null,
@@ -1249,6 +1317,19 @@ create table saldo.rerating (
 CREATE INDEX rerating_status_idx ON saldo.rerating USING btree (status, id);
 -- policy owner_all
 -- policy select_all
+
+create table saldo_private.seal_progress (
+  id integer not null,
+  cluster text,
+  sealed_until xid8 default '0'::xid8 not null,
+  catch_up_from xid8,
+  head_number bigint default 0 not null,
+  head_hash bytea,
+  entry_count bigint default 0 not null,
+  constraint seal_progress_pkey PRIMARY KEY (id),
+  constraint seal_progress_has_one_row CHECK ((id = 1))
+);
+-- policy owner_all
 
 create table saldo.setting (
   name text not null,

@@ -9,7 +9,7 @@
 --!include foundation/business_time.sql
 --!include foundation/idempotency.sql
 
--- ledger: accounts, journal, posting, statements
+-- ledger: accounts, journal, posting, statements, seals
 --!include ledger/account.sql
 --!include ledger/journal.sql
 --!include ledger/posting_day.sql
@@ -32,6 +32,8 @@
 --!include ledger/income_statement.sql
 --!include ledger/monthly_balance.sql
 --!include ledger/account_statement.sql
+--!include ledger/entry_text.sql
+--!include ledger/journal_seal.sql
 
 -- hot: many writers on one account, settlement in the background, holds
 --!include hot/account_slot.sql
@@ -102,9 +104,10 @@
 --!include health/report.sql
 --!include health/access.sql
 
--- closing: months and years are checked, sealed and locked
+-- closing: months and years are checked, sealed and locked; the journal is verified
 --!include closing/checklist.sql
 --!include closing/period_state.sql
 --!include closing/close_period.sql
 --!include closing/close_year.sql
 --!include closing/closing_rule.sql
+--!include closing/verify_journal.sql

@@ -8,6 +8,7 @@ import {
   type BalanceHealth,
   exactNumbers,
   makeBalanceHealth,
+  makeSealStatus,
   makeSettlementHealth,
 } from "./balance_health.ts";
 import { cached } from "./cached.ts";
@@ -38,7 +39,11 @@ const FAILED_TOKEN_WINDOW_MS = 10_000;
 export async function createApp(context: AppContext): Promise<App> {
   const app = express();
   const readHealth = makeBalanceHealth(context.serverPool);
-  const metrics = makeMetrics(readHealth, makeSettlementHealth(context.serverPool));
+  const metrics = makeMetrics(
+    readHealth,
+    makeSettlementHealth(context.serverPool),
+    makeSealStatus(context.serverPool),
+  );
 
   app.use(metrics.measure);
   installHeaders(app, context);

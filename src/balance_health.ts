@@ -30,6 +30,16 @@ export interface SettlementHealth {
   readonly slot_rebuild_count: string;
 }
 
+/** The row of saldo.seal_status(). */
+export interface SealStatus {
+  readonly head_number: string;
+  readonly head_hash: string | null;
+  readonly sealed_at: Date | null;
+  readonly sealed_entry_count: string;
+  readonly unsealed_entry_count: string;
+  readonly oldest_unsealed_age_seconds: string;
+}
+
 // Short enough for a container's health check, long enough that calling it often costs nothing.
 const CACHE_MS = 5000;
 
@@ -43,9 +53,14 @@ export function makeSettlementHealth(serverPool: Pool): () => Promise<Settlement
   return cached(CACHE_MS, () => readAsAnonymous<SettlementHealth>(serverPool, "settlement_health"));
 }
 
+/** A reader of how far the journal is sealed, kept as long. */
+export function makeSealStatus(serverPool: Pool): () => Promise<SealStatus> {
+  return cached(CACHE_MS, () => readAsAnonymous<SealStatus>(serverPool, "seal_status"));
+}
+
 async function readAsAnonymous<Row extends object>(
   serverPool: Pool,
-  name: "balance_health" | "settlement_health",
+  name: "balance_health" | "settlement_health" | "seal_status",
 ): Promise<Row> {
   const client = await serverPool.connect();
   try {

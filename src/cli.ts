@@ -1,6 +1,6 @@
 /**
  * The command line: finds the command, runs it, and ends with 0 when it is done, 1 when rows were
- * refused or something was found, 2 when it was called wrongly or cannot reach the database.
+ * refused, or something was found or differs, 2 when it was called wrongly or cannot reach the database.
  */
 import { parseArgs } from "node:util";
 import { type Command, UsageError } from "./cli/command.ts";
@@ -9,6 +9,7 @@ import { checkCommand, healCommand } from "./cli/health.ts";
 import { importCommand } from "./cli/import.ts";
 import { compareCommand, initCommand, syncCommand } from "./cli/monthly.ts";
 import { describeFailure } from "./cli/output.ts";
+import { exportCommand, verifyCommand } from "./cli/verify.ts";
 
 const commands: Record<string, Command> = {
   import: importCommand,
@@ -17,6 +18,8 @@ const commands: Record<string, Command> = {
   init: initCommand,
   sync: syncCommand,
   compare: compareCommand,
+  verify: verifyCommand,
+  export: exportCommand,
 };
 
 function usage(): string {
@@ -29,7 +32,7 @@ function usage(): string {
     ...lines,
     "",
     "The database is that of DATABASE_URL, or the one that npm start runs in SALDO_DATA_DIR (.saldo).",
-    "Ends with 0: done; 1: rows refused, or findings; 2: wrong usage, or no connection.",
+    "Ends with 0: done; 1: rows refused, findings, or differences; 2: wrong usage, or no connection.",
     "",
   ].join("\n");
 }
@@ -44,6 +47,7 @@ async function main(words: string[]): Promise<number> {
   if (command === undefined) throw new UsageError(`There is no command ${name}.`);
   const run = command.prepare(parse(command, rest));
   const work = await run();
+  if (typeof work === "number") return work;
   const client = await connect(process.env);
   try {
     return await work(client);

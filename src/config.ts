@@ -148,6 +148,11 @@ export const settings = {
     "Seconds between looks for readings that a large change of price or factor left to a job",
     whole(1, 3600, 5),
   ),
+  sealEverySeconds: setting(
+    "SALDO_SEAL_EVERY_SECONDS",
+    "Seconds between seals over what was posted to the journal",
+    whole(1, 86_400, 60),
+  ),
   isGraphiqlEnabled: setting(
     "SALDO_GRAPHIQL",
     "GraphiQL in the browser",

@@ -26,7 +26,10 @@ type ScheduleConfig = Pick<
   "timeZone" | "maintenanceAt" | "reconcileEveryHours" | "monthlySyncAt" | "monthlyRecalculationAt"
 >;
 type WorkerConfig = ScheduleConfig &
-  Pick<Config, "shutdownGraceMs" | "settleEverySeconds" | "rerateEverySeconds">;
+  Pick<
+    Config,
+    "shutdownGraceMs" | "settleEverySeconds" | "rerateEverySeconds" | "sealEverySeconds"
+  >;
 
 /** Starts a worker on a pool of its own, which it leaves open. */
 export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): Promise<Worker> {
@@ -60,6 +63,7 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
   const recurring = [
     runEvery(config.settleEverySeconds, "settle_sub_balances", pool, log),
     runEvery(config.rerateEverySeconds, "rerate", pool, log),
+    runEvery(config.sealEverySeconds, "seal_journal", pool, log),
   ];
   const timer = setInterval(() => {
     releaseJobsOfDeadWorkers(pool).catch((error: Error) =>

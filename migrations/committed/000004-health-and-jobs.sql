@@ -1,5 +1,5 @@
 --! Previous: sha1:91dce902e84eb3bb7b78b92a1d91ece6835455ec
---! Hash: sha1:f93aa79ba0f8ca759934341739fd87908a523cff
+--! Hash: sha1:edbdcf7bc9842002b689492f201f0168fb6780e3
 --! Message: health and jobs
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -204,6 +204,75 @@ create type saldo.health_event as (
   actor text
 );
 
+-- ledger: seals over the journal
+
+create table saldo.journal_seal (
+  number bigint primary key,
+  month saldo.month_start not null,
+  entry_count bigint not null,
+  line_count bigint not null,
+  entries_hash bytea not null,
+  previous_hash bytea,
+  hash bytea not null,
+  sealed_at timestamptz not null,
+  sealed_by text not null,
+  constraint journal_seal_first_has_none_before check ((number = 1) = (previous_hash is null))
+);
+create index journal_seal_month_idx on saldo.journal_seal (month);
+
+create table saldo.journal_seal_total (
+  seal_number bigint not null,
+  currency text not null,
+  line_count bigint not null,
+  debit saldo.total not null,
+  credit saldo.total not null,
+  primary key (seal_number, currency)
+);
+
+create table saldo.journal_seal_entry (
+  seal_number bigint not null,
+  entry_id uuid primary key,
+  entry_part bytea not null,
+  hash bytea not null
+);
+create index journal_seal_entry_seal_number_idx on saldo.journal_seal_entry (seal_number);
+
+-- One row: how far the sealer is.
+create table saldo_private.seal_progress (
+  id integer primary key,
+  cluster text,
+  sealed_until xid8 not null default '0',
+  catch_up_from xid8,
+  head_number bigint not null default 0,
+  head_hash bytea,
+  entry_count bigint not null default 0,
+  constraint seal_progress_has_one_row check (id = 1)
+);
+insert into saldo_private.seal_progress (id) values (1);
+
+create type saldo.seal_status_result as (
+  head_number bigint,
+  head_hash text,
+  sealed_at timestamptz,
+  sealed_entry_count bigint,
+  unsealed_entry_count bigint,
+  oldest_unsealed_age_seconds numeric
+);
+create type saldo.journal_difference_kind as enum (
+  'entry_changed', 'line_changed', 'line_missing', 'line_inserted', 'entry_missing',
+  'entry_inserted', 'entry_doubled', 'seal_changed', 'seal_missing', 'chain_broken',
+  'total_differs', 'entry_unbalanced', 'reversal_differs', 'account_differs', 'month_differs',
+  'snapshot_differs'
+);
+create type saldo.journal_difference as (
+  kind saldo.journal_difference_kind,
+  key text,
+  entry_id uuid,
+  seal_number bigint,
+  stored text,
+  derived text
+);
+
 -- The logic, room after room.
 --! Included index.sql
 -- The load order, and the table of contents. A room may use the rooms above it, never one below.
@@ -307,6 +376,8 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
   ('SB110', 'closing_refused', 'The period cannot be closed yet.',
     'DETAIL tells the items of the checklist that are open: settle them, or waive them by name.',
     409),
+  ('SB111', 'seal_immutable', 'A seal over the journal cannot be changed.',
+    'Leave seals as they are: verify_journal tells what differs from them.', 409),
   ('SB201', 'account_not_hot', 'The account is not hot.',
     'Post to it with transfer or post_entries, or make it hot with make_account_hot.', 409),
   ('SB202', 'backlog_full', 'Too many transactions of the account wait for settlement.',
@@ -934,7 +1005,7 @@ comment on column saldo_private.idempotency_record.result_id is
 comment on column saldo_private.idempotency_record.created_at is 'When it was carried out.';
 --! EndIncluded foundation/idempotency.sql
 
--- ledger: accounts, journal, posting, statements
+-- ledger: accounts, journal, posting, statements, seals
 --! Included ledger/account.sql
 -- Accounts: where money stands.
 --
@@ -4307,6 +4378,480 @@ comment on column saldo.account_statement_line.debit is 'Debit, or 0.';
 comment on column saldo.account_statement_line.credit is 'Credit, or 0.';
 comment on column saldo.account_statement_line.balance is 'Balance after it.';
 --! EndIncluded ledger/account_statement.sql
+--! Included ledger/entry_text.sql
+-- The canonical text of a posted entry, whose SHA-256 a seal keeps.
+--
+-- Private: entry_text, line_text (the text); text_field, plain_field, instant_field, date_field
+-- (its fields); view journal_entry_hash.
+-- The same bytes on every server and in every session: independent of time zone, DateStyle, scale
+-- of a number and encoding. docs/tamper-evidence.md tells the form to whoever computes it anew; it
+-- never changes, a new form gets a new first word.
+-- Left out is what may change later or means nothing elsewhere: status (posted turns reversed),
+-- posted_in (a number of this cluster), draft_lines (null once posted).
+
+create or replace function saldo_private.text_field(value text)
+returns text
+language sql
+immutable
+as $$
+  select E'\t' || coalesce(
+    replace(replace(replace(value, E'\\', E'\\\\'), E'\t', E'\\t'), E'\n', E'\\n'), E'\\N'
+  )
+$$;
+comment on function saldo_private.text_field is
+  'A tab and the value, with backslash, tab and line feed escaped; null is \N.';
+
+create or replace function saldo_private.plain_field(value text)
+returns text
+language sql
+immutable
+as $$
+  select E'\t' || coalesce(value, E'\\N')
+$$;
+comment on function saldo_private.plain_field is
+  'A tab and a value in which nothing can be that has to be escaped; null is \N.';
+
+create or replace function saldo_private.instant_field(value timestamptz)
+returns text
+language sql
+stable
+as $$
+  select E'\t' || coalesce(
+    to_char(value at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), E'\\N'
+  )
+$$;
+comment on function saldo_private.instant_field is
+  'A tab and the moment in UTC with six decimals of the second; null is \N.';
+
+create or replace function saldo_private.date_field(value date)
+returns text
+language sql
+stable
+as $$
+  select E'\t' || coalesce(to_char(value::timestamp, 'YYYY-MM-DD'), E'\\N')
+$$;
+comment on function saldo_private.date_field is 'A tab and the ISO date; null is \N.';
+
+create or replace function saldo_private.entry_text(entry saldo.journal_entry)
+returns text
+language sql
+stable
+as $$
+  select 'saldo-entry-1'
+    || saldo_private.plain_field(entry.id::text)
+    || saldo_private.plain_field(entry.kind::text)
+    || saldo_private.date_field(entry.posting_date)
+    || saldo_private.date_field(entry.origin_month)
+    || saldo_private.instant_field(entry.occurred_at)
+    || saldo_private.text_field(entry.description)
+    || saldo_private.text_field(entry.source)
+    || saldo_private.text_field(entry.idempotency_key)
+    || saldo_private.plain_field(entry.reverses::text)
+    || saldo_private.text_field(entry.metadata::text)
+    || saldo_private.plain_field(entry.line_count::text)
+    || saldo_private.instant_field(entry.recorded_at)
+    || saldo_private.instant_field(entry.posted_at)
+    || saldo_private.text_field(entry.posted_by)
+    || E'\n'
+$$;
+comment on function saldo_private.entry_text is 'The entry''s own line of its canonical text.';
+
+create or replace function saldo_private.line_text(line saldo.journal_line)
+returns text
+language sql
+stable
+as $$
+  select 'line'
+    || saldo_private.plain_field(line.line_no::text)
+    || saldo_private.plain_field(line.account_id::text)
+    || saldo_private.date_field(line.posting_date)
+    || saldo_private.plain_field(trim_scale(line.debit)::text)
+    || saldo_private.plain_field(trim_scale(line.credit)::text)
+    || E'\n'
+$$;
+comment on function saldo_private.line_text is 'A journal line''s line of the canonical text.';
+
+create or replace view saldo_private.journal_entry_hash with (security_invoker = true) as
+select e.id as entry_id, e.status, e.posting_date, e.posted_in, e.line_count,
+  l.line_count as lines_found,
+  substr(sha256(convert_to(own.entry_text, 'UTF8')), 1, 8) as entry_part,
+  sha256(convert_to(own.entry_text || coalesce(l.lines_text, ''), 'UTF8')) as hash
+from saldo.journal_entry as e
+-- The offset keeps the text from being made for each of its uses.
+cross join lateral (
+  select saldo_private.entry_text(e) as entry_text
+  offset 0
+) as own
+cross join lateral (
+  select count(*) as line_count,
+    string_agg(
+      saldo_private.line_text(line), ''
+      order by line.line_no, line.account_id, line.posting_date, line.debit, line.credit
+    ) as lines_text
+  from saldo.journal_line as line
+  where line.entry_id = e.id
+) as l;
+comment on view saldo_private.journal_entry_hash is
+  'SHA-256 over the canonical text of each entry and its lines, as they are now.';
+comment on column saldo_private.journal_entry_hash.entry_id is 'Entry.';
+comment on column saldo_private.journal_entry_hash.status is 'Its status, which is not hashed.';
+comment on column saldo_private.journal_entry_hash.posting_date is 'Its posting date.';
+comment on column saldo_private.journal_entry_hash.posted_in is 'Transaction that posted it.';
+comment on column saldo_private.journal_entry_hash.line_count is 'How many lines it should have.';
+comment on column saldo_private.journal_entry_hash.lines_found is 'How many lines it has.';
+comment on column saldo_private.journal_entry_hash.entry_part is
+  'First 8 bytes of the SHA-256 of the entry''s own line.';
+comment on column saldo_private.journal_entry_hash.hash is 'SHA-256 of the whole text.';
+--! EndIncluded ledger/entry_text.sql
+--! Included ledger/journal_seal.sql
+-- Seals: chained hashes over posted entries, so that a change of the journal past the engine shows.
+--
+-- Public: saldo.journal_seal, journal_seal_total, journal_seal_entry; seal_journal, seal_status.
+-- Private: seal_text, seal_journal__entries, seal_journal__chain; table seal_progress.
+-- Trigger: keep_seals_immutable (SB111). Verification: sql/closing/verify_journal.sql.
+-- A seal covers entries of one month, in the order of their ids, and has the hash of the seal
+-- before it. Sealing is a job after the commit: a posting pays for one entry of an index.
+-- Each entry is sealed once: its id is the key of journal_seal_entry. None is passed over: what was
+-- running when a sealer looked has a transaction number from that snapshot's xmin on, and the next
+-- sealer begins there. So a writer that hangs holds up no other's seal.
+-- In a database that was restored into another cluster, transaction numbers begin anew: then all
+-- entries are gone through once, without going by these numbers.
+-- Locks: the row of seal_progress; a second sealer waits, and finds the rest.
+
+create or replace function saldo_private.seal_text(seal saldo.journal_seal)
+returns text
+language sql
+stable
+as $$
+  select 'saldo-seal-1'
+    || saldo_private.text_field(seal.number::text)
+    || saldo_private.date_field(seal.month)
+    || saldo_private.text_field(encode(seal.previous_hash, 'hex'))
+    || saldo_private.text_field(seal.entry_count::text)
+    || saldo_private.text_field(seal.line_count::text)
+    || saldo_private.text_field(encode(seal.entries_hash, 'hex'))
+    || saldo_private.instant_field(seal.sealed_at)
+    || saldo_private.text_field(seal.sealed_by)
+    || E'\n'
+    || coalesce((
+      select string_agg(
+        'total' || saldo_private.text_field(t.currency)
+          || saldo_private.text_field(t.line_count::text)
+          || saldo_private.text_field(trim_scale(t.debit)::text)
+          || saldo_private.text_field(trim_scale(t.credit)::text) || E'\n',
+        '' order by t.currency collate "C"
+      )
+      from saldo.journal_seal_total as t
+      where t.seal_number = seal.number
+    ), '')
+$$;
+comment on function saldo_private.seal_text is
+  'Canonical text of a seal, whose SHA-256 is its hash: the seal, and a line for each currency.';
+
+create or replace function saldo_private.lock_seal_progress()
+returns saldo_private.seal_progress
+language plpgsql
+as $$
+declare
+  v_progress saldo_private.seal_progress;
+  v_cluster text := (select c.system_identifier::text from pg_catalog.pg_control_system() as c);
+begin
+  perform saldo_private.require_read_committed();
+  select *
+  into strict v_progress
+  from saldo_private.seal_progress
+  where id = 1
+  for no key update;
+  if v_progress.cluster is distinct from v_cluster then
+    update saldo_private.seal_progress
+    set cluster = v_cluster,
+      sealed_until = pg_snapshot_xmin(pg_current_snapshot()),
+      catch_up_from = '0'
+    where id = 1
+    returning *
+    into v_progress;
+  end if;
+  return v_progress;
+end
+$$;
+comment on function saldo_private.lock_seal_progress is
+  'How far the sealer is, and no other seals meanwhile. In a cluster that it does not know it '
+  'begins to go through all entries: SB020.';
+
+create or replace function saldo_private.seal_journal__entries(
+  progress saldo_private.seal_progress,
+  row_limit integer,
+  out entry_count bigint,
+  out last_posted_in xid8
+)
+language plpgsql
+as $$
+declare
+  v_until xid8 := pg_snapshot_xmax(pg_current_snapshot());
+begin
+  with candidate as materialized (
+    select e.id, e.posted_in, saldo_private.month_of(e.posting_date) as month
+    from saldo.journal_entry as e
+    where e.posted_in >= coalesce(progress.catch_up_from, progress.sealed_until)
+    and (e.posted_in < v_until or progress.catch_up_from is not null)
+    and not exists (select from saldo.journal_seal_entry as s where s.entry_id = e.id)
+    order by e.posted_in, e.id
+    limit row_limit
+  ),
+  sealed as (
+    insert into saldo.journal_seal_entry (seal_number, entry_id, entry_part, hash)
+    select progress.head_number + c.place, h.entry_id, h.entry_part, h.hash
+    from (
+      select id, dense_rank() over (order by month) as place
+      from candidate
+    ) as c
+    join saldo_private.journal_entry_hash as h on h.entry_id = c.id
+  )
+  select (select count(*) from candidate),
+    (select c.posted_in from candidate as c order by c.posted_in desc limit 1)
+  into entry_count, last_posted_in;
+
+  insert into saldo.journal_seal_total (seal_number, currency, line_count, debit, credit)
+  select s.seal_number, coalesce(a.currency, 'unknown'), count(*), sum(l.debit), sum(l.credit)
+  from saldo.journal_seal_entry as s
+  join saldo.journal_line as l on l.entry_id = s.entry_id
+  left join saldo.account as a on a.id = l.account_id
+  where s.seal_number > progress.head_number
+  group by s.seal_number, coalesce(a.currency, 'unknown');
+end
+$$;
+comment on function saldo_private.seal_journal__entries is
+  'Hashes the next entries, a seal for each of their months, and sums them up by currency.';
+
+create or replace function saldo_private.seal_journal__chain(progress saldo_private.seal_progress)
+returns setof saldo.journal_seal
+language sql
+as $$
+  with recursive part as materialized (
+    select s.seal_number, min(saldo_private.month_of(e.posting_date)) as month,
+      count(*) as entry_count,
+      coalesce((
+        select sum(t.line_count)
+        from saldo.journal_seal_total as t
+        where t.seal_number = s.seal_number
+      ), 0)::bigint as line_count,
+      sha256(convert_to(string_agg(
+        s.entry_id || E'\t' || encode(s.hash, 'hex') || E'\n', '' order by s.entry_id
+      ), 'UTF8')) as entries_hash,
+      clock_timestamp() as sealed_at
+    from saldo.journal_seal_entry as s
+    join saldo.journal_entry as e on e.id = s.entry_id
+    where s.seal_number > progress.head_number
+    group by s.seal_number
+  ),
+  chain (seal) as (
+    select (progress.head_number, null, 0, 0, null, null, progress.head_hash, null, null)
+      ::saldo.journal_seal
+    union all
+    select (
+      p.seal_number, p.month, p.entry_count, p.line_count, p.entries_hash, (c.seal).hash,
+      sha256(convert_to(saldo_private.seal_text((
+        p.seal_number, p.month, p.entry_count, p.line_count, p.entries_hash, (c.seal).hash, null,
+        p.sealed_at, saldo_private.actor()
+      )::saldo.journal_seal), 'UTF8')),
+      p.sealed_at, saldo_private.actor()
+    )::saldo.journal_seal
+    from chain as c
+    join part as p on p.seal_number = (c.seal).number + 1
+  )
+  insert into saldo.journal_seal (
+    number, month, entry_count, line_count, entries_hash, previous_hash, hash, sealed_at, sealed_by
+  )
+  select (c.seal).number, (c.seal).month, (c.seal).entry_count, (c.seal).line_count,
+    (c.seal).entries_hash, (c.seal).previous_hash, (c.seal).hash, (c.seal).sealed_at,
+    (c.seal).sealed_by
+  from chain as c
+  where (c.seal).number > progress.head_number
+  returning *
+$$;
+comment on function saldo_private.seal_journal__chain is
+  'Makes the seals of what was just hashed, each with the hash of the one before.';
+
+create or replace function saldo.seal_journal(row_limit integer default 100000)
+returns setof saldo.journal_seal
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_progress saldo_private.seal_progress;
+  v_xmin xid8;
+  v_entry_count bigint;
+  v_last xid8;
+begin
+  if (row_limit between 1 and 1000000) is not true then
+    perform saldo_private.fail('input_invalid', 'row_limit: a whole number from 1 to 1000000');
+  end if;
+  v_progress := saldo_private.lock_seal_progress();
+  -- Before the entries are read: what is running now may be missing among them.
+  v_xmin := pg_snapshot_xmin(pg_current_snapshot());
+  select sealed.entry_count, sealed.last_posted_in
+  into v_entry_count, v_last
+  from saldo_private.seal_journal__entries(v_progress, row_limit) as sealed;
+  return query
+  select s.number, s.month, s.entry_count, s.line_count, s.entries_hash, s.previous_hash, s.hash,
+    s.sealed_at, s.sealed_by
+  from saldo_private.seal_journal__chain(v_progress) as s;
+
+  update saldo_private.seal_progress as p
+  set catch_up_from = case when v_entry_count = row_limit and p.catch_up_from is not null
+      then v_last end,
+    sealed_until = case
+      when p.catch_up_from is not null then p.sealed_until
+      when v_entry_count = row_limit and v_last < v_xmin then v_last
+      else v_xmin
+    end,
+    head_number = coalesce(head.number, p.head_number),
+    head_hash = coalesce(head.hash, p.head_hash),
+    entry_count = p.entry_count + v_entry_count
+  from (select) as one
+  left join lateral (
+    select s.number, s.hash
+    from saldo.journal_seal as s
+    order by s.number desc
+    limit 1
+  ) as head on v_entry_count > 0
+  where p.id = 1
+  and (v_entry_count > 0 or p.catch_up_from is not null);
+  perform saldo_private.require_durable_commit();
+end
+$$;
+comment on function saldo.seal_journal is
+  'Seals what was posted and is not sealed yet, up to row_limit entries (1 to 1000000), the '
+  'earliest first; returns the seals, one for each month, and none when there was nothing. Each '
+  'entry is sealed once, whoever seals at the same time. Errors: SB010, SB020.';
+revoke execute on function saldo.seal_journal from public;
+grant execute on function saldo.seal_journal to saldo_admin;
+
+create or replace function saldo.seal_status()
+returns saldo.seal_status_result
+language sql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  select p.head_number, encode(p.head_hash, 'hex'), s.sealed_at, p.entry_count, u.entry_count,
+    coalesce(extract(epoch from now() - u.first_posted_at), 0)::numeric(20, 0)
+  from saldo_private.seal_progress as p
+  left join saldo.journal_seal as s on s.number = p.head_number
+  cross join lateral (
+    select count(*) as entry_count, min(e.posted_at) as first_posted_at
+    from saldo.journal_entry as e
+    where e.posted_in >= coalesce(p.catch_up_from, p.sealed_until)
+    and (e.posted_in < pg_snapshot_xmax(pg_current_snapshot()) or p.catch_up_from is not null)
+    and not exists (select from saldo.journal_seal_entry as done where done.entry_id = e.id)
+  ) as u
+  where p.id = 1
+$$;
+comment on function saldo.seal_status is
+  'How far the journal is sealed: number and hash of the last seal (keep this hash elsewhere, and '
+  'nobody can write the journal anew), and what waits to be sealed.';
+revoke execute on function saldo.seal_status from public;
+grant execute on function saldo.seal_status to saldo_admin, saldo_operator, saldo_anonymous;
+
+create or replace function saldo_private.tg__keep_seals_immutable()
+returns trigger
+language plpgsql
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  perform saldo_private.fail('seal_immutable', format('%s of %s', lower(TG_OP), TG_TABLE_NAME));
+  return null;
+end
+$$;
+comment on function saldo_private.tg__keep_seals_immutable is
+  'Refuses every change of seals: SB111.';
+
+create or replace trigger keep_seals_immutable
+  before update or delete or truncate on saldo.journal_seal
+  for each statement
+  execute function saldo_private.tg__keep_seals_immutable();
+create or replace trigger keep_seals_immutable
+  before update or delete or truncate on saldo.journal_seal_total
+  for each statement
+  execute function saldo_private.tg__keep_seals_immutable();
+create or replace trigger keep_seals_immutable
+  before update or delete or truncate on saldo.journal_seal_entry
+  for each statement
+  execute function saldo_private.tg__keep_seals_immutable();
+
+select saldo_private.secure_table('saldo_private.seal_progress');
+
+select saldo_private.secure_table('saldo.journal_seal');
+drop policy if exists select_all on saldo.journal_seal;
+create policy select_all on saldo.journal_seal for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.journal_seal to saldo_admin, saldo_operator;
+
+select saldo_private.secure_table('saldo.journal_seal_total');
+drop policy if exists select_all on saldo.journal_seal_total;
+create policy select_all on saldo.journal_seal_total for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.journal_seal_total to saldo_admin, saldo_operator;
+
+select saldo_private.secure_table('saldo.journal_seal_entry');
+drop policy if exists select_all on saldo.journal_seal_entry;
+create policy select_all on saldo.journal_seal_entry for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.journal_seal_entry to saldo_admin, saldo_operator;
+
+comment on type saldo.seal_status_result is 'How far the journal is sealed.';
+comment on column saldo.seal_status_result.head_number is 'Number of the last seal; 0 = none.';
+comment on column saldo.seal_status_result.head_hash is 'Its hash, in hexadecimal digits.';
+comment on column saldo.seal_status_result.sealed_at is 'When it was sealed.';
+comment on column saldo.seal_status_result.sealed_entry_count is 'Entries that are sealed.';
+comment on column saldo.seal_status_result.unsealed_entry_count is 'Entries that wait for it.';
+comment on column saldo.seal_status_result.oldest_unsealed_age_seconds is
+  'Seconds since the first of them was posted; 0 when there is none.';
+
+comment on table saldo.journal_seal is
+  'A seal over posted entries of one month: their hashes, counts and control totals, chained to '
+  'the seal before. Append-only; it survives what happens to the journal.';
+comment on column saldo.journal_seal.number is 'Its number, from 1 without gap.';
+comment on column saldo.journal_seal.month is 'Month of the posting dates, as its first day.';
+comment on column saldo.journal_seal.entry_count is 'Entries that it covers.';
+comment on column saldo.journal_seal.line_count is 'Their lines.';
+comment on column saldo.journal_seal.entries_hash is
+  'SHA-256 over a line for each entry, in the order of the ids: id, tab, its hash.';
+comment on column saldo.journal_seal.previous_hash is 'Hash of the seal before; null = the first.';
+comment on column saldo.journal_seal.hash is 'SHA-256 of the text of this seal.';
+comment on column saldo.journal_seal.sealed_at is 'When it was sealed.';
+comment on column saldo.journal_seal.sealed_by is 'Who sealed it: token subject or login.';
+
+comment on table saldo.journal_seal_total is 'Control totals of a seal, by currency.';
+comment on column saldo.journal_seal_total.seal_number is 'Seal.';
+comment on column saldo.journal_seal_total.currency is
+  'Currency of the accounts; unknown = there was no account.';
+comment on column saldo.journal_seal_total.line_count is 'Lines in it.';
+comment on column saldo.journal_seal_total.debit is 'Sum of their debits.';
+comment on column saldo.journal_seal_total.credit is 'Sum of their credits.';
+
+comment on table saldo.journal_seal_entry is 'An entry that a seal covers, with its hash.';
+comment on column saldo.journal_seal_entry.seal_number is 'Seal.';
+comment on column saldo.journal_seal_entry.entry_id is 'Entry.';
+comment on column saldo.journal_seal_entry.entry_part is
+  'First 8 bytes of the SHA-256 of the entry''s own line: tells whether a change is there or in '
+  'the journal lines.';
+comment on column saldo.journal_seal_entry.hash is
+  'SHA-256 of the canonical text of the entry and its lines.';
+
+comment on table saldo_private.seal_progress is 'How far the sealer is; one row.';
+comment on column saldo_private.seal_progress.id is 'Always 1.';
+comment on column saldo_private.seal_progress.cluster is
+  'System identifier of the cluster whose transaction numbers these are; null = never sealed.';
+comment on column saldo_private.seal_progress.sealed_until is
+  'What was posted by a transaction before this one is sealed.';
+comment on column saldo_private.seal_progress.catch_up_from is
+  'Where going through all entries has come to; null = that is done.';
+comment on column saldo_private.seal_progress.head_number is 'Number of the last seal.';
+comment on column saldo_private.seal_progress.head_hash is 'Its hash.';
+comment on column saldo_private.seal_progress.entry_count is 'Entries that are sealed.';
+--! EndIncluded ledger/journal_seal.sql
 
 -- hot: many writers on one account, settlement in the background, holds
 --! Included hot/account_slot.sql
@@ -13634,7 +14179,8 @@ comment on type saldo_private.import_reading is 'A row of a file of readings, lo
 --
 -- Triggers, all of them ENABLE ALWAYS: guard_cached_balance refuses (SB601), or, where
 -- session_replication_role = replica has silenced the ordinary triggers, lets pass and records;
--- record_bypass and record_bypass_truncate record writes to the journal. See saldo.guard_event.
+-- record_bypass and record_bypass_truncate record writes to the journal and its seals. See
+-- saldo.guard_event.
 -- The engine's own writes happen in definer functions: there current_user is saldo_owner while the
 -- role setting stays the caller's. SET ROLE saldo_owner puts it into the setting, SET SESSION
 -- AUTHORIZATION into session_user: both are caught. A superuser who disables a trigger is not; the
@@ -13802,6 +14348,33 @@ create or replace trigger record_bypass_truncate
   after truncate on saldo.journal_entry
   for each statement
   execute function saldo_private.tg__record_bypass();
+create or replace trigger record_bypass
+  after insert or update or delete on saldo.journal_seal
+  for each row
+  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
+  execute function saldo_private.tg__record_bypass();
+create or replace trigger record_bypass_truncate
+  after truncate on saldo.journal_seal
+  for each statement
+  execute function saldo_private.tg__record_bypass();
+create or replace trigger record_bypass
+  after insert or update or delete on saldo.journal_seal_total
+  for each row
+  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
+  execute function saldo_private.tg__record_bypass();
+create or replace trigger record_bypass_truncate
+  after truncate on saldo.journal_seal_total
+  for each statement
+  execute function saldo_private.tg__record_bypass();
+create or replace trigger record_bypass
+  after insert or update or delete on saldo.journal_seal_entry
+  for each row
+  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
+  execute function saldo_private.tg__record_bypass();
+create or replace trigger record_bypass_truncate
+  after truncate on saldo.journal_seal_entry
+  for each statement
+  execute function saldo_private.tg__record_bypass();
 
 alter table saldo.account enable always trigger guard_cached_balance;
 alter table saldo.account enable always trigger guard_truncate;
@@ -13814,6 +14387,12 @@ alter table saldo.journal_line enable always trigger record_bypass;
 alter table saldo.journal_line enable always trigger record_bypass_truncate;
 alter table saldo.journal_entry enable always trigger record_bypass;
 alter table saldo.journal_entry enable always trigger record_bypass_truncate;
+alter table saldo.journal_seal enable always trigger record_bypass;
+alter table saldo.journal_seal enable always trigger record_bypass_truncate;
+alter table saldo.journal_seal_total enable always trigger record_bypass;
+alter table saldo.journal_seal_total enable always trigger record_bypass_truncate;
+alter table saldo.journal_seal_entry enable always trigger record_bypass;
+alter table saldo.journal_seal_entry enable always trigger record_bypass_truncate;
 
 select saldo_private.secure_table('saldo.guard_event');
 drop policy if exists select_all on saldo.guard_event;
@@ -14204,6 +14783,15 @@ as $$
       ('journal_entry', 'keep_journal_whole', false),
       ('journal_entry', 'record_bypass', true),
       ('journal_entry', 'record_bypass_truncate', true),
+      ('journal_seal', 'keep_seals_immutable', false),
+      ('journal_seal_total', 'keep_seals_immutable', false),
+      ('journal_seal_entry', 'keep_seals_immutable', false),
+      ('journal_seal', 'record_bypass', true),
+      ('journal_seal', 'record_bypass_truncate', true),
+      ('journal_seal_total', 'record_bypass', true),
+      ('journal_seal_total', 'record_bypass_truncate', true),
+      ('journal_seal_entry', 'record_bypass', true),
+      ('journal_seal_entry', 'record_bypass_truncate', true),
       ('sub_balance', 'keep_immutable', false),
       ('settlement_range', 'keep_immutable', false),
       ('settlement_entry', 'keep_immutable', false),
@@ -14393,6 +14981,9 @@ from (
       'No entry is dated in a period that was closed when it was posted.', null, true),
     ('closing_snapshot', 'closing', 'Seals are unbroken',
       'The sealed totals have their hash, and are those of the journal.', null, true),
+    ('journal_seal', 'closing', 'The journal is what was sealed',
+      'Recent seals have their hashes and entries, and no month has less than was sealed.', null,
+      true),
     ('restatement', 'closing', 'Restated adds up to reported',
       'The months of an account as restated add up over all time to what was reported.', null,
       false),
@@ -16146,7 +16737,7 @@ comment on column saldo.balance_health_result.last_check_at is 'When it ended.';
 comment on column saldo.balance_health_result.last_check_age_seconds is 'Seconds since then.';
 --! EndIncluded health/access.sql
 
--- closing: months and years are checked, sealed and locked
+-- closing: months and years are checked, sealed and locked; the journal is verified
 --! Included closing/checklist.sql
 -- The checklist: what has to be in order before a period is closed.
 --
@@ -17179,6 +17770,408 @@ $$;
 comment on function saldo_private.rule_restatement is
   'Accounts whose months, restated, do not add up over all time to what the journal reports.';
 --! EndIncluded closing/closing_rule.sql
+--! Included closing/verify_journal.sql
+-- Verification: the books computed anew from the journal alone, and compared with the seals.
+--
+-- Public: verify_journal. Private: verify_entries, verify_slipped_in, verify_seals, verify_head,
+-- verify_months, verify_books, verify_snapshots (a part each), recent_seal; rule_journal_seal.
+-- Each part is one statement and changes nothing. What is found is settled by a human: no heal.
+-- It looks from the side of the seals, so that a journal that is empty is found as well.
+
+create or replace function saldo_private.verify_entries(from_number bigint)
+returns setof saldo.journal_difference
+language sql
+stable
+as $$
+  select case
+      when h.entry_id is null then 'entry_missing'
+      when h.entry_part <> s.entry_part or h.status = 'draft' then 'entry_changed'
+      when h.lines_found < h.line_count then 'line_missing'
+      when h.lines_found > h.line_count then 'line_inserted'
+      else 'line_changed'
+    end::saldo.journal_difference_kind,
+    s.entry_id::text, s.entry_id, s.seal_number, encode(s.hash, 'hex'),
+    case when h.status = 'draft' then 'a draft' else encode(h.hash, 'hex') end
+  from saldo.journal_seal_entry as s
+  left join saldo_private.journal_entry_hash as h on h.entry_id = s.entry_id
+  where s.seal_number >= verify_entries.from_number
+  and (h.hash is distinct from s.hash or h.status = 'draft')
+$$;
+comment on function saldo_private.verify_entries is
+  'Entries that are not what was sealed, from this seal on.';
+
+create or replace function saldo_private.verify_slipped_in()
+returns setof saldo.journal_difference
+language sql
+stable
+as $$
+  select case when twin.id is null then 'entry_inserted'
+      else 'entry_doubled' end::saldo.journal_difference_kind,
+    e.id::text, e.id, null::bigint, null::text,
+    case when twin.id is null then format('posted at %s, and never sealed', e.posted_at)
+      else format('the same as %s, which is sealed', twin.id) end
+  from saldo_private.seal_progress as p
+  join saldo.journal_entry as e on e.posted_in < p.sealed_until
+    or e.posted_in >= pg_snapshot_xmax(pg_current_snapshot())
+  left join lateral (
+    select t.id
+    from saldo.journal_entry as t
+    join saldo.journal_seal_entry as sealed on sealed.entry_id = t.id
+    where t.posting_date = e.posting_date
+    and t.occurred_at = e.occurred_at
+    and (t.description, t.source, t.metadata) = (e.description, e.source, e.metadata)
+    and t.idempotency_key is not distinct from e.idempotency_key
+    and t.id <> e.id
+    limit 1
+  ) as twin on true
+  where p.id = 1
+  and p.catch_up_from is null
+  and p.cluster = (select c.system_identifier::text from pg_catalog.pg_control_system() as c)
+  and e.posted_in is distinct from pg_current_xact_id_if_assigned()
+  and not exists (select from saldo.journal_seal_entry as s where s.entry_id = e.id)
+  union all
+  select 'line_inserted', r.key, (r.detail ->> 'entry_id')::uuid, null, null, r.stored
+  from saldo_private.rule_orphan_line() as r
+  where not (r.detail ->> 'has_entry')::boolean
+  and not exists (
+    select
+    from saldo.journal_seal_entry as s
+    where s.entry_id = (r.detail ->> 'entry_id')::uuid
+  )
+$$;
+comment on function saldo_private.verify_slipped_in is
+  'Entries that a sealer should have found and never did, as the engine did not post them; lines '
+  'without any entry.';
+
+create or replace function saldo_private.verify_seals(from_number bigint)
+returns setof saldo.journal_difference
+language sql
+stable
+as $$
+  with seal as (
+    select s as sealed, lag(s.hash) over (order by s.number) as hash_before,
+      lag(s.number, 1, 0::bigint) over (order by s.number) as number_before,
+      listed.entries_hash
+    from saldo.journal_seal as s
+    left join (
+      select e.seal_number, sha256(convert_to(string_agg(
+        e.entry_id || E'\t' || encode(e.hash, 'hex') || E'\n', '' order by e.entry_id
+      ), 'UTF8')) as entries_hash
+      from saldo.journal_seal_entry as e
+      where e.seal_number >= verify_seals.from_number
+      group by e.seal_number
+    ) as listed on listed.seal_number = s.number
+    where s.number >= verify_seals.from_number - 1
+  ),
+  difference as (
+    select 'seal_changed' as kind, (s.sealed).number, encode((s.sealed).hash, 'hex') as stored,
+      encode(sha256(convert_to(saldo_private.seal_text(s.sealed), 'UTF8')), 'hex') as derived
+    from seal as s
+    union all
+    select 'seal_changed', (s.sealed).number, encode((s.sealed).entries_hash, 'hex'),
+      encode(s.entries_hash, 'hex')
+    from seal as s
+    union all
+    select 'chain_broken', (s.sealed).number, encode((s.sealed).previous_hash, 'hex'),
+      encode(s.hash_before, 'hex')
+    from seal as s
+    where s.number_before = (s.sealed).number - 1
+    union all
+    select 'seal_missing', (s.sealed).number - 1, format('%s follows', (s.sealed).number),
+      case when s.number_before = (s.sealed).number - 1 then format('%s follows', (s.sealed).number)
+        else format('%s is before', s.number_before) end
+    from seal as s
+  )
+  select d.kind::saldo.journal_difference_kind, format('seal %s', d.number), null::uuid, d.number,
+    d.stored, d.derived
+  from difference as d
+  where d.stored is distinct from d.derived
+  and case d.kind when 'seal_missing' then d.number + 1 else d.number end
+    >= verify_seals.from_number
+  union all
+  select 'seal_missing', format('seal %s', e.seal_number), null, e.seal_number, null,
+    format('%s entries of it', count(*))
+  from saldo.journal_seal_entry as e
+  where e.seal_number >= verify_seals.from_number
+  and not exists (select from saldo.journal_seal as s where s.number = e.seal_number)
+  group by e.seal_number
+$$;
+comment on function saldo_private.verify_seals is
+  'Seals whose text has not their hash, whose list of entries is another, or that do not follow on '
+  'the seal before, from this one on.';
+
+create or replace function saldo_private.verify_seal_totals(from_number bigint)
+returns setof saldo.journal_difference
+language sql
+stable
+as $$
+  select 'total_differs'::saldo.journal_difference_kind, format('seal %s %s', number, currency),
+    null::uuid, number, format('%s lines, debit %s, credit %s', t.line_count,
+      trim_scale(t.debit), trim_scale(t.credit)),
+    format('%s lines, debit %s, credit %s', coalesce(j.line_count, 0),
+      trim_scale(coalesce(j.debit, 0)), trim_scale(coalesce(j.credit, 0)))
+  from (
+    select s.seal_number as number, s.currency, s.line_count, s.debit, s.credit
+    from saldo.journal_seal_total as s
+    where s.seal_number >= verify_seal_totals.from_number
+  ) as t
+  full join (
+    select e.seal_number as number, coalesce(a.currency, 'unknown') as currency,
+      count(*) as line_count, sum(l.debit) as debit, sum(l.credit) as credit
+    from saldo.journal_seal_entry as e
+    join saldo.journal_line as l on l.entry_id = e.entry_id
+    left join saldo.account as a on a.id = l.account_id
+    where e.seal_number >= verify_seal_totals.from_number
+    group by 1, 2
+  ) as j using (number, currency)
+  where (t.line_count, t.debit::numeric, t.credit::numeric)
+    is distinct from (j.line_count, j.debit, j.credit)
+$$;
+comment on function saldo_private.verify_seal_totals is
+  'Seals whose control totals are not those of the journal, from this one on.';
+
+create or replace function saldo_private.verify_head()
+returns setof saldo.journal_difference
+language sql
+stable
+as $$
+  select 'seal_missing'::saldo.journal_difference_kind, format('seal %s', p.head_number),
+    null::uuid, p.head_number, format('%s %s', last.number, encode(last.hash, 'hex')),
+    format('%s %s', p.head_number, encode(p.head_hash, 'hex'))
+  from (select) as one
+  left join saldo_private.seal_progress as p on p.id = 1
+  left join lateral (
+    select s.number, s.hash
+    from saldo.journal_seal as s
+    order by s.number desc
+    limit 1
+  ) as last on true
+  where (p.head_number, p.head_hash) is distinct from (coalesce(last.number, 0), last.hash)
+$$;
+comment on function saldo_private.verify_head is
+  'The last seal, where it is not the one that the sealer made last.';
+
+create or replace function saldo_private.verify_months()
+returns setof saldo.journal_difference
+language sql
+stable
+as $$
+  select 'total_differs'::saldo.journal_difference_kind, format('month %s %s', t.month, t.currency),
+    null::uuid, null::bigint, format('%s lines, debit %s, credit %s sealed', t.line_count,
+      trim_scale(t.debit), trim_scale(t.credit)),
+    format('%s lines, debit %s, credit %s', coalesce(m.line_count, 0),
+      trim_scale(coalesce(m.debit, 0)), trim_scale(coalesce(m.credit, 0)))
+  from (
+    select s.month, total.currency, sum(total.line_count) as line_count, sum(total.debit) as debit,
+      sum(total.credit) as credit
+    from saldo.journal_seal as s
+    join saldo.journal_seal_total as total on total.seal_number = s.number
+    group by 1, 2
+  ) as t
+  left join (
+    select p.month, a.currency, sum(p.line_count) as line_count, sum(p.debit) as debit,
+      sum(p.credit) as credit
+    from saldo_private.posted_movement as p
+    join saldo.account as a on a.id = p.account_id
+    group by 1, 2
+  ) as m on m.month = t.month and m.currency = t.currency
+  where t.currency <> 'unknown'
+  and (t.line_count > m.line_count or t.debit > m.debit or t.credit > m.credit) is not false
+$$;
+comment on function saldo_private.verify_months is
+  'Months in which more is sealed than the movements show. It reads no journal: it is cheap, and '
+  'sees a journal and movements that vanished together.';
+
+create or replace function saldo_private.verify_snapshots()
+returns setof saldo.journal_difference
+language sql
+stable
+as $$
+  with movement as (
+    select l.account_id, p.fiscal_year, p.number, sum(l.debit) as debit, sum(l.credit) as credit
+    from saldo.journal_line as l
+    join saldo.journal_entry as e on e.id = l.entry_id
+    cross join lateral (
+      select extract(year from l.posting_date)::integer as fiscal_year,
+        case when e.source = 'close_year' and to_char(l.posting_date, 'MMDD') = '1231' then 13
+          else extract(month from l.posting_date)::integer end as number
+    ) as p
+    -- Posted, that is; a status is no estimate that a planner could go by.
+    where e.posted_in is not null
+    group by 1, 2, 3
+  ),
+  total as (
+    select each.account_id, each.fiscal_year, each.number, each.is_seal, each.debit_total,
+      each.credit_total,
+      sum(each.debit) over w as debit, sum(each.credit) over w as credit
+    from (
+      select m.account_id, m.fiscal_year, m.number, false as is_seal, m.debit, m.credit,
+        null::numeric as debit_total, null::numeric as credit_total
+      from movement as m
+      union all
+      select known.id, p.fiscal_year, p.number, true, 0, 0, s.debit_total, s.credit_total
+      from saldo.period as p
+      cross join (
+        select m.account_id as id from movement as m
+        union
+        select snapshot.account_id from saldo.closing_snapshot as snapshot
+      ) as known
+      left join saldo.closing_snapshot as s on s.fiscal_year = p.fiscal_year
+        and s.number = p.number
+        and s.account_id = known.id
+      where p.snapshot_hash is not null
+    ) as each
+    window w as (
+      partition by each.account_id
+      order by each.fiscal_year, each.number, each.is_seal
+    )
+  )
+  select 'snapshot_differs'::saldo.journal_difference_kind,
+    format('%s/%s/%s', t.fiscal_year, t.number, t.account_id), null::uuid, null::bigint,
+    format('debit %s, credit %s', trim_scale(t.debit_total), trim_scale(t.credit_total)),
+    format('debit %s, credit %s', trim_scale(t.debit), trim_scale(t.credit))
+  from total as t
+  where t.is_seal
+  and (coalesce(t.debit_total, 0), coalesce(t.credit_total, 0)) <> (t.debit, t.credit)
+  union all
+  select 'snapshot_differs', format('%s/%s', p.fiscal_year, p.number), null, null,
+    encode(p.snapshot_hash, 'hex'),
+    encode(saldo_private.snapshot_hash(p.fiscal_year, p.number), 'hex')
+  from saldo.period as p
+  where p.snapshot_hash <> saldo_private.snapshot_hash(p.fiscal_year, p.number)
+$$;
+comment on function saldo_private.verify_snapshots is
+  'Sealed totals of each closed period that are not those of the journal, or have another hash.';
+
+create or replace function saldo_private.verify_books()
+returns setof saldo.journal_difference
+language sql
+stable
+as $$
+  select 'entry_unbalanced'::saldo.journal_difference_kind, r.key, r.key::uuid, null::bigint,
+    format('debit %s', r.stored), format('credit %s', r.derived)
+  from saldo_private.rule_entry_balance() as r
+  union all
+  select 'reversal_differs', r.key, r.key::uuid, null, r.stored, r.derived
+  from saldo_private.rule_reversal() as r
+  union all
+  select 'account_differs', r.key, null, null, r.stored, r.derived
+  from saldo_private.rule_account_balance() as r
+  union all
+  select 'month_differs', r.key, null, null, r.stored, r.derived
+  from saldo_private.rule_month_movement() as r
+$$;
+comment on function saldo_private.verify_books is
+  'Entries that do not balance, reversals that do not cancel, totals and months that are not those '
+  'of the journal.';
+
+create or replace function saldo.verify_journal(row_limit integer default 1000)
+returns setof saldo.journal_difference
+language plpgsql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  if (row_limit between 1 and 1000000) is not true then
+    perform saldo_private.fail('input_invalid', 'row_limit: a whole number from 1 to 1000000');
+  end if;
+  return query
+  select part.kind, part.key, part.entry_id, part.seal_number, part.stored, part.derived
+  from (
+    select 1 as place, v.* from saldo_private.verify_head() as v
+    union all
+    select 2, v.* from saldo_private.verify_seals(1) as v
+    union all
+    select 3, v.* from saldo_private.verify_seal_totals(1) as v
+    union all
+    select 4, v.* from saldo_private.verify_months() as v
+    union all
+    select 5, v.* from saldo_private.verify_snapshots() as v
+    union all
+    select 6, v.* from saldo_private.verify_entries(1) as v
+    union all
+    select 7, v.* from saldo_private.verify_slipped_in() as v
+    union all
+    select 8, v.* from saldo_private.verify_books() as v
+  ) as part
+  order by part.place, part.seal_number, part.key
+  limit row_limit;
+end
+$$;
+comment on function saldo.verify_journal is
+  'Computes everything anew from the journal alone, and returns what differs: seals and their '
+  'chain, control totals, snapshots of closed periods, entries, what was slipped in, balance of '
+  'entries, account totals, months. No row = nothing differs. At most row_limit rows (1 to '
+  '1000000). Reads the whole journal. Error: SB010.';
+revoke execute on function saldo.verify_journal from public;
+grant execute on function saldo.verify_journal to saldo_admin, saldo_operator;
+
+create or replace function saldo_private.recent_seal()
+returns bigint
+language sql
+stable
+as $$
+  select coalesce(min(r.number), 1)
+  from (
+    select s.number, s.entry_count, sum(s.entry_count) over (order by s.number desc) as entry_sum,
+      row_number() over (order by s.number desc) as place
+    from (
+      select last.number, last.entry_count
+      from saldo.journal_seal as last
+      order by last.number desc
+      limit 100
+    ) as s
+  ) as r
+  where r.place = 1
+  or r.entry_sum <= 10000
+$$;
+comment on function saldo_private.recent_seal is
+  'From which seal on a check computes anew: the last hundred at most, with 10,000 entries at most '
+  'unless the last one has more.';
+
+create or replace function saldo_private.rule_journal_seal()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select format('%s %s', d.kind, d.key), null::bigint, d.stored, d.derived, null::numeric,
+    jsonb_build_object('kind', d.kind, 'entry_id', d.entry_id, 'seal_number', d.seal_number)
+  from saldo_private.recent_seal() as recent (number)
+  cross join lateral (
+    select v.* from saldo_private.verify_head() as v
+    union all
+    select v.* from saldo_private.verify_months() as v
+    union all
+    select v.* from saldo_private.verify_seals(recent.number) as v
+    union all
+    select v.* from saldo_private.verify_seal_totals(recent.number) as v
+    union all
+    select v.* from saldo_private.verify_entries(recent.number) as v
+  ) as d
+$$;
+comment on function saldo_private.rule_journal_seal is
+  'Recent seals, with their entries computed anew, and control totals of all months. A whole '
+  'verification is saldo.verify_journal().';
+
+comment on type saldo.journal_difference_kind is
+  'What is not as it was sealed, or as it should be.';
+comment on type saldo.journal_difference is 'Something that a verification found.';
+comment on column saldo.journal_difference.kind is 'What it is.';
+comment on column saldo.journal_difference.key is
+  'What it is about: an entry, a seal, a month, a period, an account.';
+comment on column saldo.journal_difference.entry_id is 'The entry, where it is about one.';
+comment on column saldo.journal_difference.seal_number is 'The seal, where it is about one.';
+comment on column saldo.journal_difference.stored is 'What is stored, or was sealed.';
+comment on column saldo.journal_difference.derived is 'What follows from the journal.';
+--! EndIncluded closing/verify_journal.sql
 --! EndIncluded index.sql
 
 reset role;

@@ -95,6 +95,8 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
   ('SB110', 'closing_refused', 'The period cannot be closed yet.',
     'DETAIL tells the items of the checklist that are open: settle them, or waive them by name.',
     409),
+  ('SB111', 'seal_immutable', 'A seal over the journal cannot be changed.',
+    'Leave seals as they are: verify_journal tells what differs from them.', 409),
   ('SB201', 'account_not_hot', 'The account is not hot.',
     'Post to it with transfer or post_entries, or make it hot with make_account_hot.', 409),
   ('SB202', 'backlog_full', 'Too many transactions of the account wait for settlement.',

@@ -2,7 +2,8 @@
 --
 -- Triggers, all of them ENABLE ALWAYS: guard_cached_balance refuses (SB601), or, where
 -- session_replication_role = replica has silenced the ordinary triggers, lets pass and records;
--- record_bypass and record_bypass_truncate record writes to the journal. See saldo.guard_event.
+-- record_bypass and record_bypass_truncate record writes to the journal and its seals. See
+-- saldo.guard_event.
 -- The engine's own writes happen in definer functions: there current_user is saldo_owner while the
 -- role setting stays the caller's. SET ROLE saldo_owner puts it into the setting, SET SESSION
 -- AUTHORIZATION into session_user: both are caught. A superuser who disables a trigger is not; the
@@ -170,6 +171,33 @@ create or replace trigger record_bypass_truncate
   after truncate on saldo.journal_entry
   for each statement
   execute function saldo_private.tg__record_bypass();
+create or replace trigger record_bypass
+  after insert or update or delete on saldo.journal_seal
+  for each row
+  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
+  execute function saldo_private.tg__record_bypass();
+create or replace trigger record_bypass_truncate
+  after truncate on saldo.journal_seal
+  for each statement
+  execute function saldo_private.tg__record_bypass();
+create or replace trigger record_bypass
+  after insert or update or delete on saldo.journal_seal_total
+  for each row
+  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
+  execute function saldo_private.tg__record_bypass();
+create or replace trigger record_bypass_truncate
+  after truncate on saldo.journal_seal_total
+  for each statement
+  execute function saldo_private.tg__record_bypass();
+create or replace trigger record_bypass
+  after insert or update or delete on saldo.journal_seal_entry
+  for each row
+  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
+  execute function saldo_private.tg__record_bypass();
+create or replace trigger record_bypass_truncate
+  after truncate on saldo.journal_seal_entry
+  for each statement
+  execute function saldo_private.tg__record_bypass();
 
 alter table saldo.account enable always trigger guard_cached_balance;
 alter table saldo.account enable always trigger guard_truncate;
@@ -182,6 +210,12 @@ alter table saldo.journal_line enable always trigger record_bypass;
 alter table saldo.journal_line enable always trigger record_bypass_truncate;
 alter table saldo.journal_entry enable always trigger record_bypass;
 alter table saldo.journal_entry enable always trigger record_bypass_truncate;
+alter table saldo.journal_seal enable always trigger record_bypass;
+alter table saldo.journal_seal enable always trigger record_bypass_truncate;
+alter table saldo.journal_seal_total enable always trigger record_bypass;
+alter table saldo.journal_seal_total enable always trigger record_bypass_truncate;
+alter table saldo.journal_seal_entry enable always trigger record_bypass;
+alter table saldo.journal_seal_entry enable always trigger record_bypass_truncate;
 
 select saldo_private.secure_table('saldo.guard_event');
 drop policy if exists select_all on saldo.guard_event;

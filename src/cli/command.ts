@@ -17,9 +17,9 @@ export interface Command {
   options: NonNullable<ParseArgsConfig["options"]>;
   /**
    * Looks at the words, and gives what is to be done before a connection is made: reading a file,
-   * say, which may be refused without any database.
+   * say, which may be refused without any database. What needs none gives its exit code at once.
    */
-  prepare(words: Words): () => Promise<Work>;
+  prepare(words: Words): () => Promise<Work | number>;
 }
 
 /** A call that no command understands, in one sentence. */

@@ -2,6 +2,7 @@ import test from "ava";
 import type { PoolClient } from "pg";
 import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
 import { brokenRules, check, forced } from "../_support/faults.ts";
+import { closingFaults, sealFaults } from "./_closing_faults.ts";
 import { meteringBooks, meteringFaults } from "./_metering_faults.ts";
 
 /**
@@ -291,54 +292,7 @@ const hotFaults: Fault[] = [
 faults.push(...hotFaults);
 faults.push(...meteringFaults.map((fault) => ({ ...fault, books: meteringBooks })));
 
-/** A month that is closed, and a late fact about it. */
-const closeMonth = `
-  do $$
-  begin
-    perform saldo.open_account('old', 'Old', 'asset');
-    perform saldo.open_account('capital', 'Capital', 'equity');
-    perform saldo.transfer(
-      (select id from saldo.account where code = 'old'),
-      (select id from saldo.account where code = 'capital'), 50, occurred_at => '2020-01-15'
-    );
-    perform saldo.close_period('2020-01-01');
-    perform saldo.transfer(
-      (select id from saldo.account where code = 'old'),
-      (select id from saldo.account where code = 'capital'), 3, occurred_at => '2020-01-20'
-    );
-  end
-  $$`;
-const closingFaults: Fault[] = [
-  {
-    name: "an entry that was slipped into a closed month",
-    rules: ["closed_period"],
-    books: closeMonth,
-    plant: sql(`update saldo.period set closed_at = closed_at - interval '1 year';
-      update saldo.journal_entry set posted_at = now() - interval '1 day'
-      where posting_date = '2020-01-15'`),
-  },
-  {
-    name: "a sealed total that was changed",
-    rules: ["closing_snapshot"],
-    books: closeMonth,
-    plant: sql("update saldo.closing_snapshot set debit_total = debit_total + 1"),
-  },
-  {
-    name: "a sealed total that was changed together with its hash",
-    rules: ["closing_snapshot"],
-    books: closeMonth,
-    plant: sql(`update saldo.closing_snapshot set debit_total = debit_total + 1;
-      update saldo.period set snapshot_hash = saldo_private.snapshot_hash(fiscal_year, number)`),
-  },
-  {
-    name: "a restated month that does not add up",
-    rules: ["month_movement", "restatement"],
-    books: closeMonth,
-    plant: sql(`update saldo.month_movement set debit = debit + 1
-      where account_id = (select id from saldo.account where code = 'old') and month = '2020-02-01'`),
-  },
-];
-faults.push(...closingFaults);
+faults.push(...closingFaults, ...sealFaults);
 
 for (const { name, rules, books = "", plant } of faults) {
   test(`the rules catch ${name}`, async (t) => {

@@ -59,6 +59,11 @@ for (const last of committed) {
           "select balance from saldo.account join saldo.member on member.account_id = account.id",
         );
         t.deepEqual(rows, [{ balance: "1900000" }]);
+        await client.query("select from saldo.seal_journal()");
+        const status = await client.query("select * from saldo.seal_status()");
+        t.is(status.rows[0].unsealed_entry_count, "0", "what was posted before seals is sealed");
+        t.true(Number(status.rows[0].sealed_entry_count) > 0);
+        t.deepEqual((await client.query("select key from saldo.verify_journal()")).rows, []);
       });
     });
   });

@@ -13,6 +13,7 @@ const config = {
   shutdownGraceMs: 5000,
   settleEverySeconds: 1,
   rerateEverySeconds: 1,
+  sealEverySeconds: 1,
 };
 const silent = { info() {}, warn() {}, error() {} };
 

@@ -15,6 +15,7 @@ const config = {
   shutdownGraceMs: 300,
   settleEverySeconds: 1,
   rerateEverySeconds: 1,
+  sealEverySeconds: 60,
 };
 
 let database: TestDatabase;
@@ -114,6 +115,28 @@ test.serial("months are recalculated and large changes rated by the worker itsel
     "select sum(balance)::int as balance from saldo.account where code like 'customer:%'",
   );
   t.is(rows[0].balance, -99);
+});
+
+test.serial("what is posted is sealed by a job, and the log has the last hash", async (t) => {
+  await database.pool.query(`
+    select saldo.open_account('seal-a', 'A', 'asset'), saldo.open_account('seal-b', 'B', 'equity')
+  `);
+  await database.pool.query(`
+    select saldo.transfer(a.id, b.id, 5) from saldo.account as a, saldo.account as b
+    where a.code = 'seal-a' and b.code = 'seal-b'
+  `);
+  const log = keptLog();
+  const pool = makePool(database.connectionString, 6, log);
+  const worker = await startWorker(pool, { ...config, sealEverySeconds: 1 }, log);
+  const status = async () => (await pool.query("select * from saldo.seal_status()")).rows[0];
+  await until(async () => (await status()).unsealed_entry_count === "0");
+  const { head_number, head_hash } = await status();
+  await until(async () =>
+    log.lines.some((line) => line.includes(`entries, seal ${head_number} ${head_hash}`)),
+  );
+  await worker.stop();
+  await pool.end();
+  t.deepEqual((await database.pool.query("select key from saldo.verify_journal()")).rows, []);
 });
 
 test.serial("a payload that a task does not know fails the job and nothing else", async (t) => {

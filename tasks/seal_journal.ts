@@ -1,0 +1,31 @@
+import type { Task } from "graphile-worker";
+import { z } from "zod";
+import { queryAsAdmin } from "../src/task_query.ts";
+
+const payloadSchema = z.object({}).strict();
+const batchSize = 50_000;
+
+/**
+ * Seals what was posted, batch by batch, each in a transaction of its own: a worker that is killed
+ * leaves seals that are whole. The log has the last hash, so that it is kept outside the database.
+ */
+const sealJournal: Task = async (payload, helpers) => {
+  payloadSchema.parse(payload);
+  let sealedCount: number;
+  do {
+    const batch = await queryAsAdmin<{ entry_count: string; number: string; hash: string }>(
+      helpers,
+      `select coalesce(sum(entry_count), 0) as entry_count, max(number) as number,
+        encode((array_agg(hash order by number desc))[1], 'hex') as hash
+      from saldo.seal_journal(${batchSize})`,
+    );
+    sealedCount = Number(batch?.entry_count ?? 0);
+    if (sealedCount > 0) {
+      helpers.logger.info(
+        `seal_journal: ${sealedCount} entries, seal ${batch?.number} ${batch?.hash}`,
+      );
+    }
+  } while (sealedCount === batchSize && !helpers.abortSignal?.aborted);
+};
+
+export default sealJournal;
