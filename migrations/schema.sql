@@ -25,6 +25,12 @@ create type saldo.account_mode as enum ('immediate', 'hot');
 
 create type saldo.account_type as enum ('asset', 'liability', 'equity', 'revenue', 'expense');
 
+create type saldo.alert_channel as enum ('webhook', 'email');
+
+create type saldo.alert_event as enum ('opened', 'reminder', 'resolved', 'test');
+
+create type saldo.alert_severity as enum ('info', 'warning', 'critical');
+
 create type saldo.balance_basis as enum ('reported', 'restated');
 
 create type saldo.balance_sheet_section as enum ('assets', 'liabilities', 'equity');
@@ -94,6 +100,21 @@ create type saldo.account_statement_line as (
   balance numeric
 );
 
+create type saldo.alert_evaluation as (
+  is_skipped boolean,
+  opened_count integer,
+  reminded_count integer,
+  resolved_count integer,
+  open_count integer
+);
+
+create type saldo_private.alert_fact as (
+  condition text,
+  key text,
+  text text,
+  detail jsonb
+);
+
 create type saldo.balance_health_result as (
   is_healthy boolean,
   is_valid boolean,
@@ -105,7 +126,11 @@ create type saldo.balance_health_result as (
   pending_purchase_count bigint,
   last_check_status saldo.check_status,
   last_check_at timestamp with time zone,
-  last_check_age_seconds numeric
+  last_check_age_seconds numeric,
+  is_overdue boolean,
+  rule_count integer,
+  account_count bigint,
+  line_count bigint
 );
 
 create type saldo.balance_sheet_line as (
@@ -583,6 +608,79 @@ create table saldo_private.account_watch (
 );
 -- policy owner_all
 
+create table saldo.alert (
+  id uuid not null,
+  condition text not null,
+  key text not null,
+  severity saldo.alert_severity not null,
+  title text not null,
+  text text not null,
+  detail jsonb default '{}'::jsonb not null,
+  opened_at timestamp with time zone not null,
+  last_seen_at timestamp with time zone not null,
+  told_at timestamp with time zone not null,
+  resolved_at timestamp with time zone,
+  occurrence_count integer default 1 not null,
+  acknowledged_at timestamp with time zone,
+  acknowledged_by text,
+  acknowledgement_note text,
+  constraint alert_pkey PRIMARY KEY (id),
+  constraint alert_condition_fkey FOREIGN KEY (condition) REFERENCES saldo.alert_condition(name),
+  constraint alert_acknowledged_one_says_by_whom CHECK (((acknowledged_at IS NULL) = (acknowledged_by IS NULL))),
+  constraint alert_is_resolved_after_it_opened CHECK ((resolved_at >= opened_at))
+);
+CREATE UNIQUE INDEX alert_condition_key_open_idx ON saldo.alert USING btree (condition, key) WHERE (resolved_at IS NULL);
+CREATE INDEX alert_resolved_at_idx ON saldo.alert USING btree (resolved_at);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.alert_condition (
+  name text not null,
+  severity saldo.alert_severity not null,
+  title text not null,
+  advice text not null,
+  is_watched boolean not null,
+  constraint alert_condition_pkey PRIMARY KEY (name)
+);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.alert_delivery (
+  id uuid not null,
+  alert_id uuid not null,
+  channel saldo.alert_channel not null,
+  event saldo.alert_event not null,
+  message jsonb not null,
+  created_at timestamp with time zone not null,
+  next_attempt_at timestamp with time zone not null,
+  attempt_count integer default 0 not null,
+  last_attempt_at timestamp with time zone,
+  last_status integer,
+  last_error text,
+  delivered_at timestamp with time zone,
+  failed_at timestamp with time zone,
+  constraint alert_delivery_pkey PRIMARY KEY (id),
+  constraint alert_delivery_alert_id_fkey FOREIGN KEY (alert_id) REFERENCES saldo.alert(id) ON DELETE CASCADE,
+  constraint alert_delivery_has_one_end CHECK (((delivered_at IS NULL) OR (failed_at IS NULL)))
+);
+CREATE INDEX alert_delivery_alert_id_idx ON saldo.alert_delivery USING btree (alert_id, channel);
+CREATE INDEX alert_delivery_channel_last_attempt_at_idx ON saldo.alert_delivery USING btree (channel, last_attempt_at) WHERE (last_attempt_at IS NOT NULL);
+CREATE INDEX alert_delivery_failed_idx ON saldo.alert_delivery USING btree (channel) WHERE (failed_at IS NOT NULL);
+CREATE INDEX alert_delivery_pending_idx ON saldo.alert_delivery USING btree (next_attempt_at) WHERE ((delivered_at IS NULL) AND (failed_at IS NULL));
+-- policy owner_all
+-- policy select_all
+
+create table saldo_private.alert_state (
+  id integer not null,
+  created_at timestamp with time zone not null,
+  evaluated_at timestamp with time zone,
+  snapshot text,
+  worker_seen_at timestamp with time zone,
+  constraint alert_state_pkey PRIMARY KEY (id),
+  constraint alert_state_has_one_row CHECK ((id = 1))
+);
+-- policy owner_all
+
 create table saldo.balance_rule (
   name text not null,
   room text not null,
@@ -626,6 +724,20 @@ create table saldo.check_progress (
 -- policy owner_all
 -- policy select_all
 
+create table saldo.check_rule_total (
+  check_run_id uuid not null,
+  rule text not null,
+  finding_count bigint not null,
+  amount numeric not null,
+  failure text,
+  examples jsonb not null,
+  constraint check_rule_total_pkey PRIMARY KEY (check_run_id, rule),
+  constraint check_rule_total_check_run_id_fkey FOREIGN KEY (check_run_id) REFERENCES saldo.check_run(id) ON DELETE CASCADE,
+  constraint check_rule_total_rule_fkey FOREIGN KEY (rule) REFERENCES saldo.balance_rule(name)
+);
+-- policy owner_all
+-- policy select_all
+
 create table saldo.check_run (
   id uuid not null,
   kind saldo.check_kind not null,
@@ -646,6 +758,20 @@ create table saldo.check_run (
   constraint check_run_pkey PRIMARY KEY (id)
 );
 CREATE INDEX check_run_finished_at_idx ON saldo.check_run USING btree (finished_at);
+-- trigger keep_totals
+-- policy owner_all
+-- policy select_all
+
+create table saldo.check_total (
+  check_run_id uuid not null,
+  currency text not null,
+  total_assets numeric not null,
+  total_liabilities numeric not null,
+  total_equity numeric not null,
+  is_valid boolean not null,
+  constraint check_total_pkey PRIMARY KEY (check_run_id, currency),
+  constraint check_total_check_run_id_fkey FOREIGN KEY (check_run_id) REFERENCES saldo.check_run(id) ON DELETE CASCADE
+);
 -- policy owner_all
 -- policy select_all
 
@@ -812,6 +938,7 @@ create table saldo.guard_event (
   constraint guard_event_pkey PRIMARY KEY (id)
 );
 CREATE INDEX guard_event_account_id_idx ON saldo.guard_event USING btree (account_id, occurred_at);
+CREATE INDEX guard_event_occurred_at_idx ON saldo.guard_event USING btree (occurred_at);
 -- policy owner_all
 -- policy select_all
 

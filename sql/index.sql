@@ -88,7 +88,7 @@
 --!include metering/import.sql
 --!include metering/import_readings.sql
 
--- health: rules, checks, explanation, guard, heal, maintenance
+-- health: rules, checks, explanation, guard, heal, maintenance, alerts
 --!include health/guard.sql
 --!include health/balance_rule.sql
 --!include health/book_checks.sql
@@ -99,10 +99,15 @@
 --!include health/verified_point.sql
 --!include health/check.sql
 --!include health/check_progress.sql
+--!include health/balance_health.sql
 --!include health/maintenance.sql
 --!include health/heal.sql
 --!include health/report.sql
 --!include health/access.sql
+--!include health/alert_condition.sql
+--!include health/alert_delivery.sql
+--!include health/alert.sql
+--!include health/health_metric.sql
 
 -- closing: months and years are checked, sealed and locked; the journal is verified
 --!include closing/checklist.sql

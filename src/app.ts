@@ -5,9 +5,10 @@ import { postgraphile } from "postgraphile";
 import { grafserv } from "postgraphile/grafserv/express/v4";
 import { authenticateRequests } from "./auth.ts";
 import {
+  answerOf,
   type BalanceHealth,
-  exactNumbers,
   makeBalanceHealth,
+  makeHealthFigures,
   makeSealStatus,
   makeSettlementHealth,
 } from "./balance_health.ts";
@@ -42,6 +43,7 @@ export async function createApp(context: AppContext): Promise<App> {
   const metrics = makeMetrics(
     readHealth,
     makeSettlementHealth(context.serverPool),
+    makeHealthFigures(context.serverPool),
     makeSealStatus(context.serverPool),
   );
 
@@ -97,16 +99,8 @@ function installProbes(app: Express, context: AppContext): void {
 
 function installBalanceHealth(app: Express, readHealth: () => Promise<BalanceHealth>): void {
   app.get("/admin/balance-health/check", async (_request, response) => {
-    const health = await readHealth().catch(() => undefined);
-    if (health === undefined) {
-      response.status(503).json({ status: "unavailable", balance_status: "unknown", data: null });
-      return;
-    }
-    response.status(health.is_healthy ? 200 : 503).json({
-      status: health.is_healthy ? "healthy" : "unhealthy",
-      balance_status: health.is_valid ? "balanced" : "unbalanced",
-      data: exactNumbers(health),
-    });
+    const { httpStatus, body } = answerOf(await readHealth().catch(() => undefined));
+    response.status(httpStatus).json(body);
   });
 }
 

@@ -4,19 +4,23 @@ import { cached } from "./cached.ts";
 
 /** The row of saldo.balance_health(); amounts are text, as the driver gives numeric. */
 export interface BalanceHealth {
-  /** Whether the balance sheet balances and the last check found nothing. */
+  /** Whether the balance sheet balances, and the last check found nothing and is not overdue. */
   readonly is_healthy: boolean;
-  /** Whether the balance sheet balances. */
-  readonly is_valid: boolean;
+  /** Whether the balance sheet balanced at the last check; null before the first. */
+  readonly is_valid: boolean | null;
   readonly currency: string;
-  readonly total_assets: string;
-  readonly total_liabilities: string;
-  readonly total_equity: string;
+  readonly total_assets: string | null;
+  readonly total_liabilities: string | null;
+  readonly total_equity: string | null;
   readonly drift_count: number;
   readonly pending_purchase_count: string;
   readonly last_check_status: string | null;
   readonly last_check_at: Date | null;
   readonly last_check_age_seconds: string | null;
+  readonly is_overdue: boolean;
+  readonly rule_count: number | null;
+  readonly account_count: string | null;
+  readonly line_count: string | null;
 }
 
 /** The row of saldo.settlement_health(). */
@@ -40,42 +44,102 @@ export interface SealStatus {
   readonly oldest_unsealed_age_seconds: string;
 }
 
+/** A row of saldo_private.health_metric(): a figure, with a label where there are several. */
+export interface HealthFigure {
+  readonly name: string;
+  readonly label: string | null;
+  readonly value: string | null;
+}
+
 // Short enough for a container's health check, long enough that calling it often costs nothing.
 const CACHE_MS = 5000;
 
 /** A reader of the balances' health that asks the database once in a few seconds at most. */
 export function makeBalanceHealth(serverPool: Pool): () => Promise<BalanceHealth> {
-  return cached(CACHE_MS, () => readAsAnonymous<BalanceHealth>(serverPool, "balance_health"));
+  return cached(CACHE_MS, () => readRow<BalanceHealth>(serverPool, "balance_health"));
 }
 
 /** A reader of how settlement is doing, kept as long. */
 export function makeSettlementHealth(serverPool: Pool): () => Promise<SettlementHealth> {
-  return cached(CACHE_MS, () => readAsAnonymous<SettlementHealth>(serverPool, "settlement_health"));
+  return cached(CACHE_MS, () => readRow<SettlementHealth>(serverPool, "settlement_health"));
 }
 
 /** A reader of how far the journal is sealed, kept as long. */
 export function makeSealStatus(serverPool: Pool): () => Promise<SealStatus> {
-  return cached(CACHE_MS, () => readAsAnonymous<SealStatus>(serverPool, "seal_status"));
+  return cached(CACHE_MS, () => readRow<SealStatus>(serverPool, "seal_status"));
+}
+
+/** A reader of the figures of alerts, checks, heals and the worker, kept as long. */
+export function makeHealthFigures(serverPool: Pool): () => Promise<HealthFigure[]> {
+  return cached(CACHE_MS, () =>
+    readAsAnonymous<HealthFigure>(
+      serverPool,
+      "select name, label, value from saldo_private.health_metric()",
+    ),
+  );
+}
+
+async function readRow<Row extends object>(
+  serverPool: Pool,
+  name: "balance_health" | "settlement_health" | "seal_status",
+): Promise<Row> {
+  const rows = await readAsAnonymous<Row>(serverPool, `select * from saldo.${name}()`);
+  return rows[0] as Row;
 }
 
 async function readAsAnonymous<Row extends object>(
   serverPool: Pool,
-  name: "balance_health" | "settlement_health" | "seal_status",
-): Promise<Row> {
+  statement: string,
+): Promise<Row[]> {
   const client = await serverPool.connect();
   try {
     await client.query("begin read only");
     await client.query("set local role saldo_anonymous");
     await client.query("set local statement_timeout = '5s'");
-    const { rows } = await client.query<Row>(`select * from saldo.${name}()`);
+    const { rows } = await client.query<Row>(statement);
     await client.query("commit");
     client.release();
-    return rows[0] as Row;
+    return rows;
   } catch (error) {
     // The connection may be in a failed transaction, or dead: it is not worth keeping.
     client.release(true);
     throw error;
   }
+}
+
+/**
+ * What a container's health check is answered: 200 when the last check found all in order and is
+ * not overdue. The words say when that was and over how much.
+ */
+export function answerOf(health: BalanceHealth | undefined): { httpStatus: number; body: object } {
+  if (health === undefined) {
+    const body = { status: "unavailable", balance_status: "unknown", data: null };
+    return { httpStatus: 503, body: { ...body, message: "The database did not answer." } };
+  }
+  const { is_healthy, is_valid, is_overdue, last_check_at } = health;
+  let status = is_healthy ? "healthy" : "unhealthy";
+  if (last_check_at === null) status = "unchecked";
+  else if (is_overdue) status = "overdue";
+  let balanceStatus = is_valid ? "balanced" : "unbalanced";
+  if (is_valid === null) balanceStatus = "unknown";
+  return {
+    httpStatus: is_healthy ? 200 : 503,
+    body: {
+      status,
+      balance_status: balanceStatus,
+      message: wordsOf(health),
+      data: exactNumbers(health),
+    },
+  };
+}
+
+function wordsOf({ last_check_at, ...health }: BalanceHealth): string {
+  if (last_check_at === null) return "The balances were never checked.";
+  const { rule_count, line_count, account_count, drift_count } = health;
+  return (
+    `Checked at ${last_check_at.toISOString()}: ${rule_count} rules over ${line_count} journal ` +
+    `lines and ${account_count} accounts, ${drift_count} findings.`
+  );
 }
 
 declare global {

@@ -57,6 +57,22 @@ const databaseUrl = z
   })
   .optional();
 
+const webAddress = z
+  .string()
+  .refine((text) => /^https?:\/\/\S+$/.test(text) && URL.canParse(text), {
+    error: "an address like https://host/path",
+  })
+  .optional();
+
+const mailServer = z
+  .string()
+  .refine((text) => /^smtps?:\/\/\S+$/.test(text) && URL.canParse(text), {
+    error: "an address like smtps://user:password@host:465",
+  })
+  .optional();
+
+const mailAddress = /^[^\s@<>,;]+@[^\s@<>,;]+$/;
+
 const timeZone = z
   .string()
   .refine((zone) => isTimeZone(zone), { error: "the name of a time zone like Asia/Jakarta" })
@@ -153,6 +169,59 @@ export const settings = {
     "Seconds between seals over what was posted to the journal",
     whole(1, 86_400, 60),
   ),
+  checkOverdueHours: setting(
+    "SALDO_CHECK_OVERDUE_HOURS",
+    "Age of the last check at which the balances count as unhealthy",
+    z.coerce
+      .number({ error: "a whole number from 1 to 168" })
+      .int({ error: "a whole number from 1 to 168" })
+      .min(1, { error: "a whole number from 1 to 168" })
+      .max(168, { error: "a whole number from 1 to 168" })
+      .optional(),
+    "one more than SALDO_RECONCILE_HOURS",
+  ),
+  alertEverySeconds: setting(
+    "SALDO_ALERT_EVERY_SECONDS",
+    "Seconds between looks at what alerts are about",
+    whole(1, 3600, 15),
+  ),
+  alertWebhookUrl: setting(
+    "SALDO_ALERT_WEBHOOK_URL",
+    "Address that alerts are posted to, of Slack say; the worker decides which channels there are",
+    webAddress,
+  ),
+  alertWebhookSecret: setting(
+    "SALDO_ALERT_WEBHOOK_SECRET",
+    "Secret that signs them (HMAC-SHA256), at least 16 characters",
+    z.string().min(16, { error: "at least 16 characters" }).optional(),
+    "none, they are not signed",
+  ),
+  alertSmtpUrl: setting(
+    "SALDO_ALERT_SMTP_URL",
+    "Mail server for alerts, with from and to below",
+    mailServer,
+  ),
+  alertEmailFrom: setting(
+    "SALDO_ALERT_EMAIL_FROM",
+    "Address that mails come from",
+    z.string().regex(mailAddress, { error: "an address like saldo@example.com" }).optional(),
+  ),
+  alertEmailTo: setting(
+    "SALDO_ALERT_EMAIL_TO",
+    "Addresses that mails go to, with commas between",
+    z
+      .string()
+      .transform((text) => text.split(",").map((part) => part.trim()))
+      .refine((all) => all.length <= 50 && all.every((part) => mailAddress.test(part)), {
+        error: "addresses like one@example.com,two@example.com, at most 50",
+      })
+      .optional(),
+  ),
+  alertTimeoutMs: setting(
+    "SALDO_ALERT_TIMEOUT_MS",
+    "How long the receiver of an alert may take to answer",
+    whole(100, 60_000, 10_000),
+  ),
   isGraphiqlEnabled: setting(
     "SALDO_GRAPHIQL",
     "GraphiQL in the browser",
@@ -195,7 +264,11 @@ type Settings = typeof settings;
 /** The settings as the program uses them. */
 export type Config = {
   readonly [Key in keyof Settings]: z.output<Settings[Key]["schema"]>;
-} & { readonly isGraphiqlEnabled: boolean; readonly isIntrospectionEnabled: boolean };
+} & {
+  readonly isGraphiqlEnabled: boolean;
+  readonly isIntrospectionEnabled: boolean;
+  readonly checkOverdueHours: number;
+};
 
 /** A setting that is not right, in one sentence. */
 export class ConfigError extends Error {}
@@ -229,8 +302,15 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   if (config.pageSizeDefault > config.pageSizeMax) {
     throw new ConfigError("SALDO_PAGE_SIZE is not valid: give at most SALDO_PAGE_SIZE_MAX.");
   }
+  const mail = [config.alertSmtpUrl, config.alertEmailFrom, config.alertEmailTo];
+  if (mail.includes(undefined) && mail.some((each) => each !== undefined)) {
+    throw new ConfigError(
+      "Mails need SALDO_ALERT_SMTP_URL, SALDO_ALERT_EMAIL_FROM and SALDO_ALERT_EMAIL_TO, all three.",
+    );
+  }
   return {
     ...config,
+    checkOverdueHours: config.checkOverdueHours ?? config.reconcileEveryHours + 1,
     isGraphiqlEnabled: config.isGraphiqlEnabled ?? isOpen,
     isIntrospectionEnabled: config.isIntrospectionEnabled ?? isOpen,
   };

@@ -88,17 +88,33 @@ async function setServerPassword(ownerUrl: string, password: string): Promise<vo
   }
 }
 
+/** What SQL goes by; the channels of alerts are told by those processes only that send them. */
+export interface SqlSettings {
+  timeZone: string;
+  currency: string;
+  checkOverdueHours: number;
+  alertChannels?: readonly string[] | undefined;
+}
+
 /** Writes the settings that SQL goes by. */
-export async function writeSettings(
-  ownerUrl: string,
-  values: { timeZone: string; currency: string },
-): Promise<void> {
+export async function writeSettings(ownerUrl: string, values: SqlSettings): Promise<void> {
   const owner = new Client({ connectionString: ownerUrl });
   await owner.connect();
   try {
     await owner.query(
-      "select saldo.set_setting('business_time_zone', $1), saldo.set_setting('currency', $2)",
-      [values.timeZone, values.currency],
+      `select saldo.set_setting(name, value)
+      from unnest($1::text[], $2::text[]) as setting (name, value)
+      where value is not null
+      order by name`,
+      [
+        ["business_time_zone", "currency", "check_overdue_hours", "alert_channels"],
+        [
+          values.timeZone,
+          values.currency,
+          values.checkOverdueHours,
+          values.alertChannels?.join(",") ?? null,
+        ],
+      ],
     );
   } finally {
     await owner.end();

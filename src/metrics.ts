@@ -1,7 +1,13 @@
 /** Prometheus metrics: how requests went, and how the balances are. */
 import type { RequestHandler } from "express";
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { BalanceHealth, SealStatus, SettlementHealth } from "./balance_health.ts";
+import type {
+  BalanceHealth,
+  HealthFigure,
+  SealStatus,
+  SettlementHealth,
+} from "./balance_health.ts";
+import { makeFigureGauges } from "./health_metrics.ts";
 
 /** A registry of its own for each app, so that two apps in a process do not meet. */
 export interface Metrics {
@@ -16,10 +22,10 @@ const ROUTES = ["/graphql", "/health", "/ready", "/metrics", "/admin/balance-hea
 
 // Columns of saldo.balance_health() that are figures, and what they mean.
 const HEALTH_GAUGES: readonly (readonly [column: keyof BalanceHealth, help: string])[] = [
-  ["total_assets", "Sum of asset accounts."],
-  ["total_liabilities", "Sum of liability accounts."],
-  ["total_equity", "Sum of equity with the current year's earnings."],
-  ["drift_count", "Balances that differ from the journal, by the last check."],
+  ["total_assets", "Sum of asset accounts at the last check."],
+  ["total_liabilities", "Sum of liability accounts at the last check."],
+  ["total_equity", "Sum of equity with the current year's earnings at the last check."],
+  ["drift_count", "Findings of the last check."],
   ["pending_purchase_count", "Purchases that wait to be completed or to fail."],
   ["last_check_age_seconds", "Seconds since the last check ended."],
 ];
@@ -47,6 +53,7 @@ const SEAL_GAUGES: readonly (readonly [column: keyof SealStatus, help: string])[
 export function makeMetrics(
   readHealth: () => Promise<BalanceHealth>,
   readSettlement: () => Promise<SettlementHealth>,
+  readFigures: () => Promise<HealthFigure[]>,
   readSeals: () => Promise<SealStatus>,
 ): Metrics {
   const registry = new Registry();
@@ -61,6 +68,7 @@ export function makeMetrics(
   const refreshHealth = makeHealthGauges(registry, readHealth);
   const refreshSettlement = makeRowGauges(registry, SETTLEMENT_GAUGES, readSettlement);
   const refreshSeals = makeRowGauges(registry, SEAL_GAUGES, readSeals);
+  const showFigures = makeFigureGauges(registry);
 
   return {
     measure(request, response, next) {
@@ -70,7 +78,13 @@ export function makeMetrics(
       next();
     },
     async serve(_request, response) {
-      await Promise.all([refreshHealth(), refreshSettlement(), refreshSeals()]);
+      const [figures] = await Promise.all([
+        readFigures().catch(() => []),
+        refreshHealth(),
+        refreshSettlement(),
+        refreshSeals(),
+      ]);
+      showFigures(figures);
       response.type(registry.contentType).send(await registry.metrics());
     },
   };
@@ -110,7 +124,7 @@ function makeHealthGauges(registry: Registry, readHealth: () => Promise<BalanceH
   const isUp = gauge("saldo_database_up", "1 when the health of the balances could be read.");
   const isValid = gauge(
     "balance_sheet_valid",
-    "1 when assets equal liabilities and equity; NaN when not known.",
+    "1 when assets equalled liabilities and equity at the last check; NaN when not known.",
   );
   const show = makeGauges(registry, HEALTH_GAUGES);
 

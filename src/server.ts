@@ -4,6 +4,8 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { channelsOf } from "./alert_delivery.ts";
+import { watchAlerts } from "./alert_watch.ts";
 import { createApp } from "./app.ts";
 import { signToken } from "./auth.ts";
 import type { Config } from "./config.ts";
@@ -48,7 +50,8 @@ export async function start(config: Config, parts: Parts, log: Log): Promise<Run
     }
     const ownerUrl = config.databaseUrl ?? embedded?.connectionString ?? "";
     await migrate(ownerUrl);
-    await writeSettings(ownerUrl, config);
+    const alertChannels = parts.jobs ? channelsOf(config) : undefined;
+    await writeSettings(ownerUrl, { ...config, alertChannels });
     if (parts.jobs) await startJobs(ownerUrl, config, log, stops, reportBroken);
     const address = parts.http ? await startHttp(ownerUrl, config, log, stops) : "";
     if (embedded && config.environment === "development") {
@@ -87,6 +90,8 @@ async function startHttp(
   const serverConnectionString = await serverLogin(ownerUrl, config.serverDatabaseUrl);
   const serverPool = makePool(serverConnectionString, config.poolSize, log);
   stops.push(() => serverPool.end());
+  const watch = watchAlerts(serverConnectionString, config, log);
+  stops.push(() => watch.stop());
   const jwtSecret = config.jwtSecret ?? (await developmentSecret(config.dataFolder));
   let isReady = true;
   const app = await createApp({

@@ -12,6 +12,7 @@ import { isDailyDue, isReconcileDue, isWeeklyDue } from "./schedule.ts";
 const workerLockSpace = 7_246;
 const releaseIntervalMs = 30_000;
 const retryIntervalMs = 500;
+const pulseIntervalMs = 10_000;
 
 /** The jobs of a process. */
 export interface Worker {
@@ -28,7 +29,11 @@ type ScheduleConfig = Pick<
 type WorkerConfig = ScheduleConfig &
   Pick<
     Config,
-    "shutdownGraceMs" | "settleEverySeconds" | "rerateEverySeconds" | "sealEverySeconds"
+    | "shutdownGraceMs"
+    | "settleEverySeconds"
+    | "rerateEverySeconds"
+    | "sealEverySeconds"
+    | "alertEverySeconds"
   >;
 
 /** Starts a worker on a pool of its own, which it leaves open. */
@@ -50,8 +55,9 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
     pgPool: pool,
     logger,
     taskDirectory: fileURLToPath(new URL("../tasks", import.meta.url)),
-    // A long run of one job, a recalculation say, leaves room for settlements and re-ratings.
-    concurrency: 3,
+    // More than the long jobs (a check, a maintenance, a recalculation), so that settlements and
+    // re-ratings have their turn.
+    concurrency: 4,
     pollInterval: 1000,
     // The server stops its parts itself, in order; see main.ts.
     noHandleSignals: true,
@@ -60,10 +66,15 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
     preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
     parsedCronItems: cronItems(config),
   });
+  const stopPulse = beat(pool, log);
+  await pool.query(
+    "select from graphile_worker.add_job('reconcile_overdue', '{}', job_key => 'reconcile_overdue')",
+  );
   const recurring = [
     runEvery(config.settleEverySeconds, "settle_sub_balances", pool, log),
     runEvery(config.rerateEverySeconds, "rerate", pool, log),
     runEvery(config.sealEverySeconds, "seal_journal", pool, log),
+    runEvery(config.alertEverySeconds, "evaluate_alerts", pool, log),
   ];
   const timer = setInterval(() => {
     releaseJobsOfDeadWorkers(pool).catch((error: Error) =>
@@ -80,10 +91,23 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
       isStopping = true;
       clearInterval(timer);
       for (const each of recurring) each.stop();
+      stopPulse();
       await runner.stop();
       name.release();
     },
   };
+}
+
+/** Notes that a worker lives, again and again, so that others can tell when none does. */
+function beat(pool: Pool, log: Log): () => void {
+  const note = () => {
+    pool
+      .query("select saldo_private.record_worker_seen()")
+      .catch((error: Error) => log.warn("the worker was not noted", { reason: error.message }));
+  };
+  note();
+  const timer = setInterval(note, pulseIntervalMs);
+  return () => clearInterval(timer);
 }
 
 /**

@@ -1,5 +1,5 @@
 --! Previous: sha1:91dce902e84eb3bb7b78b92a1d91ece6835455ec
---! Hash: sha1:edbdcf7bc9842002b689492f201f0168fb6780e3
+--! Hash: sha1:80b86a98441e45466137ddcd70cd96903786a092
 --! Message: health and jobs
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -273,6 +273,119 @@ create type saldo.journal_difference as (
   derived text
 );
 
+-- health: alerts, their delivery, and what the last check says of the balance sheet
+
+create type saldo.alert_severity as enum ('info', 'warning', 'critical');
+create type saldo.alert_event as enum ('opened', 'reminder', 'resolved', 'test');
+create type saldo.alert_channel as enum ('webhook', 'email');
+create type saldo.alert_evaluation as (
+  is_skipped boolean,
+  opened_count integer,
+  reminded_count integer,
+  resolved_count integer,
+  open_count integer
+);
+create type saldo_private.alert_fact as (condition text, key text, text text, detail jsonb);
+
+create table saldo.alert_condition (
+  name text primary key,
+  severity saldo.alert_severity not null,
+  title text not null,
+  advice text not null,
+  is_watched boolean not null
+);
+
+create table saldo.alert (
+  id uuid primary key,
+  condition text not null references saldo.alert_condition (name),
+  key text not null,
+  severity saldo.alert_severity not null,
+  title text not null,
+  text text not null,
+  detail jsonb not null default '{}',
+  opened_at timestamptz not null,
+  last_seen_at timestamptz not null,
+  told_at timestamptz not null,
+  resolved_at timestamptz,
+  occurrence_count integer not null default 1,
+  acknowledged_at timestamptz,
+  acknowledged_by text,
+  acknowledgement_note text,
+  constraint alert_acknowledged_one_says_by_whom check (
+    (acknowledged_at is null) = (acknowledged_by is null)
+  ),
+  constraint alert_is_resolved_after_it_opened check (resolved_at >= opened_at)
+);
+create unique index alert_condition_key_open_idx on saldo.alert (condition, key)
+  where resolved_at is null;
+create index alert_resolved_at_idx on saldo.alert (resolved_at);
+
+create table saldo.alert_delivery (
+  id uuid primary key,
+  alert_id uuid not null references saldo.alert (id) on delete cascade,
+  channel saldo.alert_channel not null,
+  event saldo.alert_event not null,
+  message jsonb not null,
+  created_at timestamptz not null,
+  next_attempt_at timestamptz not null,
+  attempt_count integer not null default 0,
+  last_attempt_at timestamptz,
+  last_status integer,
+  last_error text,
+  delivered_at timestamptz,
+  failed_at timestamptz,
+  constraint alert_delivery_has_one_end check (delivered_at is null or failed_at is null)
+);
+create index alert_delivery_alert_id_idx on saldo.alert_delivery (alert_id, channel);
+create index alert_delivery_channel_last_attempt_at_idx
+  on saldo.alert_delivery (channel, last_attempt_at)
+  where last_attempt_at is not null;
+create index alert_delivery_pending_idx on saldo.alert_delivery (next_attempt_at)
+  where delivered_at is null and failed_at is null;
+create index alert_delivery_failed_idx on saldo.alert_delivery (channel)
+  where failed_at is not null;
+
+-- One row: who looked last, and when a worker was last seen.
+create table saldo_private.alert_state (
+  id integer primary key,
+  created_at timestamptz not null,
+  evaluated_at timestamptz,
+  snapshot text,
+  worker_seen_at timestamptz,
+  constraint alert_state_has_one_row check (id = 1)
+);
+insert into saldo_private.alert_state (id, created_at) values (1, now());
+
+create table saldo.check_total (
+  check_run_id uuid not null references saldo.check_run (id) on delete cascade,
+  currency text not null,
+  total_assets numeric not null,
+  total_liabilities numeric not null,
+  total_equity numeric not null,
+  is_valid boolean not null,
+  primary key (check_run_id, currency)
+);
+
+create table saldo.check_rule_total (
+  check_run_id uuid not null references saldo.check_run (id) on delete cascade,
+  rule text not null references saldo.balance_rule (name),
+  finding_count bigint not null,
+  amount numeric not null,
+  failure text,
+  examples jsonb not null,
+  primary key (check_run_id, rule)
+);
+
+alter type saldo.balance_health_result
+  add attribute is_overdue boolean,
+  add attribute rule_count integer,
+  add attribute account_count bigint,
+  add attribute line_count bigint;
+
+-- Guard events are few, and the migration is one transaction: writers wait for one scan.
+-- squawk-ignore require-concurrent-index-creation
+create index guard_event_occurred_at_idx on saldo.guard_event (occurred_at);
+
 -- The logic, room after room.
 --! Included index.sql
 -- The load order, and the table of contents. A room may use the rooms above it, never one below.
@@ -454,7 +567,9 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
   ('SB603', 'heal_refused', 'Healing is refused.',
     'The journal itself may have changed: look at the findings before anything is rewritten.', 409),
   ('SB604', 'maintenance_running', 'A maintenance run is under way.',
-    'Wait for it to end; its result is in maintenance_run.', 409)
+    'Wait for it to end; its result is in maintenance_run.', 409),
+  ('SB651', 'alert_channel_missing', 'There is no channel to send an alert by.',
+    'Give the worker SALDO_ALERT_WEBHOOK_URL or SALDO_ALERT_SMTP_URL, and start it again.', 409)
 on conflict (code) do update
 set condition = excluded.condition,
   message = excluded.message,
@@ -526,6 +641,17 @@ insert into saldo.setting (name, value, description) values
   ('settlement_lag_max_seconds', '60',
     'Age of a pending row at which a check reports that settlement lags.'),
   ('check_slice_lines', '2000000', 'Journal lines that a full check sieves in one transaction.'),
+  ('check_overdue_hours', '7', 'Age of the last check at which the balances count as unhealthy.'),
+  ('worker_silent_seconds', '60', 'Silence of the workers after which an alert is opened.'),
+  ('backlog_alert_percent', '50',
+    'Share of settlement_backlog_limit that pending rows of an account reach before an alert.'),
+  ('slot_rebuild_alert_count', '10',
+    'Rebuilds of one account''s slots within ten minutes that open an alert.'),
+  ('alert_channels', '', 'Channels by which alerts are sent: webhook, email, both or none.'),
+  ('alert_reminder_hours', '24',
+    'Hours after which an alert that is open and not acknowledged is sent again.'),
+  ('alert_retry_hours', '72', 'Hours for which the delivery of an alert is tried.'),
+  ('alert_keep_days', '90', 'Days for which resolved alerts are kept.'),
   ('rating_without_version', 'provisional',
     'A reading on a date without price or factor: provisional = rated at the last known ones, '
       'held = not rated until they come.'),
@@ -568,7 +694,14 @@ begin
       ('settlement_lag_max_seconds', 1, 86400),
       ('check_slice_lines', 1, 100000000),
       ('rerate_at_once_max', 0, 1000000),
-      ('rerating_idle_max_seconds', 1, 604800)
+      ('rerating_idle_max_seconds', 1, 604800),
+      ('check_overdue_hours', 1, 168),
+      ('worker_silent_seconds', 30, 86400),
+      ('backlog_alert_percent', 1, 100),
+      ('slot_rebuild_alert_count', 2, 100000),
+      ('alert_reminder_hours', 1, 8760),
+      ('alert_retry_hours', 1, 720),
+      ('alert_keep_days', 1, 3650)
   ) as range (name, least, most)
   where range.name = set_setting__check_number.name;
   if v_least is not null and (
@@ -583,11 +716,17 @@ begin
         'input_invalid', 'hold_expires_in: as 30 minutes, 12 hours or 7 days'
       );
     end if;
+  elsif set_setting__check_number.name = 'alert_channels'
+    and coalesce(value, '?') !~ '^(webhook|email|webhook,email)?$'
+  then
+    perform saldo_private.fail(
+      'input_invalid', 'alert_channels: webhook, email, webhook,email or nothing'
+    );
   end if;
 end
 $$;
 comment on function saldo_private.set_setting__check_number is
-  'The ranges of settings that are numbers, and the form of a duration: SB010.';
+  'The ranges of settings that are numbers, and the form of a duration and of a list: SB010.';
 
 create or replace function saldo.set_setting(name text, value text)
 returns saldo.setting
@@ -14173,7 +14312,7 @@ grant execute on function saldo.import_readings to saldo_admin;
 comment on type saldo_private.import_reading is 'A row of a file of readings, looked at.';
 --! EndIncluded metering/import_readings.sql
 
--- health: rules, checks, explanation, guard, heal, maintenance
+-- health: rules, checks, explanation, guard, heal, maintenance, alerts
 --! Included health/guard.sql
 -- The guard: cached balances are written by the engine only, and what gets past it is recorded.
 --
@@ -15746,7 +15885,7 @@ comment on column saldo_private.verified_total.credit_total is 'Sum of its credi
 --! Included health/check.sql
 -- The check: runs every rule and keeps what it found.
 --
--- Public: check_balance_health, reconcile, balance_health; saldo.check_run, saldo.finding.
+-- Public: check_balance_health, reconcile; saldo.check_run, saldo.finding.
 -- Private: run_check. A rule that breaks does not stop the others: it becomes a finding itself.
 -- Rules over accounts, entries and the whole journal look only where the sieve (sieve.sql) suspects
 -- something; each of them sees one snapshot of its own, so that nothing alarms falsely. Locks no
@@ -15865,6 +16004,21 @@ $$;
 comment on function saldo_private.run_check__record is
   'Runs the rules over what the sieve suspects, and records the run.';
 
+create or replace function saldo_private.was_last_check_healthy()
+returns boolean
+language sql
+stable
+as $$
+  select coalesce((
+    select c.status = 'healthy'
+    from saldo.check_run as c
+    order by c.id desc
+    limit 1
+  ), false)
+$$;
+comment on function saldo_private.was_last_check_healthy is
+  'Whether the check that was begun last found nothing.';
+
 create or replace function saldo_private.run_check(
   kind saldo.check_kind,
   scope saldo.check_scope default 'full'
@@ -15878,7 +16032,8 @@ declare
   v_suspects saldo_private.suspects;
 begin
   v_progress := saldo_private.new_check_progress(kind);
-  if scope = 'incremental' and v_since is not null then
+  -- What was wrong stays in question until a full check finds it in order.
+  if scope = 'incremental' and v_since is not null and saldo_private.was_last_check_healthy() then
     v_suspects := saldo_private.verify_news(v_since, saldo_private.lock_verified_point());
     v_progress.line_count := v_suspects.line_count;
     return saldo_private.run_check__record(v_progress, 'incremental', v_suspects);
@@ -15922,50 +16077,10 @@ end
 $$;
 comment on function saldo.reconcile is
   'Checks what was posted since the verified point, and that no other total has moved: the cost '
-  'follows the news. Everything, where there is no such point yet. verified_at tells since when '
-  'the rest is proven.';
+  'follows the news. Everything, where there is no such point yet, and after a check that found '
+  'something. verified_at tells since when the rest is proven.';
 revoke execute on function saldo.reconcile from public;
 grant execute on function saldo.reconcile to saldo_admin;
-
-create or replace function saldo.balance_health()
-returns saldo.balance_health_result
-language sql
-stable
-security definer
-set search_path = saldo, saldo_private, pg_temp
-as $$
-  select
-    sheet.is_valid and coalesce(last.status = 'healthy', true),
-    sheet.is_valid, sheet.currency, sheet.total_assets, sheet.total_liabilities,
-    sheet.total_equity, coalesce(last.finding_count, 0),
-    (select count(*) from saldo.purchase where status = 'pending'),
-    last.status, last.finished_at,
-    extract(epoch from now() - last.finished_at)::numeric(20, 0)
-  from (
-    -- One currency is shown; valid means that all are.
-    select base.currency, coalesce(t.total_assets, 0) as total_assets,
-      coalesce(t.total_liabilities, 0) as total_liabilities,
-      coalesce(t.total_equity, 0) as total_equity,
-      not exists (
-        select from saldo.balance_sheet_totals() as each where not each.is_valid
-      ) as is_valid
-    from (select saldo_private.setting_value('currency') as currency) as base
-    left join saldo.balance_sheet_totals() as t on t.currency = base.currency
-  ) as sheet
-  left join lateral (
-    select c.status, c.finding_count, c.finished_at
-    from saldo.check_run as c
-    order by c.finished_at desc
-    limit 1
-  ) as last on true
-$$;
-comment on function saldo.balance_health is
-  'How the balances are, cheaply: the balance sheet as the accounts show it now, in the setting '
-  'currency, and the result of the last check. is_valid: assets equal liabilities plus equity in '
-  'every currency. is_healthy: valid, and the last check, if any, found nothing.';
-revoke execute on function saldo.balance_health from public;
-grant execute on function saldo.balance_health to
-  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous;
 --! EndIncluded health/check.sql
 --! Included health/check_progress.sql
 -- A full check, slice after slice: each may be a transaction of its own, and whoever comes next
@@ -16127,6 +16242,172 @@ comment on column saldo.check_progress.total_line_count is 'Lines that there are
 comment on column saldo.check_progress.account_ids is 'Accounts that are suspect so far.';
 comment on column saldo.check_progress.entry_ids is 'Entries that are suspect so far.';
 --! EndIncluded health/check_progress.sql
+--! Included health/balance_health.sql
+-- How the balances are, from what the last check left: reading it looks at no account and no line.
+--
+-- Public: balance_health; saldo.check_total, saldo.check_rule_total. Private: last_check.
+-- The totals of the balance sheet, and of the findings rule by rule, are kept when a check ends, by
+-- a trigger on its record: whoever asks how the balances are, a container's health check or an
+-- evaluation of alerts, must not pay for a scan, nor for a million findings.
+
+create or replace function saldo_private.last_check()
+returns setof saldo.check_run
+language sql
+stable
+as $$
+  select c.*
+  from saldo.check_run as c
+  order by c.finished_at desc
+  limit 1
+$$;
+comment on function saldo_private.last_check is
+  'The check that ended last; no row when there was none. Alerts and metrics go by it.';
+
+create or replace function saldo_private.tg_check_run__keep_totals()
+returns trigger
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  insert into saldo.check_total (
+    check_run_id, currency, total_assets, total_liabilities, total_equity, is_valid
+  )
+  select NEW.id, t.currency, t.total_assets, t.total_liabilities, t.total_equity, t.is_valid
+  from saldo.balance_sheet_totals() as t
+  on conflict on constraint check_total_pkey do nothing;
+
+  insert into saldo.check_rule_total (
+    check_run_id, rule, finding_count, amount, failure, examples
+  )
+  select NEW.id, f.rule, count(*), coalesce(sum(abs(f.difference)), 0),
+    min(f.explanation) filter (where f.cause = 'rule_failed'),
+    coalesce(jsonb_agg(jsonb_build_object('key', f.key, 'account_id', f.account_id,
+      'difference', f.difference::text, 'cause', f.cause) order by f.place)
+      filter (where f.place <= 5), '[]')
+  from (
+    select each.rule, each.key, each.account_id, each.difference, each.cause, each.explanation,
+      row_number() over (
+        partition by each.rule order by abs(each.difference) desc nulls last, each.key
+      ) as place
+    from saldo.finding as each
+    where each.check_run_id = NEW.id
+  ) as f
+  group by f.rule
+  on conflict on constraint check_rule_total_pkey do nothing;
+  return null;
+end
+$$;
+comment on function saldo_private.tg_check_run__keep_totals is
+  'Keeps the totals of the balance sheet as the accounts show them when a check ends, and the '
+  'totals of what it found, rule by rule.';
+
+create or replace trigger keep_totals
+  after insert on saldo.check_run
+  for each row
+  execute function saldo_private.tg_check_run__keep_totals();
+
+create or replace function saldo.balance_health()
+returns saldo.balance_health_result
+language sql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  select
+    coalesce(sheet.is_valid and last.status = 'healthy' and not last.is_overdue, false),
+    sheet.is_valid, base.currency, sheet.total_assets, sheet.total_liabilities,
+    sheet.total_equity, coalesce(last.finding_count, 0),
+    (select count(*) from saldo.purchase where status = 'pending'),
+    last.status, last.finished_at, last.age_seconds::numeric(20, 0),
+    coalesce(last.is_overdue, true), last.rule_count, last.account_count, last.line_count
+  from (select saldo_private.setting_value('currency') as currency) as base
+  left join (
+    select c.*, extract(epoch from now() - c.finished_at) as age_seconds,
+      c.finished_at < now() - make_interval(
+        hours => saldo_private.setting_value('check_overdue_hours')::integer
+      ) as is_overdue
+    from saldo_private.last_check() as c
+  ) as last on true
+  left join lateral (
+    -- One currency is shown; valid means that all are.
+    select coalesce(sum(t.total_assets) filter (where t.currency = base.currency), 0)
+        as total_assets,
+      coalesce(sum(t.total_liabilities) filter (where t.currency = base.currency), 0)
+        as total_liabilities,
+      coalesce(sum(t.total_equity) filter (where t.currency = base.currency), 0)
+        as total_equity,
+      coalesce(bool_and(t.is_valid), true) and not exists (
+        select
+        from saldo.check_rule_total as f
+        where f.check_run_id = last.id
+        and f.rule = 'balance_sheet'
+      ) as is_valid
+    from saldo.check_total as t
+    where t.check_run_id = last.id
+  ) as sheet on last.id is not null
+$$;
+comment on function saldo.balance_health is
+  'How the balances are by the last check, cheaply: no account and no line is read. The totals of '
+  'the balance sheet are those at its end, in the setting currency. is_valid: assets equal '
+  'liabilities plus equity in every currency; null before the first check. is_healthy: valid, the '
+  'check found nothing, and it is not older than the setting check_overdue_hours.';
+revoke execute on function saldo.balance_health from public;
+grant execute on function saldo.balance_health to
+  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous;
+
+select saldo_private.secure_table('saldo.check_total');
+drop policy if exists select_all on saldo.check_total;
+create policy select_all on saldo.check_total for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.check_total to saldo_admin, saldo_operator;
+
+comment on table saldo.check_total is 'Totals of the balance sheet at the end of a check.';
+comment on column saldo.check_total.check_run_id is 'The check.';
+comment on column saldo.check_total.currency is 'Currency of the totals.';
+comment on column saldo.check_total.total_assets is 'Sum of the assets.';
+comment on column saldo.check_total.total_liabilities is 'Sum of the liabilities.';
+comment on column saldo.check_total.total_equity is
+  'Sum of equity, current-year earnings included.';
+comment on column saldo.check_total.is_valid is
+  'Whether assets equal liabilities plus equity, to the last decimal.';
+
+select saldo_private.secure_table('saldo.check_rule_total');
+drop policy if exists select_all on saldo.check_rule_total;
+create policy select_all on saldo.check_rule_total for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.check_rule_total to saldo_admin, saldo_operator;
+
+comment on table saldo.check_rule_total is 'What a check found of a rule; no row = nothing.';
+comment on column saldo.check_rule_total.check_run_id is 'The check.';
+comment on column saldo.check_rule_total.rule is 'The rule.';
+comment on column saldo.check_rule_total.finding_count is 'Its findings.';
+comment on column saldo.check_rule_total.amount is
+  'Sum of their differences without sign, over all currencies.';
+comment on column saldo.check_rule_total.failure is 'Why the rule could not run; null = it ran.';
+comment on column saldo.check_rule_total.examples is 'The five largest findings.';
+
+comment on type saldo.balance_health_result is 'How the balances are.';
+comment on column saldo.balance_health_result.is_healthy is
+  'Valid, and the last check found nothing and is not overdue.';
+comment on column saldo.balance_health_result.is_valid is
+  'Assets equal liabilities plus equity in every currency; null before the first check.';
+comment on column saldo.balance_health_result.currency is 'Currency of the totals.';
+comment on column saldo.balance_health_result.total_assets is 'Sum of the assets.';
+comment on column saldo.balance_health_result.total_liabilities is 'Sum of the liabilities.';
+comment on column saldo.balance_health_result.total_equity is
+  'Sum of equity, current-year earnings included.';
+comment on column saldo.balance_health_result.drift_count is 'Findings of the last check.';
+comment on column saldo.balance_health_result.pending_purchase_count is 'Open holds.';
+comment on column saldo.balance_health_result.last_check_status is 'Result of the last check.';
+comment on column saldo.balance_health_result.last_check_at is 'When it ended.';
+comment on column saldo.balance_health_result.last_check_age_seconds is 'Seconds since then.';
+comment on column saldo.balance_health_result.is_overdue is
+  'Whether it is older than the setting check_overdue_hours, or there was none.';
+comment on column saldo.balance_health_result.rule_count is 'Rules that it ran.';
+comment on column saldo.balance_health_result.account_count is 'Accounts that it covered.';
+comment on column saldo.balance_health_result.line_count is 'Journal lines that it covered.';
+--! EndIncluded health/balance_health.sql
 --! Included health/maintenance.sql
 -- Scheduled maintenance: check, heal what is safe, check again, keep the record.
 --
@@ -16719,23 +17000,965 @@ comment on column saldo.maintenance_run.actor is 'Who asked: token subject or lo
 comment on column saldo.maintenance_run.check_before_id is 'The check that it began with.';
 comment on column saldo.maintenance_run.heal_run_id is 'The heal.';
 comment on column saldo.maintenance_run.check_after_id is 'The check that it ended with.';
-
-comment on type saldo.balance_health_result is 'How the balances are.';
-comment on column saldo.balance_health_result.is_healthy is
-  'Valid, and the last check found nothing.';
-comment on column saldo.balance_health_result.is_valid is
-  'Assets equal liabilities plus equity in every currency.';
-comment on column saldo.balance_health_result.currency is 'Currency of the totals.';
-comment on column saldo.balance_health_result.total_assets is 'Sum of the assets.';
-comment on column saldo.balance_health_result.total_liabilities is 'Sum of the liabilities.';
-comment on column saldo.balance_health_result.total_equity is
-  'Sum of equity, current-year earnings included.';
-comment on column saldo.balance_health_result.drift_count is 'Findings of the last check.';
-comment on column saldo.balance_health_result.pending_purchase_count is 'Open holds.';
-comment on column saldo.balance_health_result.last_check_status is 'Result of the last check.';
-comment on column saldo.balance_health_result.last_check_at is 'When it ended.';
-comment on column saldo.balance_health_result.last_check_age_seconds is 'Seconds since then.';
 --! EndIncluded health/access.sql
+--! Included health/alert_condition.sql
+-- What an alert can be about. A condition is a row of saldo.alert_condition, and a function
+-- saldo_private.alert_<name> that returns a row for each thing that is not as it should be now.
+--
+-- Public: saldo.alert_condition. Private: register_alert_condition, unhealed_action, alert_<name>.
+-- They read what checks, heals, settlement and guard have left, never balances or the journal, so
+-- that they can be looked at every few seconds. Their keys are few: rules, not accounts.
+
+create or replace function saldo_private.alert_balance_sheet_invalid()
+returns table (key text, text text, detail jsonb)
+language sql
+stable
+as $$
+  select 'balance_sheet',
+    format('Assets differ from liabilities plus equity: %s.', string_agg(t.currency || ' by '
+      || (t.total_assets - t.total_liabilities - t.total_equity), ', ' order by t.currency)),
+    jsonb_build_object('check_run_id', c.id, 'difference', jsonb_object_agg(
+      t.currency, (t.total_assets - t.total_liabilities - t.total_equity)::text
+    ))
+  from saldo_private.last_check() as c
+  join saldo.check_total as t on t.check_run_id = c.id
+  where not t.is_valid
+  group by c.id
+$$;
+comment on function saldo_private.alert_balance_sheet_invalid is
+  'Whether the balance sheet did not balance at the end of the last check.';
+
+create or replace function saldo_private.alert_drift_found()
+returns table (key text, text text, detail jsonb)
+language sql
+stable
+as $$
+  select t.rule,
+    format('%s: %s findings in the last check, the amounts add up to %s.', r.title,
+      t.finding_count, t.amount),
+    jsonb_build_object('check_run_id', t.check_run_id, 'finding_count', t.finding_count,
+      'amount', t.amount::text, 'examples', t.examples)
+  from saldo_private.last_check() as c
+  join saldo.check_rule_total as t on t.check_run_id = c.id
+  join saldo.balance_rule as r on r.name = t.rule
+  where t.failure is null
+  -- Conditions of their own.
+  and t.rule not in ('balance_sheet', 'settlement_lag')
+$$;
+comment on function saldo_private.alert_drift_found is
+  'Rules that the last check found broken, with the five largest findings of each.';
+
+create or replace function saldo_private.alert_rule_failed()
+returns table (key text, text text, detail jsonb)
+language sql
+stable
+as $$
+  select t.rule, left(t.failure, 1000), jsonb_build_object('check_run_id', t.check_run_id)
+  from saldo_private.last_check() as c
+  join saldo.check_rule_total as t on t.check_run_id = c.id
+  where t.failure is not null
+$$;
+comment on function saldo_private.alert_rule_failed is 'Rules that the last check could not run.';
+
+create or replace function saldo_private.unhealed_action()
+returns table (rule text, key text, outcome text, reason text, is_found boolean)
+language sql
+stable
+as $$
+  -- By the names of outcomes, as text: those that are not done are about a human's work.
+  select a.rule, a.key, a.outcome::text, a.reason, found.rule is not null
+  from (
+    select run.id
+    from saldo.heal_run as run
+    where not run.is_dry_run
+    order by run.id desc
+    limit 1
+  ) as last
+  join saldo.heal_action as a on a.heal_run_id = last.id
+  left join (
+    select distinct f.rule, f.key
+    from saldo_private.last_check() as c
+    join saldo.finding as f on f.check_run_id = c.id
+  ) as found on found.rule = a.rule and found.key = a.key
+  where a.outcome::text not in ('healed', 'would_heal', 'already_clean', 'undone')
+$$;
+comment on function saldo_private.unhealed_action is
+  'What the last heal did not do, and whether the last check still found it.';
+
+create or replace function saldo_private.alert_heal_refused()
+returns table (key text, text text, detail jsonb)
+language sql
+stable
+as $$
+  select a.rule, format('%s findings were not healed: %s', count(*), left(min(a.reason), 500)),
+    jsonb_build_object('finding_count', count(*), 'keys', (array_agg(a.key order by a.key))[1:5])
+  from saldo_private.unhealed_action() as a
+  where a.outcome !~ '^escalat'
+  and a.is_found
+  group by a.rule
+$$;
+comment on function saldo_private.alert_heal_refused is
+  'Rules whose findings the last heal refused and the last check still found.';
+
+create or replace function saldo_private.alert_heal_escalated()
+returns table (key text, text text, detail jsonb)
+language sql
+stable
+as $$
+  select a.rule, format('%s findings came again after a heal: %s', count(*),
+      left(min(a.reason), 500)),
+    jsonb_build_object('finding_count', count(*), 'keys', (array_agg(a.key order by a.key))[1:5])
+  from saldo_private.unhealed_action() as a
+  where a.outcome ~ '^escalat'
+  group by a.rule
+$$;
+comment on function saldo_private.alert_heal_escalated is
+  'Rules whose findings the last heal escalated: they were healed before, and came again.';
+
+create or replace function saldo_private.alert_settlement_late()
+returns table (key text, text text, detail jsonb)
+language sql
+stable
+as $$
+  select 'settlement',
+    format('Rows of %s hot accounts wait for settlement, the oldest since %s.', count(*),
+      to_char(min(p.oldest_at) at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')),
+    jsonb_build_object('account_count', count(*), 'oldest_pending_at', min(p.oldest_at),
+      'account_ids', (array_agg(h.account_id order by p.oldest_at))[1:5])
+  from saldo_private.hot_account as h
+  cross join lateral (
+    select saldo_private.oldest_pending_at(h.account_id) as oldest_at
+    offset 0
+  ) as p
+  where p.oldest_at < now() - make_interval(
+    secs => saldo_private.setting_value('settlement_lag_max_seconds')::integer
+  )
+  having count(*) > 0
+$$;
+comment on function saldo_private.alert_settlement_late is
+  'Whether rows are pending for longer than the setting settlement_lag_max_seconds.';
+
+create or replace function saldo_private.alert_backlog()
+returns table (key text, text text, detail jsonb)
+language sql
+stable
+as $$
+  select 'settlement',
+    format('%s rows of one account wait for settlement; at %s its transactions are refused.',
+      max(f.row_count), min(base.most)),
+    jsonb_build_object('account_count', count(*), 'pending_count_max', max(f.row_count),
+      'account_ids', (array_agg(h.account_id order by f.row_count desc))[1:5])
+  from (
+    select saldo_private.setting_value('settlement_backlog_limit')::numeric as most,
+      saldo_private.setting_value('backlog_alert_percent')::numeric / 100 as share
+  ) as base
+  cross join saldo_private.hot_account as h
+  cross join lateral saldo_private.pending_figures(h.account_id) as f
+  where f.row_count >= base.most * base.share
+  having count(*) > 0
+$$;
+comment on function saldo_private.alert_backlog is
+  'Whether the pending rows of an account reach the share backlog_alert_percent of the limit.';
+
+create or replace function saldo_private.alert_worker_silent()
+returns table (key text, text text, detail jsonb)
+language sql
+stable
+as $$
+  select 'worker', case when s.worker_seen_at is null then 'No worker was ever seen.' else
+      format('No worker was seen since %s.',
+        to_char(s.worker_seen_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')) end,
+    jsonb_build_object('worker_seen_at', s.worker_seen_at)
+  from saldo_private.alert_state as s
+  where coalesce(s.worker_seen_at, s.created_at) < clock_timestamp() - make_interval(
+    secs => saldo_private.setting_value('worker_silent_seconds')::integer
+  )
+$$;
+comment on function saldo_private.alert_worker_silent is
+  'Whether no worker was seen for longer than the setting worker_silent_seconds.';
+
+create or replace function saldo_private.alert_check_overdue()
+returns table (key text, text text, detail jsonb)
+language sql
+stable
+as $$
+  select 'check', case when c.finished_at is null then 'The balances were never checked.' else
+      format('The balances were last checked at %s.',
+        to_char(c.finished_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')) end,
+    jsonb_build_object('check_run_id', c.id, 'last_check_at', c.finished_at)
+  from saldo_private.alert_state as s
+  left join saldo_private.last_check() as c on true
+  where coalesce(c.finished_at, s.created_at) < now() - make_interval(
+    hours => saldo_private.setting_value('check_overdue_hours')::integer
+  )
+$$;
+comment on function saldo_private.alert_check_overdue is
+  'Whether the last check is older than the setting check_overdue_hours.';
+
+create or replace function saldo_private.alert_guard_tripped()
+returns table (key text, text text, detail jsonb)
+language sql
+stable
+as $$
+  select 'guard', format('%s writes went past the guard; the last one: %s of %s by %s.', count(*),
+      (array_agg(g.operation order by g.id desc))[1],
+      (array_agg(g.table_name order by g.id desc))[1],
+      (array_agg(g.login order by g.id desc))[1]),
+    jsonb_build_object('event_count', count(*), 'last_event_id', (array_agg(g.id
+      order by g.id desc))[1], 'last_event_at', max(g.occurred_at))
+  from saldo_private.alert_state as s
+  cross join lateral (
+    select each.*
+    from saldo.guard_event as each
+    order by each.id desc
+    limit 1000
+  ) as g
+  left join lateral (
+    select c.snapshot
+    from saldo.check_run as c
+    where c.status = 'healthy'
+    order by c.finished_at desc
+    limit 1
+  ) as healthy on true
+  -- Not yet seen by a check that found all in order, or not yet by an evaluation: it may have been
+  -- healed since, and somebody is to hear of it all the same.
+  where not coalesce(
+    pg_visible_in_snapshot(g.transaction_id, healthy.snapshot::pg_snapshot), false
+  )
+  or not coalesce(pg_visible_in_snapshot(g.transaction_id, s.snapshot::pg_snapshot), true)
+  having count(*) > 0
+$$;
+comment on function saldo_private.alert_guard_tripped is
+  'Whether writes went past the guard that no check has seen and found all in order, or that came '
+  'since the last evaluation; the newest 1,000 are looked at.';
+
+create or replace function saldo_private.alert_slot_rebuild_storm()
+returns table (key text, text text, detail jsonb)
+language sql
+stable
+as $$
+  select 'slots', format('Slots of %s accounts were rebuilt again and again, up to %s times.',
+      count(*), max(r.row_count)),
+    jsonb_build_object('account_count', count(*), 'rebuild_count_max', max(r.row_count),
+      'account_ids', (array_agg(r.account_id order by r.row_count desc))[1:5])
+  from (
+    select each.account_id, count(*) as row_count
+    from saldo.slot_rebuild as each
+    where each.rebuilt_at > now() - interval '10 minutes'
+    group by each.account_id
+  ) as r
+  where r.row_count >= saldo_private.setting_value('slot_rebuild_alert_count')::integer
+  having count(*) > 0
+$$;
+comment on function saldo_private.alert_slot_rebuild_storm is
+  'Whether the slots of an account were rebuilt slot_rebuild_alert_count times in ten minutes.';
+
+create or replace function saldo_private.register_alert_condition(
+  name text,
+  severity text,
+  title text,
+  advice text,
+  is_watched boolean default true
+)
+returns void
+language sql
+as $$
+  insert into saldo.alert_condition (name, severity, title, advice, is_watched)
+  values (
+    register_alert_condition.name, register_alert_condition.severity::saldo.alert_severity,
+    register_alert_condition.title, register_alert_condition.advice,
+    register_alert_condition.is_watched
+  )
+  on conflict on constraint alert_condition_pkey do update
+  set severity = excluded.severity,
+    title = excluded.title,
+    advice = excluded.advice,
+    is_watched = excluded.is_watched
+$$;
+comment on function saldo_private.register_alert_condition is
+  'Registers the condition whose function is saldo_private.alert_<name>, where it is watched.';
+
+select saldo_private.register_alert_condition(name, severity, title, advice, is_watched)
+from (
+  values
+    ('balance_sheet_invalid', 'critical', 'The balance sheet does not balance',
+      'Look at the findings of the last check before anything else is posted by hand.', true),
+    ('drift_found', 'warning', 'Stored balances differ from the journal',
+      'Look at the findings and their causes, then at auto_heal with dry_run.', true),
+    ('rule_failed', 'critical', 'A rule could not run',
+      'Until it runs nobody knows whether it holds: mend what its message names.', true),
+    ('heal_refused', 'critical', 'A heal was refused',
+      'A human decides: the reason stands in heal_action.', true),
+    ('heal_escalated', 'critical', 'A drift came again after it was healed',
+      'Something goes on writing wrong balances: find it by the evidence of the findings.', true),
+    ('settlement_late', 'critical', 'Settlement is late',
+      'See that a worker is running, and what its log says of settle_sub_balances.', true),
+    ('backlog', 'warning', 'Many rows wait for settlement',
+      'See that a worker is running; at the limit transactions are refused with SB202.', true),
+    ('worker_silent', 'critical', 'No worker is running',
+      'Start one: without it nothing is settled, checked or maintained.', true),
+    ('check_overdue', 'critical', 'The balances were not checked in time',
+      'See that a worker is running, and what its log says of reconcile.', true),
+    ('guard_tripped', 'critical', 'A write went past the guard',
+      'Ask who it was: guard_event has login, address and statement. Then check.', true),
+    ('slot_rebuild_storm', 'warning', 'Slots of hot accounts are rebuilt again and again',
+      'Look at slot_rebuild and for crashes of the database: each rebuild is a wait.', true),
+    ('evaluation_failed', 'critical', 'A condition could not be looked at',
+      'Its alerts stay as they were: mend what the message names.', false),
+    ('test', 'info', 'A test alert', 'Nothing is wrong: somebody asked for it.', false)
+) as condition (name, severity, title, advice, is_watched);
+
+select saldo_private.secure_table('saldo.alert_condition');
+drop policy if exists select_all on saldo.alert_condition;
+create policy select_all on saldo.alert_condition for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.alert_condition to saldo_admin, saldo_operator;
+
+comment on type saldo.alert_severity is
+  'critical: money or its safety is in doubt; warning: look at it today; info: nothing is wrong.';
+comment on table saldo.alert_condition is 'What an alert can be about.';
+comment on column saldo.alert_condition.name is
+  'Name; what is watched has a function saldo_private.alert_<name>.';
+comment on column saldo.alert_condition.severity is 'How urgent it is.';
+comment on column saldo.alert_condition.title is 'What is wrong, in a few words.';
+comment on column saldo.alert_condition.advice is 'What to do first.';
+comment on column saldo.alert_condition.is_watched is 'Whether each evaluation looks at it.';
+--! EndIncluded health/alert_condition.sql
+--! Included health/alert_delivery.sql
+-- Delivery of alerts: a row for each message and channel, which stays until it was sent.
+--
+-- Public: saldo.alert_delivery. Private: tell_alert, due_alert_deliveries, claim_alert_delivery,
+-- record_alert_attempt, give_up_alert_deliveries.
+-- Whoever sends (a job of the worker; the server when no worker is there) claims the row, sends,
+-- and records the outcome in one transaction: the row's lock keeps others from sending it too, and
+-- a process that is killed meanwhile lets go of it. So a message may come twice, with the same id,
+-- and is never lost. Addresses and secrets are in no table.
+
+create or replace function saldo_private.tell_alert(alert_ids uuid[], event saldo.alert_event)
+returns void
+language sql
+as $$
+  insert into saldo.alert_delivery (
+    id, alert_id, channel, event, message, created_at, next_attempt_at
+  )
+  select saldo_private.uuid_v7(), a.id, channel.name::saldo.alert_channel, tell_alert.event,
+    -- Kept as it is now: a message that is late still says what it was about.
+    jsonb_build_object(
+      'alert_id', a.id, 'event', tell_alert.event, 'condition', a.condition, 'key', a.key,
+      'severity', a.severity, 'title', a.title, 'text', a.text, 'advice', c.advice,
+      'detail', a.detail, 'opened_at', a.opened_at, 'last_seen_at', a.last_seen_at,
+      'resolved_at', case when tell_alert.event = 'resolved' then a.resolved_at end,
+      'database', current_database()
+    ),
+    clock_timestamp(), clock_timestamp()
+  from saldo.alert as a
+  join saldo.alert_condition as c on c.name = a.condition
+  cross join unnest(
+    string_to_array(nullif(saldo_private.setting_value('alert_channels'), ''), ',')
+  ) as channel (name)
+  where a.id = any (tell_alert.alert_ids)
+  order by a.id
+$$;
+comment on function saldo_private.tell_alert is
+  'Makes the messages about alerts, one for each channel of the setting alert_channels.';
+
+create or replace function saldo_private.due_alert_deliveries(
+  channels text[],
+  within_seconds integer
+)
+returns table (id uuid, next_attempt_at timestamptz)
+language sql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  select due.id, due.next_attempt_at
+  from (
+    select d.id, d.channel, d.next_attempt_at,
+      row_number() over (partition by d.channel order by d.next_attempt_at, d.id) as place
+    from saldo.alert_delivery as d
+    where d.delivered_at is null
+    and d.failed_at is null
+    and d.next_attempt_at <= clock_timestamp() + make_interval(secs => within_seconds)
+    and d.channel::text = any (channels)
+    -- In order: a recovery is not told before what it is about.
+    and not exists (
+      select
+      from saldo.alert_delivery as earlier
+      where earlier.alert_id = d.alert_id
+      and earlier.channel = d.channel
+      and earlier.id < d.id
+      and earlier.delivered_at is null
+      and earlier.failed_at is null
+    )
+  ) as due
+  left join lateral (
+    select d.delivered_at is null and d.failed_at is null as is_failing
+    from saldo.alert_delivery as d
+    where d.channel = due.channel
+    and d.last_attempt_at is not null
+    order by d.last_attempt_at desc
+    limit 1
+  ) as last on true
+  -- A receiver that is away is asked by one message, or each would wait for its silence in turn,
+  -- and settlement for them.
+  where due.place <= case when last.is_failing then 1 else 10 end
+  order by due.next_attempt_at
+$$;
+comment on function saldo_private.due_alert_deliveries is
+  'Messages of these channels to be sent now or within so many seconds: ten of a channel at most, '
+  'one where the last attempt found no receiver.';
+grant execute on function saldo_private.due_alert_deliveries to saldo_admin;
+
+create or replace function saldo_private.claim_alert_delivery(delivery_id uuid)
+returns setof saldo.alert_delivery
+language sql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  select d.*
+  from saldo.alert_delivery as d
+  where d.id = claim_alert_delivery.delivery_id
+  and d.delivered_at is null
+  and d.failed_at is null
+  and d.next_attempt_at <= clock_timestamp()
+  for update skip locked
+$$;
+comment on function saldo_private.claim_alert_delivery is
+  'Locks a message to be sent to the end of the transaction; no row when it was sent, when its '
+  'time has not come, or when somebody else is sending it.';
+grant execute on function saldo_private.claim_alert_delivery to saldo_admin;
+
+create or replace function saldo_private.record_alert_attempt(
+  delivery_id uuid,
+  outcome text,
+  status integer,
+  error text,
+  retry_after_seconds integer default 0
+)
+returns void
+language sql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  update saldo.alert_delivery as d
+  set attempt_count = d.attempt_count + 1,
+    last_attempt_at = clock_timestamp(),
+    last_status = record_alert_attempt.status,
+    last_error = left(record_alert_attempt.error, 500),
+    delivered_at = case when outcome = 'delivered' then clock_timestamp() end,
+    failed_at = case when outcome = 'failed' then clock_timestamp() end,
+    -- 5 seconds, twice as many each time, five minutes at most, unless the receiver asks for more.
+    next_attempt_at = clock_timestamp() + make_interval(secs => greatest(
+      least(5 * 2.0 ^ least(d.attempt_count, 10), 300),
+      least(record_alert_attempt.retry_after_seconds, 3600)
+    ))
+  where d.id = record_alert_attempt.delivery_id
+  and d.delivered_at is null
+  and d.failed_at is null
+$$;
+comment on function saldo_private.record_alert_attempt is
+  'Records that a message was delivered, is to be tried again, or failed for good.';
+grant execute on function saldo_private.record_alert_attempt to saldo_admin;
+
+create or replace function saldo_private.give_up_alert_deliveries()
+returns void
+language sql
+as $$
+  update saldo.alert_delivery as d
+  set failed_at = clock_timestamp(),
+    last_error = format('given up after %s hours; %s',
+      saldo_private.setting_value('alert_retry_hours'),
+      coalesce(d.last_error, 'no process was there that has this channel'))
+  where d.delivered_at is null
+  and d.failed_at is null
+  and d.created_at < clock_timestamp() - make_interval(
+    hours => saldo_private.setting_value('alert_retry_hours')::integer
+  )
+  -- Nobody waits for one that is being sent.
+  and d.id in (
+    select each.id
+    from saldo.alert_delivery as each
+    where each.delivered_at is null
+    and each.failed_at is null
+    for update skip locked
+  )
+$$;
+comment on function saldo_private.give_up_alert_deliveries is
+  'Ends messages that could not be sent within the setting alert_retry_hours.';
+
+select saldo_private.secure_table('saldo.alert_delivery');
+drop policy if exists select_all on saldo.alert_delivery;
+create policy select_all on saldo.alert_delivery for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.alert_delivery to saldo_admin, saldo_operator;
+
+comment on type saldo.alert_event is
+  'opened: it began; reminder: it still stands; resolved: it is over; test: somebody asked.';
+comment on type saldo.alert_channel is 'Way on which messages are sent.';
+comment on table saldo.alert_delivery is 'A message about an alert on one channel.';
+comment on column saldo.alert_delivery.id is
+  'Id, ordered by time; it goes with the message, so that a receiver knows it when it comes again.';
+comment on column saldo.alert_delivery.alert_id is 'The alert.';
+comment on column saldo.alert_delivery.channel is 'Way on which it is sent.';
+comment on column saldo.alert_delivery.event is 'What it tells.';
+comment on column saldo.alert_delivery.message is 'What it says, as it was when it was made.';
+comment on column saldo.alert_delivery.created_at is 'When it was made.';
+comment on column saldo.alert_delivery.next_attempt_at is 'When it is tried, or tried again.';
+comment on column saldo.alert_delivery.attempt_count is
+  'Attempts that ended; one that a crash cut short is not counted.';
+comment on column saldo.alert_delivery.last_attempt_at is 'When the last one ended.';
+comment on column saldo.alert_delivery.last_status is
+  'What the receiver answered: status of HTTP or SMTP; null = no answer.';
+comment on column saldo.alert_delivery.last_error is 'Why it failed, without address or secret.';
+comment on column saldo.alert_delivery.delivered_at is 'When the receiver took it.';
+comment on column saldo.alert_delivery.failed_at is 'When it was given up; it is not tried again.';
+--! EndIncluded health/alert_delivery.sql
+--! Included health/alert.sql
+-- Alerts: what does not hold is opened, what goes on is kept, what is over is resolved, and each of
+-- them is told once.
+--
+-- Public: evaluate_alerts, send_test_alert, acknowledge_alert; saldo.alert. Private:
+-- run_alert_evaluation, record_worker_seen, needs_alert_watch.
+-- One evaluation at a time, by an advisory lock; the unique index of open alerts would refuse a
+-- second one. A condition that cannot be looked at becomes an alert itself, and stops no other.
+
+create or replace function saldo_private.run_alert_evaluation__look()
+returns setof saldo_private.alert_fact
+language plpgsql
+as $$
+declare
+  v_name text;
+begin
+  for v_name in
+    select c.name
+    from saldo.alert_condition as c
+    where c.is_watched
+    order by c.name
+  loop
+    begin
+      return query execute format(
+        'select %L::text, f.key, f.text, f.detail from saldo_private.%I() as f',
+        v_name, 'alert_' || v_name
+      );
+    exception
+      when others then
+        return query select 'evaluation_failed', v_name,
+          format('%s could not be looked at: %s (%s)', v_name, sqlerrm, sqlstate), '{}'::jsonb;
+    end;
+  end loop;
+end
+$$;
+comment on function saldo_private.run_alert_evaluation__look is
+  'What is not as it should be now, condition by condition.';
+
+create or replace function saldo_private.run_alert_evaluation__resolve(
+  facts saldo_private.alert_fact[]
+)
+returns integer
+language plpgsql
+as $$
+declare
+  v_ids uuid[];
+begin
+  with resolved as (
+    update saldo.alert as a
+    set resolved_at = clock_timestamp()
+    where a.resolved_at is null
+    and not exists (
+      select
+      from unnest(facts) as f
+      where (f.condition = a.condition and f.key = a.key)
+      -- Not known is not over.
+      or (f.condition = 'evaluation_failed' and f.key = a.condition)
+    )
+    returning a.id
+  )
+  select array_agg(resolved.id)
+  into v_ids
+  from resolved;
+  perform saldo_private.tell_alert(v_ids, 'resolved');
+  return coalesce(cardinality(v_ids), 0);
+end
+$$;
+comment on function saldo_private.run_alert_evaluation__resolve is
+  'Resolves the alerts that no longer hold, and tells of it.';
+
+create or replace function saldo_private.run_alert_evaluation__open(
+  facts saldo_private.alert_fact[]
+)
+returns integer
+language plpgsql
+as $$
+declare
+  v_ids uuid[];
+begin
+  update saldo.alert as a
+  set last_seen_at = clock_timestamp(),
+    occurrence_count = a.occurrence_count + 1,
+    text = f.text,
+    detail = f.detail
+  from unnest(facts) as f
+  where a.condition = f.condition
+  and a.key = f.key
+  and a.resolved_at is null;
+
+  with opened as (
+    insert into saldo.alert (
+      id, condition, key, severity, title, text, detail, opened_at, last_seen_at, told_at
+    )
+    select saldo_private.uuid_v7(), f.condition, f.key, c.severity, c.title, f.text, f.detail,
+      clock_timestamp(), clock_timestamp(), clock_timestamp()
+    from unnest(facts) as f
+    join saldo.alert_condition as c on c.name = f.condition
+    on conflict (condition, key) where resolved_at is null do nothing
+    returning id
+  )
+  select array_agg(opened.id)
+  into v_ids
+  from opened;
+  perform saldo_private.tell_alert(v_ids, 'opened');
+  return coalesce(cardinality(v_ids), 0);
+end
+$$;
+comment on function saldo_private.run_alert_evaluation__open is
+  'Refreshes the alerts that stand, opens those that are new, and tells of these.';
+
+create or replace function saldo_private.run_alert_evaluation__remind()
+returns integer
+language plpgsql
+as $$
+declare
+  v_ids uuid[];
+begin
+  with due as (
+    update saldo.alert as a
+    set told_at = clock_timestamp()
+    where a.resolved_at is null
+    and a.acknowledged_at is null
+    and a.told_at < clock_timestamp() - make_interval(
+      hours => saldo_private.setting_value('alert_reminder_hours')::integer
+    )
+    -- While a receiver is away one message waits for it, not one more each day.
+    and not exists (
+      select
+      from saldo.alert_delivery as d
+      where d.alert_id = a.id
+      and d.delivered_at is null
+      and d.failed_at is null
+    )
+    returning a.id
+  )
+  select array_agg(due.id)
+  into v_ids
+  from due;
+  perform saldo_private.tell_alert(v_ids, 'reminder');
+  return coalesce(cardinality(v_ids), 0);
+end
+$$;
+comment on function saldo_private.run_alert_evaluation__remind is
+  'Tells again of alerts that stand longer than alert_reminder_hours and nobody acknowledged.';
+
+create or replace function saldo_private.run_alert_evaluation()
+returns saldo.alert_evaluation
+language plpgsql
+as $$
+declare
+  v_result saldo.alert_evaluation;
+  v_snapshot text;
+  v_facts saldo_private.alert_fact[];
+begin
+  v_result.is_skipped := not pg_try_advisory_xact_lock(7247, 1);
+  if not v_result.is_skipped then
+    -- Taken before anything is looked at: what comes meanwhile is new to the next evaluation.
+    v_snapshot := pg_current_snapshot();
+    v_facts := array(
+      select fact from saldo_private.run_alert_evaluation__look() as fact
+    );
+    v_result.resolved_count := saldo_private.run_alert_evaluation__resolve(v_facts);
+    v_result.opened_count := saldo_private.run_alert_evaluation__open(v_facts);
+    v_result.reminded_count := saldo_private.run_alert_evaluation__remind();
+    perform saldo_private.give_up_alert_deliveries();
+    update saldo_private.alert_state
+    set evaluated_at = clock_timestamp(),
+      snapshot = v_snapshot;
+    delete from saldo.alert as a
+    where a.resolved_at < clock_timestamp() - make_interval(
+      days => saldo_private.setting_value('alert_keep_days')::integer
+    );
+  end if;
+  v_result.open_count := (select count(*) from saldo.alert as a where a.resolved_at is null);
+  return v_result;
+end
+$$;
+comment on function saldo_private.run_alert_evaluation is
+  'Looks at all conditions and brings the alerts up to date; skipped while another one runs.';
+
+create or replace function saldo.evaluate_alerts()
+returns saldo.alert_evaluation
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+-- A condition that waits for a lock is one that cannot be looked at: the others have their turn.
+set lock_timeout = '5s'
+as $$
+begin
+  return saldo_private.run_alert_evaluation();
+end
+$$;
+comment on function saldo.evaluate_alerts is
+  'Looks at all conditions, opens, reminds of and resolves alerts, and makes the messages, which '
+  'jobs send. It goes by what checks, heals and settlement have left and scans no balances. While '
+  'another evaluation runs nothing is done and is_skipped is true.';
+revoke execute on function saldo.evaluate_alerts from public;
+grant execute on function saldo.evaluate_alerts to saldo_admin;
+
+create or replace function saldo.send_test_alert()
+returns saldo.alert
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_alert saldo.alert;
+begin
+  if saldo_private.setting_value('alert_channels') = '' then
+    perform saldo_private.fail('alert_channel_missing', '');
+  end if;
+  insert into saldo.alert (
+    id, condition, key, severity, title, text, opened_at, last_seen_at, told_at, resolved_at
+  )
+  select t.id, c.name, t.id::text, c.severity, c.title,
+    format('%s asked for it, to see whether alerts arrive.', saldo_private.actor()),
+    t.at, t.at, t.at, t.at
+  from (select saldo_private.uuid_v7() as id, clock_timestamp() as at) as t
+  join saldo.alert_condition as c on c.name = 'test'
+  returning *
+  into v_alert;
+  perform saldo_private.tell_alert(array[v_alert.id], 'test');
+  return v_alert;
+end
+$$;
+comment on function saldo.send_test_alert is
+  'Sends a test alert on every channel; how that goes is in alert_delivery. It is never open. '
+  'Errors: SB651 where no channel is set up.';
+revoke execute on function saldo.send_test_alert from public;
+grant execute on function saldo.send_test_alert to saldo_admin;
+
+create or replace function saldo.acknowledge_alert(alert_id uuid, note text)
+returns saldo.alert
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_alert saldo.alert;
+  v_note text := saldo_private.require_text(note, 'note');
+begin
+  update saldo.alert as a
+  set acknowledged_at = clock_timestamp(),
+    acknowledged_by = saldo_private.actor(),
+    acknowledgement_note = v_note
+  where a.id = acknowledge_alert.alert_id
+  returning a.*
+  into v_alert;
+  if v_alert.id is null then
+    perform saldo_private.fail('not_found', format('alert %s', alert_id));
+  end if;
+  return v_alert;
+end
+$$;
+comment on function saldo.acknowledge_alert is
+  'Notes that somebody takes care of an alert: there are no more reminders; that it is over is '
+  'told all the same. Again: the newer note counts. Errors: SB010, SB008, SB009 for the note, '
+  'SB007 for an unknown alert.';
+revoke execute on function saldo.acknowledge_alert from public;
+grant execute on function saldo.acknowledge_alert to saldo_admin;
+
+create or replace function saldo_private.record_worker_seen()
+returns void
+language sql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  update saldo_private.alert_state
+  set worker_seen_at = clock_timestamp()
+$$;
+comment on function saldo_private.record_worker_seen is 'Notes that a worker lives.';
+grant execute on function saldo_private.record_worker_seen to saldo_admin;
+
+create or replace function saldo_private.needs_alert_watch(stale_seconds integer)
+returns boolean
+language sql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  select coalesce(s.evaluated_at, s.created_at)
+      < clock_timestamp() - make_interval(secs => stale_seconds)
+    or exists (select from saldo_private.alert_worker_silent())
+  from saldo_private.alert_state as s
+$$;
+comment on function saldo_private.needs_alert_watch is
+  'Whether workers leave alerts alone: none was seen, or nobody evaluated for so many seconds.';
+grant execute on function saldo_private.needs_alert_watch to saldo_admin;
+
+select saldo_private.secure_table('saldo_private.alert_state');
+select saldo_private.secure_table('saldo.alert');
+drop policy if exists select_all on saldo.alert;
+create policy select_all on saldo.alert for select to saldo_admin, saldo_operator using (true);
+grant select on saldo.alert to saldo_admin, saldo_operator;
+
+comment on table saldo.alert is 'Something that was not as it should be; open until resolved_at.';
+comment on column saldo.alert.id is 'Id, ordered by time.';
+comment on column saldo.alert.condition is 'What it is about.';
+comment on column saldo.alert.key is 'Which one: a rule, say. Of a condition and key one is open.';
+comment on column saldo.alert.severity is 'How urgent it is.';
+comment on column saldo.alert.title is 'What is wrong, in a few words.';
+comment on column saldo.alert.text is 'What is wrong, as it was last seen.';
+comment on column saldo.alert.detail is 'Figures and examples, as they were last seen.';
+comment on column saldo.alert.opened_at is 'When it was first seen.';
+comment on column saldo.alert.last_seen_at is 'When it was last seen.';
+comment on column saldo.alert.told_at is 'When messages that it stands were last made.';
+comment on column saldo.alert.resolved_at is 'When it was found to be over; null = open.';
+comment on column saldo.alert.occurrence_count is 'Evaluations that saw it.';
+comment on column saldo.alert.acknowledged_at is 'When somebody said to take care of it.';
+comment on column saldo.alert.acknowledged_by is 'Who: token subject or login.';
+comment on column saldo.alert.acknowledgement_note is 'What they noted.';
+comment on type saldo.alert_evaluation is 'What an evaluation of the conditions did.';
+comment on column saldo.alert_evaluation.is_skipped is 'Whether another one was running.';
+comment on column saldo.alert_evaluation.opened_count is 'Alerts that were opened.';
+comment on column saldo.alert_evaluation.reminded_count is 'Alerts that were told of again.';
+comment on column saldo.alert_evaluation.resolved_count is 'Alerts that were resolved.';
+comment on column saldo.alert_evaluation.open_count is 'Alerts that are open now.';
+comment on type saldo_private.alert_fact is 'Something that a condition saw.';
+comment on column saldo_private.alert_fact.condition is 'The condition.';
+comment on column saldo_private.alert_fact.key is 'Which one.';
+comment on column saldo_private.alert_fact.text is 'What is wrong.';
+comment on column saldo_private.alert_fact.detail is 'Figures and examples.';
+comment on table saldo_private.alert_state is 'Who looked last; one row.';
+comment on column saldo_private.alert_state.id is 'Always 1.';
+comment on column saldo_private.alert_state.created_at is 'When the database began to watch.';
+comment on column saldo_private.alert_state.evaluated_at is 'When conditions were last looked at.';
+comment on column saldo_private.alert_state.snapshot is
+  'Snapshot of that look (pg_snapshot): guard events that it did not see are new.';
+comment on column saldo_private.alert_state.worker_seen_at is 'When a worker was last seen.';
+--! EndIncluded health/alert.sql
+--! Included health/health_metric.sql
+-- Figures of health for Prometheus: alerts and their delivery, the last check rule by rule, the
+-- last heal, guard events, the worker.
+--
+-- Private: health_metric. Labels are conditions, channels, rules and outcomes: few, and known
+-- beforehand. Each has its figure also when it is zero, so that a rule of Prometheus sees it fall.
+
+create or replace function saldo_private.health_metric__check()
+returns table (name text, label text, value numeric)
+language sql
+stable
+as $$
+  select 'last_check_status', s.status::text, (c.status is not distinct from s.status)::integer
+  from unnest(enum_range(null::saldo.check_status)) as s (status)
+  left join saldo_private.last_check() as c on true
+  union all
+  select figure.name, null, figure.value
+  from saldo_private.last_check() as c
+  cross join lateral (
+    values ('last_check_at', extract(epoch from c.finished_at)),
+      ('last_check_rules', c.rule_count),
+      ('last_check_failed_rules', c.failed_rule_count),
+      ('last_check_findings', c.finding_count),
+      ('last_check_accounts', c.account_count),
+      ('last_check_lines', c.line_count)
+  ) as figure (name, value)
+  union all
+  select figure.name, r.name, figure.value
+  from saldo.balance_rule as r
+  left join (
+    select t.rule, t.finding_count, t.amount
+    from saldo_private.last_check() as c
+    join saldo.check_rule_total as t on t.check_run_id = c.id
+  ) as f on f.rule = r.name
+  cross join lateral (
+    values ('drift_findings', coalesce(f.finding_count, 0)),
+      ('drift_amount', coalesce(f.amount, 0))
+  ) as figure (name, value)
+  where r.is_enabled
+$$;
+comment on function saldo_private.health_metric__check is 'Figures of the last check.';
+
+create or replace function saldo_private.health_metric__alert()
+returns table (name text, label text, value numeric)
+language sql
+stable
+as $$
+  select 'open_alerts', c.name, count(a.id)
+  from saldo.alert_condition as c
+  left join saldo.alert as a on a.condition = c.name and a.resolved_at is null
+  where c.name <> 'test'
+  group by c.name
+  union all
+  select 'alert_deliveries_pending', channel.name::text, count(d.id)
+  from unnest(enum_range(null::saldo.alert_channel)) as channel (name)
+  left join saldo.alert_delivery as d on d.channel = channel.name
+    and d.delivered_at is null
+    and d.failed_at is null
+  group by channel.name
+  union all
+  select 'alert_deliveries_failed', channel.name::text, count(d.id)
+  from unnest(enum_range(null::saldo.alert_channel)) as channel (name)
+  left join saldo.alert_delivery as d on d.channel = channel.name and d.failed_at is not null
+  group by channel.name
+  union all
+  select 'alert_delivery_oldest_pending_age_seconds', null,
+    coalesce(extract(epoch from clock_timestamp() - min(d.created_at)), 0)
+  from saldo.alert_delivery as d
+  where d.delivered_at is null
+  and d.failed_at is null
+$$;
+comment on function saldo_private.health_metric__alert is
+  'Figures of alerts that are open and of messages that wait or were given up.';
+
+create or replace function saldo_private.health_metric()
+returns table (name text, label text, value numeric)
+language sql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  select each.name, each.label, each.value
+  from saldo_private.health_metric__check() as each
+  union all
+  select each.name, each.label, each.value
+  from saldo_private.health_metric__alert() as each
+  union all
+  select 'last_heal_actions', o.outcome::text, count(a.id)
+  from unnest(enum_range(null::saldo.heal_outcome)) as o (outcome)
+  left join (
+    select run.id
+    from saldo.heal_run as run
+    where not run.is_dry_run
+    order by run.id desc
+    limit 1
+  ) as last on true
+  left join saldo.heal_action as a on a.heal_run_id = last.id and a.outcome = o.outcome
+  group by o.outcome
+  union all
+  select 'guard_events_last_day', null, count(*)
+  from saldo.guard_event as g
+  where g.occurred_at > now() - interval '1 day'
+  union all
+  select figure.name, null, figure.value
+  from saldo_private.alert_state as s
+  cross join lateral (
+    values ('worker_last_seen_at', extract(epoch from s.worker_seen_at)),
+      ('alerts_evaluated_at', extract(epoch from s.evaluated_at))
+  ) as figure (name, value)
+$$;
+comment on function saldo_private.health_metric is
+  'Figures of health, each with at most one label; null = not known. Times are Unix times.';
+grant execute on function saldo_private.health_metric to
+  saldo_admin, saldo_operator, saldo_anonymous;
+--! EndIncluded health/health_metric.sql
 
 -- closing: months and years are checked, sealed and locked; the journal is verified
 --! Included closing/checklist.sql

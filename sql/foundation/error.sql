@@ -173,7 +173,9 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
   ('SB603', 'heal_refused', 'Healing is refused.',
     'The journal itself may have changed: look at the findings before anything is rewritten.', 409),
   ('SB604', 'maintenance_running', 'A maintenance run is under way.',
-    'Wait for it to end; its result is in maintenance_run.', 409)
+    'Wait for it to end; its result is in maintenance_run.', 409),
+  ('SB651', 'alert_channel_missing', 'There is no channel to send an alert by.',
+    'Give the worker SALDO_ALERT_WEBHOOK_URL or SALDO_ALERT_SMTP_URL, and start it again.', 409)
 on conflict (code) do update
 set condition = excluded.condition,
   message = excluded.message,

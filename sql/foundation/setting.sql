@@ -14,6 +14,17 @@ insert into saldo.setting (name, value, description) values
   ('settlement_lag_max_seconds', '60',
     'Age of a pending row at which a check reports that settlement lags.'),
   ('check_slice_lines', '2000000', 'Journal lines that a full check sieves in one transaction.'),
+  ('check_overdue_hours', '7', 'Age of the last check at which the balances count as unhealthy.'),
+  ('worker_silent_seconds', '60', 'Silence of the workers after which an alert is opened.'),
+  ('backlog_alert_percent', '50',
+    'Share of settlement_backlog_limit that pending rows of an account reach before an alert.'),
+  ('slot_rebuild_alert_count', '10',
+    'Rebuilds of one account''s slots within ten minutes that open an alert.'),
+  ('alert_channels', '', 'Channels by which alerts are sent: webhook, email, both or none.'),
+  ('alert_reminder_hours', '24',
+    'Hours after which an alert that is open and not acknowledged is sent again.'),
+  ('alert_retry_hours', '72', 'Hours for which the delivery of an alert is tried.'),
+  ('alert_keep_days', '90', 'Days for which resolved alerts are kept.'),
   ('rating_without_version', 'provisional',
     'A reading on a date without price or factor: provisional = rated at the last known ones, '
       'held = not rated until they come.'),
@@ -56,7 +67,14 @@ begin
       ('settlement_lag_max_seconds', 1, 86400),
       ('check_slice_lines', 1, 100000000),
       ('rerate_at_once_max', 0, 1000000),
-      ('rerating_idle_max_seconds', 1, 604800)
+      ('rerating_idle_max_seconds', 1, 604800),
+      ('check_overdue_hours', 1, 168),
+      ('worker_silent_seconds', 30, 86400),
+      ('backlog_alert_percent', 1, 100),
+      ('slot_rebuild_alert_count', 2, 100000),
+      ('alert_reminder_hours', 1, 8760),
+      ('alert_retry_hours', 1, 720),
+      ('alert_keep_days', 1, 3650)
   ) as range (name, least, most)
   where range.name = set_setting__check_number.name;
   if v_least is not null and (
@@ -71,11 +89,17 @@ begin
         'input_invalid', 'hold_expires_in: as 30 minutes, 12 hours or 7 days'
       );
     end if;
+  elsif set_setting__check_number.name = 'alert_channels'
+    and coalesce(value, '?') !~ '^(webhook|email|webhook,email)?$'
+  then
+    perform saldo_private.fail(
+      'input_invalid', 'alert_channels: webhook, email, webhook,email or nothing'
+    );
   end if;
 end
 $$;
 comment on function saldo_private.set_setting__check_number is
-  'The ranges of settings that are numbers, and the form of a duration: SB010.';
+  'The ranges of settings that are numbers, and the form of a duration and of a list: SB010.';
 
 create or replace function saldo.set_setting(name text, value text)
 returns saldo.setting

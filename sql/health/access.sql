@@ -99,19 +99,3 @@ comment on column saldo.maintenance_run.actor is 'Who asked: token subject or lo
 comment on column saldo.maintenance_run.check_before_id is 'The check that it began with.';
 comment on column saldo.maintenance_run.heal_run_id is 'The heal.';
 comment on column saldo.maintenance_run.check_after_id is 'The check that it ended with.';
-
-comment on type saldo.balance_health_result is 'How the balances are.';
-comment on column saldo.balance_health_result.is_healthy is
-  'Valid, and the last check found nothing.';
-comment on column saldo.balance_health_result.is_valid is
-  'Assets equal liabilities plus equity in every currency.';
-comment on column saldo.balance_health_result.currency is 'Currency of the totals.';
-comment on column saldo.balance_health_result.total_assets is 'Sum of the assets.';
-comment on column saldo.balance_health_result.total_liabilities is 'Sum of the liabilities.';
-comment on column saldo.balance_health_result.total_equity is
-  'Sum of equity, current-year earnings included.';
-comment on column saldo.balance_health_result.drift_count is 'Findings of the last check.';
-comment on column saldo.balance_health_result.pending_purchase_count is 'Open holds.';
-comment on column saldo.balance_health_result.last_check_status is 'Result of the last check.';
-comment on column saldo.balance_health_result.last_check_at is 'When it ended.';
-comment on column saldo.balance_health_result.last_check_age_seconds is 'Seconds since then.';

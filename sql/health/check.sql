@@ -1,6 +1,6 @@
 -- The check: runs every rule and keeps what it found.
 --
--- Public: check_balance_health, reconcile, balance_health; saldo.check_run, saldo.finding.
+-- Public: check_balance_health, reconcile; saldo.check_run, saldo.finding.
 -- Private: run_check. A rule that breaks does not stop the others: it becomes a finding itself.
 -- Rules over accounts, entries and the whole journal look only where the sieve (sieve.sql) suspects
 -- something; each of them sees one snapshot of its own, so that nothing alarms falsely. Locks no
@@ -119,6 +119,21 @@ $$;
 comment on function saldo_private.run_check__record is
   'Runs the rules over what the sieve suspects, and records the run.';
 
+create or replace function saldo_private.was_last_check_healthy()
+returns boolean
+language sql
+stable
+as $$
+  select coalesce((
+    select c.status = 'healthy'
+    from saldo.check_run as c
+    order by c.id desc
+    limit 1
+  ), false)
+$$;
+comment on function saldo_private.was_last_check_healthy is
+  'Whether the check that was begun last found nothing.';
+
 create or replace function saldo_private.run_check(
   kind saldo.check_kind,
   scope saldo.check_scope default 'full'
@@ -132,7 +147,8 @@ declare
   v_suspects saldo_private.suspects;
 begin
   v_progress := saldo_private.new_check_progress(kind);
-  if scope = 'incremental' and v_since is not null then
+  -- What was wrong stays in question until a full check finds it in order.
+  if scope = 'incremental' and v_since is not null and saldo_private.was_last_check_healthy() then
     v_suspects := saldo_private.verify_news(v_since, saldo_private.lock_verified_point());
     v_progress.line_count := v_suspects.line_count;
     return saldo_private.run_check__record(v_progress, 'incremental', v_suspects);
@@ -176,47 +192,7 @@ end
 $$;
 comment on function saldo.reconcile is
   'Checks what was posted since the verified point, and that no other total has moved: the cost '
-  'follows the news. Everything, where there is no such point yet. verified_at tells since when '
-  'the rest is proven.';
+  'follows the news. Everything, where there is no such point yet, and after a check that found '
+  'something. verified_at tells since when the rest is proven.';
 revoke execute on function saldo.reconcile from public;
 grant execute on function saldo.reconcile to saldo_admin;
-
-create or replace function saldo.balance_health()
-returns saldo.balance_health_result
-language sql
-stable
-security definer
-set search_path = saldo, saldo_private, pg_temp
-as $$
-  select
-    sheet.is_valid and coalesce(last.status = 'healthy', true),
-    sheet.is_valid, sheet.currency, sheet.total_assets, sheet.total_liabilities,
-    sheet.total_equity, coalesce(last.finding_count, 0),
-    (select count(*) from saldo.purchase where status = 'pending'),
-    last.status, last.finished_at,
-    extract(epoch from now() - last.finished_at)::numeric(20, 0)
-  from (
-    -- One currency is shown; valid means that all are.
-    select base.currency, coalesce(t.total_assets, 0) as total_assets,
-      coalesce(t.total_liabilities, 0) as total_liabilities,
-      coalesce(t.total_equity, 0) as total_equity,
-      not exists (
-        select from saldo.balance_sheet_totals() as each where not each.is_valid
-      ) as is_valid
-    from (select saldo_private.setting_value('currency') as currency) as base
-    left join saldo.balance_sheet_totals() as t on t.currency = base.currency
-  ) as sheet
-  left join lateral (
-    select c.status, c.finding_count, c.finished_at
-    from saldo.check_run as c
-    order by c.finished_at desc
-    limit 1
-  ) as last on true
-$$;
-comment on function saldo.balance_health is
-  'How the balances are, cheaply: the balance sheet as the accounts show it now, in the setting '
-  'currency, and the result of the last check. is_valid: assets equal liabilities plus equity in '
-  'every currency. is_healthy: valid, and the last check, if any, found nothing.';
-revoke execute on function saldo.balance_health from public;
-grant execute on function saldo.balance_health to
-  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous;

@@ -154,6 +154,8 @@ test("a line among those that were proven before is for full checks to find", as
   );
   t.like(await news(database), { status: "healthy" });
   t.like(await full(database), { status: "unhealthy" });
+  // And it does not count as settled because nobody looks.
+  t.like(await news(database), { status: "unhealthy", scope: "full" });
   await database.close();
 });
 

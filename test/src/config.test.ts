@@ -43,6 +43,13 @@ for (const [name, value] of [
   ["SALDO_GRAPHIQL", "yes"],
   ["LOG_LEVEL", "loud"],
   ["SALDO_POOL_SIZE", "Infinity"],
+  ["SALDO_ALERT_WEBHOOK_URL", "ftp://host/secret"],
+  ["SALDO_ALERT_WEBHOOK_SECRET", "short"],
+  ["SALDO_ALERT_SMTP_URL", "https://user:secret@host"],
+  ["SALDO_ALERT_EMAIL_FROM", "Saldo <saldo@example.com>"],
+  ["SALDO_ALERT_EMAIL_TO", "anna@example.com,,budi@example.com"],
+  ["SALDO_ALERT_EVERY_SECONDS", "0"],
+  ["SALDO_CHECK_OVERDUE_HOURS", "169"],
 ] as const) {
   test(`${name}=${value} is refused in one sentence that names it`, (t) => {
     const error = t.throws(read({ [name]: value }), { instanceOf: ConfigError });
@@ -55,6 +62,25 @@ test("a page is not larger by default than at most", (t) => {
   t.throws(read({ SALDO_PAGE_SIZE: "300", SALDO_PAGE_SIZE_MAX: "200" }), {
     instanceOf: ConfigError,
   });
+});
+
+test("mails need their server, from and to, all three", (t) => {
+  const mail = {
+    SALDO_ALERT_SMTP_URL: "smtps://user:secret@mail.example.com:465",
+    SALDO_ALERT_EMAIL_FROM: "saldo@example.com",
+    SALDO_ALERT_EMAIL_TO: "anna@example.com, budi@example.com",
+  };
+  t.deepEqual(readConfig(mail).alertEmailTo, ["anna@example.com", "budi@example.com"]);
+  for (const name of Object.keys(mail)) {
+    const error = t.throws(read({ ...mail, [name]: "" }), { instanceOf: ConfigError });
+    t.false(error.message.includes("secret"));
+  }
+});
+
+test("a check is overdue an hour after it was due, unless said otherwise", (t) => {
+  t.is(readConfig({}).checkOverdueHours, 7);
+  t.is(readConfig({ SALDO_RECONCILE_HOURS: "24" }).checkOverdueHours, 25);
+  t.is(readConfig({ SALDO_CHECK_OVERDUE_HOURS: "48" }).checkOverdueHours, 48);
 });
 
 test("production on a server of one's own wants a secret, embedded it makes one", (t) => {

@@ -14,6 +14,7 @@ const config = {
   settleEverySeconds: 1,
   rerateEverySeconds: 1,
   sealEverySeconds: 1,
+  alertEverySeconds: 15,
 };
 const silent = { info() {}, warn() {}, error() {} };
 

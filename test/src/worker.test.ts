@@ -16,6 +16,7 @@ const config = {
   settleEverySeconds: 1,
   rerateEverySeconds: 1,
   sealEverySeconds: 60,
+  alertEverySeconds: 15,
 };
 
 let database: TestDatabase;

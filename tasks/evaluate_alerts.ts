@@ -1,0 +1,38 @@
+import type { Task } from "graphile-worker";
+import { z } from "zod";
+import { channelsOf } from "../src/alert_delivery.ts";
+import { readConfig } from "../src/config.ts";
+import { queryAsAdmin } from "../src/task_query.ts";
+
+const payloadSchema = z.object({}).strict();
+
+interface Due {
+  id: string;
+  next_attempt_at: string;
+}
+
+/**
+ * Brings the alerts up to date, and asks for a job for each message whose time comes before the
+ * next run. The row is what stays until a message was sent, the job only sends it: one that is lost
+ * is asked for again, and one that is there already keeps its key.
+ */
+const evaluateAlerts: Task = async (payload, helpers) => {
+  payloadSchema.parse(payload);
+  const config = readConfig(process.env);
+  await queryAsAdmin(helpers, "select saldo.evaluate_alerts()");
+  const found = await queryAsAdmin<{ list: Due[] }>(
+    helpers,
+    `select coalesce(json_agg(d), '[]') as list from saldo_private.due_alert_deliveries(
+      '{${channelsOf(config).join(",")}}', ${config.alertEverySeconds}
+    ) as d`,
+  );
+  for (const { id, next_attempt_at } of found?.list ?? []) {
+    await helpers.addJob(
+      "send_alert",
+      { deliveryId: id },
+      { jobKey: `send_alert:${id}`, runAt: new Date(next_attempt_at), maxAttempts: 3 },
+    );
+  }
+};
+
+export default evaluateAlerts;

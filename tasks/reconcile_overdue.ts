@@ -1,0 +1,26 @@
+import type { Task } from "graphile-worker";
+import { z } from "zod";
+import { queryAsAdmin } from "../src/task_query.ts";
+
+const payloadSchema = z.object({}).strict();
+
+/**
+ * Checks the balances where the last check is overdue or there was none. A worker asks for it when
+ * it starts: a new database, or one that slept over the time of its check, would be called
+ * unhealthy until the next.
+ */
+const reconcileOverdue: Task = async (payload, helpers) => {
+  payloadSchema.parse(payload);
+  const health = await queryAsAdmin<{ is_overdue: boolean }>(
+    helpers,
+    "select is_overdue from saldo.balance_health()",
+  );
+  if (health?.is_overdue !== true) return;
+  const run = await queryAsAdmin<{ id: string; status: string }>(
+    helpers,
+    "select id, status from saldo.reconcile()",
+  );
+  helpers.logger.info(`reconcile_overdue ${run?.id}: ${run?.status}`);
+};
+
+export default reconcileOverdue;

@@ -1,0 +1,23 @@
+import type { Task } from "graphile-worker";
+import { z } from "zod";
+import { deliverAlert } from "../src/alert_delivery.ts";
+import { readConfig } from "../src/config.ts";
+
+const payloadSchema = z.object({ deliveryId: z.uuid() }).strict();
+
+/**
+ * Sends one message about an alert. When and how often it is tried again stands in its row: the
+ * job's own waits would grow to hours, and an endpoint that is back must not wait for them.
+ */
+const sendAlert: Task = async (payload, { withPgClient, abortSignal, logger }) => {
+  const { deliveryId } = payloadSchema.parse(payload);
+  const config = readConfig(process.env);
+  const outcome = await withPgClient((client) =>
+    deliverAlert(client, deliveryId, config, abortSignal),
+  );
+  if (outcome?.error !== undefined) {
+    logger.warn(`send_alert ${deliveryId}: ${outcome.outcome}, ${outcome.error}`);
+  }
+};
+
+export default sendAlert;
