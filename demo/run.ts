@@ -5,9 +5,19 @@ import { join } from "node:path";
 import { Client } from "pg";
 import { startEmbedded } from "../src/embedded.ts";
 import { migrate } from "../src/migrate.ts";
+import { tellAdoption } from "./adoption.ts";
 import { tellStory } from "./story.ts";
 
-/** `npm run demo`: the incident on a PostgreSQL of its own, which is thrown away afterwards. */
+/**
+ * `npm run demo`: the incident on a PostgreSQL of its own, which is thrown away afterwards;
+ * `npm run demo -- adopt`: the same on tables that are not Saldo's.
+ */
+const stories: Record<string, typeof tellStory> = { incident: tellStory, adopt: tellAdoption };
+const tell = stories[process.argv[2] ?? "incident"];
+if (tell === undefined) {
+  console.error("Say npm run demo, or npm run demo -- adopt.");
+  process.exit(1);
+}
 const folder = join(tmpdir(), `saldo-demo-${randomBytes(4).toString("hex")}`);
 const server = await startEmbedded(folder, { fsync: "off" });
 try {
@@ -18,7 +28,7 @@ try {
   });
   await client.connect();
   try {
-    await tellStory(client, (line) => console.log(line));
+    await tell(client, (line) => console.log(line));
   } finally {
     await client.end();
   }

@@ -8,7 +8,7 @@ declare
 begin
   foreach v_role in array array[
     'saldo_owner', 'saldo_admin', 'saldo_operator', 'saldo_member', 'saldo_branch',
-    'saldo_anonymous'
+    'saldo_anonymous', 'saldo_rule_reader'
   ] loop
     -- Two servers that start at once on two databases may both see the role missing.
     begin
@@ -42,8 +42,16 @@ begin
     execute format('grant saldo_admin to %I', session_user);
   end if;
 
+  -- Queries of registered rules run as saldo_rule_reader, which may nothing but what a DBA grants
+  -- it on the user's own tables. The owner makes functions for it; it can never become the owner.
+  if not pg_has_role('saldo_owner', 'saldo_rule_reader', 'member') then
+    grant saldo_rule_reader to saldo_owner;
+  end if;
+
   -- Nothing is taken from public here: the database may be one that others use as well.
   execute format('grant connect on database %I to saldo_server', current_database());
   execute format('grant connect, create on database %I to saldo_owner', current_database());
+  -- A query is looked at as a temporary view, which is rolled back.
+  execute format('grant temporary on database %I to saldo_rule_reader', current_database());
 end
 $roles$;

@@ -49,9 +49,11 @@ create type saldo.entry_side as enum ('debit', 'credit');
 
 create type saldo.entry_status as enum ('draft', 'posted', 'reversed');
 
+create type saldo.explanation_confidence as enum ('certain', 'likely', 'possible');
+
 create type saldo.factor_formula as enum ('fixed', 'gas_300k', 'reference');
 
-create type saldo.finding_cause as enum ('out_of_band_write', 'journal_changed', 'sync_trigger_disabled', 'rule_failed', 'unknown');
+create type saldo.finding_cause as enum ('out_of_band_write', 'journal_changed', 'sync_trigger_disabled', 'uncounted_items', 'doubled_item', 'unapplied_item', 'unrecorded_item', 'rule_failed', 'unknown');
 
 create type saldo.heal_outcome as enum ('healed', 'would_heal', 'already_clean', 'refused');
 
@@ -80,6 +82,12 @@ create type saldo.record_status as enum ('current', 'superseded', 'removed');
 create type saldo.rerating_status as enum ('waiting', 'running', 'done', 'failed');
 
 create type saldo.rounding_rule as enum ('half_up', 'down');
+
+create type saldo.rule_guard as enum ('none', 'record', 'refuse');
+
+create type saldo.rule_heal as enum ('none', 'update', 'function');
+
+create type saldo.rule_outcome as enum ('registered', 'changed', 'unchanged', 'refused');
 
 create type saldo.rule_scope as enum ('whole', 'account', 'entry', 'journal');
 
@@ -398,6 +406,16 @@ create type saldo.reading_request as (
   is_rollover boolean
 );
 
+create type saldo.rule_result as (
+  name text,
+  outcome saldo.rule_outcome,
+  error_code text,
+  error_condition text,
+  message text,
+  detail text,
+  hint text
+);
+
 create type saldo.seal_status_result as (
   head_number bigint,
   head_hash text,
@@ -691,6 +709,7 @@ create table saldo.balance_rule (
   is_enabled boolean default true not null,
   scope saldo.rule_scope default 'whole'::saldo.rule_scope not null,
   is_incremental boolean default false not null,
+  is_registered boolean default false not null,
   constraint balance_rule_pkey PRIMARY KEY (name)
 );
 -- policy owner_all
@@ -921,6 +940,19 @@ CREATE INDEX finding_check_run_id_idx ON saldo.finding USING btree (check_run_id
 -- policy owner_all
 -- policy select_all
 
+create table saldo.finding_explanation (
+  finding_id uuid not null,
+  rank smallint not null,
+  cause saldo.finding_cause not null,
+  confidence saldo.explanation_confidence not null,
+  explanation text not null,
+  evidence jsonb default '{}'::jsonb not null,
+  constraint finding_explanation_pkey PRIMARY KEY (finding_id, rank),
+  constraint finding_explanation_finding_id_fkey FOREIGN KEY (finding_id) REFERENCES saldo.finding(id) ON DELETE CASCADE
+);
+-- policy owner_all
+-- policy select_all
+
 create table saldo.guard_event (
   id uuid not null,
   occurred_at timestamp with time zone not null,
@@ -935,10 +967,13 @@ create table saldo.guard_event (
   account_id bigint,
   old_row jsonb,
   new_row jsonb,
+  rule text,
+  key text,
   constraint guard_event_pkey PRIMARY KEY (id)
 );
 CREATE INDEX guard_event_account_id_idx ON saldo.guard_event USING btree (account_id, occurred_at);
 CREATE INDEX guard_event_occurred_at_idx ON saldo.guard_event USING btree (occurred_at);
+CREATE INDEX guard_event_rule_idx ON saldo.guard_event USING btree (rule, key) WHERE (rule IS NOT NULL);
 -- policy owner_all
 -- policy select_all
 
@@ -1414,6 +1449,33 @@ CREATE INDEX reading_batch_id_idx ON saldo.reading USING btree (batch_id);
 CREATE INDEX reading_id_idx ON saldo.reading USING btree (id);
 CREATE UNIQUE INDEX reading_is_once_per_meter_and_time ON saldo.reading USING btree (account_id, meter_id, read_at) WHERE (status = 'current'::saldo.record_status);
 CREATE INDEX reading_read_on_idx ON saldo.reading USING btree (read_on) WHERE (status = 'current'::saldo.record_status);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.registered_rule (
+  name text not null,
+  stored_table text,
+  key_column text,
+  balance_column text,
+  stored text not null,
+  derived text not null,
+  items text,
+  tolerance numeric not null,
+  heal saldo.rule_heal not null,
+  heal_function text,
+  guard saldo.rule_guard not null,
+  writer_roles text[] not null,
+  writer_applications text[] not null,
+  guard_definition text,
+  guard_insert_definition text,
+  watched_triggers jsonb not null,
+  registered_by text not null,
+  registered_at timestamp with time zone not null,
+  constraint registered_rule_pkey PRIMARY KEY (name),
+  constraint registered_rule_name_fkey FOREIGN KEY (name) REFERENCES saldo.balance_rule(name),
+  constraint registered_rule_table_is_whole CHECK ((num_nonnulls(stored_table, key_column, balance_column) = ANY (ARRAY[0, 3]))),
+  constraint registered_rule_tolerance_is_a_number CHECK (((tolerance >= (0)::numeric) AND (tolerance < 'Infinity'::numeric)))
+);
 -- policy owner_all
 -- policy select_all
 

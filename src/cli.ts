@@ -3,12 +3,14 @@
  * refused, or something was found or differs, 2 when it was called wrongly or cannot reach the database.
  */
 import { parseArgs } from "node:util";
+import { adoptCommand } from "./cli/adopt.ts";
 import { type Command, UsageError } from "./cli/command.ts";
 import { connect } from "./cli/connection.ts";
 import { checkCommand, healCommand } from "./cli/health.ts";
 import { importCommand } from "./cli/import.ts";
 import { compareCommand, initCommand, syncCommand } from "./cli/monthly.ts";
 import { describeFailure } from "./cli/output.ts";
+import { rulesCommand } from "./cli/rules.ts";
 import { exportCommand, verifyCommand } from "./cli/verify.ts";
 
 const commands: Record<string, Command> = {
@@ -20,6 +22,8 @@ const commands: Record<string, Command> = {
   compare: compareCommand,
   verify: verifyCommand,
   export: exportCommand,
+  rules: rulesCommand,
+  adopt: adoptCommand,
 };
 
 function usage(): string {
@@ -45,10 +49,10 @@ async function main(words: string[]): Promise<number> {
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) throw new UsageError(`There is no command ${name}.`);
-  const run = command.prepare(parse(command, rest));
-  const work = await run();
+  const parsed = parse(command, rest);
+  const work = await command.prepare(parsed)();
   if (typeof work === "number") return work;
-  const client = await connect(process.env);
+  const client = await (command.connect?.(parsed) ?? connect(process.env));
   try {
     return await work(client);
   } finally {

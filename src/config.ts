@@ -154,6 +154,12 @@ export const settings = {
     "Day and time of the weekly recalculation of all stored months in the business time zone",
     timeOfWeek,
   ),
+  rulesFile: setting(
+    "SALDO_RULES_FILE",
+    "JSON file of rules over your own tables, applied at each start",
+    z.string().min(1).optional(),
+    "none",
+  ),
   settleEverySeconds: setting(
     "SALDO_SETTLE_EVERY_SECONDS",
     "Seconds between settlements of hot accounts",

@@ -14,6 +14,7 @@ import { StartError, startEmbedded } from "./embedded.ts";
 import { GRAPHIQL_PATH } from "./graphql.ts";
 import type { Log } from "./log.ts";
 import { migrate } from "./migrate.ts";
+import { applyRules, readRulesFile } from "./rules_file.ts";
 import { startWorker } from "./worker.ts";
 
 /** Which parts a process runs. */
@@ -52,6 +53,7 @@ export async function start(config: Config, parts: Parts, log: Log): Promise<Run
     await migrate(ownerUrl);
     const alertChannels = parts.jobs ? channelsOf(config) : undefined;
     await writeSettings(ownerUrl, { ...config, alertChannels });
+    if (config.rulesFile) await applyRulesAtStart(ownerUrl, config.rulesFile, log);
     if (parts.jobs) await startJobs(ownerUrl, config, log, stops, reportBroken);
     const address = parts.http ? await startHttp(ownerUrl, config, log, stops) : "";
     if (embedded && config.environment === "development") {
@@ -62,6 +64,25 @@ export async function start(config: Config, parts: Parts, log: Log): Promise<Run
   } catch (error) {
     await stopAll(stops, config, log);
     throw explain(error);
+  }
+}
+
+/** A rule that is refused is an error in the log: the rest of Saldo is of use without it. */
+async function applyRulesAtStart(ownerUrl: string, file: string, log: Log): Promise<void> {
+  const rules = await readRulesFile(file);
+  const pool = makePool(ownerUrl, 1, log);
+  try {
+    const client = await pool.connect();
+    try {
+      for (const { name, outcome, ...reason } of await applyRules(client, rules)) {
+        if (outcome === "refused") log.error("rule refused", { rule: name, ...reason });
+        else if (outcome !== "unchanged") log.info(`rule ${outcome}`, { rule: name });
+      }
+    } finally {
+      client.release();
+    }
+  } finally {
+    await pool.end();
   }
 }
 

@@ -1,5 +1,5 @@
 --! Previous: sha1:91dce902e84eb3bb7b78b92a1d91ece6835455ec
---! Hash: sha1:80b86a98441e45466137ddcd70cd96903786a092
+--! Hash: sha1:bbd5bbe0adc430ab2f17f439cd97f8829399a461
 --! Message: health and jobs
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -386,6 +386,78 @@ alter type saldo.balance_health_result
 -- squawk-ignore require-concurrent-index-creation
 create index guard_event_occurred_at_idx on saldo.guard_event (occurred_at);
 
+-- health: rules over anyone's tables
+
+-- What runs as saldo_rule_reader, apart from everything else of Saldo.
+create schema saldo_rule;
+grant usage on schema saldo_rule to saldo_rule_reader;
+
+create type saldo.rule_heal as enum ('none', 'update', 'function');
+create type saldo.rule_guard as enum ('none', 'record', 'refuse');
+create type saldo.rule_outcome as enum ('registered', 'changed', 'unchanged', 'refused');
+create type saldo.explanation_confidence as enum ('certain', 'likely', 'possible');
+-- Used at run time only, after this transaction.
+alter type saldo.finding_cause add value 'uncounted_items' before 'rule_failed';
+alter type saldo.finding_cause add value 'doubled_item' before 'rule_failed';
+alter type saldo.finding_cause add value 'unapplied_item' before 'rule_failed';
+alter type saldo.finding_cause add value 'unrecorded_item' before 'rule_failed';
+
+alter table saldo.balance_rule add column is_registered boolean not null default false;
+
+create table saldo.registered_rule (
+  name text primary key references saldo.balance_rule (name),
+  stored_table text,
+  key_column text,
+  balance_column text,
+  stored text not null,
+  derived text not null,
+  items text,
+  tolerance numeric not null,
+  heal saldo.rule_heal not null,
+  heal_function text,
+  guard saldo.rule_guard not null,
+  writer_roles text[] not null,
+  writer_applications text[] not null,
+  guard_definition text,
+  guard_insert_definition text,
+  watched_triggers jsonb not null,
+  registered_by text not null,
+  registered_at timestamptz not null,
+  constraint registered_rule_tolerance_is_a_number check (
+    tolerance >= 0 and tolerance < 'Infinity'
+  ),
+  constraint registered_rule_table_is_whole check (
+    num_nonnulls(stored_table, key_column, balance_column) in (0, 3)
+  )
+);
+
+create table saldo.finding_explanation (
+  finding_id uuid not null references saldo.finding (id) on delete cascade,
+  rank smallint not null,
+  cause saldo.finding_cause not null,
+  confidence saldo.explanation_confidence not null,
+  explanation text not null,
+  evidence jsonb not null default '{}',
+  primary key (finding_id, rank)
+);
+
+-- Of writes to tables that a registered rule guards.
+alter table saldo.guard_event add column rule text;
+alter table saldo.guard_event add column key text;
+-- Few are recorded, and the migration is one transaction.
+-- squawk-ignore require-concurrent-index-creation
+create index guard_event_rule_idx on saldo.guard_event (rule, key) where rule is not null;
+
+create type saldo.rule_result as (
+  name text,
+  outcome saldo.rule_outcome,
+  error_code text,
+  error_condition text,
+  message text,
+  detail text,
+  hint text
+);
+
 -- The logic, room after room.
 --! Included index.sql
 -- The load order, and the table of contents. A room may use the rooms above it, never one below.
@@ -568,6 +640,30 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
     'The journal itself may have changed: look at the findings before anything is rewritten.', 409),
   ('SB604', 'maintenance_running', 'A maintenance run is under way.',
     'Wait for it to end; its result is in maintenance_run.', 409),
+  ('SB640', 'rule_query_invalid', 'A query of the rule is not one SELECT that can be planned.',
+    'Give one SELECT without a semicolon, and name each table with its schema; DETAIL tells what '
+    'PostgreSQL said.', 400),
+  ('SB641', 'rule_columns_wrong', 'A query of the rule has not the columns that it needs.',
+    'stored gives key and stored, derived gives key and derived, items gives key, item, amount and '
+    'is_counted; the figures are numbers.', 400),
+  ('SB642', 'rule_key_invalid', 'A query of the rule has keys that are missing or double.',
+    'Each key stands in one row and is not NULL: group by it, and filter NULLs.', 400),
+  ('SB643', 'rule_query_writes', 'A query of the rule could have side effects.',
+    'Use tables, views and functions that are stable or immutable, not security definer, and no '
+    'FOR UPDATE.', 400),
+  ('SB644', 'rule_query_slow', 'A query of the rule takes too long.',
+    'Add an index, or sum up less; the budgets are the settings rule_time_budget_ms and '
+    'rule_cost_limit.', 400),
+  ('SB645', 'rule_privilege_missing', 'Saldo may not do what the rule needs.',
+    'Let the owner of the table grant what DETAIL names.', 403),
+  ('SB646', 'rule_table_unfit', 'The table or column of the rule cannot be used.',
+    'Give an ordinary table of yours as schema.table, with its key column and a numeric column.',
+    400),
+  ('SB647', 'rule_heal_unfit', 'The rule cannot be healed or guarded in this way.',
+    'update and guard need stored_table, key_column and balance_column; function needs '
+    'heal_function, the name of a function of yours that takes the key as text.', 400),
+  ('SB648', 'balance_write_refused', 'This balance is guarded: it is not written in this way.',
+    'Write it as one of the writers that the rule names.', 403),
   ('SB651', 'alert_channel_missing', 'There is no channel to send an alert by.',
     'Give the worker SALDO_ALERT_WEBHOOK_URL or SALDO_ALERT_SMTP_URL, and start it again.', 409)
 on conflict (code) do update
@@ -659,7 +755,11 @@ insert into saldo.setting (name, value, description) values
     'Readings up to which a change of price or factor rates anew in its own transaction; more are '
       'rated by a job.'),
   ('rerating_idle_max_seconds', '900',
-    'Time without progress after which a check reports a re-rating that is open.')
+    'Time without progress after which a check reports a re-rating that is open.'),
+  ('rule_time_budget_ms', '5000',
+    'Milliseconds that a query of a registered rule may take when it is registered.'),
+  ('rule_cost_limit', '10000000',
+    'Cost, as the planner estimates it, above which a query of a registered rule is not run.')
 on conflict (name) do update
 set description = excluded.description;
 
@@ -701,7 +801,9 @@ begin
       ('slot_rebuild_alert_count', 2, 100000),
       ('alert_reminder_hours', 1, 8760),
       ('alert_retry_hours', 1, 720),
-      ('alert_keep_days', 1, 3650)
+      ('alert_keep_days', 1, 3650),
+      ('rule_time_budget_ms', 1, 600000),
+      ('rule_cost_limit', 1, 999999999)
   ) as range (name, least, most)
   where range.name = set_setting__check_number.name;
   if v_least is not null and (
@@ -14552,8 +14654,12 @@ comment on column saldo.guard_event.statement is 'The statement, up to 2,000 cha
 comment on column saldo.guard_event.table_name is 'Table that was written.';
 comment on column saldo.guard_event.operation is 'insert, update, delete or truncate.';
 comment on column saldo.guard_event.account_id is 'Account that the row belongs to.';
-comment on column saldo.guard_event.old_row is 'The row before.';
-comment on column saldo.guard_event.new_row is 'The row after.';
+comment on column saldo.guard_event.rule is
+  'Registered rule whose table was written; null = a table of Saldo.';
+comment on column saldo.guard_event.key is 'Key of the row in that rule.';
+comment on column saldo.guard_event.old_row is
+  'The row before; of a user''s table its key and figure only.';
+comment on column saldo.guard_event.new_row is 'The row after, likewise.';
 --! EndIncluded health/guard.sql
 --! Included health/balance_rule.sql
 -- Rules: what must hold. A rule is a function that returns a row for each violation, and none when
@@ -14603,7 +14709,8 @@ create policy select_all on saldo.balance_rule for select
 grant select on saldo.balance_rule to saldo_admin, saldo_operator;
 
 comment on table saldo.balance_rule is 'A rule that every check proves.';
-comment on column saldo.balance_rule.name is 'Name; its function is saldo_private.rule_<name>.';
+comment on column saldo.balance_rule.name is
+  'Name; the function of a built-in rule is saldo_private.rule_<name>.';
 comment on column saldo.balance_rule.room is 'Room that it belongs to.';
 comment on column saldo.balance_rule.title is 'What must hold, in a few words.';
 comment on column saldo.balance_rule.description is 'What must hold, and how it is derived.';
@@ -14617,6 +14724,8 @@ comment on column saldo.balance_rule.scope is
   'suspects; journal: at everything, but only if the sieve suspects anything.';
 comment on column saldo.balance_rule.is_incremental is
   'Whether incremental checks run it too: it looks at what is news only, or costs little.';
+comment on column saldo.balance_rule.is_registered is
+  'Whether it is over a user''s own tables; its queries are in registered_rule.';
 comment on column saldo.balance_rule.is_enabled is 'Whether checks run it.';
 comment on type saldo.rule_scope is 'What a rule looks at in a check.';
 --! EndIncluded health/balance_rule.sql
@@ -14892,6 +15001,1515 @@ $$;
 comment on function saldo_private.rule_idempotency is
   'Idempotency keys whose result is gone: a retry would find nothing.';
 --! EndIncluded health/book_checks.sql
+--! Included health/rule_sandbox.sql
+-- What runs the queries of registered rules: functions that belong to saldo_rule_reader.
+--
+-- Private, in the schema saldo_rule: inspect, cost_of, try_query, compare, read_items.
+-- The owner of Saldo calls them, nobody else.
+-- An administrator's query must never become SQL of saldo_owner. Here it runs as a role that may do
+-- nothing but what a DBA granted it, in a definer function (where PostgreSQL refuses to change the
+-- role), read-only, under a pinned search path, and in a subtransaction that is always rolled back:
+-- settings, notifications and locks of a query go with it. Row level security is not applied in
+-- silence: a policy that would hide rows is an error.
+
+create or replace function saldo_rule.inspect(query text)
+returns jsonb
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = off
+set standard_conforming_strings = on
+set timezone = 'UTC'
+set lock_timeout = '5s'
+as $$
+declare
+  v_cursor refcursor;
+  v_denied text;
+  v_parts jsonb;
+begin
+  begin
+    perform set_config('transaction_read_only', 'on', true);
+    -- Alone: several statements cannot be a cursor's. In parentheses: only a SELECT can be, and
+    -- what is whole alone cannot close a parenthesis that it did not open.
+    open v_cursor no scroll for execute format('%s', query);
+    close v_cursor;
+    open v_cursor no scroll for execute format(E'select * from (%s\n) as q', query);
+    raise sqlstate 'SBR00';
+  exception
+    when sqlstate 'SBR00' then null;
+    when insufficient_privilege then v_denied := sqlerrm;
+  end;
+  begin
+    execute format(
+      E'create temporary view saldo_rule_probe as select * from (%s\n) as q', query
+    );
+    v_parts := saldo_rule.inspect__parts('pg_temp.saldo_rule_probe'::regclass);
+    raise sqlstate 'SBR00';
+  exception
+    when sqlstate 'SBR00' then null;
+    -- Not even the schema may be used, so that nothing can be said about the tables.
+    when insufficient_privilege then v_denied := sqlerrm;
+  end;
+  return coalesce(v_parts, '{}') || jsonb_build_object('denied', v_denied);
+end
+$$;
+comment on function saldo_rule.inspect is
+  'What a query consists of: columns, functions, relations. An error when it is not one SELECT.';
+
+create or replace function saldo_rule.inspect__parts(probe regclass)
+returns jsonb
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  -- The tree of the query as PostgreSQL has parsed it, and those of the views that it reads.
+  with recursive reached (relation) as (
+    select probe::oid
+    union
+    select used.id[1]::oid
+    from reached
+    join pg_rewrite as r on r.ev_class = reached.relation and r.ev_type = '1'
+    cross join lateral regexp_matches(r.ev_action::text, ':relid ([1-9]\d*)', 'g') as used (id)
+  ),
+  tree as (
+    select r.ev_action::text as text
+    from reached
+    join pg_rewrite as r on r.ev_class = reached.relation and r.ev_type = '1'
+  ),
+  called (function) as (
+    select id[1]::oid
+    from tree
+    cross join lateral regexp_matches(
+      tree.text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) ([1-9]\d*)', 'g'
+    ) as used (id)
+  ),
+  -- An aggregate says that it is immutable, whatever its step is.
+  stepped (function) as (
+    select function
+    from called
+    union
+    select step
+    from called
+    join pg_aggregate as a on a.aggfnoid = called.function
+    cross join unnest(array[a.aggtransfn, a.aggfinalfn, a.aggmtransfn, a.aggmfinalfn]) as step
+  )
+  select jsonb_build_object(
+    'columns', (
+      select jsonb_object_agg(a.attname, case
+        when t.typname = 'bool' then 'boolean'
+        when t.typname in ('date', 'timestamp', 'timestamptz') then 'time'
+        when t.typcategory = 'N' and t.typname !~ '^(oid$|reg)' then 'number'
+        else format_type(a.atttypid, a.atttypmod) end)
+      from pg_attribute as a
+      join pg_type as t on t.oid = a.atttypid
+      where a.attrelid = probe
+      and a.attnum > 0
+    ),
+    'unsafe', (
+      select jsonb_agg(distinct format('%s is %s', p.oid::regprocedure,
+        case when p.prosecdef then 'security definer' else 'volatile' end))
+      from stepped
+      join pg_proc as p on p.oid = stepped.function
+      where p.provolatile = 'v'
+      or p.prosecdef
+    ),
+    'is_recursive', (select bool_or(tree.text ~ ':hasRecursive true') from tree),
+    'relations', (
+      select coalesce(jsonb_agg(jsonb_build_object('id', c.oid::text, 'name', c.oid::regclass,
+        'schema', n.nspname, 'is_temporary', c.relpersistence = 't',
+        'is_readable', has_table_privilege(c.oid, 'select'))), '[]')
+      from reached
+      join pg_class as c on c.oid = reached.relation
+      join pg_namespace as n on n.oid = c.relnamespace
+      where c.oid <> probe
+    )
+  )
+$$;
+comment on function saldo_rule.inspect__parts is
+  'Columns, functions that could do harm, and relations of a view, through the views below it.';
+
+create or replace function saldo_rule.cost_of(query text)
+returns numeric
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = off
+set standard_conforming_strings = on
+set timezone = 'UTC'
+set lock_timeout = '5s'
+as $$
+declare
+  v_plan jsonb;
+begin
+  begin
+    perform set_config('transaction_read_only', 'on', true);
+    execute format('explain (format json) %s', query)
+    into v_plan;
+    raise sqlstate 'SBR00';
+  exception
+    when sqlstate 'SBR00' then null;
+  end;
+  return (v_plan -> 0 -> 'Plan' ->> 'Total Cost')::numeric;
+end
+$$;
+comment on function saldo_rule.cost_of is 'What the planner takes the query to cost.';
+
+create or replace function saldo_rule.try_query(query text, time_budget_ms integer)
+returns jsonb
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = off
+set standard_conforming_strings = on
+set timezone = 'UTC'
+set lock_timeout = '5s'
+as $$
+declare
+  v_cursor refcursor;
+  v_started_at timestamptz := clock_timestamp();
+  v_moved bigint := 1;
+  v_elapsed_ms numeric := 0;
+  v_keys jsonb;
+begin
+  begin
+    perform set_config('transaction_read_only', 'on', true);
+    -- Bit by bit, so that a query without end is left while it gives rows. One that gives none is
+    -- stopped by the caller's statement_timeout only: none can be set from within a statement.
+    open v_cursor no scroll for execute format('%s', query);
+    while v_moved > 0 and v_elapsed_ms <= time_budget_ms loop
+      move forward 1000 from v_cursor;
+      get diagnostics v_moved = row_count;
+      v_elapsed_ms := extract(epoch from clock_timestamp() - v_started_at) * 1000;
+    end loop;
+    close v_cursor;
+    if v_elapsed_ms <= time_budget_ms then
+      execute format(
+        $sql$
+          select jsonb_build_object('row_count', count(*), 'null_count', count(*) - count(q.key),
+            'double_count', count(q.key) - count(distinct q.key::text))
+          from (%s
+          ) as q
+        $sql$,
+        query
+      )
+      into v_keys;
+    end if;
+    raise sqlstate 'SBR00';
+  exception
+    when sqlstate 'SBR00' then null;
+  end;
+  return coalesce(v_keys, '{}') || jsonb_build_object('elapsed_ms', round(v_elapsed_ms));
+end
+$$;
+comment on function saldo_rule.try_query is
+  'Runs a query within the budget, and counts its rows and the keys that are missing or double.';
+
+create or replace function saldo_rule.compare(
+  stored text,
+  derived text,
+  tolerance numeric,
+  has_labels boolean,
+  row_limit integer
+)
+returns jsonb
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = off
+set standard_conforming_strings = on
+set timezone = 'UTC'
+set lock_timeout = '5s'
+as $$
+declare
+  v_rows jsonb;
+begin
+  begin
+    perform set_config('transaction_read_only', 'on', true);
+    -- One statement, so one snapshot of both sides.
+    execute format(
+      $sql$
+        select jsonb_agg(to_jsonb(c))
+        from (
+          select coalesce(s.key, d.key) as key, s.stored::text, d.derived::text,
+            s.is_there is null as is_stored_missing, d.is_there is null as is_derived_missing,
+            s.labels, count(*) over () as total
+          from (
+            select x.key::text collate "C" as key, x.stored::numeric as stored, true as is_there,
+              %3$s as labels
+            from (%1$s
+            ) as x
+          ) as s
+          full join (
+            select x.key::text collate "C" as key, x.derived::numeric as derived, true as is_there
+            from (%2$s
+            ) as x
+          ) as d on d.key = s.key
+          where s.is_there is null
+          or s.stored is null
+          or (d.is_there and d.derived is null)
+          or s.stored in ('NaN', 'Infinity', '-Infinity')
+          or d.derived in ('NaN', 'Infinity', '-Infinity')
+          or abs(s.stored - coalesce(d.derived, 0)) > %4$L::numeric
+          order by abs(s.stored - coalesce(d.derived, 0)) desc, key
+          limit %5$L
+        ) as c
+      $sql$,
+      stored, derived,
+      case when has_labels then 'to_jsonb(x) - ''key'' - ''stored''' else 'null::jsonb' end,
+      tolerance, row_limit
+    )
+    into v_rows;
+    raise sqlstate 'SBR00';
+  exception
+    when sqlstate 'SBR00' then null;
+  end;
+  return coalesce(v_rows, '[]');
+end
+$$;
+comment on function saldo_rule.compare is
+  'Rows of stored and derived figures that differ, with the number of all of them.';
+
+create or replace function saldo_rule.read_items(items text, keys text[], row_limit integer)
+returns jsonb
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = off
+set standard_conforming_strings = on
+set timezone = 'UTC'
+set lock_timeout = '5s'
+as $$
+declare
+  v_items jsonb;
+begin
+  begin
+    perform set_config('transaction_read_only', 'on', true);
+    execute format(
+      $sql$
+        select jsonb_agg(i.item)
+        from (
+          select to_jsonb(x) || jsonb_build_object('key', x.key::text, 'amount', x.amount::text)
+              as item,
+            row_number() over (
+              partition by x.key order by to_jsonb(x) ->> 'occurred_at' desc nulls last
+            ) as place
+          from (%1$s
+          ) as x
+          where x.key = any (%2$L)
+        ) as i
+        where i.place <= %3$L::bigint
+      $sql$,
+      items, keys::text, row_limit
+    )
+    into v_items;
+    raise sqlstate 'SBR00';
+  exception
+    when sqlstate 'SBR00' then null;
+  end;
+  return coalesce(v_items, '[]');
+end
+$$;
+comment on function saldo_rule.read_items is 'The newest items behind the figures of some keys.';
+--! EndIncluded health/rule_sandbox.sql
+--! Included health/rule_heal_sandbox.sql
+-- What heals a row of a user's table, as saldo_rule_reader: the other half of rule_sandbox.sql.
+--
+-- Private, in the schema saldo_rule: figure_of, heal_by_update, heal_by_function; at the end of the
+-- file all functions of the schema are handed to saldo_rule_reader.
+-- The row is locked first and the figure derived after: a statement's snapshot is older than the
+-- lock that it waited for.
+
+create or replace function saldo_rule.figure_of(query text, figure text, key text)
+returns numeric[]
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = off
+set standard_conforming_strings = on
+set timezone = 'UTC'
+set lock_timeout = '5s'
+as $$
+declare
+  v_figures numeric[];
+begin
+  begin
+    perform set_config('transaction_read_only', 'on', true);
+    -- The key as a literal without a type takes that of the column, and finds its index.
+    execute format(
+      E'select array_agg(x.%I::numeric) from (%s\n) as x where x.key = %L', figure, query, key
+    )
+    into v_figures;
+    raise sqlstate 'SBR00';
+  exception
+    when sqlstate 'SBR00' then null;
+  end;
+  return v_figures;
+end
+$$;
+comment on function saldo_rule.figure_of is 'The figures that a query has for one key.';
+
+create or replace function saldo_rule.heal_by_update(
+  table_name text,
+  key_column text,
+  balance_column text,
+  derived text,
+  tolerance numeric,
+  key text
+)
+returns jsonb
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = off
+set standard_conforming_strings = on
+set timezone = 'UTC'
+set lock_timeout = '5s'
+as $$
+declare
+  v_table text := format('%I.%I', variadic parse_ident(table_name));
+  v_before numeric;
+  v_derived numeric[];
+  v_after numeric;
+begin
+  execute format(
+    'select %I::numeric from %s where %I = %L for no key update', balance_column, v_table,
+    key_column, key
+  )
+  into strict v_before;
+  v_derived := saldo_rule.figure_of(derived, 'derived', key);
+  if cardinality(v_derived) > 1 or coalesce(v_derived[1], 'NaN') in ('NaN', 'Infinity', '-Infinity')
+    and v_derived is not null
+  then
+    return jsonb_build_object('refusal', 'The derived figure is no number, or not the only one.');
+  end if;
+  -- Nothing to sum up is a sum of 0.
+  v_derived := coalesce(v_derived, array[0]);
+  if abs(v_before - v_derived[1]) <= tolerance then
+    return '{}';
+  end if;
+  execute format(
+    'update %s set %I = %L where %I = %L returning %2$I::numeric', v_table, balance_column,
+    v_derived[1], key_column, key
+  )
+  into v_after;
+  if v_after is distinct from v_derived[1] then
+    raise sqlstate 'SBR01';
+  end if;
+  return jsonb_build_object('before', v_before, 'after', v_after);
+end
+$$;
+comment on function saldo_rule.heal_by_update is
+  'Sets a balance to what is derived for it under the row''s lock; {} when it agrees by then.';
+
+create or replace function saldo_rule.heal_by_function(
+  heal_function regprocedure,
+  stored text,
+  derived text,
+  tolerance numeric,
+  key text
+)
+returns jsonb
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = off
+set standard_conforming_strings = on
+set timezone = 'UTC'
+set lock_timeout = '5s'
+as $$
+declare
+  v_name text := (
+    select format('%I.%I', p.pronamespace::regnamespace::name, p.proname)
+    from pg_proc as p
+    where p.oid = heal_function
+  );
+  v_before numeric[] := saldo_rule.figure_of(stored, 'stored', key);
+  v_after numeric[];
+  v_derived numeric[];
+begin
+  execute format('select %s(%L::text)', v_name, key);
+  v_after := saldo_rule.figure_of(stored, 'stored', key);
+  v_derived := coalesce(saldo_rule.figure_of(derived, 'derived', key), array[0]);
+  if abs(v_after[1] - v_derived[1]) <= tolerance is not true then
+    raise sqlstate 'SBR01';
+  end if;
+  return case when v_before is distinct from v_after
+    then jsonb_build_object('before', v_before[1], 'after', v_after[1]) else '{}' end;
+end
+$$;
+comment on function saldo_rule.heal_by_function is
+  'Calls the user''s own function for a key, and proves that the figures agree after it.';
+
+do $do$
+declare
+  v_function regprocedure;
+begin
+  -- Who owns a function has to be allowed to make one where it stands, for that moment.
+  grant create on schema saldo_rule to saldo_rule_reader;
+  for v_function in
+    select p.oid::regprocedure
+    from pg_catalog.pg_proc as p
+    where p.pronamespace = 'saldo_rule'::regnamespace
+    and p.proowner <> 'saldo_rule_reader'::regrole
+  loop
+    execute format('revoke execute on function %s from public', v_function);
+    execute format('alter function %s owner to saldo_rule_reader', v_function);
+  end loop;
+  revoke create on schema saldo_rule from saldo_rule_reader;
+end
+$do$;
+
+comment on schema saldo_rule is
+  'Functions that run the queries of registered rules, as a role that may nothing but read what it '
+  'was granted.';
+--! EndIncluded health/rule_heal_sandbox.sql
+--! Included health/rule_query.sql
+-- Whether a query may be a rule's: looked at before it is ever run, then run within a budget.
+--
+-- Private: require_rule_query, user_table. What PostgreSQL says of a query, as saldo_rule_reader,
+-- becomes one of the conditions SB640 to SB646. Not what the query is said to do counts, but what
+-- the parser and the planner make of it.
+
+create or replace function saldo_private.require_rule_query__fail(
+  kind text,
+  code text,
+  message text
+)
+returns void
+language plpgsql
+stable
+as $$
+declare
+  v_detail text := format('%s: %s (%s)', kind, message, code);
+begin
+  -- Codes of class SB are of checks that have spoken already; the rest is PostgreSQL's.
+  perform saldo_private.fail(
+    case
+      when code = '42501' then 'rule_privilege_missing'
+      when code = '25006' or message ~ 'non-volatile function' then 'rule_query_writes'
+      when code in ('55P03', '57014') then 'rule_query_slow'
+      else 'rule_query_invalid'
+    end,
+    v_detail,
+    case when code = '42501' and message ~ 'schema' then
+      'Let its owner say: grant usage on schema ... to saldo_rule_reader; and grant select on the '
+        'tables to it.'
+    when code = '42501' then
+      'Let the owner grant it to saldo_rule_reader. A table with row level security needs a policy '
+        'that shows it all rows: using (true).'
+    end
+  );
+end
+$$;
+comment on function saldo_private.require_rule_query__fail is
+  'Turns what PostgreSQL said of a rule''s query into an error of the catalogue.';
+
+create or replace function saldo_private.require_rule_query__parts(kind text, query text)
+returns jsonb
+language plpgsql
+as $$
+declare
+  v_parts jsonb;
+  v_code text;
+  v_message text;
+  v_missing text;
+begin
+  begin
+    v_parts := saldo_rule.inspect(query);
+  exception
+    -- An error of the query, told as one of the catalogue below.
+    when others then
+      v_code := sqlstate;
+      v_message := sqlerrm;
+  end;
+  if v_code is not null then
+    perform saldo_private.require_rule_query__fail(kind, v_code, v_message);
+  end if;
+  if v_parts ->> 'denied' is not null then
+    select string_agg(r.relation ->> 'name', ', ' order by r.relation ->> 'name')
+    into v_missing
+    from jsonb_array_elements(v_parts -> 'relations') as r (relation)
+    where not (r.relation ->> 'is_readable')::boolean;
+    if v_missing is null then
+      perform saldo_private.require_rule_query__fail(kind, '42501', v_parts ->> 'denied');
+    end if;
+    perform saldo_private.fail(
+      'rule_privilege_missing', format('%s: %s', kind, v_parts ->> 'denied'),
+      format('Let its owner say: grant select on %s to saldo_rule_reader', v_missing)
+    );
+  end if;
+  return v_parts;
+end
+$$;
+comment on function saldo_private.require_rule_query__parts is
+  'What the query consists of; an error when it is not one SELECT that the reader may run.';
+
+create or replace function saldo_private.require_rule_query__harmless(kind text, parts jsonb)
+returns void
+language plpgsql
+stable
+as $$
+declare
+  v_wrong text;
+begin
+  if parts ->> 'unsafe' is not null then
+    perform saldo_private.fail(
+      'rule_query_writes', format('%s: %s', kind, (
+        select string_agg(each, ', ')
+        from jsonb_array_elements_text(parts -> 'unsafe') as each
+      ))
+    );
+  end if;
+  if (parts ->> 'is_recursive')::boolean then
+    perform saldo_private.fail(
+      'rule_query_slow', format('%s: a recursive query may have no end', kind)
+    );
+  end if;
+  select string_agg(r.relation ->> 'name', ', ')
+  into v_wrong
+  from jsonb_array_elements(parts -> 'relations') as r (relation)
+  where (r.relation ->> 'is_temporary')::boolean
+  or r.relation ->> 'schema' in ('saldo', 'saldo_private', 'saldo_rule', 'graphile_worker');
+  if v_wrong is not null then
+    perform saldo_private.fail('rule_table_unfit', format('%s: reads %s', kind, v_wrong));
+  end if;
+end
+$$;
+comment on function saldo_private.require_rule_query__harmless is
+  'Refuses functions with effects (SB643), recursion (SB644), temporary and Saldo''s own tables '
+  '(SB646).';
+
+create or replace function saldo_private.require_rule_query__columns(kind text, parts jsonb)
+returns void
+language plpgsql
+stable
+as $$
+declare
+  v_wrong text;
+begin
+  select string_agg(format('%s %s', wanted.name, case
+    when parts -> 'columns' ->> wanted.name is null then 'is missing'
+    else format('is %s, not %s', parts -> 'columns' ->> wanted.name, wanted.type) end), ', ')
+  into v_wrong
+  from (
+    values ('stored', 'key', null), ('stored', 'stored', 'number'),
+      ('derived', 'key', null), ('derived', 'derived', 'number'),
+      ('items', 'key', null), ('items', 'item', null), ('items', 'amount', 'number'),
+      ('items', 'is_counted', 'boolean'), ('items', 'occurred_at', 'time')
+  ) as wanted (kind, name, type)
+  where wanted.kind = require_rule_query__columns.kind
+  and (parts -> 'columns' ->> wanted.name is null and wanted.name <> 'occurred_at'
+    or parts -> 'columns' ->> wanted.name <> wanted.type);
+  if v_wrong is not null then
+    perform saldo_private.fail('rule_columns_wrong', format('%s: %s', kind, v_wrong));
+  end if;
+end
+$$;
+comment on function saldo_private.require_rule_query__columns is
+  'Refuses a query without the columns of its kind: SB641.';
+
+create or replace function saldo_private.require_rule_query__run(kind text, query text)
+returns jsonb
+language plpgsql
+as $$
+declare
+  v_cost numeric;
+  v_trial jsonb;
+  v_budget integer := saldo_private.setting_value('rule_time_budget_ms')::integer;
+  v_limit numeric := saldo_private.setting_value('rule_cost_limit')::numeric;
+  v_code text;
+  v_message text;
+begin
+  begin
+    v_cost := saldo_rule.cost_of(query);
+    if v_cost <= v_limit then
+      v_trial := saldo_rule.try_query(query, v_budget);
+    end if;
+  exception
+    when others then
+      v_code := sqlstate;
+      v_message := sqlerrm;
+  end;
+  if v_code is not null then
+    perform saldo_private.require_rule_query__fail(kind, v_code, v_message);
+  end if;
+  if v_cost > v_limit then
+    perform saldo_private.fail(
+      'rule_query_slow', format('%s: a cost of %s, the limit is %s', kind, round(v_cost), v_limit)
+    );
+  elsif v_trial ->> 'row_count' is null then
+    perform saldo_private.fail(
+      'rule_query_slow',
+      format('%s: not done after %s ms, the budget is %s ms', kind, v_trial ->> 'elapsed_ms',
+        v_budget)
+    );
+  end if;
+  return v_trial;
+end
+$$;
+comment on function saldo_private.require_rule_query__run is
+  'Runs the query once within its budget of cost and time: SB644 when it is beyond.';
+
+create or replace function saldo_private.require_rule_query(kind text, query text)
+returns jsonb
+language plpgsql
+as $$
+declare
+  v_parts jsonb;
+  v_trial jsonb;
+begin
+  if query is null or query !~ '\S' or length(query) > 20000 then
+    perform saldo_private.fail(
+      'rule_query_invalid', format('%s: a text of 1 to 20,000 characters', kind)
+    );
+  end if;
+  v_parts := saldo_private.require_rule_query__parts(kind, query);
+  perform saldo_private.require_rule_query__columns(kind, v_parts);
+  perform saldo_private.require_rule_query__harmless(kind, v_parts);
+  v_trial := saldo_private.require_rule_query__run(kind, query);
+  if kind <> 'items' and (v_trial ->> 'null_count' <> '0' or v_trial ->> 'double_count' <> '0') then
+    perform saldo_private.fail(
+      'rule_key_invalid', format('%s: %s keys are NULL, %s are double', kind,
+        v_trial ->> 'null_count', v_trial ->> 'double_count')
+    );
+  end if;
+  return v_parts -> 'relations';
+end
+$$;
+comment on function saldo_private.require_rule_query is
+  'Proves that a query may be a rule''s (kind: stored, derived or items), and gives the relations '
+  'that it reads. Errors: SB640 to SB646.';
+
+create or replace function saldo_private.user_table(name text)
+returns regclass
+language sql
+stable
+as $$
+  select c.oid::regclass
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where n.nspname = (parse_ident(user_table.name))[1]
+  and c.relname = (parse_ident(user_table.name))[2]
+$$;
+comment on function saldo_private.user_table is
+  'A table by its name with schema, whatever the search path; null when there is none.';
+--! EndIncluded health/rule_query.sql
+--! Included health/registered_guard.sql
+-- The guard of a user's own table: triggers on the column that a registered rule is about.
+--
+-- Private: place_guard, tg__guard_registered, record_guarded_write,
+-- rule_engine_configuration__registered.
+-- The writers that the rule names stand in the WHEN clause of the triggers: they pay for no call,
+-- and current_user is there that of the statement, also within their own definer functions. An
+-- application's name can be chosen by anyone: it keeps mistakes away, not people.
+-- Only key and figure of a row are kept: the rest of a user's row is nobody's business here.
+-- A trigger that saldo_owner may make but not drop (that takes the table's owner) is silenced by
+-- WHEN (false) where the guard is taken away.
+
+create or replace function saldo_private.record_guarded_write(
+  rule saldo.registered_rule,
+  operation text,
+  old_row jsonb,
+  new_row jsonb
+)
+returns void
+language sql
+as $$
+  insert into saldo.guard_event (
+    id, occurred_at, login, role, application_name, client_address, transaction_id, statement,
+    table_name, operation, rule, key, old_row, new_row
+  )
+  select saldo_private.uuid_v7(), clock_timestamp(), session_user,
+    coalesce(nullif(current_setting('role'), 'none'), session_user),
+    current_setting('application_name'), inet_client_addr(), pg_current_xact_id(),
+    left(current_query(), 2000), record_guarded_write.rule.stored_table, lower(operation),
+    record_guarded_write.rule.name, part.new ->> 'key', part.old, part.new
+  from (
+    select
+      case when old_row is not null then jsonb_build_object(
+        'key', old_row ->> record_guarded_write.rule.key_column,
+        'stored', old_row ->> record_guarded_write.rule.balance_column
+      ) end as old,
+      jsonb_build_object(
+        'key', new_row ->> record_guarded_write.rule.key_column,
+        'stored', new_row ->> record_guarded_write.rule.balance_column
+      ) as new
+  ) as part
+$$;
+comment on function saldo_private.record_guarded_write is
+  'Records a write to a guarded balance of a user''s table: who, from where, old and new figure.';
+
+create or replace function saldo_private.tg__guard_registered()
+returns trigger
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_rule saldo.registered_rule;
+begin
+  select *
+  into v_rule
+  from saldo.registered_rule as r
+  where r.name = TG_ARGV[0];
+  if v_rule.guard = 'record' or (
+    v_rule.guard = 'refuse' and current_setting('session_replication_role') = 'replica'
+  ) then
+    perform saldo_private.record_guarded_write(v_rule, TG_OP, to_jsonb(OLD), to_jsonb(NEW));
+  elsif v_rule.guard = 'refuse' then
+    perform saldo_private.fail(
+      'balance_write_refused',
+      format('%s of %s.%s by %s', lower(TG_OP), v_rule.stored_table, v_rule.balance_column,
+        session_user),
+      format(
+        'Rule %s lets these write it: roles %s; applications %s. To repair a drift call '
+          'saldo.auto_heal.',
+        v_rule.name, coalesce(nullif(array_to_string(v_rule.writer_roles, ', '), ''), 'none'),
+        coalesce(nullif(array_to_string(v_rule.writer_applications, ', '), ''), 'none')
+      )
+    );
+  end if;
+  return NEW;
+end
+$$;
+comment on function saldo_private.tg__guard_registered is
+  'Refuses (SB648) or records a write to a balance that a registered rule guards.';
+
+create or replace function saldo_private.place_guard__trigger(
+  rule saldo.registered_rule,
+  event text,
+  is_on boolean
+)
+returns text
+language plpgsql
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_table regclass := saldo_private.user_table(rule.stored_table);
+  v_name text := format('saldo_guard_%s_%s', event, rule.name);
+  v_change text := case event
+    when 'update' then format('old.%1$I is distinct from new.%1$I', rule.balance_column)
+    -- A row may begin with nothing.
+    else format('coalesce(new.%I::numeric, 0) <> 0', rule.balance_column) end;
+begin
+  if not is_on and not exists (
+    select
+    from pg_catalog.pg_trigger as t
+    where t.tgrelid = v_table
+    and t.tgname = v_name
+  ) then
+    return null;
+  end if;
+  execute format(
+    'create or replace trigger %I before %s on %s for each row when (%s) '
+      'execute function saldo_private.tg__guard_registered(%L)',
+    v_name, event, v_table,
+    case when is_on then format(
+      '%s and current_user <> ''saldo_rule_reader'' and not (current_user = any (%L::name[])) '
+        'and not (current_setting(''application_name'') = any (%L::text[]))',
+      v_change, rule.writer_roles::text, rule.writer_applications::text
+    ) else 'false' end,
+    rule.name
+  );
+  if pg_has_role('saldo_owner', (
+    select c.relowner from pg_catalog.pg_class as c where c.oid = v_table
+  ), 'usage') then
+    if is_on then
+      execute format('alter table %s enable always trigger %I', v_table, v_name);
+    else
+      execute format('drop trigger %I on %s', v_name, v_table);
+    end if;
+  elsif not is_on then
+    raise notice 'The trigger is silent; the owner of its table may say: drop trigger % on %',
+      quote_ident(v_name), v_table;
+  end if;
+  return (
+    select pg_get_triggerdef(t.oid)
+    from pg_catalog.pg_trigger as t
+    where is_on
+    and t.tgrelid = v_table
+    and t.tgname = v_name
+  );
+end
+$$;
+comment on function saldo_private.place_guard__trigger is
+  'Makes, changes or silences one trigger of a guard, and gives its definition.';
+
+create or replace function saldo_private.place_guard(rule saldo.registered_rule, is_on boolean)
+returns void
+language plpgsql
+as $$
+declare
+  v_table regclass := saldo_private.user_table(rule.stored_table);
+begin
+  -- A table that is gone has no guard either.
+  if v_table is null then
+    return;
+  end if;
+  update saldo.registered_rule as r
+  set guard_definition = saldo_private.place_guard__trigger(rule, 'update', is_on),
+    guard_insert_definition = saldo_private.place_guard__trigger(rule, 'insert', is_on)
+  where r.name = rule.name;
+end
+$$;
+comment on function saldo_private.place_guard is
+  'Puts the guard of a rule on its table, or takes it away.';
+
+create or replace function saldo_private.rule_engine_configuration__registered()
+returns table (key text, stored text, derived text)
+language sql
+stable
+-- Definitions are told with the names that the path makes necessary.
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  select format('trigger saldo_guard_%s_%s on %s', expected.event, r.name, r.stored_table),
+    coalesce(
+      case t.tgenabled when 'D' then 'disabled' when 'R' then 'fires on replicas only'
+        when 'A' then 'changed' when 'O' then 'changed' end,
+      'missing'
+    ),
+    'on, as registered'
+  from saldo.registered_rule as r
+  cross join lateral (
+    values ('update', r.guard_definition), ('insert', r.guard_insert_definition)
+  ) as expected (event, definition)
+  left join pg_catalog.pg_trigger as t
+    on t.tgrelid = saldo_private.user_table(r.stored_table)
+    and t.tgname = format('saldo_guard_%s_%s', expected.event, r.name)
+  where expected.definition is not null
+  and (t.tgenabled is null or t.tgenabled in ('D', 'R')
+    or pg_get_triggerdef(t.oid) <> expected.definition)
+  union all
+  -- What runs the users' queries must stay the reader's, with nothing that it could fool.
+  select p.oid::regprocedure::text, format('owner %s', p.proowner::regrole), 'saldo_rule_reader'
+  from pg_catalog.pg_proc as p
+  where p.pronamespace = 'saldo_rule'::regnamespace
+  and p.proowner <> 'saldo_rule_reader'::regrole
+  union all
+  select p.oid::regprocedure::text, 'open', 'search_path pinned, not for public'
+  from pg_catalog.pg_proc as p
+  where p.pronamespace = 'saldo_rule'::regnamespace
+  and (
+    exists (
+      select
+      from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as acl
+      where acl.grantee = 0
+    )
+    or not exists (
+      select
+      from unnest(p.proconfig) as item
+      where item ~ '^search_path=.*pg_temp$'
+    )
+  )
+$$;
+comment on function saldo_private.rule_engine_configuration__registered is
+  'Guards of users'' tables that are missing, disabled or changed, and the functions that run '
+  'their queries where these are not as built.';
+--! EndIncluded health/registered_guard.sql
+--! Included health/rule_proof.sql
+-- Whether a rule may be kept: its table, its heal and guard, its queries.
+--
+-- Private: prove_rule. Nothing is changed here; each refusal is a condition of its own.
+
+create or replace function saldo_private.prove_rule__table(rule saldo.registered_rule)
+returns saldo.registered_rule
+language plpgsql
+stable
+as $$
+declare
+  v_path text[];
+  v_table regclass;
+  v_type text;
+begin
+  begin
+    v_path := parse_ident(rule.stored_table);
+  exception
+    when invalid_parameter_value then null;
+  end;
+  if cardinality(v_path) = 2 then
+    v_table := saldo_private.user_table(rule.stored_table);
+  end if;
+  if v_table is null or v_path[1] ~ '^(pg_|saldo|graphile_|information_schema$)' or not exists (
+    select
+    from pg_catalog.pg_class as c
+    where c.oid = v_table
+    and c.relkind in ('r', 'p')
+    and c.relpersistence <> 't'
+  ) then
+    perform saldo_private.fail('rule_table_unfit', format('table %L', rule.stored_table));
+  end if;
+  if not exists (
+    select
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = v_table and a.attname = rule.key_column and a.attnum > 0
+  ) then
+    perform saldo_private.fail('rule_table_unfit', format('key column %L', rule.key_column));
+  end if;
+  select t.typname
+  into v_type
+  from pg_catalog.pg_attribute as a
+  join pg_catalog.pg_type as t on t.oid = a.atttypid
+  where a.attrelid = v_table
+  and a.attname = rule.balance_column
+  and a.attnum > 0
+  and a.attgenerated = ''
+  and t.typcategory = 'N'
+  and t.typname !~ '^(oid$|reg)';
+  if v_type is null then
+    perform saldo_private.fail(
+      'rule_table_unfit', format('balance column %L: a column of numbers', rule.balance_column)
+    );
+  end if;
+  rule.stored_table := format('%I.%I', v_path[1], v_path[2]);
+  rule.stored := format(
+    'select %I as key, %I as stored from %s', rule.key_column, rule.balance_column,
+    rule.stored_table
+  );
+  return rule;
+end
+$$;
+comment on function saldo_private.prove_rule__table is
+  'The rule with the query that its table stands for; SB646 when the table cannot be used.';
+
+create or replace function saldo_private.prove_rule__means(rule saldo.registered_rule)
+returns void
+language plpgsql
+stable
+as $$
+declare
+  v_function regprocedure;
+begin
+  if rule.stored_table is null and (rule.heal = 'update' or rule.guard <> 'none')
+    or rule.heal = 'function' and rule.heal_function is null
+  then
+    perform saldo_private.fail('rule_heal_unfit', format('heal %s, guard %s', rule.heal,
+      rule.guard));
+  end if;
+  if rule.heal = 'function' then
+    begin
+      v_function := to_regprocedure(format('%s(text)', rule.heal_function));
+    exception
+      when syntax_error or invalid_parameter_value then null;
+    end;
+    if v_function is null or exists (
+      select
+      from pg_catalog.pg_proc as p
+      join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+      where p.oid = v_function
+      and (n.nspname ~ '^(pg_|saldo|graphile_|information_schema$)' or p.prokind <> 'f')
+    ) or cardinality(parse_ident(rule.heal_function)) <> 2 then
+      perform saldo_private.fail('rule_heal_unfit', format('function %s(text)',
+        rule.heal_function));
+    -- By name: what everyone may call was not meant to be called by a rule.
+    elsif not exists (
+      select
+      from pg_catalog.pg_proc as p
+      cross join aclexplode(p.proacl) as acl
+      where p.oid = v_function
+      and acl.grantee = 'saldo_rule_reader'::regrole
+      and acl.privilege_type = 'EXECUTE'
+    ) then
+      perform saldo_private.fail(
+        'rule_privilege_missing', format('execute on %s', v_function),
+        format('grant execute on function %s to saldo_rule_reader', v_function)
+      );
+    end if;
+  elsif rule.heal = 'update' and not has_column_privilege(
+    'saldo_rule_reader', saldo_private.user_table(rule.stored_table), rule.balance_column, 'update'
+  ) then
+    perform saldo_private.fail(
+      'rule_privilege_missing', format('update of %s.%s', rule.stored_table, rule.balance_column),
+      format('grant update (%I) on %s to saldo_rule_reader', rule.balance_column,
+        rule.stored_table)
+    );
+  end if;
+  if rule.guard <> 'none' and not has_table_privilege(
+    'saldo_owner', saldo_private.user_table(rule.stored_table), 'trigger'
+  ) then
+    perform saldo_private.fail(
+      'rule_privilege_missing', format('a trigger on %s', rule.stored_table),
+      format('grant trigger on %s to saldo_owner', rule.stored_table)
+    );
+  end if;
+end
+$$;
+comment on function saldo_private.prove_rule__means is
+  'Refuses a heal or guard that cannot work (SB647) or that Saldo has no privilege for (SB645).';
+
+create or replace function saldo_private.prove_rule(rule saldo.registered_rule)
+returns saldo.registered_rule
+language plpgsql
+as $$
+declare
+  v_relations jsonb;
+begin
+  if coalesce(rule.name, '') !~ '^[a-z][a-z0-9_]{0,39}$' then
+    perform saldo_private.fail(
+      'input_invalid', 'name: 1 to 40 small letters, digits and _, a letter first'
+    );
+  elsif rule.tolerance is null or rule.tolerance < 0 or rule.tolerance >= 'Infinity' then
+    perform saldo_private.fail('input_invalid', 'tolerance: a number from 0 on');
+  elsif num_nonnulls(rule.stored_table, rule.key_column, rule.balance_column) not in (0, 3)
+    or (rule.stored_table is null) = (rule.stored is null)
+  then
+    perform saldo_private.fail(
+      'input_invalid',
+      'either stored, or stored_table with key_column and balance_column'
+    );
+  end if;
+  if rule.stored_table is not null then
+    rule := saldo_private.prove_rule__table(rule);
+  end if;
+  v_relations := saldo_private.require_rule_query('stored', rule.stored)
+    || saldo_private.require_rule_query('derived', rule.derived)
+    || case when rule.items is null then '[]'
+    else saldo_private.require_rule_query('items', rule.items) end;
+  perform saldo_private.prove_rule__means(rule);
+  -- What stands on these tables today: a trigger that is gone later may be why a balance is wrong.
+  rule.watched_triggers := coalesce((
+    select jsonb_agg(distinct jsonb_build_object(
+      'table', format('%I.%I', n.nspname, c.relname), 'name', t.tgname
+    ))
+    from jsonb_array_elements(v_relations) as r (relation)
+    join pg_catalog.pg_class as c on c.oid = (r.relation ->> 'id')::oid
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    join pg_catalog.pg_trigger as t on t.tgrelid = c.oid
+    where not t.tgisinternal
+    and t.tgname !~ '^saldo_guard_'
+    and t.tgenabled in ('O', 'A')
+  ), '[]');
+  return rule;
+end
+$$;
+comment on function saldo_private.prove_rule is
+  'The rule as it may be kept; an error of the catalogue when it may not.';
+--! EndIncluded health/rule_proof.sql
+--! Included health/registered_rule.sql
+-- Rules over anyone's tables: a balance that is stored against what it is derived from.
+--
+-- Public: register_balance_rule, change_balance_rule, enable_balance_rule, disable_balance_rule,
+-- unregister_balance_rule; saldo.registered_rule. Private: save_registered_rule.
+-- A rule is proven before it is taken (rule_query.sql), and its queries never run as anybody but
+-- saldo_rule_reader (rule_sandbox.sql). A rule that has findings leaves its name behind when it is
+-- unregistered, so that the findings keep their rule.
+
+create or replace function saldo_private.save_registered_rule(
+  rule saldo.registered_rule,
+  title text,
+  description text
+)
+returns saldo.registered_rule
+language plpgsql
+as $$
+begin
+  rule := saldo_private.prove_rule(rule);
+  insert into saldo.balance_rule (
+    name, room, title, description, heal_function, is_registered, is_enabled
+  )
+  values (
+    rule.name, 'registered', saldo_private.require_text(title, 'title', 200),
+    saldo_private.require_text(description, 'description', 1000),
+    case when rule.heal <> 'none' then 'heal_registered_rule' end, true, true
+  )
+  on conflict on constraint balance_rule_pkey do update
+  set title = excluded.title,
+    description = excluded.description,
+    heal_function = excluded.heal_function,
+    is_enabled = true;
+  perform saldo_private.place_guard(r, false)
+  from saldo.registered_rule as r
+  where r.name = rule.name
+  and (rule.guard = 'none' or r.stored_table is distinct from rule.stored_table);
+  delete from saldo.registered_rule as r
+  where r.name = rule.name;
+  insert into saldo.registered_rule
+  select (rule).*;
+  if rule.guard <> 'none' then
+    perform saldo_private.place_guard(rule, true);
+  end if;
+  select *
+  into rule
+  from saldo.registered_rule as r
+  where r.name = rule.name;
+  return rule;
+end
+$$;
+comment on function saldo_private.save_registered_rule is
+  'Proves a rule and puts it in the place of the one before, with its guard.';
+
+create or replace function saldo_private.registered_rule_of(name text)
+returns saldo.registered_rule
+language plpgsql
+as $$
+declare
+  v_rule saldo.registered_rule;
+begin
+  select *
+  into v_rule
+  from saldo.registered_rule as r
+  where r.name = registered_rule_of.name
+  for update;
+  if v_rule.name is null then
+    perform saldo_private.fail('not_found', format('rule %L', name));
+  end if;
+  return v_rule;
+end
+$$;
+comment on function saldo_private.registered_rule_of is
+  'The registered rule of that name, locked: SB007 when there is none.';
+
+create or replace function saldo.register_balance_rule(
+  name text,
+  derived text,
+  stored_table text default null,
+  key_column text default null,
+  balance_column text default null,
+  stored text default null,
+  items text default null,
+  tolerance numeric default 0,
+  heal saldo.rule_heal default 'none',
+  heal_function text default null,
+  guard saldo.rule_guard default 'none',
+  writer_roles text[] default '{}',
+  writer_applications text[] default '{}',
+  title text default null,
+  description text default null
+)
+returns saldo.registered_rule
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  if exists (
+    select
+    from saldo.balance_rule as b
+    left join saldo.registered_rule as r on r.name = b.name
+    where b.name = register_balance_rule.name
+    and (not b.is_registered or r.name is not null)
+  ) then
+    perform saldo_private.fail('not_unique', format('rule %L', name));
+  end if;
+  return saldo_private.save_registered_rule(
+    row(
+      name, stored_table, key_column, balance_column, stored, derived, items,
+      coalesce(tolerance, 0), coalesce(heal, 'none'), heal_function, coalesce(guard, 'none'),
+      coalesce(writer_roles, '{}'), coalesce(writer_applications, '{}'), null, null, null,
+      saldo_private.actor(), clock_timestamp()
+    )::saldo.registered_rule,
+    coalesce(title, name),
+    coalesce(description, format('What %s stores is what its derived query gives.',
+      coalesce(stored_table || '.' || balance_column, name)))
+  );
+end
+$$;
+comment on function saldo.register_balance_rule is
+  'Registers a rule over your own tables: what is stored must be what is derived, within tolerance '
+  '(in the figure''s own unit). stored_table, key_column and balance_column name the balance; or '
+  'stored is a query of (key, stored and labels). derived is a query of (key, derived); items, for '
+  'explanations, one of (key, item, amount, is_counted) and, where you have them, status, '
+  'reference, occurred_at: all that could have moved the balance, amount with its sign, and '
+  'whether derived counts it. heal: none, update (the column is set under the row''s lock) or '
+  'function (heal_function(key text) is called). guard: none, record or refuse writes to the '
+  'column by others than writer_roles and writer_applications. Queries run as saldo_rule_reader; '
+  'name each table with its schema. Errors: SB014 for a name that is taken, SB010, SB640 to SB647.';
+revoke execute on function saldo.register_balance_rule from public;
+grant execute on function saldo.register_balance_rule to saldo_admin;
+
+create or replace function saldo.change_balance_rule(
+  name text,
+  derived text default null,
+  stored_table text default null,
+  key_column text default null,
+  balance_column text default null,
+  stored text default null,
+  items text default null,
+  tolerance numeric default null,
+  heal saldo.rule_heal default null,
+  heal_function text default null,
+  guard saldo.rule_guard default null,
+  writer_roles text[] default null,
+  writer_applications text[] default null,
+  title text default null,
+  description text default null
+)
+returns saldo.registered_rule
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_old saldo.registered_rule := saldo_private.registered_rule_of(name);
+  v_rule saldo.balance_rule;
+  -- A query in the place of a table, or a table in the place of a query.
+  v_is_table boolean := case when stored is not null then false when stored_table is not null
+    then true else v_old.stored_table is not null end;
+begin
+  if num_nonnulls(stored, stored_table) > 1 then
+    perform saldo_private.fail('input_invalid', 'either stored or stored_table');
+  end if;
+  select *
+  into v_rule
+  from saldo.balance_rule as b
+  where b.name = change_balance_rule.name;
+  return saldo_private.save_registered_rule(
+    row(
+      name,
+      case when v_is_table then coalesce(stored_table, v_old.stored_table) end,
+      case when v_is_table then coalesce(key_column, v_old.key_column) end,
+      case when v_is_table then coalesce(balance_column, v_old.balance_column) end,
+      case when not v_is_table then coalesce(stored, v_old.stored) end,
+      coalesce(derived, v_old.derived), coalesce(items, v_old.items),
+      coalesce(tolerance, v_old.tolerance), coalesce(heal, v_old.heal),
+      coalesce(heal_function, v_old.heal_function), coalesce(guard, v_old.guard),
+      coalesce(writer_roles, v_old.writer_roles),
+      coalesce(writer_applications, v_old.writer_applications), null, null, null,
+      saldo_private.actor(), clock_timestamp()
+    )::saldo.registered_rule,
+    coalesce(title, v_rule.title), coalesce(description, v_rule.description)
+  );
+end
+$$;
+comment on function saldo.change_balance_rule is
+  'Changes what is given of a registered rule, keeps the rest, and proves the whole again; the '
+  'rule is enabled after it. Errors: SB007, and those of register_balance_rule.';
+revoke execute on function saldo.change_balance_rule from public;
+grant execute on function saldo.change_balance_rule to saldo_admin;
+
+create or replace function saldo.disable_balance_rule(name text)
+returns saldo.registered_rule
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_rule saldo.registered_rule := saldo_private.registered_rule_of(name);
+begin
+  perform saldo_private.place_guard(v_rule, false);
+  update saldo.balance_rule as b
+  set is_enabled = false
+  where b.name = disable_balance_rule.name;
+  return saldo_private.registered_rule_of(name);
+end
+$$;
+comment on function saldo.disable_balance_rule is
+  'Takes a registered rule out of the checks, and its guard off the table, until it is enabled. '
+  'Errors: SB007 for a name that no registered rule has.';
+revoke execute on function saldo.disable_balance_rule from public;
+grant execute on function saldo.disable_balance_rule to saldo_admin;
+
+create or replace function saldo.enable_balance_rule(name text)
+returns saldo.registered_rule
+language sql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  select changed.*
+  from saldo.change_balance_rule(enable_balance_rule.name) as changed
+$$;
+comment on function saldo.enable_balance_rule is
+  'Proves a registered rule again, puts its guard back, and lets checks run it. '
+  'Errors: SB007, and those of register_balance_rule.';
+revoke execute on function saldo.enable_balance_rule from public;
+grant execute on function saldo.enable_balance_rule to saldo_admin;
+
+create or replace function saldo.unregister_balance_rule(name text)
+returns saldo.registered_rule
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_rule saldo.registered_rule := saldo_private.registered_rule_of(name);
+begin
+  perform saldo_private.place_guard(v_rule, false);
+  delete from saldo.registered_rule as r
+  where r.name = unregister_balance_rule.name;
+  if exists (
+    select
+    from saldo.finding as f
+    where f.rule = unregister_balance_rule.name
+  ) then
+    update saldo.balance_rule as b
+    set is_enabled = false
+    where b.name = unregister_balance_rule.name;
+  else
+    delete from saldo.balance_rule as b
+    where b.name = unregister_balance_rule.name;
+  end if;
+  return v_rule;
+end
+$$;
+comment on function saldo.unregister_balance_rule is
+  'Removes a registered rule and its guard; findings, heals and recorded writes stay, and the name '
+  'may be registered again. Errors: SB007 for a name that no registered rule has.';
+revoke execute on function saldo.unregister_balance_rule from public;
+grant execute on function saldo.unregister_balance_rule to saldo_admin;
+
+select saldo_private.secure_table('saldo.registered_rule');
+drop policy if exists select_all on saldo.registered_rule;
+create policy select_all on saldo.registered_rule for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.registered_rule to saldo_admin, saldo_operator;
+
+comment on type saldo.rule_heal is
+  'none: a human mends it; update: the column is set to what is derived; function: a function of '
+  'the user''s is called.';
+comment on type saldo.rule_guard is
+  'What becomes of a write to the balance by others than the rule''s writers.';
+comment on table saldo.registered_rule is
+  'Rules that administrators registered over their own tables.';
+comment on column saldo.registered_rule.name is 'Name; title and state are in balance_rule.';
+comment on column saldo.registered_rule.stored_table is 'Table of the balance, with its schema.';
+comment on column saldo.registered_rule.key_column is 'Column that names a row.';
+comment on column saldo.registered_rule.balance_column is 'Column of the balance.';
+comment on column saldo.registered_rule.stored is 'Query of what is stored.';
+comment on column saldo.registered_rule.derived is 'Query of what it is derived from.';
+comment on column saldo.registered_rule.items is 'Query of the items behind the figures.';
+comment on column saldo.registered_rule.tolerance is 'Difference up to which all is well.';
+comment on column saldo.registered_rule.heal is 'How a finding is healed.';
+comment on column saldo.registered_rule.heal_function is
+  'Function of the user''s that heals a key.';
+comment on column saldo.registered_rule.guard is 'What becomes of other writers.';
+comment on column saldo.registered_rule.writer_roles is 'Roles that may write the balance.';
+comment on column saldo.registered_rule.writer_applications is
+  'Names of applications that may write it; anyone can choose such a name.';
+comment on column saldo.registered_rule.guard_definition is 'Trigger of the guard, as it was made.';
+comment on column saldo.registered_rule.guard_insert_definition is
+  'Trigger of the guard for new rows, as it was made.';
+comment on column saldo.registered_rule.watched_triggers is
+  'Triggers that stood on the tables of its queries when it was registered.';
+comment on column saldo.registered_rule.registered_by is 'Who registered or changed it last.';
+comment on column saldo.registered_rule.registered_at is 'When that was.';
+--! EndIncluded health/registered_rule.sql
+--! Included health/registered_rule_file.sql
+-- Rules as a list: what a file of rules is applied by.
+--
+-- Public: apply_balance_rules; the type saldo.rule_result. A rule that is not there is registered,
+-- one that differs is changed, one that is equal is left as it is, and one that the list does not
+-- name is left alone: a file that is missing must not switch checks off.
+
+create or replace function saldo_private.apply_balance_rules__one(rule jsonb)
+returns saldo.rule_outcome
+language plpgsql
+as $$
+declare
+  v_old saldo.registered_rule;
+  v_new saldo.registered_rule;
+  v_balance_rule saldo.balance_rule;
+begin
+  select *
+  into v_old
+  from saldo.registered_rule as r
+  where r.name = rule ->> 'name';
+  if v_old.name is null then
+    perform saldo_private.apply_balance_rules__register(rule);
+    return 'registered';
+  end if;
+  select *
+  into v_balance_rule
+  from saldo.balance_rule as b
+  where b.name = v_old.name;
+  v_new := saldo_private.apply_balance_rules__of(rule);
+  if (v_old.stored_table, v_old.key_column, v_old.balance_column, v_old.derived, v_old.items,
+      v_old.tolerance, v_old.heal, v_old.heal_function, v_old.guard, v_old.writer_roles,
+      v_old.writer_applications, v_balance_rule.title, v_balance_rule.description)
+    is not distinct from
+    (v_new.stored_table, v_new.key_column, v_new.balance_column, v_new.derived, v_new.items,
+      v_new.tolerance, v_new.heal, v_new.heal_function, v_new.guard, v_new.writer_roles,
+      v_new.writer_applications, coalesce(rule ->> 'title', v_balance_rule.title),
+      coalesce(rule ->> 'description', v_balance_rule.description))
+    and (v_new.stored_table is not null or v_old.stored = v_new.stored)
+    and v_balance_rule.is_enabled
+  then
+    return 'unchanged';
+  end if;
+  perform saldo_private.save_registered_rule(v_new,
+    coalesce(rule ->> 'title', v_balance_rule.title),
+    coalesce(rule ->> 'description', v_balance_rule.description));
+  return 'changed';
+end
+$$;
+comment on function saldo_private.apply_balance_rules__one is
+  'Registers or changes one rule of a list, or leaves it when nothing differs.';
+
+create or replace function saldo_private.apply_balance_rules__of(rule jsonb)
+returns saldo.registered_rule
+language sql
+stable
+as $$
+  select row(
+    r.name, r.stored_table, r.key_column, r.balance_column, r.stored, r.derived, r.items,
+    coalesce(r.tolerance, 0), coalesce(r.heal, 'none'), r.heal_function, coalesce(r.guard, 'none'),
+    coalesce(r.writer_roles, '{}'), coalesce(r.writer_applications, '{}'), null, null, null,
+    saldo_private.actor(), clock_timestamp()
+  )::saldo.registered_rule
+  from jsonb_populate_record(null::saldo.registered_rule, rule) as r
+$$;
+comment on function saldo_private.apply_balance_rules__of is
+  'The rule that a member of a list stands for, with the defaults of register_balance_rule.';
+
+create or replace function saldo_private.apply_balance_rules__register(rule jsonb)
+returns void
+language sql
+as $$
+  select
+  from saldo_private.apply_balance_rules__of(rule) as r
+  cross join lateral saldo.register_balance_rule(
+    r.name, r.derived, r.stored_table, r.key_column, r.balance_column, r.stored, r.items,
+    r.tolerance, r.heal, r.heal_function, r.guard, r.writer_roles, r.writer_applications,
+    rule ->> 'title', rule ->> 'description'
+  )
+$$;
+comment on function saldo_private.apply_balance_rules__register is
+  'Registers a member of a list.';
+
+create or replace function saldo.apply_balance_rules(rules jsonb)
+returns setof saldo.rule_result
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_rule jsonb;
+  v_result saldo.rule_result;
+begin
+  if rules is null or jsonb_typeof(rules) <> 'array' or jsonb_array_length(rules) > 1000 then
+    perform saldo_private.fail('input_invalid', 'rules: an array of at most 1000 objects');
+  end if;
+  for v_rule in
+    select each
+    from jsonb_array_elements(rules) as each
+  loop
+    v_result := null;
+    v_result.name := v_rule ->> 'name';
+    begin
+      v_result.outcome := saldo_private.apply_balance_rules__one(v_rule);
+    exception
+      -- A rule that is refused holds back none.
+      when others then
+        v_result.outcome := 'refused';
+        get stacked diagnostics v_result.error_code = returned_sqlstate,
+          v_result.message = message_text,
+          v_result.detail = pg_exception_detail,
+          v_result.hint = pg_exception_hint,
+          v_result.error_condition = constraint_name;
+    end;
+    return next v_result;
+  end loop;
+end
+$$;
+comment on function saldo.apply_balance_rules is
+  'Registers or changes rules over your own tables: an array of objects with the arguments of '
+  'register_balance_rule. Equal rules stay as they are, and rules that are not named too. A rule '
+  'that is refused is told with its error, and holds back none. Errors: SB010 for no such array.';
+revoke execute on function saldo.apply_balance_rules from public;
+grant execute on function saldo.apply_balance_rules to saldo_admin;
+
+comment on type saldo.rule_outcome is 'What became of a rule of a list.';
+comment on type saldo.rule_result is
+  'What became of a rule of a list, with the error of a refusal.';
+--! EndIncluded health/registered_rule_file.sql
 --! Included health/configuration.sql
 -- The rule over the engine itself: its triggers are on, its functions cannot be fooled, its tables
 -- cannot be written around it, and commits are durable.
@@ -15083,6 +16701,8 @@ as $$
     select * from saldo_private.rule_engine_configuration__functions()
     union all
     select * from saldo_private.rule_engine_configuration__tables()
+    union all
+    select * from saldo_private.rule_engine_configuration__registered()
   ) as part
 $$;
 comment on function saldo_private.rule_engine_configuration is
@@ -15411,7 +17031,7 @@ as $$
     left join saldo_private.explain_findings__events(check_run_id) as events
       on events.finding_id = f.id
     where f.check_run_id = explain_findings.check_run_id
-    and f.cause <> 'rule_failed'
+    and f.explanation = '' -- what broke or is registered has its own
   )
   update saldo.finding as f
   set cause = e.cause,
@@ -15882,6 +17502,606 @@ comment on column saldo_private.verified_total.debit_total is
   'Sum of its debits; null = unknown, it was suspect.';
 comment on column saldo_private.verified_total.credit_total is 'Sum of its credits; null as well.';
 --! EndIncluded health/verified_point.sql
+--! Included health/item_sets.sql
+-- Which items add up to a difference: the pending and the failed ones, alone and with others.
+--
+-- Private: item_sets. A bounded subset sum: at most 24 candidates in two halves, whose 4,096 sums
+-- each meet in one join. Few items can make many sums by chance, so a set comes with the number of
+-- sets that fit as well.
+
+create or replace function saldo_private.item_sets__sums(candidates jsonb)
+returns table (half integer, mask integer, total numeric, size integer, counted integer,
+  distance numeric, ways bigint)
+language sql
+stable
+as $$
+  -- Of the sets of a half with equal sums only the nearest in time is needed, and their number.
+  select distinct on (s.half, s.total, s.size, s.counted) s.half, s.mask, s.total, s.size,
+    s.counted, s.distance, count(*) over (partition by s.half, s.total, s.size, s.counted)
+  from (
+    select h.half, m.mask, coalesce(sum(c.amount), 0) as total, count(c.amount)::integer as size,
+      (count(*) filter (where c.is_counted))::integer as counted,
+      coalesce(sum(c.distance), 0) as distance
+    from (values (0), (1)) as h (half)
+    cross join lateral generate_series(0, (1 << (
+      select count(*)::integer
+      from jsonb_to_recordset(candidates) as x (half integer)
+      where x.half = h.half
+    )) - 1) as m (mask)
+    left join jsonb_to_recordset(candidates) as c (
+      half integer, bit integer, amount numeric, is_counted boolean, distance numeric
+    ) on c.half = h.half and m.mask & (1 << c.bit) <> 0
+    group by h.half, m.mask
+  ) as s
+  order by s.half, s.total, s.size, s.counted, s.distance
+$$;
+comment on function saldo_private.item_sets__sums is
+  'The sums of all subsets of both halves of the candidates.';
+
+create or replace function saldo_private.item_sets__candidates(items jsonb, difference numeric)
+returns jsonb
+language sql
+stable
+as $$
+  with item as (
+    select x.item, x.amount, x.is_counted, x.occurred_at, x.entry
+    from jsonb_array_elements(items) as e (entry)
+    cross join lateral (
+      select e.entry ->> 'item' as item, (e.entry ->> 'amount')::numeric as amount,
+        coalesce((e.entry ->> 'is_counted')::boolean, false) as is_counted,
+        nullif(nullif((e.entry ->> 'occurred_at')::timestamp, 'infinity'), '-infinity')
+          as occurred_at, e.entry
+    ) as x
+    where sign(x.amount) = sign(difference)
+    and abs(x.amount) <= abs(difference)
+  ),
+  near as (
+    -- What happened beside a pending item is the likelier partner of it.
+    select i.item, i.amount, i.is_counted, i.occurred_at, i.entry,
+      case when i.is_counted then coalesce((
+        select min(abs(extract(epoch from i.occurred_at - u.occurred_at)))
+        from item as u
+        where not u.is_counted
+      ), 1e9) else 0 end as distance
+    from item as i
+  ),
+  numbered as (
+    select n.entry, n.amount, n.is_counted, n.distance,
+      row_number() over (
+        order by n.is_counted, n.distance, n.occurred_at desc nulls last, n.item
+      ) - 1 as place
+    from near as n
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('half', p.place % 2, 'bit', p.place / 2,
+    'amount', p.amount, 'is_counted', p.is_counted, 'distance', p.distance, 'entry', p.entry)),
+    '[]')
+  from numbered as p
+  where p.place < 24
+$$;
+comment on function saldo_private.item_sets__candidates is
+  'The items that may be part of a set: those of the difference''s sign, the ones that do not '
+  'count first, then those nearest to them in time.';
+
+create or replace function saldo_private.item_sets(items jsonb, difference numeric)
+returns table (is_uncounted_only boolean, size integer, ways numeric, entries jsonb)
+language sql
+stable
+as $$
+  with candidate as materialized (
+    select saldo_private.item_sets__candidates(items, difference) as list
+  ),
+  part as materialized (
+    select s.half, s.mask, s.total, s.size, s.counted, s.distance, s.ways
+    from candidate as c
+    cross join lateral saldo_private.item_sets__sums(c.list) as s
+  ),
+  met as (
+    select a.mask as mask_0, b.mask as mask_1, a.size + b.size as size,
+      a.counted + b.counted = 0 as is_uncounted_only, a.distance + b.distance as distance,
+      a.ways * b.ways as ways
+    from part as a
+    join part as b on b.half = 1 and b.total = difference - a.total
+    where a.half = 0
+    and a.size + b.size > a.counted + b.counted
+    -- With items that do count there are soon sets for any difference.
+    and (a.counted + b.counted = 0 or a.size + b.size <= 4)
+  ),
+  best as (
+    select distinct on (m.is_uncounted_only) m.is_uncounted_only, m.size, m.mask_0, m.mask_1,
+      sum(m.ways) over (partition by m.is_uncounted_only, m.size) as ways
+    from met as m
+    order by m.is_uncounted_only, m.size, m.distance, m.mask_0, m.mask_1
+  )
+  select b.is_uncounted_only, b.size, b.ways, (
+    select jsonb_agg(x.entry order by x.is_counted, x.entry ->> 'occurred_at', x.entry ->> 'item')
+    from candidate as c
+    cross join lateral jsonb_to_recordset(c.list) as x (
+      half integer, bit integer, is_counted boolean, entry jsonb
+    )
+    where case x.half when 0 then b.mask_0 else b.mask_1 end & (1 << x.bit) <> 0
+  )
+  from best as b
+$$;
+comment on function saldo_private.item_sets is
+  'The smallest set of items with at least one that does not count whose amounts sum to exactly '
+  'the difference, and the smallest of such items only; ways: how many sets of that size do.';
+--! EndIncluded health/item_sets.sql
+--! Included health/registered_explanation.sql
+-- Why a figure of a user's table is wrong: causes with their evidence and a stated confidence.
+--
+-- Private: items_of_findings, causes_of_writes, causes_of_items, causes_of_triggers. Nothing is
+-- guessed beyond what the figures say: a set that fits by chance is "possible", never more, and a
+-- finding that nothing fits stays unknown. Items are looked at for the 20 largest differences.
+
+create or replace function saldo_private.items_of_findings(
+  check_run_id uuid,
+  rule saldo.registered_rule
+)
+returns jsonb
+language plpgsql
+as $$
+declare
+  v_keys text[];
+begin
+  select array_agg(f.key)
+  into v_keys
+  from (
+    select f.key
+    from saldo.finding as f
+    where f.check_run_id = items_of_findings.check_run_id
+    and f.rule = items_of_findings.rule.name
+    and abs(f.difference) < 'Infinity'
+    order by abs(f.difference) desc, f.key
+    limit 20
+  ) as f;
+  return case when rule.items is null or v_keys is null then '[]'
+    else saldo_rule.read_items(rule.items, v_keys, 2000) end;
+end
+$$;
+comment on function saldo_private.items_of_findings is
+  'The items behind the largest differences, at most 2,000 for each, the newest first.';
+
+create or replace function saldo_private.causes_of_writes(
+  check_run_id uuid,
+  rule saldo.registered_rule
+)
+returns table (finding_id uuid, cause text, confidence saldo.explanation_confidence,
+  explanation text, evidence jsonb)
+language sql
+stable
+as $$
+  with past as (
+    -- Up to here the figure was right: healed, or seen and not found wrong.
+    select f.id, f.key, f.difference,
+      (
+        select max(h.healed_at)
+        from saldo.heal_action as h
+        where h.rule = f.rule
+        and h.key = f.key
+        and h.outcome = 'healed'
+      ) as healed_at,
+      (
+        select c.snapshot::pg_snapshot
+        from saldo.check_run as c
+        where c.failed_rule_count = 0
+        and c.started_at > causes_of_writes.rule.registered_at
+        and not exists (
+          select
+          from saldo.finding as seen
+          where seen.check_run_id = c.id
+          and seen.rule = f.rule
+          and seen.key = f.key
+        )
+        order by c.id desc
+        limit 1
+      ) as clean
+    from saldo.finding as f
+    where f.check_run_id = causes_of_writes.check_run_id
+    and f.rule = causes_of_writes.rule.name
+  ),
+  written as (
+    select p.id, p.difference, g.id as event_id, g.occurred_at, to_jsonb(g) as event,
+      coalesce((g.new_row ->> 'stored')::numeric, 0)
+        - coalesce((g.old_row ->> 'stored')::numeric, 0) as change
+    from past as p
+    join saldo.guard_event as g on g.rule = causes_of_writes.rule.name and g.key = p.key
+    where g.occurred_at > coalesce(p.healed_at, '-infinity')
+    and pg_visible_in_snapshot(g.transaction_id, p.clean) is not true
+  ),
+  summed as (
+    select w.id, w.difference, count(*) as event_count, sum(w.change) as change,
+      (array_agg(w.event order by w.change = w.difference desc, w.event_id desc))[1] as event,
+      bool_or(w.change = w.difference) as is_one_exact,
+      (array_agg(w.event order by w.event_id desc))[1:5] as events
+    from written as w
+    group by w.id, w.difference
+  )
+  select s.id, 'out_of_band_write',
+    case when s.is_one_exact or s.change = s.difference then 'certain'
+      else 'possible' end::saldo.explanation_confidence,
+    format('%s %s of %s from %s to %s by login %s (role %s, application %L, from %s) at %s: %s',
+      case when s.is_one_exact then 'Exactly the difference:'
+        when s.change = s.difference then format('%s writes make exactly the difference; the last:',
+          s.event_count)
+        else format('%s recorded writes changed it by %s, which is not the difference; the last:',
+          s.event_count, trim_scale(s.change)) end,
+      s.event ->> 'operation', s.event ->> 'table_name',
+      coalesce(s.event -> 'old_row' ->> 'stored', 'nothing'), s.event -> 'new_row' ->> 'stored',
+      s.event ->> 'login', s.event ->> 'role', s.event ->> 'application_name',
+      coalesce(s.event ->> 'client_address', 'a local socket'), s.event ->> 'occurred_at',
+      s.event ->> 'statement'),
+    to_jsonb(s.events)
+  from summed as s
+$$;
+comment on function saldo_private.causes_of_writes is
+  'Recorded writes by others than the writers since the figure was last right.';
+
+create or replace function saldo_private.item_words(entries jsonb)
+returns text
+language sql
+immutable
+as $$
+  select string_agg(
+    format('%s %s (%s)', abs((e.entry ->> 'amount')::numeric),
+      coalesce(e.entry ->> 'status',
+        case when (e.entry ->> 'is_counted')::boolean then 'counted' else 'not counted' end),
+      e.entry ->> 'item'),
+    ' + ' order by e.place
+  )
+  from jsonb_array_elements(entries) with ordinality as e (entry, place)
+  where e.place <= 10
+$$;
+comment on function saldo_private.item_words is 'Items in words: amount, status and id of each.';
+
+create or replace function saldo_private.items_by_finding(
+  check_run_id uuid,
+  rule saldo.registered_rule,
+  items jsonb
+)
+returns table (finding_id uuid, difference numeric, items jsonb)
+language sql
+stable
+as $$
+  select f.id, f.difference, i.entries
+  from (
+    select e.entry ->> 'key' as key, jsonb_agg(e.entry) as entries
+    from jsonb_array_elements(items_by_finding.items) as e (entry)
+    group by e.entry ->> 'key'
+  ) as i
+  join saldo.finding as f on f.key = i.key
+  where f.check_run_id = items_by_finding.check_run_id
+  and f.rule = items_by_finding.rule.name
+  and abs(f.difference) < 'Infinity'
+$$;
+comment on function saldo_private.items_by_finding is 'The findings with the items of their keys.';
+
+create or replace function saldo_private.causes_of_items__sets(
+  check_run_id uuid,
+  rule saldo.registered_rule,
+  items jsonb
+)
+returns table (finding_id uuid, cause text, confidence saldo.explanation_confidence,
+  explanation text, evidence jsonb, place integer)
+language sql
+stable
+as $$
+  select f.finding_id, 'uncounted_items',
+    case when s.is_uncounted_only and s.ways = 1 and s.size <= 3 then 'likely'
+      else 'possible' end::saldo.explanation_confidence,
+    format('%s is exactly the difference of %s%s: %s%s', saldo_private.item_words(s.entries),
+      abs(f.difference), case when s.size > 10 then format(' (%s items)', s.size) else '' end,
+      case when s.is_uncounted_only
+        then 'items that do not count were applied to the balance all the same.'
+        else 'the balance may have moved for the items that do not count, and once more for the '
+          'others.' end,
+      case when s.ways > 1 then format(' %s other sets of %s items fit as well.', s.ways - 1,
+        s.size) else '' end),
+    jsonb_build_object('items', s.entries, 'sets_of_this_size', s.ways), 1
+  from saldo_private.items_by_finding(check_run_id, rule, items) as f
+  cross join lateral (
+    select each.is_uncounted_only, each.size, each.ways, each.entries,
+      bool_or(each.is_uncounted_only) over () as has_uncounted_only
+    from saldo_private.item_sets(f.items, f.difference) as each
+  ) as s
+  where s.is_uncounted_only
+  or not s.has_uncounted_only
+$$;
+comment on function saldo_private.causes_of_items__sets is
+  'Sets of items with pending or failed ones among them that are exactly the difference.';
+
+create or replace function saldo_private.causes_of_items__single(
+  check_run_id uuid,
+  rule saldo.registered_rule,
+  items jsonb
+)
+returns table (finding_id uuid, cause text, confidence saldo.explanation_confidence,
+  explanation text, evidence jsonb, place integer)
+language sql
+stable
+as $$
+  with counted as (
+    select f.finding_id, f.difference, e.entry, (e.entry ->> 'amount')::numeric as amount,
+      e.entry ->> 'reference' as reference, (e.entry ->> 'occurred_at')::timestamp as occurred_at,
+      e.entry ->> 'item' as item
+    from saldo_private.items_by_finding(check_run_id, rule, items) as f
+    cross join lateral jsonb_array_elements(f.items) as e (entry)
+    where (e.entry ->> 'is_counted')::boolean
+    and abs((e.entry ->> 'amount')::numeric) = abs(f.difference)
+  ),
+  twin as (
+    select a.finding_id, jsonb_build_array(a.entry, b.entry) as entries,
+      a.reference is not null and a.reference = b.reference as is_same_reference
+    from counted as a
+    join counted as b on b.finding_id = a.finding_id and b.amount = a.amount and b.item > a.item
+    where a.amount = -a.difference
+    and (a.reference = b.reference or (
+      isfinite(a.occurred_at) and isfinite(b.occurred_at)
+      and abs(extract(epoch from a.occurred_at - b.occurred_at)) <= 60
+    ))
+  ),
+  single as (
+    select c.finding_id, c.amount = c.difference as is_once_more, count(*) as item_count,
+      jsonb_agg(c.entry order by c.occurred_at desc nulls last, c.item) as entries
+    from counted as c
+    group by c.finding_id, c.amount = c.difference
+  )
+  select t.finding_id, 'doubled_item',
+    case when t.is_same_reference then 'likely' else 'possible' end::saldo.explanation_confidence,
+    format('Recorded twice, applied once: %s, with %s.', saldo_private.item_words(t.entries),
+      case when t.is_same_reference then 'the same reference'
+        else 'at most 60 seconds between' end),
+    jsonb_build_object('items', t.entries), 2
+  from twin as t
+  union all
+  select s.finding_id, case when s.is_once_more then 'unrecorded_item' else 'unapplied_item' end,
+    'possible',
+    format(case when s.is_once_more then 'The balance moved once more by an amount that %s items '
+      'have, without an item of its own: %s.' else 'One of %s items of this amount may be recorded '
+      'and never applied: %s.' end,
+      s.item_count, saldo_private.item_words(s.entries)),
+    jsonb_build_object('items', jsonb_path_query_array(s.entries, '$[0 to 9]')), 3
+  from single as s
+  where s.is_once_more
+  or not exists (select from twin as t where t.finding_id = s.finding_id)
+$$;
+comment on function saldo_private.causes_of_items__single is
+  'Items of exactly the difference: recorded twice, never applied, or applied once more.';
+
+create or replace function saldo_private.causes_of_items(
+  check_run_id uuid,
+  rule saldo.registered_rule,
+  items jsonb
+)
+returns table (finding_id uuid, cause text, confidence saldo.explanation_confidence,
+  explanation text, evidence jsonb, place integer)
+language sql
+stable
+as $$
+  select s.finding_id, s.cause, s.confidence, s.explanation, s.evidence, s.place
+  from saldo_private.causes_of_items__sets(check_run_id, rule, items) as s
+  union all
+  select o.finding_id, o.cause, o.confidence, o.explanation, o.evidence, o.place
+  from saldo_private.causes_of_items__single(check_run_id, rule, items) as o
+$$;
+comment on function saldo_private.causes_of_items is
+  'What the items say: sets with some that do not count, doubles, and those of exactly the amount.';
+
+create or replace function saldo_private.causes_of_triggers(
+  check_run_id uuid,
+  rule saldo.registered_rule
+)
+returns table (finding_id uuid, cause text, confidence saldo.explanation_confidence,
+  explanation text, evidence jsonb)
+language sql
+stable
+as $$
+  select f.id, 'sync_trigger_disabled', 'possible'::saldo.explanation_confidence,
+    format('Not on any more, so that what it kept in step or recorded may be missing: %s',
+      off.words),
+    off.list
+  from saldo.finding as f
+  cross join (
+    select string_agg(format('%s %s', part.key, part.state), ', ' order by part.key) as words,
+      jsonb_agg(jsonb_build_object('trigger', part.key, 'state', part.state)) as list
+    from (
+      select r.key, r.stored as state
+      from saldo_private.rule_engine_configuration__registered() as r
+      where r.key ~ format('^trigger saldo_guard_(update|insert)_%s on ',
+        causes_of_triggers.rule.name)
+      union all
+      select format('trigger %s on %s', w.watched ->> 'name', w.watched ->> 'table'),
+        case t.tgenabled when 'D' then 'disabled' when 'R' then 'fires on replicas only'
+          else 'dropped' end
+      from jsonb_array_elements(causes_of_triggers.rule.watched_triggers) as w (watched)
+      left join pg_catalog.pg_trigger as t
+        on t.tgrelid = saldo_private.user_table(w.watched ->> 'table')
+        and t.tgname = w.watched ->> 'name'
+      where t.tgenabled is null
+      or t.tgenabled in ('D', 'R')
+    ) as part
+    having count(*) > 0
+  ) as off
+  where f.check_run_id = causes_of_triggers.check_run_id
+  and f.rule = causes_of_triggers.rule.name
+$$;
+comment on function saldo_private.causes_of_triggers is
+  'Triggers that were on when the rule was registered, and are not now.';
+--! EndIncluded health/registered_explanation.sql
+--! Included health/registered_check.sql
+-- Checks and explains registered rules: what run_check calls where a rule has no function of ours.
+--
+-- Private: check_registered_rule. A finding is a figure that differs by more than the tolerance, a
+-- NULL, a figure that is no number, or a derived figure without a stored one. A stored figure with
+-- nothing to derive it from is compared with 0: the sum of nothing. At most 10,000 rows become
+-- findings, the largest differences first; how many there are stands in the detail of each.
+
+create or replace function saldo_private.check_registered_rule(check_run_id uuid, name text)
+returns void
+language plpgsql
+as $$
+declare
+  v_rule saldo.registered_rule;
+  v_limit numeric := saldo_private.setting_value('rule_cost_limit')::numeric;
+  v_cost numeric;
+begin
+  select *
+  into strict v_rule
+  from saldo.registered_rule as r
+  where r.name = check_registered_rule.name;
+  -- What was quick when it was registered may have grown.
+  v_cost := saldo_rule.cost_of(v_rule.stored) + saldo_rule.cost_of(v_rule.derived);
+  if v_cost > 2 * v_limit then
+    perform saldo_private.fail('rule_query_slow', format('a cost of %s', round(v_cost)));
+  end if;
+
+  insert into saldo.finding (
+    id, check_run_id, rule, key, stored, derived, difference, detail, cause, explanation
+  )
+  select saldo_private.uuid_v7(), check_registered_rule.check_run_id, v_rule.name,
+    coalesce(r.key, 'NULL'), r.stored, r.derived,
+    case when not r.is_stored_missing and (r.is_derived_missing or r.derived is not null)
+      then nullif(trim_scale(r.stored::numeric - coalesce(r.derived::numeric, 0)), 'NaN') end,
+    jsonb_strip_nulls(jsonb_build_object(
+      'what', case
+        when r.key is null then 'key is NULL'
+        when r.is_stored_missing then 'no stored row'
+        when r.stored is null then 'stored is NULL'
+        when not r.is_derived_missing and r.derived is null then 'derived is NULL'
+        when r.is_derived_missing then 'nothing to derive from'
+      end,
+      'labels', r.labels, 'total', r.total
+    )),
+    'unknown', 'No recorded event explains this difference.'
+  from jsonb_to_recordset(
+    saldo_rule.compare(v_rule.stored, v_rule.derived, v_rule.tolerance,
+      v_rule.stored_table is null, 10000)
+  ) as r (key text, stored text, derived text, is_stored_missing boolean,
+    is_derived_missing boolean, labels jsonb, total bigint);
+
+  perform saldo_private.explain_registered_rule(check_run_id, v_rule);
+end
+$$;
+comment on function saldo_private.check_registered_rule is
+  'Keeps the findings of a registered rule, each with its explanations.';
+
+create or replace function saldo_private.explain_registered_rule(
+  check_run_id uuid,
+  rule saldo.registered_rule
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_items jsonb := '[]';
+begin
+  begin
+    v_items := saldo_private.items_of_findings(check_run_id, rule);
+  exception
+    -- Without items there is less to explain, and the finding stands.
+    when others then
+      update saldo.finding as f
+      set detail = f.detail || jsonb_build_object('items_failed', sqlerrm)
+      where f.check_run_id = explain_registered_rule.check_run_id
+      and f.rule = explain_registered_rule.rule.name;
+  end;
+
+  insert into saldo.finding_explanation (finding_id, rank, cause, confidence, explanation, evidence)
+  select e.finding_id,
+    row_number() over (partition by e.finding_id order by e.confidence, e.place, e.explanation),
+    e.cause::saldo.finding_cause, e.confidence, e.explanation, e.evidence
+  from (
+    select c.finding_id, c.cause, c.confidence, c.explanation, c.evidence, 1 as place
+    from saldo_private.causes_of_writes(check_run_id, rule) as c
+    union all
+    select c.finding_id, c.cause, c.confidence, c.explanation, c.evidence, c.place + 1
+    from saldo_private.causes_of_items(check_run_id, rule, v_items) as c
+    union all
+    select c.finding_id, c.cause, c.confidence, c.explanation, c.evidence, 9
+    from saldo_private.causes_of_triggers(check_run_id, rule) as c
+  ) as e;
+
+  update saldo.finding as f
+  set cause = e.cause,
+    explanation = format('%s (%s)', e.explanation, e.confidence),
+    evidence = case jsonb_typeof(e.evidence) when 'array' then e.evidence
+      else jsonb_build_array(e.evidence) end
+  from saldo.finding_explanation as e
+  where f.check_run_id = explain_registered_rule.check_run_id
+  and f.rule = explain_registered_rule.rule.name
+  and e.finding_id = f.id
+  and e.rank = 1;
+end
+$$;
+comment on function saldo_private.explain_registered_rule is
+  'Ranks the causes of each finding of the rule; the first one stands in the finding itself.';
+
+select saldo_private.secure_table('saldo.finding_explanation');
+drop policy if exists select_all on saldo.finding_explanation;
+create policy select_all on saldo.finding_explanation for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.finding_explanation to saldo_admin, saldo_operator;
+
+comment on type saldo.explanation_confidence is
+  'certain: recorded, and of exactly this difference; likely: the figures fit, and nothing else '
+  'does as well; possible: the figures fit, others might.';
+comment on table saldo.finding_explanation is
+  'What may have caused a finding, the best first; a finding without one has no known cause.';
+comment on column saldo.finding_explanation.finding_id is 'The finding.';
+comment on column saldo.finding_explanation.rank is 'Place, from 1.';
+comment on column saldo.finding_explanation.cause is 'Kind of cause.';
+comment on column saldo.finding_explanation.confidence is 'How sure it is.';
+comment on column saldo.finding_explanation.explanation is 'The cause in a sentence.';
+comment on column saldo.finding_explanation.evidence is 'What speaks for it.';
+--! EndIncluded health/registered_check.sql
+--! Included health/registered_heal.sql
+-- Heals of registered rules: what auto_heal calls for them.
+--
+-- Private: heal_registered_rule. The user's table is written by saldo_rule_reader, one row under
+-- its lock (rule_heal_sandbox.sql). What does not work out is undone and refused with its reason: a
+-- user's trigger that fails must not undo the heals of others.
+
+create or replace function saldo_private.heal_registered_rule(name text, key text)
+returns table (before jsonb, after jsonb, refusal text)
+language plpgsql
+as $$
+declare
+  v_rule saldo.registered_rule;
+  v_result jsonb;
+begin
+  select *
+  into strict v_rule
+  from saldo.registered_rule as r
+  where r.name = heal_registered_rule.name;
+  begin
+    if v_rule.heal = 'update' then
+      v_result := saldo_rule.heal_by_update(v_rule.stored_table, v_rule.key_column,
+        v_rule.balance_column, v_rule.derived, v_rule.tolerance, key);
+    elsif v_rule.heal = 'function' then
+      v_result := saldo_rule.heal_by_function(
+        to_regprocedure(format('%s(text)', v_rule.heal_function)), v_rule.stored, v_rule.derived,
+        v_rule.tolerance, key
+      );
+    else
+      v_result := jsonb_build_object('refusal', 'The rule is not healed: a human decides.');
+    end if;
+  exception
+    when sqlstate 'SBR01' then
+      v_result := jsonb_build_object(
+        'refusal', 'After the heal the figures still differed, so it was undone.'
+      );
+    when no_data_found then
+      v_result := jsonb_build_object('refusal', 'There is no such row in the table of the rule.');
+    when others then
+      v_result := jsonb_build_object('refusal', format('%s (%s)', sqlerrm, sqlstate));
+  end;
+  return query
+  select v_result -> 'before', v_result -> 'after', v_result ->> 'refusal';
+end
+$$;
+comment on function saldo_private.heal_registered_rule is
+  'Heals one key of a registered rule; nulls when it agreed by the time its lock was held, a '
+  'refusal when it could not be healed.';
+--! EndIncluded health/registered_heal.sql
 --! Included health/check.sql
 -- The check: runs every rule and keeps what it found.
 --
@@ -15900,6 +18120,10 @@ returns void
 language plpgsql
 as $$
 begin
+  if rule.is_registered then
+    perform saldo_private.check_registered_rule(check_run_id, rule.name);
+    return;
+  end if;
   execute format(
     $sql$
       insert into saldo.finding (
@@ -15937,7 +18161,7 @@ begin
     select *
     from saldo.balance_rule as r
     where r.is_enabled
-    and (r.is_incremental or run_check__rules.scope = 'full')
+    and (r.is_incremental or r.is_registered or run_check__rules.scope = 'full')
     order by r.name
   loop
     rule_count := rule_count + 1;
@@ -16536,10 +18760,17 @@ begin
     v_before := to_jsonb(finding.stored);
     v_after := to_jsonb(finding.derived);
   else
-    execute format('select before, after from saldo_private.%I($1)', heal_function)
-    into v_before, v_after
-    using finding.key;
-    v_outcome := case when v_before is null and v_after is null then 'already_clean'
+    if heal_function = 'heal_registered_rule' then
+      select h.before, h.after, h.refusal
+      into v_before, v_after, v_refusal
+      from saldo_private.heal_registered_rule(finding.rule, finding.key) as h;
+    else
+      execute format('select before, after from saldo_private.%I($1)', heal_function)
+      into v_before, v_after
+      using finding.key;
+    end if;
+    v_outcome := case when v_refusal is not null then 'refused'
+      when v_before is null and v_after is null then 'already_clean'
       else 'healed' end;
   end if;
 
@@ -16925,8 +19156,10 @@ comment on type saldo.check_status is
   'healthy: no finding; unhealthy: findings; failed: a rule could not run.';
 comment on type saldo.finding_cause is
   'out_of_band_write: a recorded write past the guard; journal_changed: the journal itself changed '
-  'past the engine; sync_trigger_disabled: postings do not move balances; rule_failed: the rule '
-  'could not run; unknown: nothing recorded explains it.';
+  'past the engine; sync_trigger_disabled: a trigger that kept balances in step is off; '
+  'rule_failed: the rule could not run; uncounted_items: pending or failed items were applied; '
+  'doubled_item: recorded twice; unapplied_item: recorded and never applied; unrecorded_item: '
+  'applied and never recorded; unknown: nothing recorded explains it.';
 comment on type saldo.heal_outcome is
   'healed: rewritten; would_heal: a dry run; already_clean: it agreed by the time its lock was '
   'held; refused: a human decides.';

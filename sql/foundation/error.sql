@@ -174,6 +174,30 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
     'The journal itself may have changed: look at the findings before anything is rewritten.', 409),
   ('SB604', 'maintenance_running', 'A maintenance run is under way.',
     'Wait for it to end; its result is in maintenance_run.', 409),
+  ('SB640', 'rule_query_invalid', 'A query of the rule is not one SELECT that can be planned.',
+    'Give one SELECT without a semicolon, and name each table with its schema; DETAIL tells what '
+    'PostgreSQL said.', 400),
+  ('SB641', 'rule_columns_wrong', 'A query of the rule has not the columns that it needs.',
+    'stored gives key and stored, derived gives key and derived, items gives key, item, amount and '
+    'is_counted; the figures are numbers.', 400),
+  ('SB642', 'rule_key_invalid', 'A query of the rule has keys that are missing or double.',
+    'Each key stands in one row and is not NULL: group by it, and filter NULLs.', 400),
+  ('SB643', 'rule_query_writes', 'A query of the rule could have side effects.',
+    'Use tables, views and functions that are stable or immutable, not security definer, and no '
+    'FOR UPDATE.', 400),
+  ('SB644', 'rule_query_slow', 'A query of the rule takes too long.',
+    'Add an index, or sum up less; the budgets are the settings rule_time_budget_ms and '
+    'rule_cost_limit.', 400),
+  ('SB645', 'rule_privilege_missing', 'Saldo may not do what the rule needs.',
+    'Let the owner of the table grant what DETAIL names.', 403),
+  ('SB646', 'rule_table_unfit', 'The table or column of the rule cannot be used.',
+    'Give an ordinary table of yours as schema.table, with its key column and a numeric column.',
+    400),
+  ('SB647', 'rule_heal_unfit', 'The rule cannot be healed or guarded in this way.',
+    'update and guard need stored_table, key_column and balance_column; function needs '
+    'heal_function, the name of a function of yours that takes the key as text.', 400),
+  ('SB648', 'balance_write_refused', 'This balance is guarded: it is not written in this way.',
+    'Write it as one of the writers that the rule names.', 403),
   ('SB651', 'alert_channel_missing', 'There is no channel to send an alert by.',
     'Give the worker SALDO_ALERT_WEBHOOK_URL or SALDO_ALERT_SMTP_URL, and start it again.', 409)
 on conflict (code) do update

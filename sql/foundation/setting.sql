@@ -32,7 +32,11 @@ insert into saldo.setting (name, value, description) values
     'Readings up to which a change of price or factor rates anew in its own transaction; more are '
       'rated by a job.'),
   ('rerating_idle_max_seconds', '900',
-    'Time without progress after which a check reports a re-rating that is open.')
+    'Time without progress after which a check reports a re-rating that is open.'),
+  ('rule_time_budget_ms', '5000',
+    'Milliseconds that a query of a registered rule may take when it is registered.'),
+  ('rule_cost_limit', '10000000',
+    'Cost, as the planner estimates it, above which a query of a registered rule is not run.')
 on conflict (name) do update
 set description = excluded.description;
 
@@ -74,7 +78,9 @@ begin
       ('slot_rebuild_alert_count', 2, 100000),
       ('alert_reminder_hours', 1, 8760),
       ('alert_retry_hours', 1, 720),
-      ('alert_keep_days', 1, 3650)
+      ('alert_keep_days', 1, 3650),
+      ('rule_time_budget_ms', 1, 600000),
+      ('rule_cost_limit', 1, 999999999)
   ) as range (name, least, most)
   where range.name = set_setting__check_number.name;
   if v_least is not null and (

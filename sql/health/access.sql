@@ -24,8 +24,10 @@ comment on type saldo.check_status is
   'healthy: no finding; unhealthy: findings; failed: a rule could not run.';
 comment on type saldo.finding_cause is
   'out_of_band_write: a recorded write past the guard; journal_changed: the journal itself changed '
-  'past the engine; sync_trigger_disabled: postings do not move balances; rule_failed: the rule '
-  'could not run; unknown: nothing recorded explains it.';
+  'past the engine; sync_trigger_disabled: a trigger that kept balances in step is off; '
+  'rule_failed: the rule could not run; uncounted_items: pending or failed items were applied; '
+  'doubled_item: recorded twice; unapplied_item: recorded and never applied; unrecorded_item: '
+  'applied and never recorded; unknown: nothing recorded explains it.';
 comment on type saldo.heal_outcome is
   'healed: rewritten; would_heal: a dry run; already_clean: it agreed by the time its lock was '
   'held; refused: a human decides.';

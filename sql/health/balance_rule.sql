@@ -45,7 +45,8 @@ create policy select_all on saldo.balance_rule for select
 grant select on saldo.balance_rule to saldo_admin, saldo_operator;
 
 comment on table saldo.balance_rule is 'A rule that every check proves.';
-comment on column saldo.balance_rule.name is 'Name; its function is saldo_private.rule_<name>.';
+comment on column saldo.balance_rule.name is
+  'Name; the function of a built-in rule is saldo_private.rule_<name>.';
 comment on column saldo.balance_rule.room is 'Room that it belongs to.';
 comment on column saldo.balance_rule.title is 'What must hold, in a few words.';
 comment on column saldo.balance_rule.description is 'What must hold, and how it is derived.';
@@ -59,5 +60,7 @@ comment on column saldo.balance_rule.scope is
   'suspects; journal: at everything, but only if the sieve suspects anything.';
 comment on column saldo.balance_rule.is_incremental is
   'Whether incremental checks run it too: it looks at what is news only, or costs little.';
+comment on column saldo.balance_rule.is_registered is
+  'Whether it is over a user''s own tables; its queries are in registered_rule.';
 comment on column saldo.balance_rule.is_enabled is 'Whether checks run it.';
 comment on type saldo.rule_scope is 'What a rule looks at in a check.';

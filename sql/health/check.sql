@@ -15,6 +15,10 @@ returns void
 language plpgsql
 as $$
 begin
+  if rule.is_registered then
+    perform saldo_private.check_registered_rule(check_run_id, rule.name);
+    return;
+  end if;
   execute format(
     $sql$
       insert into saldo.finding (
@@ -52,7 +56,7 @@ begin
     select *
     from saldo.balance_rule as r
     where r.is_enabled
-    and (r.is_incremental or run_check__rules.scope = 'full')
+    and (r.is_incremental or r.is_registered or run_check__rules.scope = 'full')
     order by r.name
   loop
     rule_count := rule_count + 1;

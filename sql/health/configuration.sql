@@ -188,6 +188,8 @@ as $$
     select * from saldo_private.rule_engine_configuration__functions()
     union all
     select * from saldo_private.rule_engine_configuration__tables()
+    union all
+    select * from saldo_private.rule_engine_configuration__registered()
   ) as part
 $$;
 comment on function saldo_private.rule_engine_configuration is

@@ -224,7 +224,7 @@ as $$
     left join saldo_private.explain_findings__events(check_run_id) as events
       on events.finding_id = f.id
     where f.check_run_id = explain_findings.check_run_id
-    and f.cause <> 'rule_failed'
+    and f.explanation = '' -- what broke or is registered has its own
   )
   update saldo.finding as f
   set cause = e.cause,

@@ -236,5 +236,9 @@ comment on column saldo.guard_event.statement is 'The statement, up to 2,000 cha
 comment on column saldo.guard_event.table_name is 'Table that was written.';
 comment on column saldo.guard_event.operation is 'insert, update, delete or truncate.';
 comment on column saldo.guard_event.account_id is 'Account that the row belongs to.';
-comment on column saldo.guard_event.old_row is 'The row before.';
-comment on column saldo.guard_event.new_row is 'The row after.';
+comment on column saldo.guard_event.rule is
+  'Registered rule whose table was written; null = a table of Saldo.';
+comment on column saldo.guard_event.key is 'Key of the row in that rule.';
+comment on column saldo.guard_event.old_row is
+  'The row before; of a user''s table its key and figure only.';
+comment on column saldo.guard_event.new_row is 'The row after, likewise.';

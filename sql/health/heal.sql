@@ -73,10 +73,17 @@ begin
     v_before := to_jsonb(finding.stored);
     v_after := to_jsonb(finding.derived);
   else
-    execute format('select before, after from saldo_private.%I($1)', heal_function)
-    into v_before, v_after
-    using finding.key;
-    v_outcome := case when v_before is null and v_after is null then 'already_clean'
+    if heal_function = 'heal_registered_rule' then
+      select h.before, h.after, h.refusal
+      into v_before, v_after, v_refusal
+      from saldo_private.heal_registered_rule(finding.rule, finding.key) as h;
+    else
+      execute format('select before, after from saldo_private.%I($1)', heal_function)
+      into v_before, v_after
+      using finding.key;
+    end if;
+    v_outcome := case when v_refusal is not null then 'refused'
+      when v_before is null and v_after is null then 'already_clean'
       else 'healed' end;
   end if;
 

@@ -15,6 +15,8 @@ export interface Command {
   usage: string;
   help: string[];
   options: NonNullable<ParseArgsConfig["options"]>;
+  /** Connects in a way of its own: to a database that need not be Saldo's. */
+  connect?(words: Words): Promise<Client>;
   /**
    * Looks at the words, and gives what is to be done before a connection is made: reading a file,
    * say, which may be refused without any database. What needs none gives its exit code at once.

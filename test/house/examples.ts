@@ -46,6 +46,8 @@ export async function outputOfSql(client: ClientBase, source: string): Promise<s
   for (const statement of source.split(/;\n/).filter((text) => text.trim())) {
     try {
       const result = await client.query({ text: statement, rowMode: "array" });
+      // As in psql, only what gives columns is shown.
+      if (result.fields.length === 0) continue;
       printed.push(result.fields.map(({ name }) => name).join(" | "));
       for (const row of result.rows as unknown[][]) printed.push(row.map(cell).join(" | "));
     } catch (error) {

@@ -1,0 +1,124 @@
+-- Checks and explains registered rules: what run_check calls where a rule has no function of ours.
+--
+-- Private: check_registered_rule. A finding is a figure that differs by more than the tolerance, a
+-- NULL, a figure that is no number, or a derived figure without a stored one. A stored figure with
+-- nothing to derive it from is compared with 0: the sum of nothing. At most 10,000 rows become
+-- findings, the largest differences first; how many there are stands in the detail of each.
+
+create or replace function saldo_private.check_registered_rule(check_run_id uuid, name text)
+returns void
+language plpgsql
+as $$
+declare
+  v_rule saldo.registered_rule;
+  v_limit numeric := saldo_private.setting_value('rule_cost_limit')::numeric;
+  v_cost numeric;
+begin
+  select *
+  into strict v_rule
+  from saldo.registered_rule as r
+  where r.name = check_registered_rule.name;
+  -- What was quick when it was registered may have grown.
+  v_cost := saldo_rule.cost_of(v_rule.stored) + saldo_rule.cost_of(v_rule.derived);
+  if v_cost > 2 * v_limit then
+    perform saldo_private.fail('rule_query_slow', format('a cost of %s', round(v_cost)));
+  end if;
+
+  insert into saldo.finding (
+    id, check_run_id, rule, key, stored, derived, difference, detail, cause, explanation
+  )
+  select saldo_private.uuid_v7(), check_registered_rule.check_run_id, v_rule.name,
+    coalesce(r.key, 'NULL'), r.stored, r.derived,
+    case when not r.is_stored_missing and (r.is_derived_missing or r.derived is not null)
+      then nullif(trim_scale(r.stored::numeric - coalesce(r.derived::numeric, 0)), 'NaN') end,
+    jsonb_strip_nulls(jsonb_build_object(
+      'what', case
+        when r.key is null then 'key is NULL'
+        when r.is_stored_missing then 'no stored row'
+        when r.stored is null then 'stored is NULL'
+        when not r.is_derived_missing and r.derived is null then 'derived is NULL'
+        when r.is_derived_missing then 'nothing to derive from'
+      end,
+      'labels', r.labels, 'total', r.total
+    )),
+    'unknown', 'No recorded event explains this difference.'
+  from jsonb_to_recordset(
+    saldo_rule.compare(v_rule.stored, v_rule.derived, v_rule.tolerance,
+      v_rule.stored_table is null, 10000)
+  ) as r (key text, stored text, derived text, is_stored_missing boolean,
+    is_derived_missing boolean, labels jsonb, total bigint);
+
+  perform saldo_private.explain_registered_rule(check_run_id, v_rule);
+end
+$$;
+comment on function saldo_private.check_registered_rule is
+  'Keeps the findings of a registered rule, each with its explanations.';
+
+create or replace function saldo_private.explain_registered_rule(
+  check_run_id uuid,
+  rule saldo.registered_rule
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_items jsonb := '[]';
+begin
+  begin
+    v_items := saldo_private.items_of_findings(check_run_id, rule);
+  exception
+    -- Without items there is less to explain, and the finding stands.
+    when others then
+      update saldo.finding as f
+      set detail = f.detail || jsonb_build_object('items_failed', sqlerrm)
+      where f.check_run_id = explain_registered_rule.check_run_id
+      and f.rule = explain_registered_rule.rule.name;
+  end;
+
+  insert into saldo.finding_explanation (finding_id, rank, cause, confidence, explanation, evidence)
+  select e.finding_id,
+    row_number() over (partition by e.finding_id order by e.confidence, e.place, e.explanation),
+    e.cause::saldo.finding_cause, e.confidence, e.explanation, e.evidence
+  from (
+    select c.finding_id, c.cause, c.confidence, c.explanation, c.evidence, 1 as place
+    from saldo_private.causes_of_writes(check_run_id, rule) as c
+    union all
+    select c.finding_id, c.cause, c.confidence, c.explanation, c.evidence, c.place + 1
+    from saldo_private.causes_of_items(check_run_id, rule, v_items) as c
+    union all
+    select c.finding_id, c.cause, c.confidence, c.explanation, c.evidence, 9
+    from saldo_private.causes_of_triggers(check_run_id, rule) as c
+  ) as e;
+
+  update saldo.finding as f
+  set cause = e.cause,
+    explanation = format('%s (%s)', e.explanation, e.confidence),
+    evidence = case jsonb_typeof(e.evidence) when 'array' then e.evidence
+      else jsonb_build_array(e.evidence) end
+  from saldo.finding_explanation as e
+  where f.check_run_id = explain_registered_rule.check_run_id
+  and f.rule = explain_registered_rule.rule.name
+  and e.finding_id = f.id
+  and e.rank = 1;
+end
+$$;
+comment on function saldo_private.explain_registered_rule is
+  'Ranks the causes of each finding of the rule; the first one stands in the finding itself.';
+
+select saldo_private.secure_table('saldo.finding_explanation');
+drop policy if exists select_all on saldo.finding_explanation;
+create policy select_all on saldo.finding_explanation for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.finding_explanation to saldo_admin, saldo_operator;
+
+comment on type saldo.explanation_confidence is
+  'certain: recorded, and of exactly this difference; likely: the figures fit, and nothing else '
+  'does as well; possible: the figures fit, others might.';
+comment on table saldo.finding_explanation is
+  'What may have caused a finding, the best first; a finding without one has no known cause.';
+comment on column saldo.finding_explanation.finding_id is 'The finding.';
+comment on column saldo.finding_explanation.rank is 'Place, from 1.';
+comment on column saldo.finding_explanation.cause is 'Kind of cause.';
+comment on column saldo.finding_explanation.confidence is 'How sure it is.';
+comment on column saldo.finding_explanation.explanation is 'The cause in a sentence.';
+comment on column saldo.finding_explanation.evidence is 'What speaks for it.';
