@@ -61,7 +61,26 @@ export async function tellAdoption(client: Client, say: (line: string) => void):
   await client.query("commit");
   await sayCheck(client, say);
   await sayHeal(client, false, say);
+
+  say("");
+  say("7. Wrong again within a day: something keeps writing, so a second administrator decides");
+  await sayApproval(client, say);
   await sayCheck(client, say);
+}
+
+async function sayApproval(client: Client, say: (line: string) => void): Promise<void> {
+  const { id, reason } = await one<{ id: string; reason: string }>(
+    client,
+    "select id, reason from saldo.heal_proposal where status = 'proposed'",
+  );
+  say(`   proposed: ${reason}`);
+  await client.query("select set_config('saldo.subject', 'another administrator', false)");
+  const { outcome, actor } = await one<{ outcome: string; actor: string }>(
+    client,
+    "select outcome, actor from saldo.approve_heal($1, 'the night script is off now')",
+    [id],
+  );
+  say(`   ${outcome} by ${actor}`);
 }
 
 const money = (amount: unknown) => Number(amount).toLocaleString("en");

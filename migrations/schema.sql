@@ -55,7 +55,9 @@ create type saldo.factor_formula as enum ('fixed', 'gas_300k', 'reference');
 
 create type saldo.finding_cause as enum ('out_of_band_write', 'journal_changed', 'sync_trigger_disabled', 'uncounted_items', 'doubled_item', 'unapplied_item', 'unrecorded_item', 'rule_failed', 'unknown');
 
-create type saldo.heal_outcome as enum ('healed', 'would_heal', 'already_clean', 'refused');
+create type saldo.heal_outcome as enum ('healed', 'would_heal', 'already_clean', 'needs_approval', 'escalated', 'refused', 'undone');
+
+create type saldo.heal_proposal_status as enum ('proposed', 'approved', 'rejected', 'stale');
 
 create type saldo.hold_status as enum ('HELD', 'CAPTURED', 'VOIDED', 'EXPIRED');
 
@@ -219,6 +221,13 @@ create type saldo_private.entry_sieve_result as (
   months date[]
 );
 
+create type saldo_private.healed_key as (
+  key text,
+  before jsonb,
+  after jsonb,
+  refusal text
+);
+
 create type saldo.health_by_account_row as (
   account_id bigint,
   code text,
@@ -367,6 +376,25 @@ create type saldo.monthly_balance_line as (
   closing numeric,
   line_count bigint,
   status saldo.period_status
+);
+
+create type saldo_private.planned_heal as (
+  finding_id uuid,
+  rule text,
+  key text,
+  account_id bigint,
+  heal_function text,
+  currency text,
+  stored text,
+  derived text,
+  difference numeric,
+  explanation text,
+  is_journal_changed boolean,
+  outcome text,
+  reason text,
+  before jsonb,
+  after jsonb,
+  proposal_id uuid
 );
 
 create type saldo_private.posting_day as (
@@ -567,6 +595,8 @@ END) stored not null,
   mode saldo.account_mode default 'immediate'::saldo.account_mode not null,
   slots integer,
   is_pending_available boolean default true not null,
+  frozen_at timestamp with time zone,
+  frozen_reason text,
   constraint account_code_key UNIQUE (code),
   constraint account_pkey PRIMARY KEY (id),
   constraint account_currency_is_iso_4217_like CHECK ((currency ~ '^[A-Z]{3}$'::text))
@@ -584,6 +614,25 @@ create table saldo_private.account_follower (
   constraint account_follower_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.account(id)
 );
 -- policy owner_all
+
+create table saldo.account_freeze (
+  account_id bigint not null,
+  id uuid not null,
+  frozen_at timestamp with time zone not null,
+  frozen_by text not null,
+  reason text not null,
+  finding_id uuid,
+  evidence jsonb,
+  unfrozen_at timestamp with time zone,
+  unfrozen_by text,
+  unfreeze_reason text,
+  constraint account_freeze_pkey PRIMARY KEY (account_id, id),
+  constraint account_freeze_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.account(id),
+  constraint account_freeze_end_has_a_reason CHECK (((unfrozen_at IS NULL) = (unfreeze_reason IS NULL)))
+);
+CREATE UNIQUE INDEX account_freeze_account_id_idx ON saldo.account_freeze USING btree (account_id) WHERE (unfrozen_at IS NULL);
+-- policy owner_all
+-- policy select_all
 
 create table saldo_private.account_slot (
   account_id bigint not null,
@@ -698,6 +747,26 @@ create table saldo_private.alert_state (
   constraint alert_state_has_one_row CHECK ((id = 1))
 );
 -- policy owner_all
+
+create table saldo.balance_adjustment (
+  account_id bigint not null,
+  id uuid not null,
+  entry_id uuid,
+  difference_account_id bigint not null,
+  finding_id uuid,
+  balance_before numeric not null,
+  journal_balance numeric not null,
+  new_balance numeric not null,
+  reason text not null,
+  idempotency_key text,
+  adjusted_by text not null,
+  adjusted_at timestamp with time zone default clock_timestamp() not null,
+  constraint balance_adjustment_pkey PRIMARY KEY (account_id, id),
+  constraint balance_adjustment_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.account(id)
+);
+CREATE INDEX balance_adjustment_id_idx ON saldo.balance_adjustment USING btree (id);
+-- policy owner_all
+-- policy select_all
 
 create table saldo.balance_rule (
   name text not null,
@@ -979,8 +1048,8 @@ CREATE INDEX guard_event_rule_idx ON saldo.guard_event USING btree (rule, key) W
 
 create table saldo.heal_action (
   id uuid not null,
-  heal_run_id uuid not null,
-  finding_id uuid not null,
+  heal_run_id uuid,
+  finding_id uuid,
   rule text not null,
   key text not null,
   account_id bigint,
@@ -990,11 +1059,63 @@ create table saldo.heal_action (
   reason text not null,
   actor text not null,
   healed_at timestamp with time zone default clock_timestamp() not null,
+  proposal_id uuid,
+  undoes uuid,
   constraint heal_action_pkey PRIMARY KEY (id),
   constraint heal_action_heal_run_id_fkey FOREIGN KEY (heal_run_id) REFERENCES saldo.heal_run(id) DEFERRABLE INITIALLY DEFERRED
 );
 CREATE INDEX heal_action_account_id_idx ON saldo.heal_action USING btree (account_id);
+CREATE INDEX heal_action_finding_id_idx ON saldo.heal_action USING btree (finding_id);
 CREATE INDEX heal_action_heal_run_id_idx ON saldo.heal_action USING btree (heal_run_id);
+CREATE INDEX heal_action_proposal_id_idx ON saldo.heal_action USING btree (proposal_id);
+CREATE INDEX heal_action_rule_key_idx ON saldo.heal_action USING btree (rule, key, id);
+CREATE UNIQUE INDEX heal_action_undoes_idx ON saldo.heal_action USING btree (undoes);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.heal_policy (
+  rule text not null,
+  is_scheduled boolean not null,
+  max_count bigint,
+  max_amount numeric,
+  max_amount_total numeric,
+  set_by text not null,
+  set_at timestamp with time zone not null,
+  constraint heal_policy_pkey PRIMARY KEY (rule),
+  constraint heal_policy_rule_fkey FOREIGN KEY (rule) REFERENCES saldo.balance_rule(name) ON DELETE CASCADE,
+  constraint heal_policy_limits_are_not_negative CHECK (((max_count >= 0) AND (max_amount >= (0)::numeric) AND (max_amount_total >= (0)::numeric)))
+);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.heal_proposal (
+  id uuid not null,
+  heal_run_id uuid not null,
+  finding_id uuid not null,
+  rule text not null,
+  key text not null,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  before jsonb,
+  after jsonb,
+  is_escalated boolean not null,
+  reason text not null,
+  status saldo.heal_proposal_status default 'proposed'::saldo.heal_proposal_status not null,
+  proposed_by text not null,
+  proposed_at timestamp with time zone default clock_timestamp() not null,
+  decided_by text,
+  decided_at timestamp with time zone,
+  decision_reason text,
+  constraint heal_proposal_pkey PRIMARY KEY (id),
+  constraint heal_proposal_heal_run_id_fkey FOREIGN KEY (heal_run_id) REFERENCES saldo.heal_run(id) DEFERRABLE INITIALLY DEFERRED,
+  constraint heal_proposal_rule_fkey FOREIGN KEY (rule) REFERENCES saldo.balance_rule(name),
+  constraint heal_proposal_decision_has_a_reason CHECK (((status = 'proposed'::saldo.heal_proposal_status) = (decision_reason IS NULL)))
+);
+CREATE INDEX heal_proposal_account_id_idx ON saldo.heal_proposal USING btree (account_id);
+CREATE INDEX heal_proposal_heal_run_id_idx ON saldo.heal_proposal USING btree (heal_run_id);
+CREATE UNIQUE INDEX heal_proposal_rule_key_idx ON saldo.heal_proposal USING btree (rule, key) WHERE (status = 'proposed'::saldo.heal_proposal_status);
 -- policy owner_all
 -- policy select_all
 
@@ -1007,6 +1128,9 @@ create table saldo.heal_run (
   actor text not null,
   healed_count integer not null,
   refused_count integer not null,
+  needs_approval_count integer default 0 not null,
+  escalated_count integer default 0 not null,
+  frozen_count integer default 0 not null,
   constraint heal_run_pkey PRIMARY KEY (id),
   constraint heal_run_check_run_id_fkey FOREIGN KEY (check_run_id) REFERENCES saldo.check_run(id)
 );

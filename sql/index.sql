@@ -112,7 +112,14 @@
 --!include health/check_progress.sql
 --!include health/balance_health.sql
 --!include health/maintenance.sql
+--!include health/freeze.sql
+--!include health/heal_policy.sql
+--!include health/heal_plan.sql
+--!include health/heal_key.sql
+--!include health/heal_proposal.sql
 --!include health/heal.sql
+--!include health/undo_heal.sql
+--!include health/adjust_balance.sql
 --!include health/report.sql
 --!include health/access.sql
 --!include health/alert_condition.sql

@@ -1,5 +1,5 @@
 --! Previous: sha1:91dce902e84eb3bb7b78b92a1d91ece6835455ec
---! Hash: sha1:bbd5bbe0adc430ab2f17f439cd97f8829399a461
+--! Hash: sha1:684ee4b71c9479a06ab8aa2282b6d267aff58629
 --! Message: health and jobs
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -458,6 +458,155 @@ create type saldo.rule_result as (
   hint text
 );
 
+-- ledger: accounts that nothing is posted to until a human has looked at them
+
+alter table saldo.account
+  add column frozen_at timestamptz,
+  add column frozen_reason text;
+
+create table saldo.account_freeze (
+  account_id bigint not null references saldo.account (id),
+  id uuid not null,
+  frozen_at timestamptz not null,
+  frozen_by text not null,
+  reason text not null,
+  finding_id uuid,
+  evidence jsonb,
+  unfrozen_at timestamptz,
+  unfrozen_by text,
+  unfreeze_reason text,
+  primary key (account_id, id),
+  constraint account_freeze_end_has_a_reason check (
+    (unfrozen_at is null) = (unfreeze_reason is null)
+  )
+);
+-- One that lasts, at most.
+create unique index account_freeze_account_id_idx on saldo.account_freeze (account_id)
+  where unfrozen_at is null;
+
+-- health: what a heal may do by itself, what it proposes, what a human decides
+
+alter type saldo.heal_outcome add value 'needs_approval' before 'refused';
+alter type saldo.heal_outcome add value 'escalated' before 'refused';
+alter type saldo.heal_outcome add value 'undone' after 'refused';
+
+create type saldo.heal_proposal_status as enum ('proposed', 'approved', 'rejected', 'stale');
+
+create table saldo.heal_policy (
+  rule text primary key references saldo.balance_rule (name) on delete cascade,
+  is_scheduled boolean not null,
+  max_count bigint,
+  max_amount numeric,
+  max_amount_total numeric,
+  set_by text not null,
+  set_at timestamptz not null,
+  constraint heal_policy_limits_are_not_negative check (
+    max_count >= 0 and max_amount >= 0 and max_amount_total >= 0
+  )
+);
+
+create table saldo.heal_proposal (
+  id uuid primary key,
+  heal_run_id uuid not null references saldo.heal_run (id) deferrable initially deferred,
+  finding_id uuid not null,
+  rule text not null references saldo.balance_rule (name),
+  key text not null,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  before jsonb,
+  after jsonb,
+  is_escalated boolean not null,
+  reason text not null,
+  status saldo.heal_proposal_status not null default 'proposed',
+  proposed_by text not null,
+  proposed_at timestamptz not null default clock_timestamp(),
+  decided_by text,
+  decided_at timestamptz,
+  decision_reason text,
+  constraint heal_proposal_decision_has_a_reason check (
+    (status = 'proposed') = (decision_reason is null)
+  )
+);
+-- One that waits for a decision, at most.
+create unique index heal_proposal_rule_key_idx on saldo.heal_proposal (rule, key)
+  where status = 'proposed';
+create index heal_proposal_heal_run_id_idx on saldo.heal_proposal (heal_run_id);
+create index heal_proposal_account_id_idx on saldo.heal_proposal (account_id);
+
+-- What a human decides is no part of a run, and an undone heal may be older than its finding.
+alter table saldo.heal_action
+  -- squawk-ignore ban-drop-not-null
+  alter column heal_run_id drop not null,
+  -- squawk-ignore ban-drop-not-null
+  alter column finding_id drop not null,
+  add column proposal_id uuid,
+  add column undoes uuid;
+-- Few heals were ever done, and the migration is one transaction: writers wait for one scan.
+-- squawk-ignore require-concurrent-index-creation
+create index heal_action_rule_key_idx on saldo.heal_action (rule, key, id);
+-- squawk-ignore require-concurrent-index-creation
+create unique index heal_action_undoes_idx on saldo.heal_action (undoes);
+-- squawk-ignore require-concurrent-index-creation
+create index heal_action_proposal_id_idx on saldo.heal_action (proposal_id);
+-- squawk-ignore require-concurrent-index-creation
+create index heal_action_finding_id_idx on saldo.heal_action (finding_id);
+
+alter table saldo.heal_run
+  add column needs_approval_count integer not null default 0,
+  add column escalated_count integer not null default 0,
+  add column frozen_count integer not null default 0;
+
+create table saldo.balance_adjustment (
+  account_id bigint not null references saldo.account (id),
+  id uuid not null,
+  entry_id uuid,
+  difference_account_id bigint not null,
+  finding_id uuid,
+  balance_before numeric not null,
+  journal_balance numeric not null,
+  new_balance numeric not null,
+  reason text not null,
+  idempotency_key text,
+  adjusted_by text not null,
+  adjusted_at timestamptz not null default clock_timestamp(),
+  primary key (account_id, id)
+);
+create index balance_adjustment_id_idx on saldo.balance_adjustment (id);
+
+create type saldo_private.healed_key as (key text, before jsonb, after jsonb, refusal text);
+create type saldo_private.planned_heal as (
+  finding_id uuid,
+  rule text,
+  key text,
+  account_id bigint,
+  heal_function text,
+  currency text,
+  stored text,
+  derived text,
+  difference numeric,
+  explanation text,
+  is_journal_changed boolean,
+  outcome text,
+  reason text,
+  before jsonb,
+  after jsonb,
+  proposal_id uuid
+);
+
+-- With many keys at a time.
+drop function saldo_private.heal_account_balance(text);
+drop function saldo_private.heal_month_movement(text);
+drop function saldo_private.heal_held_total(text);
+drop function saldo_private.heal_account_slot(text);
+drop function saldo_private.heal_customer_month_total(text);
+drop function saldo_private.auto_heal__refusal(saldo.finding, uuid);
+drop function saldo_private.auto_heal__one(uuid, saldo.finding, text, boolean);
+drop function saldo_private.run_heal__lock_slots(uuid);
+drop function saldo_private.run_heal__follow_slots(uuid);
+drop function saldo_private.run_heal(boolean);
+
 -- The logic, room after room.
 --! Included index.sql
 -- The load order, and the table of contents. A room may use the rooms above it, never one below.
@@ -563,6 +712,10 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
     409),
   ('SB111', 'seal_immutable', 'A seal over the journal cannot be changed.',
     'Leave seals as they are: verify_journal tells what differs from them.', 409),
+  ('SB121', 'account_frozen', 'The account is frozen: nothing is posted to it.',
+    'An administrator looks at account_freeze, settles what is wrong, and unfreezes it.', 409),
+  ('SB122', 'account_not_frozen', 'The account is not frozen.',
+    'Only a frozen account can be unfrozen; DETAIL tells which it is.', 409),
   ('SB201', 'account_not_hot', 'The account is not hot.',
     'Post to it with transfer or post_entries, or make it hot with make_account_hot.', 409),
   ('SB202', 'backlog_full', 'Too many transactions of the account wait for settlement.',
@@ -640,6 +793,20 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
     'The journal itself may have changed: look at the findings before anything is rewritten.', 409),
   ('SB604', 'maintenance_running', 'A maintenance run is under way.',
     'Wait for it to end; its result is in maintenance_run.', 409),
+  ('SB620', 'proposal_state', 'The proposal has been decided before.',
+    'Only a proposal that is proposed can be approved or rejected; DETAIL tells the state.', 409),
+  ('SB621', 'approval_needs_another', 'Whoever proposed a heal does not approve it.',
+    'Let another administrator look at it and approve it.', 403),
+  ('SB622', 'proposal_stale', 'What is stored and derived is not what was proposed any more.',
+    'Check again: the next heal proposes what is wrong now.', 409),
+  ('SB623', 'heal_action_state', 'This is no heal that could be undone.',
+    'Only what was healed is undone, and once; DETAIL tells what it is.', 409),
+  ('SB624', 'heal_not_undoable', 'A heal of this rule cannot be undone.',
+    'What it rewrote follows from other figures and would be made anew from them.', 409),
+  ('SB625', 'nothing_to_adjust', 'There is no difference to adjust.',
+    'The account has this balance already, in the journal too.', 409),
+  ('SB626', 'finding_of_another', 'The finding is about another account.',
+    'Give a finding of the account, or none.', 400),
   ('SB640', 'rule_query_invalid', 'A query of the rule is not one SELECT that can be planned.',
     'Give one SELECT without a semicolon, and name each table with its schema; DETAIL tells what '
     'PostgreSQL said.', 400),
@@ -759,7 +926,19 @@ insert into saldo.setting (name, value, description) values
   ('rule_time_budget_ms', '5000',
     'Milliseconds that a query of a registered rule may take when it is registered.'),
   ('rule_cost_limit', '10000000',
-    'Cost, as the planner estimates it, above which a query of a registered rule is not run.')
+    'Cost, as the planner estimates it, above which a query of a registered rule is not run.'),
+  ('heal_finding_max_amount', '10000000',
+    'Difference of a finding above which its heal needs approval, where its rule has no limit.'),
+  ('heal_rule_max_count', '100',
+    'Findings of a rule above which all its heals of a run need approval, where it has no limit.'),
+  ('heal_rule_max_amount', '50000000',
+    'Sum of the differences of a rule in a currency above which its heals of a run need approval, '
+      'where it has no limit.'),
+  ('heal_run_max_count', '1000', 'Findings above which all heals of a run need approval.'),
+  ('heal_run_max_amount', '100000000',
+    'Sum of the differences in a currency above which all heals of a run need approval.'),
+  ('heal_repeat_hours', '24',
+    'Hours after a heal in which the same key is not healed again by itself: it escalates.')
 on conflict (name) do update
 set description = excluded.description;
 
@@ -783,8 +962,8 @@ language plpgsql
 stable
 as $$
 declare
-  v_least integer;
-  v_most integer;
+  v_least bigint;
+  v_most bigint;
 begin
   select range.least, range.most
   into v_least, v_most
@@ -803,11 +982,17 @@ begin
       ('alert_retry_hours', 1, 720),
       ('alert_keep_days', 1, 3650),
       ('rule_time_budget_ms', 1, 600000),
-      ('rule_cost_limit', 1, 999999999)
+      ('rule_cost_limit', 1, 999999999),
+      ('heal_finding_max_amount', 0, 999999999999999),
+      ('heal_rule_max_count', 0, 100000000),
+      ('heal_rule_max_amount', 0, 999999999999999),
+      ('heal_run_max_count', 0, 100000000),
+      ('heal_run_max_amount', 0, 999999999999999),
+      ('heal_repeat_hours', 0, 8760)
   ) as range (name, least, most)
   where range.name = set_setting__check_number.name;
   if v_least is not null and (
-    value is null or value !~ '^[0-9]{1,9}$' or value::integer not between v_least and v_most
+    value is null or value !~ '^[0-9]{1,15}$' or value::bigint not between v_least and v_most
   ) then
     perform saldo_private.fail(
       'input_invalid', format('%s: a whole number from %s to %s', name, v_least, v_most)
@@ -1260,7 +1445,7 @@ returns text
 language sql
 immutable
 as $$
-  select '^(cash|clearing|revenue|opening_equity|retained_earnings|suspense):[A-Z]{3}$'
+  select '^(cash|clearing|revenue|opening_equity|retained_earnings|suspense|difference):[A-Z]{3}$'
 $$;
 comment on function saldo_private.system_code_pattern is
   'Codes of the accounts that the engine opens for itself, see system_account.';
@@ -1349,6 +1534,9 @@ begin
   if v_account.id is null then
     perform saldo_private.fail('account_not_found', format('account %s', account_id));
   end if;
+  if v_account.frozen_at is not null then
+    perform saldo_private.fail('account_frozen', format('account %s', account_id));
+  end if;
   if v_account.closed_at is not null or v_account.balance <> 0 or v_account.held_total <> 0
     or v_account.mode = 'hot' or v_account.code ~ saldo_private.system_code_pattern()
   then
@@ -1368,8 +1556,8 @@ end
 $$;
 comment on function saldo.close_account is
   'Closes an account whose balance and holds are zero; nothing can be posted to it any more. A hot '
-  'account is made immediate before; the engine''s own accounts stay open. Errors: SB101, SB102 '
-  'when it is closed already, hot, the engine''s own or not empty.';
+  'account is made immediate before; the engine''s own accounts stay open. Errors: SB101, SB121, '
+  'SB102 when it is closed already, hot, the engine''s own or not empty.';
 revoke execute on function saldo.close_account from public;
 grant execute on function saldo.close_account to saldo_admin;
 
@@ -1410,6 +1598,7 @@ begin
       when 'opening_equity' then 'equity'
       when 'retained_earnings' then 'equity'
       when 'suspense' then 'liability'
+      when 'difference' then 'expense'
     end::saldo.account_type,
     system_account.currency,
     -- Every purchase credits the one, every settlement books against the other.
@@ -1430,7 +1619,8 @@ end
 $$;
 comment on function saldo_private.system_account is
   'The account that the engine itself books against, one for each purpose (cash, revenue, '
-  'clearing, opening_equity, retained_earnings, suspense) and currency; opened when first needed.';
+  'clearing, opening_equity, retained_earnings, suspense, difference) and currency; opened when '
+  'first needed.';
 
 select saldo_private.secure_table('saldo.account');
 drop policy if exists select_all on saldo.account;
@@ -1470,6 +1660,10 @@ comment on column saldo.account.is_pending_available is
   'Whether pending money that comes in is available at once; else when it has settled.';
 comment on column saldo.account.opened_at is 'When the account was opened.';
 comment on column saldo.account.closed_at is 'When it was closed; null = open.';
+comment on column saldo.account.frozen_at is
+  'Since when nothing is posted to it; null = not frozen. What was accepted before is settled.';
+comment on column saldo.account.frozen_reason is
+  'Why it is frozen; whoever the account belongs to reads it too.';
 --! EndIncluded ledger/account.sql
 --! Included ledger/journal.sql
 -- The journal: the one truth about posted money. Append-only.
@@ -2052,7 +2246,11 @@ begin
     return;
   end if;
 
-  if is_settlement and v_account.min_balance is not null then
+  if v_account.frozen_at is not null and not is_settlement then
+    perform saldo_private.fail('account_frozen', format('account %s', v_account.id));
+  end if;
+  -- A frozen account has no regular stripes: postings would find them and ask nobody.
+  if is_settlement and (v_account.min_balance is not null or v_account.frozen_at is not null) then
     v_stripe_no := saldo_private.add_to_stripes__settling_no(v_account.id, line.month);
   else
     v_stripe_no := saldo_private.add_to_stripes__new_no(v_account, line.month);
@@ -2068,7 +2266,7 @@ end
 $$;
 comment on function saldo_private.add_to_stripes is
   'The slow way of a posting to a hot account: makes the month''s stripes where they are missing, '
-  'or one more where all are in use. Errors: SB020, and those of a posting.';
+  'or one more where all are in use. Errors: SB020, SB121, and those of a posting.';
 
 create or replace function saldo_private.add_to_stripes__new_no(account saldo.account, month date)
 returns integer
@@ -2171,6 +2369,9 @@ begin
   from saldo.account
   where id = line.account_id
   for no key update;
+  if v_account.frozen_at is not null and not is_settlement then
+    perform saldo_private.fail('account_frozen', format('account %s', v_account.id));
+  end if;
   v_change := (line.debit - line.credit)
     * case when v_account.type in ('asset', 'expense') then 1 else -1 end;
   if v_change < 0 and not is_settlement
@@ -2376,13 +2577,16 @@ begin
         when bool_or(a.id is null) then 2
         -- The end of a year empties whatever there is.
         when e.source <> 'close_year' and bool_or(a.closed_at is not null) then 3
+        -- What was accepted before it was frozen goes on, and a human settles what is wrong.
+        when e.source not in ('settlement', 'close_year', 'adjust_balance')
+          and bool_or(a.frozen_at is not null) then 4
         when sum(l.debit - l.credit) <> 0
-          and sum(sum(l.debit - l.credit)) over (partition by l.entry_id) = 0 then 4
-        when sum(l.debit - l.credit) <> 0 then 5
+          and sum(sum(l.debit - l.credit)) over (partition by l.entry_id) = 0 then 5
+        when sum(l.debit - l.credit) <> 0 then 6
         when e.source <> 'close_year' and bool_or(a.mode = 'immediate'
           and a.balance - a.held_total < a.min_balance
-          and (l.credit > 0) = (a.type in ('asset', 'expense'))) then 6
-        else 7
+          and (l.credit > 0) = (a.type in ('asset', 'expense'))) then 7
+        else 8
       end as reason,
       l.entry_id,
       a.currency,
@@ -2390,6 +2594,7 @@ begin
       sum(l.credit) as credit,
       min(l.account_id) filter (where a.id is null) as unknown_account,
       min(l.account_id) filter (where a.closed_at is not null) as closed_account,
+      min(l.account_id) filter (where a.frozen_at is not null) as frozen_account,
       min(l.account_id) filter (
         where a.mode = 'immediate' and a.balance - a.held_total < a.min_balance
       ) as short_account
@@ -2411,11 +2616,13 @@ begin
       when 3 then
         perform saldo_private.fail('account_closed', format('account %s', v_line.closed_account));
       when 4 then
-        perform saldo_private.fail('currency_mismatch', format('entry %s', v_line.entry_id));
+        perform saldo_private.fail('account_frozen', format('account %s', v_line.frozen_account));
       when 5 then
+        perform saldo_private.fail('currency_mismatch', format('entry %s', v_line.entry_id));
+      when 6 then
         perform saldo_private.fail('entry_unbalanced', format('debit %s, credit %s, currency %s',
           v_line.debit, v_line.credit, v_line.currency));
-      when 6 then
+      when 7 then
         perform saldo_private.posting__refuse_balance(v_line.short_account, entry_ids);
       else
         return;
@@ -2543,7 +2750,7 @@ begin
       version = a.version + 1
     where a.id = line.account_id
     and a.mode = 'immediate'
-    returning a.closed_at is null and (
+    returning a.closed_at is null and a.frozen_at is null and (
       a.min_balance is null
       or a.balance - a.held_total >= a.min_balance
       or case when a.type in ('asset', 'expense') then line.debit >= line.credit
@@ -2629,7 +2836,7 @@ begin
     where a.id = l.account_id
     and a.mode = 'immediate'
     and a.id <> all (except_ids)
-    returning a.id, a.currency, a.closed_at is null and (
+    returning a.id, a.currency, a.closed_at is null and a.frozen_at is null and (
       a.min_balance is null
       or a.balance - a.held_total >= a.min_balance
       or case when a.type in ('asset', 'expense') then l.debit >= l.credit
@@ -2759,7 +2966,7 @@ begin
     bool_and((
       a.id > 0 and e.line_count = 2 and e.posting_date = n.posting_date
       and e.posted_in = pg_current_xact_id()) is true),
-    bool_or(e.source in ('settlement', 'close_year')),
+    bool_or(e.source in ('settlement', 'close_year', 'adjust_balance')),
     bool_or(exists (select from saldo_private.account_watch as w where w.account_id = n.account_id)
       or exists (select from saldo_private.account_follower as f
         where f.account_id = n.account_id))
@@ -2777,7 +2984,7 @@ begin
         e.is_balanced and e.is_one_sided and e.line_count >= 2
         and e.line_count = j.line_count and e.first_date = j.posting_date
         and e.last_date = j.posting_date and j.posted_in = pg_current_xact_id()
-      ) is true), bool_or(j.source in ('settlement', 'close_year')) is true
+      ) is true), bool_or(j.source in ('settlement', 'close_year', 'adjust_balance')) is true
     into v_is_usual, v_is_settlement
     from (
       select n.entry_id, count(*) as line_count, sum(n.debit) = sum(n.credit) as is_balanced,
@@ -2818,7 +3025,7 @@ end
 $$;
 comment on function saldo_private.tg_journal_line__auto_sync_balance is
   'Checks and applies the lines of a statement, set-based. Errors in checking order: SB107 lines '
-  'do not make up whole entries of this transaction, SB101, SB102, SB104, SB103, SB001.';
+  'do not make up whole entries of this transaction, SB101, SB102, SB121, SB104, SB103, SB001.';
 
 create or replace trigger auto_sync_balance_on_posting
   after insert on saldo.journal_line
@@ -3038,13 +3245,15 @@ begin
   or coalesce(e.entry ->> 'kind', 'normal') not in ('normal', 'opening', 'adjustment', 'correction')
   -- A settlement's lines move no funds: they were taken before.
   -- The entries of a year's end stand apart in statements; those of metering are what its rows are.
-  or btrim(e.entry ->> 'source') in ('settlement', 'close_year', 'rating', 'deposit')
+  -- Those of an adjustment by a human are taken by frozen accounts too.
+  or btrim(e.entry ->> 'source')
+    in ('settlement', 'close_year', 'rating', 'deposit', 'adjust_balance')
   limit 1;
   if v_entry is not null then
     perform saldo_private.fail('input_invalid', format(
       'an entry has description, lines and, where wanted, kind (normal, opening, adjustment, '
       'correction), occurred_at, origin_month, idempotency_key, source (not settlement, '
-      'close_year, rating, deposit), metadata; '
+      'close_year, rating, deposit, adjust_balance), metadata; '
       'not: %s',
       left(v_entry::text, 200)
     ));
@@ -3212,7 +3421,7 @@ comment on function saldo.post_entries is
   'idempotency_key?, source?, metadata?}. Amounts are positive, as JSON strings or numbers. '
   'Returns the entries in the order given; one whose idempotency_key was used before with the same '
   'content comes back as it is. Locks the accounts in id order. Errors in checking order: SB010, '
-  'SB107, SB005, SB108, SB002 to SB004, SB008, SB009, SB101, SB102, SB104, SB103, SB001.';
+  'SB107, SB005, SB108, SB002 to SB004, SB008, SB009, SB101, SB102, SB121, SB104, SB103, SB001.';
 revoke execute on function saldo.post_entries from public;
 grant execute on function saldo.post_entries to saldo_admin;
 --! EndIncluded ledger/post_entries.sql
@@ -3283,7 +3492,7 @@ comment on function saldo.transfer is
   'Posts one entry that debits one account and credits another. occurred_at: default now. The same '
   'idempotency_key with the same content returns the first entry. Locks both accounts in id order. '
   'Errors in checking order: SB002, SB004, SB003, SB107 for one and the same account, SB005, '
-  'SB008, SB009, SB108, SB101, SB102, SB104, SB001.';
+  'SB008, SB009, SB108, SB101, SB102, SB121, SB104, SB001.';
 revoke execute on function saldo.transfer from public;
 grant execute on function saldo.transfer to saldo_admin;
 
@@ -3541,7 +3750,8 @@ grant execute on function saldo.reverse_entry to saldo_admin;
 --! Included ledger/account_balance_rule.sql
 -- account.debit_total and credit_total: the rule that derives them again, and the heal.
 --
--- Private: rule_account_balance, heal_account_balance. The trigger is in posting.sql.
+-- Private: rule_account_balance, heal_account_balance, undo_heal_account_balance. The
+-- trigger is in posting.sql.
 
 create or replace function saldo_private.rule_account_balance(account_ids bigint[] default null)
 returns table (
@@ -3583,63 +3793,105 @@ comment on function saldo_private.rule_account_balance is
   'Accounts whose totals, with what their stripes have not yet handed on, are not the sums of '
   'their journal lines. difference: stored balance less derived balance.';
 
-create or replace function saldo_private.heal_account_balance(key text)
-returns table (before jsonb, after jsonb)
+create or replace function saldo_private.heal_account_balance(keys text[])
+returns table (key text, before jsonb, after jsonb)
 language plpgsql
 as $$
 declare
-  v_account saldo.account;
-  v_healed saldo.account;
+  v_account_ids bigint[] := keys::bigint[];
 begin
-  select *
-  into v_account
-  from saldo.account
-  where id = heal_account_balance.key::bigint
+  perform
+  from saldo.account as a
+  where a.id = any (v_account_ids)
+  order by a.id
   for no key update;
 
-  -- Not in the statement above: its snapshot is older than the lock that it waited for.
-  update saldo.account as a
-  set debit_total = j.debit,
-    credit_total = j.credit,
-    version = a.version + 1
-  from (
+  -- Not in the statement above: its snapshot is older than the locks that it waited for.
+  return query
+  with derived as materialized (
     -- Less what waits in stripes: nobody can fold it while the account is locked.
-    select coalesce(sum(part.debit), 0) as debit, coalesce(sum(part.credit), 0) as credit
+    select part.account_id, sum(part.debit) as debit, sum(part.credit) as credit
     from (
-      select l.debit, l.credit
+      select l.account_id, l.debit, l.credit
       from saldo.journal_line as l
-      where l.account_id = v_account.id
+      where l.account_id = any (v_account_ids)
       union all
-      select -s.debit, -s.credit
+      select s.account_id, -s.debit, -s.credit
       from saldo_private.account_stripe as s
-      where s.account_id = v_account.id
+      where s.account_id = any (v_account_ids)
     ) as part
-  ) as j
-  where a.id = v_account.id
-  and (a.debit_total <> j.debit or a.credit_total <> j.credit)
-  returning a.*
-  into v_healed;
-
-  if v_healed.id is not null then
-    return query
-    select to_jsonb(b), to_jsonb(c)
-    from (
-      select v_account.debit_total, v_account.credit_total, v_account.balance
-    ) as b
-    cross join (
-      select v_healed.debit_total, v_healed.credit_total, v_healed.balance
-    ) as c;
-  end if;
+    group by part.account_id
+  ),
+  differing as materialized (
+    select a.id, a.debit_total, a.credit_total, a.balance, coalesce(d.debit, 0) as debit,
+      coalesce(d.credit, 0) as credit
+    from saldo.account as a
+    left join derived as d on d.account_id = a.id
+    where a.id = any (v_account_ids)
+    and (a.debit_total <> coalesce(d.debit, 0) or a.credit_total <> coalesce(d.credit, 0))
+  ),
+  healed as (
+    update saldo.account as a
+    set debit_total = d.debit,
+      credit_total = d.credit,
+      version = a.version + 1
+    from differing as d
+    where a.id = d.id
+    returning a.id, a.debit_total, a.credit_total, a.balance
+  )
+  select h.id::text, jsonb_build_object('debit_total', d.debit_total, 'credit_total',
+      d.credit_total, 'balance', d.balance),
+    jsonb_build_object('debit_total', h.debit_total, 'credit_total', h.credit_total, 'balance',
+      h.balance)
+  from healed as h
+  join differing as d on d.id = h.id;
 end
 $$;
 comment on function saldo_private.heal_account_balance is
-  'Sets an account''s totals to the sums of its lines less its stripes, under the lock that '
-  'postings and folds take; no row when they agree already.';
+  'Sets the totals of these accounts to the sums of their lines less their stripes, under the '
+  'locks that postings and folds take. A row for each that differed.';
+
+create or replace function saldo_private.undo_heal_account_balance(
+  key text,
+  before jsonb,
+  after jsonb
+)
+returns table (was jsonb, became jsonb)
+language plpgsql
+as $$
+declare
+  v_was saldo.account;
+  v_became saldo.account;
+begin
+  select a.*
+  into strict v_was
+  from saldo.account as a
+  where a.id = undo_heal_account_balance.key::bigint
+  for no key update;
+  update saldo.account as a
+  set debit_total = a.debit_total + (before ->> 'debit_total')::numeric
+      - (after ->> 'debit_total')::numeric,
+    credit_total = a.credit_total + (before ->> 'credit_total')::numeric
+      - (after ->> 'credit_total')::numeric,
+    version = a.version + 1
+  where a.id = v_was.id
+  returning a.*
+  into v_became;
+  return query
+  select jsonb_build_object('debit_total', v_was.debit_total, 'credit_total', v_was.credit_total,
+      'balance', v_was.balance),
+    jsonb_build_object('debit_total', v_became.debit_total, 'credit_total', v_became.credit_total,
+      'balance', v_became.balance);
+end
+$$;
+comment on function saldo_private.undo_heal_account_balance is
+  'Takes from an account''s totals what a heal gave them, under the account''s lock.';
 --! EndIncluded ledger/account_balance_rule.sql
 --! Included ledger/month_movement_rule.sql
 -- month_movement: the rule that derives it again, and the heal.
 --
--- Private: rule_month_movement, heal_month_movement. The trigger is in posting.sql.
+-- Private: rule_month_movement, movement_figures, heal_month_movement,
+-- undo_heal_month_movement. The trigger is in posting.sql.
 
 create or replace function saldo_private.rule_month_movement(account_ids bigint[] default null)
 returns table (
@@ -3681,66 +3933,151 @@ comment on function saldo_private.rule_month_movement is
   'Months whose movement is not the sum of their journal lines, missing and superfluous ones '
   'included. difference: net debit stored less derived.';
 
-create or replace function saldo_private.heal_month_movement(key text)
-returns table (before jsonb, after jsonb)
+create or replace function saldo_private.movement_figures(movement saldo.month_movement)
+returns jsonb
+language sql
+immutable
+as $$
+  select case when movement.account_id is not null then jsonb_build_object(
+    'debit', movement.debit, 'credit', movement.credit, 'line_count', movement.line_count
+  ) end
+$$;
+comment on function saldo_private.movement_figures is
+  'What a movement has in it; null when there is none.';
+
+create or replace function saldo_private.heal_month_movement__derived(keys text[])
+returns saldo.month_movement[]
+language sql
+stable
+as $$
+  -- Less what waits in stripes: nobody can fold it while the account is locked.
+  select coalesce(array_agg(m.movement), '{}')
+  from (
+    select (wanted.account_id, wanted.month, sum(part.debit), sum(part.credit),
+      sum(part.line_count))::saldo.month_movement as movement
+    from (
+      select split_part(k, ' ', 1)::bigint as account_id, split_part(k, ' ', 2)::date as month
+      from unnest(keys) as k
+    ) as wanted
+    cross join lateral (
+      select l.debit, l.credit, 1 as line_count
+      from saldo.journal_line as l
+      where l.account_id = wanted.account_id
+      and l.posting_date >= wanted.month
+      and l.posting_date < (wanted.month + interval '1 month')::date
+      union all
+      select -s.debit, -s.credit, -s.line_count
+      from saldo_private.account_stripe as s
+      where s.account_id = wanted.account_id
+      and s.month = wanted.month
+    ) as part
+    group by wanted.account_id, wanted.month
+    having sum(part.line_count) > 0
+  ) as m
+$$;
+comment on function saldo_private.heal_month_movement__derived is
+  'The movements of these accounts and months as their lines make them; none where there are no '
+  'lines.';
+
+create or replace function saldo_private.heal_month_movement(keys text[])
+returns table (key text, before jsonb, after jsonb)
+language plpgsql
+as $$
+declare
+  v_derived saldo.month_movement[];
+begin
+  -- Postings lock the account before they touch its months.
+  perform
+  from saldo.account as a
+  where a.id in (select split_part(k, ' ', 1)::bigint from unnest(keys) as k)
+  order by a.id
+  for no key update;
+  v_derived := saldo_private.heal_month_movement__derived(keys);
+
+  return query
+  with differing as materialized (
+    select w.key, w.account_id, w.month, saldo_private.movement_figures(m) as before,
+      saldo_private.movement_figures(d) as after, d.debit, d.credit, d.line_count
+    from (
+      select k as key, split_part(k, ' ', 1)::bigint as account_id,
+        split_part(k, ' ', 2)::date as month
+      from unnest(keys) as k
+    ) as w
+    left join saldo.month_movement as m on m.account_id = w.account_id and m.month = w.month
+    left join unnest(v_derived) as d on d.account_id = w.account_id and d.month = w.month
+    where (m.debit, m.credit, m.line_count) is distinct from (d.debit, d.credit, d.line_count)
+  ),
+  removed as (
+    delete from saldo.month_movement as m
+    using differing as d
+    where d.after is null
+    and m.account_id = d.account_id
+    and m.month = d.month
+  ),
+  written as (
+    insert into saldo.month_movement as m (account_id, month, debit, credit, line_count)
+    select d.account_id, d.month, d.debit, d.credit, d.line_count
+    from differing as d
+    where d.after is not null
+    on conflict on constraint month_movement_pkey do update
+    set debit = excluded.debit,
+      credit = excluded.credit,
+      line_count = excluded.line_count
+  )
+  select d.key, d.before, d.after
+  from differing as d;
+end
+$$;
+comment on function saldo_private.heal_month_movement is
+  'Sets months'' movements to the sums of their lines, under the locks of their accounts. A row '
+  'for each that differed.';
+
+create or replace function saldo_private.undo_heal_month_movement(
+  key text,
+  before jsonb,
+  after jsonb
+)
+returns table (was jsonb, became jsonb)
 language plpgsql
 as $$
 declare
   v_account_id bigint := split_part(key, ' ', 1)::bigint;
   v_month date := split_part(key, ' ', 2)::date;
-  v_before jsonb;
-  v_after jsonb;
+  v_was saldo.month_movement;
+  v_became saldo.month_movement;
 begin
-  -- Postings lock the account before they touch its months.
   perform
-  from saldo.account
-  where id = v_account_id
+  from saldo.account as a
+  where a.id = v_account_id
   for no key update;
-
-  select jsonb_build_object('debit', debit, 'credit', credit, 'line_count', line_count)
-  into v_before
-  from saldo.month_movement
-  where account_id = v_account_id
-  and month = v_month;
-  -- Less what waits in stripes: nobody can fold it while the account is locked.
-  select jsonb_build_object(
-    'debit', sum(part.debit), 'credit', sum(part.credit), 'line_count', sum(part.line_count)
-  )
-  into v_after
-  from (
-    select debit, credit, 1 as line_count
-    from saldo.journal_line
-    where account_id = v_account_id
-    and posting_date >= v_month
-    and posting_date < (v_month + interval '1 month')::date
-    union all
-    select -debit, -credit, -line_count
-    from saldo_private.account_stripe
-    where account_id = v_account_id
-    and month = v_month
-  ) as part
-  having sum(part.line_count) > 0;
-  if v_before is not distinct from v_after then
-    return;
-  end if;
-
-  delete from saldo.month_movement
-  where account_id = v_account_id
-  and month = v_month;
-  if v_after is not null then
-    insert into saldo.month_movement (account_id, month, debit, credit, line_count)
-    values (
-      v_account_id, v_month, (v_after ->> 'debit')::numeric, (v_after ->> 'credit')::numeric,
-      (v_after ->> 'line_count')::bigint
-    );
+  select m.*
+  into v_was
+  from saldo.month_movement as m
+  where m.account_id = v_account_id
+  and m.month = v_month;
+  insert into saldo.month_movement as m (account_id, month, debit, credit, line_count)
+  select v_account_id, v_month, coalesce((before ->> 'debit')::numeric, 0)
+      - coalesce((after ->> 'debit')::numeric, 0),
+    coalesce((before ->> 'credit')::numeric, 0) - coalesce((after ->> 'credit')::numeric, 0),
+    coalesce((before ->> 'line_count')::bigint, 0) - coalesce((after ->> 'line_count')::bigint, 0)
+  on conflict on constraint month_movement_pkey do update
+  set debit = m.debit + excluded.debit,
+    credit = m.credit + excluded.credit,
+    line_count = m.line_count + excluded.line_count
+  returning m.*
+  into v_became;
+  if before is null and v_became.line_count = 0 then -- the heal made it, and nothing came since
+    delete from saldo.month_movement as m
+    where m.account_id = v_account_id
+    and m.month = v_month;
+    v_became := null;
   end if;
   return query
-  select v_before, v_after;
+  select saldo_private.movement_figures(v_was), saldo_private.movement_figures(v_became);
 end
 $$;
-comment on function saldo_private.heal_month_movement is
-  'Sets a month''s movement to the sums of its lines, under the account''s lock; no row when they '
-  'agree already.';
+comment on function saldo_private.undo_heal_month_movement is
+  'Takes from a month''s movement what a heal gave it, under the account''s lock.';
 --! EndIncluded ledger/month_movement_rule.sql
 --! Included ledger/balance_at.sql
 -- Balance of an account at a moment.
@@ -5526,7 +5863,11 @@ begin
     from saldo_private.account_slot as s
     where s.account_id = move_slot__add.account_id
     and s.is_short
-  ) then -- since a moment ago
+  ) or not exists (
+    select
+    from saldo_private.account_slot as s
+    where s.account_id = move_slot__add.account_id
+  ) then -- since a moment ago; where none is left a rebuild makes all, unless it is frozen
     return;
   end if;
 
@@ -5703,6 +6044,9 @@ begin
   where id = rebuild_slots.account_id;
   if v_account.mode <> 'hot' then
     perform saldo_private.fail('conflict_retry', format('account %s', account_id));
+  elsif v_account.frozen_at is not null then
+    -- Without slots nobody goes past the account's row: that is what keeps it frozen.
+    perform saldo_private.fail('account_frozen', format('account %s', account_id));
   end if;
   if is_forced then
     -- Waits for everybody who holds one.
@@ -5721,7 +6065,7 @@ $$;
 comment on function saldo_private.rebuild_slots is
   'Makes the slots of a hot account from what is durable, and records it. Without force only when '
   'there are none. Whoever held one has ended by then: its removal waited for that. '
-  'Errors: SB015 when the account is not hot, SB020.';
+  'Errors: SB015 when the account is not hot, SB020, SB121.';
 
 create or replace function saldo_private.rebuild_slots__fill(account saldo.account)
 returns void
@@ -5821,33 +6165,42 @@ comment on function saldo_private.rule_account_slot is
   'Accounts whose slots do not add up to what is available, held and written. difference: funds in '
   'slots less funds there are.';
 
-create or replace function saldo_private.heal_account_slot(key text)
-returns table (before jsonb, after jsonb)
+create or replace function saldo_private.heal_account_slot(keys text[])
+returns table (key text, before jsonb, after jsonb)
 language plpgsql
 as $$
 declare
-  v_account_id bigint := heal_account_slot.key::bigint;
-  v_before jsonb;
+  v_findings jsonb[];
 begin
-  select to_jsonb(r)
-  into v_before
+  select array_agg(to_jsonb(r) order by r.account_id)
+  into v_findings
   from saldo_private.rule_account_slot() as r
-  where r.account_id = v_account_id;
-  if v_before is null then
-    return;
-  end if;
-  if exists (select from saldo.account as a where a.id = v_account_id and a.mode = 'hot') then
-    perform saldo_private.rebuild_slots(v_account_id, is_forced => true);
-  else
-    delete from saldo_private.account_slot as s
-    where s.account_id = v_account_id;
-  end if;
+  where r.key = any (keys);
+  delete from saldo_private.account_slot as s
+  using saldo.account as a
+  where s.account_id in (select (f ->> 'account_id')::bigint from unnest(v_findings) as f)
+  and a.id = s.account_id
+  and a.mode <> 'hot';
+  -- One after the other, in id order: each has locks of its own, and hot accounts are few.
+  perform saldo_private.rebuild_slots(hot.id, is_forced => true)
+  from (
+    select a.id
+    from saldo.account as a
+    where a.id in (select (f ->> 'account_id')::bigint from unnest(v_findings) as f)
+    and a.mode = 'hot'
+    order by a.id
+    offset 0
+  ) as hot;
   return query
-  select to_jsonb(v_before ->> 'stored'), to_jsonb(v_before ->> 'derived');
+  select f ->> 'key',
+    jsonb_build_object('surplus', f -> 'difference', 'slots', f -> 'stored'),
+    jsonb_build_object('surplus', 0, 'slots', f -> 'derived')
+  from unnest(v_findings) as f;
 end
 $$;
 comment on function saldo_private.heal_account_slot is
-  'Rebuilds the slots of an account; no row when they are right by now.';
+  'Rebuilds the slots of these accounts. A row for each whose slots were wrong; surplus: funds in '
+  'slots less funds there are.';
 
 select saldo_private.secure_table('saldo_private.hot_account');
 select saldo_private.secure_table('saldo.slot_rebuild');
@@ -6284,13 +6637,15 @@ begin
       'account %s: minimum %s, closed at %s', v_counter.id,
       coalesce(v_counter.min_balance::text, 'none'), coalesce(v_counter.closed_at::text, 'never')
     ));
+  elsif v_counter.frozen_at is not null then
+    perform saldo_private.fail('account_frozen', format('account %s', v_counter.id));
   end if;
   return v_counter.id;
 end
 $$;
 comment on function saldo_private.require_counter_account is
   'The account of the other side, default the clearing account of the currency. Errors in checking '
-  'order: SB101, SB104, SB203.';
+  'order: SB101, SB104, SB203, SB121.';
 
 create or replace function saldo_private.fit_clearing_account(account saldo.account)
 returns bigint
@@ -6469,7 +6824,7 @@ end
 $$;
 comment on function saldo_private.submit_transaction__take is
   'Takes a slot with everything looked at, for whatever counter account. Errors in checking order: '
-  'SB101, SB201, SB104, SB203, SB015, SB001, SB202, SB020.';
+  'SB101, SB201, SB104, SB203, SB121, SB015, SB001, SB202, SB020.';
 
 create or replace function saldo.submit_transaction(
   account_id bigint,
@@ -6541,8 +6896,8 @@ comment on function saldo.submit_transaction is
   'currency. metadata: up to 8,000 bytes. The same idempotency_key with the same content returns '
   'the first row; keys are per account. Waits for no other writer, unless only what others hold '
   'makes the funds suffice. Errors in checking order: SB002, SB004, SB003, SB010, SB009, SB008, '
-  'SB005, SB101, SB201, SB104, SB203, SB015 when the mode of the account changes at this moment, '
-  'SB001, SB202, SB020.';
+  'SB005, SB101, SB201, SB104, SB203, SB121, SB015 when the mode of the account changes at this '
+  'moment, SB001, SB202, SB020.';
 revoke execute on function saldo.submit_transaction from public;
 grant execute on function saldo.submit_transaction to saldo_admin;
 --! EndIncluded hot/submit_transaction.sql
@@ -6599,10 +6954,12 @@ as $$
         then 'text_too_long'
       when a.id is null then 'account_not_found'
       when a.mode <> 'hot' then 'account_not_hot'
+      when a.frozen_at is not null then 'account_frozen'
       when c.id is null then 'account_not_found'
       when c.currency <> a.currency then 'currency_mismatch'
       when c.id = a.id or c.closed_at is not null or c.min_balance is not null
         then 'counter_account_unfit'
+      when c.frozen_at is not null then 'account_frozen'
     end
   )::saldo_private.submission order by r.request_no)
   from request as r
@@ -6929,8 +7286,9 @@ comment on function saldo.submit_transactions is
   'order given, accepted with its id, or refused with its code while the others stand. A request '
   'is what submit_transaction takes; its rows count in their order, so that a credit pays for a '
   'debit after it. A key that comes twice in a batch with the same content is one transaction. '
-  'Errors of the batch as a whole: SB010, SB015, SB020. Codes of a row, in checking order: SB002, '
-  'SB004, SB003, SB010, SB009, SB008, SB005, SB101, SB201, SB104, SB203, SB001, SB202.';
+  'Errors of the batch as a whole: SB010, SB015, SB020, SB121 when frozen at this moment. Codes '
+  'of a row: SB002, SB004, SB003, SB010, SB009, SB008, SB005, SB101, SB201, SB121, SB104, SB203, '
+  'SB001, SB202, in this order.';
 revoke execute on function saldo.submit_transactions from public;
 grant execute on function saldo.submit_transactions to saldo_admin;
 
@@ -6941,8 +7299,7 @@ comment on column saldo.submit_result.id is 'The sub-balance; null when it was r
 comment on column saldo.submit_result.is_accepted is 'Whether it was accepted, now or before.';
 comment on column saldo.submit_result.is_new is
   'False when it was refused, or an earlier request with the same key had been accepted already.';
-comment on column saldo.submit_result.error_code is
-  'Code of the refusal, as SB001; null = accepted.';
+comment on column saldo.submit_result.error_code is 'Code, as SB001; null = accepted.';
 comment on column saldo.submit_result.error_condition is
   'Its name, as insufficient_balance; null = accepted.';
 --! EndIncluded hot/submit_transactions.sql
@@ -7672,6 +8029,8 @@ begin
     perform saldo_private.fail('account_not_found', format('account %s', account_id));
   elsif v_account.closed_at is not null then
     perform saldo_private.fail('account_closed', format('account %s', account_id));
+  elsif v_account.frozen_at is not null then
+    perform saldo_private.fail('account_frozen', format('account %s', account_id));
   elsif v_account.code like 'suspense:%' then
     perform saldo_private.fail(
       'input_invalid', 'account_id: settlements book against a suspense account, it stays immediate'
@@ -7703,8 +8062,8 @@ comment on function saldo.make_account_hot is
   'settles what is pending. Can be called under load, and again to change either: no balance '
   'changes. From now on '
   'submit_transaction works, and the account''s row follows with each settlement. Errors in '
-  'checking order: SB020, SB010, SB101, SB102, SB010 for a suspense account, SB201 when rows are '
-  'missing so that not all can be settled.';
+  'checking order: SB020, SB010, SB101, SB102, SB121, SB010 for a suspense account, SB201 when '
+  'rows are missing so that not all can be settled.';
 revoke execute on function saldo.make_account_hot from public;
 grant execute on function saldo.make_account_hot to saldo_admin;
 
@@ -7772,6 +8131,30 @@ grant execute on function saldo.make_account_immediate to saldo_admin;
 -- States: HELD -> CAPTURED (capture_hold.sql) | VOIDED | EXPIRED.
 -- Locks: idempotency key, hold, then the account's row or a slot.
 
+create or replace function saldo_private.change_held__is_frozen(account_id bigint)
+returns boolean
+language plpgsql
+as $$
+begin
+  -- Until the end of the transaction nobody unfreezes it and makes slots, which would still count
+  -- the hold.
+  perform
+  from saldo_private.hot_account as h
+  where h.account_id = change_held__is_frozen.account_id
+  for key share;
+  return exists (
+    select
+    from saldo.account as a
+    where a.id = change_held__is_frozen.account_id
+    and a.mode = 'hot'
+    and a.frozen_at is not null
+  );
+end
+$$;
+comment on function saldo_private.change_held__is_frozen is
+  'Whether a hot account is frozen, and stays so until the transaction ends: it has no slots then, '
+  'and the holds themselves say what is held.';
+
 create or replace function saldo_private.change_held(account_id bigint, change numeric)
 returns void
 language plpgsql
@@ -7788,8 +8171,10 @@ begin
   and a.closed_at is null
   and (
     change_held.change <= 0
-    or a.min_balance is null
-    or a.balance - a.held_total - change_held.change >= a.min_balance
+    or (a.frozen_at is null and (
+      a.min_balance is null
+      or a.balance - a.held_total - change_held.change >= a.min_balance
+    ))
   );
   if found then
     return;
@@ -7802,9 +8187,15 @@ begin
   if v_account.id is null then
     perform saldo_private.fail('account_not_found', format('account %s', account_id));
   elsif v_account.mode = 'hot' then
-    perform saldo_private.move_slot(account_id, change, change, 0, 0, 0);
+    if v_account.frozen_at is null or change > 0
+      or not saldo_private.change_held__is_frozen(account_id)
+    then
+      perform saldo_private.move_slot(account_id, change, change, 0, 0, 0);
+    end if;
   elsif v_account.closed_at is not null then
     perform saldo_private.fail('account_closed', format('account %s', account_id));
+  elsif v_account.frozen_at is not null then
+    perform saldo_private.fail('account_frozen', format('account %s', account_id));
   else
     perform saldo_private.fail('insufficient_balance', format(
       'account %s: available %s, needed %s', account_id,
@@ -7815,7 +8206,8 @@ end
 $$;
 comment on function saldo_private.change_held is
   'Changes what is held on an account and so what is available: its row where it is immediate, a '
-  'slot where it is hot. Errors: SB101, SB102, SB001.';
+  'slot where it is hot. A frozen one may hold less, and no more. Errors: SB101, SB102, SB121, '
+  'SB001.';
 
 create or replace function saldo_private.open_hold(
   account_id bigint,
@@ -7988,8 +8380,8 @@ comment on function saldo.place_hold is
   'counter_account_id: who gets what is captured, an open account without min_balance, default the '
   'clearing account of the currency. The same idempotency_key with the same content returns the '
   'first hold as it is now; keys are per account. Errors in checking order: SB002, SB004, SB003, '
-  'SB008, SB009, SB010, SB005, SB101, SB104, SB203, SB102, SB001; on a hot account also SB015 when '
-  'it ceases to be hot at this moment, and SB020.';
+  'SB008, SB009, SB010, SB005, SB101, SB104, SB203, SB102, SB121, SB001; on a hot account also '
+  'SB015 when it ceases to be hot at this moment, and SB020.';
 revoke execute on function saldo.place_hold from public;
 grant execute on function saldo.place_hold to saldo_admin;
 
@@ -8252,7 +8644,8 @@ comment on column saldo.hold.close_reason is 'Why it was voided or expired.';
 --! Included hot/held_total_rule.sql
 -- account.held_total: the rule that derives it again, and the heal.
 --
--- Private: rule_held_total, heal_held_total. Truth: the open holds. hold.sql keeps it in step.
+-- Private: rule_held_total, heal_held_total, undo_heal_held_total. Truth: the open holds. hold.sql
+-- keeps it in step.
 
 create or replace function saldo_private.rule_held_total()
 returns table (
@@ -8286,46 +8679,88 @@ $$;
 comment on function saldo_private.rule_held_total is
   'Accounts whose held_total is not the sum of their open holds. The key is the account id.';
 
-create or replace function saldo_private.heal_held_total(key text)
-returns table (before jsonb, after jsonb)
+create or replace function saldo_private.heal_held_total(keys text[])
+returns table (key text, before jsonb, after jsonb)
 language plpgsql
 security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
-  v_account_id bigint := heal_held_total.key::bigint;
-  v_stored numeric;
-  v_derived numeric;
+  v_account_ids bigint[] := keys::bigint[];
 begin
-  select a.held_total
-  into v_stored
+  perform
   from saldo.account as a
-  where a.id = v_account_id
+  where a.id = any (v_account_ids)
+  order by a.id
   for no key update;
-  if v_stored is null then
-    return;
-  end if;
 
-  -- A statement of its own: only a snapshot taken under the lock has all that came before it.
-  select case when a.mode = 'hot' then 0 else coalesce(sum(h.open_amount), 0) end
-  into v_derived
-  from saldo.account as a
-  left join saldo.hold as h on h.account_id = a.id and h.status = 'HELD'
-  where a.id = v_account_id
-  group by a.mode;
-
-  if v_stored <> v_derived then
-    update saldo.account as a
-    set held_total = v_derived
-    where a.id = v_account_id;
-  end if;
+  -- A statement of its own: only a snapshot taken under the locks has all that came before it.
   return query
-  select jsonb_build_object('held_total', v_stored::text),
-    jsonb_build_object('held_total', v_derived::text);
+  with differing as materialized (
+    select a.id, a.held_total, d.amount
+    from saldo.account as a
+    left join (
+      select hold.account_id, sum(hold.open_amount) as amount
+      from saldo.hold
+      where hold.account_id = any (v_account_ids)
+      and hold.status = 'HELD'
+      group by hold.account_id
+    ) as h on h.account_id = a.id
+    cross join lateral (
+      select case when a.mode = 'hot' then 0 else coalesce(h.amount, 0) end as amount
+    ) as d
+    where a.id = any (v_account_ids)
+    and a.held_total <> d.amount
+  ),
+  healed as (
+    update saldo.account as a
+    set held_total = d.amount
+    from differing as d
+    where a.id = d.id
+  )
+  select d.id::text, jsonb_build_object('held_total', d.held_total::text),
+    jsonb_build_object('held_total', d.amount::text)
+  from differing as d;
 end
 $$;
 comment on function saldo_private.heal_held_total is
-  'Sets held_total of an account to the sum of its open holds, under its lock.';
+  'Sets held_total of these accounts to the sums of their open holds, under their locks. A row for '
+  'each that differed.';
+
+create or replace function saldo_private.undo_heal_held_total(
+  key text,
+  before jsonb,
+  after jsonb
+)
+returns table (was jsonb, became jsonb)
+language plpgsql
+as $$
+declare
+  v_was numeric;
+  v_became numeric;
+begin
+  select a.held_total
+  into strict v_was
+  from saldo.account as a
+  where a.id = undo_heal_held_total.key::bigint
+  for no key update;
+  v_became := v_was + (before ->> 'held_total')::numeric - (after ->> 'held_total')::numeric;
+  if v_became < 0 then
+    perform saldo_private.fail('heal_not_undoable', format(
+      'account %s: held %s, to be taken back %s', key, v_was, v_was - v_became
+    ));
+  end if;
+  update saldo.account as a
+  set held_total = v_became
+  where a.id = undo_heal_held_total.key::bigint;
+  return query
+  select jsonb_build_object('held_total', v_was::text),
+    jsonb_build_object('held_total', v_became::text);
+end
+$$;
+comment on function saldo_private.undo_heal_held_total is
+  'Takes from held_total what a heal gave it, under the account''s lock. Error: SB624 when it '
+  'would become negative.';
 --! EndIncluded hot/held_total_rule.sql
 
 -- wallet: members, top-ups, products and stock, purchases, refunds
@@ -9842,7 +10277,8 @@ comment on column saldo.customer.created_at is 'When the customer was created.';
 -- Monthly totals of each customer, as reported: by the month of posting.
 --
 -- Public: saldo.customer_month_total. Private: split_customer_line, add_to_customer_months,
--- derived_customer_month, customer_month_change, write_customer_months, follow_customer_month.
+-- derived_customer_month, customer_month_change, write_customer_months, follow_customer_month,
+-- heal_customer_month_total, undo_heal_customer_month_total.
 -- Openings are not stored, they are sums: a back-dated fact costs the same however many months
 -- come after it.
 -- Invariant, at every commit: a month is the sum of the journal lines of the deposit account, by
@@ -10095,32 +10531,76 @@ comment on function saldo_private.rule_customer_month_total is
   'Months of customers whose totals are not the sums of their lines, missing and superfluous ones '
   'included. difference: what they do to the balance, stored less derived.';
 
-create or replace function saldo_private.heal_customer_month_total(key text)
-returns table (before jsonb, after jsonb)
+create or replace function saldo_private.heal_customer_month_total(keys text[])
+returns table (key text, before jsonb, after jsonb)
+language plpgsql
+as $$
+declare
+  v_account_ids bigint[] := array(
+    select distinct split_part(k, ' ', 1)::bigint
+    from unnest(keys) as k
+  );
+  v_changes saldo.monthly_balance_change[];
+begin
+  perform saldo_private.lock_customer_months(v_account_ids);
+  select array_agg(c.change)
+  into v_changes
+  from saldo_private.customer_month_change(v_account_ids) as c
+  where format('%s %s', (c.change).account_id, (c.change).month) = any (keys)
+  and (c.change).action <> 'same';
+  if v_changes is null then
+    return;
+  end if;
+  perform saldo_private.write_customer_months(v_changes);
+  return query
+  select format('%s %s', c.account_id, c.month), c.stored, c.derived
+  from unnest(v_changes) as c;
+end
+$$;
+comment on function saldo_private.heal_customer_month_total is
+  'Sets months of customers to the sums of their lines, under the locks of their writers. A row '
+  'for each that differed.';
+
+create or replace function saldo_private.undo_heal_customer_month_total(
+  key text,
+  before jsonb,
+  after jsonb
+)
+returns table (was jsonb, became jsonb)
 language plpgsql
 as $$
 declare
   v_account_id bigint := split_part(key, ' ', 1)::bigint;
   v_month date := split_part(key, ' ', 2)::date;
-  v_change saldo.monthly_balance_change;
+  v_was saldo.customer_month_total;
+  v_became saldo.customer_month_total;
 begin
   perform saldo_private.lock_customer_months(array[v_account_id]);
-  select (c.change).*
-  into v_change
-  from saldo_private.customer_month_change(array[v_account_id]) as c
-  where (c.change).month = v_month
-  and (c.change).action <> 'same';
-  if v_change.action is null then
-    return;
-  end if;
-  perform saldo_private.write_customer_months(array[v_change]);
+  select t.*
+  into v_was
+  from saldo.customer_month_total as t
+  where t.account_id = v_account_id
+  and t.month = v_month;
+  perform saldo_private.add_to_customer_months(array[jsonb_populate_record(
+    null::saldo.customer_month_total,
+    jsonb_build_object('account_id', v_account_id, 'month', v_month) || (
+      select jsonb_object_agg(figure.name, coalesce((before ->> figure.name)::numeric, 0)
+        - coalesce((after ->> figure.name)::numeric, 0))
+      from jsonb_object_keys(coalesce(before, after)) as figure (name)
+    )
+  )]);
+  select t.*
+  into v_became
+  from saldo.customer_month_total as t
+  where t.account_id = v_account_id
+  and t.month = v_month;
   return query
-  select v_change.stored, v_change.derived;
+  select to_jsonb(v_was) - '{account_id,month,last_calculated_at}'::text[],
+    to_jsonb(v_became) - '{account_id,month,last_calculated_at}'::text[];
 end
 $$;
-comment on function saldo_private.heal_customer_month_total is
-  'Sets a month of a customer to the sums of its lines, under the locks of its writers; no row '
-  'when they agree already.';
+comment on function saldo_private.undo_heal_customer_month_total is
+  'Takes from a month of a customer what a heal gave it, under the locks of its writers.';
 
 create or replace function saldo_private.follow_customer_month(lines saldo.journal_line[])
 returns void
@@ -14988,6 +15468,7 @@ as $$
   and not exists (select from saldo.purchase as p where p.id = i.result_id)
   and not exists (select from saldo.hold as h where h.id = i.result_id)
   and not exists (select from saldo.deposit as d where d.id = i.result_id)
+  and not exists (select from saldo.balance_adjustment as b where b.id = i.result_id)
   and not exists (select from saldo.reading as r where r.batch_id = i.result_id)
   and not exists (select from saldo.reading as r where r.id = i.result_id)
   and not exists (
@@ -16785,6 +17266,9 @@ from (
       'heal_customer_month_total', false),
     ('idempotency', 'foundation', 'Each idempotency key has its result',
       'The entry or purchase that a key stands for exists.', null, true),
+    ('account_freeze', 'health', 'Frozen accounts have their record',
+      'An account is frozen while a freeze of it lasts, and a frozen one has no slots or stripes.',
+      null, false),
     ('engine_configuration', 'health', 'The engine is switched on and closed',
       'Triggers, durability, search paths, privileges and row level security are as built.',
       null, false)
@@ -18664,7 +19148,7 @@ declare
   v_after saldo.check_run;
 begin
   perform saldo_private.require_sole_maintenance();
-  v_heal := saldo_private.run_heal(false);
+  v_heal := saldo_private.run_heal(false, is_scheduled => true);
   v_after := saldo_private.run_check('maintenance');
   insert into saldo.maintenance_run (
     id, status, started_at, finished_at, actor, check_before_id, heal_run_id, check_after_id
@@ -18684,146 +19168,1264 @@ comment on function saldo.scheduled_maintenance is
 revoke execute on function saldo.scheduled_maintenance from public;
 grant execute on function saldo.scheduled_maintenance to saldo_admin;
 --! EndIncluded health/maintenance.sql
---! Included health/heal.sql
--- Healing: caches are rewritten from the truth; the truth is never touched.
+--! Included health/freeze.sql
+-- Freezing: nothing is posted to an account until a human has looked at it.
 --
--- Public: auto_heal; saldo.heal_run, saldo.heal_action.
--- Each key is healed under the lock that its writers take, recomputed after the lock is held, and
--- written only when it differs: a heal beside postings repairs what was wrong and nothing else.
--- Where the journal itself is in question nothing that derives from it is healed, or the change
--- would be laundered into the balance. Rows stay locked to the end of the transaction.
+-- Public: freeze_account, unfreeze_account; saldo.account_freeze. Private: freeze_accounts,
+-- freeze_evidence, freeze_changed, rule_account_freeze.
+-- Where the journal itself was changed a heal would launder the change into the balance, so it
+-- freezes the account instead. What was accepted before goes on: settlement, year end, holds that
+-- end. An immediate account is frozen by its row, which every posting updates; a hot one has no
+-- slots and no regular stripes while it is frozen, so that everybody has to ask its row.
+-- Locks: of a hot account the row of hot_account, its own, its stripes and its slots; then
+-- immediate accounts in id order.
 
-create or replace function saldo_private.auto_heal__refusal(
-  finding saldo.finding,
-  heal_run_id uuid
-)
-returns text
+create or replace function saldo_private.freeze_evidence(account_ids bigint[])
+returns table (account_id bigint, evidence jsonb)
 language sql
 stable
 as $$
-  select case
-    when finding.rule in (
-      'account_balance', 'month_movement', 'account_slot', 'customer_month_total'
-    ) and exists (
-      select
-      from saldo.finding as f
-      join saldo.balance_rule as r on r.name = f.rule
-      where f.check_run_id = finding.check_run_id
-      and r.is_about_journal
-    ) then 'The journal has findings of its own: settle them first, then heal.'
-    when finding.rule = 'account_slot' and exists (
-      select
-      from saldo.finding as f
-      where f.check_run_id = finding.check_run_id
-      and f.account_id = finding.account_id
-      and f.rule in ('account_balance', 'month_movement')
-      and not exists (
-        select
-        from saldo.heal_action as h
-        where h.heal_run_id = auto_heal__refusal.heal_run_id
-        and h.finding_id = f.id
-        and h.outcome <> 'refused'
-      )
-    ) then 'The totals of this account could not be healed, and slots follow from them.'
-    when finding.rule not in (
-      'account_balance', 'month_movement', 'account_slot', 'customer_month_total'
-    ) then null
-    when finding.cause = 'journal_changed'
-      or saldo_private.is_journal_changed(finding.account_id)
-    then 'The journal of this account changed past the engine: a human decides which is right.'
-    when saldo_private.is_journal_missing(finding.account_id, finding.rule)
-    then 'This account has no line at all, and no recorded write says where its figures come from.'
-  end
+  -- Postings move totals and journal alike: this stays until somebody touches the journal again.
+  select a.id, jsonb_build_object(
+    'debit', a.debit_total - coalesce(l.debit, 0), 'credit', a.credit_total - coalesce(l.credit, 0),
+    'events', (
+      select coalesce(jsonb_agg(g.id order by g.id), '[]')
+      from saldo_private.unsettled_guard_event(a.id) as g
+      where g.table_name like 'journal%'
+    )
+  )
+  from saldo.account as a
+  left join (
+    select part.account_id, sum(part.debit) as debit, sum(part.credit) as credit
+    from (
+      select jl.account_id, jl.debit, jl.credit
+      from saldo.journal_line as jl
+      where jl.account_id = any (account_ids)
+      union all
+      select s.account_id, -s.debit, -s.credit
+      from saldo_private.account_stripe as s
+      where s.account_id = any (account_ids)
+    ) as part
+    group by part.account_id
+  ) as l on l.account_id = a.id
+  where a.id = any (account_ids)
 $$;
-comment on function saldo_private.auto_heal__refusal is
-  'Why a finding may not be healed in this run; null when it may.';
+comment on function saldo_private.freeze_evidence is
+  'What speaks for a change of the journal of these accounts: how far their totals are from it, '
+  'and the recorded writes past the engine.';
 
-create or replace function saldo_private.auto_heal__one(
-  heal_run_id uuid,
-  finding saldo.finding,
-  heal_function text,
-  is_dry_run boolean
+create or replace function saldo_private.freeze_accounts__empty(account_id bigint)
+returns void
+language plpgsql
+as $$
+begin
+  insert into saldo_private.hot_account (account_id)
+  values (account_id)
+  on conflict on constraint hot_account_pkey do nothing;
+  perform
+  from saldo_private.hot_account as h
+  where h.account_id = freeze_accounts__empty.account_id
+  for update;
+  perform
+  from saldo.account as a
+  where a.id = freeze_accounts__empty.account_id
+  for update;
+  -- Both wait for those who hold one; who comes now finds none, and waits for the row.
+  perform saldo_private.remove_stripes(account_id);
+  delete from saldo_private.account_slot as s
+  where s.account_id = freeze_accounts__empty.account_id;
+end
+$$;
+comment on function saldo_private.freeze_accounts__empty is
+  'Takes stripes and slots of a hot account away, under its locks.';
+
+create or replace function saldo_private.freeze_accounts(
+  account_ids bigint[],
+  reason text,
+  finding_ids uuid[] default null
 )
 returns void
 language plpgsql
 as $$
 declare
-  v_before jsonb;
-  v_after jsonb;
-  v_refusal text := saldo_private.auto_heal__refusal(finding, heal_run_id);
-  v_outcome saldo.heal_outcome;
+  v_now timestamptz := clock_timestamp();
+  v_hot_ids bigint[] := array(
+    select a.id
+    from saldo.account as a
+    where a.id = any (account_ids)
+    and a.mode = 'hot'
+    order by a.id
+  );
 begin
-  if v_refusal is not null then
-    v_outcome := 'refused';
-  elsif is_dry_run then
-    v_outcome := 'would_heal';
-    v_before := to_jsonb(finding.stored);
-    v_after := to_jsonb(finding.derived);
-  else
-    if heal_function = 'heal_registered_rule' then
-      select h.before, h.after, h.refusal
-      into v_before, v_after, v_refusal
-      from saldo_private.heal_registered_rule(finding.rule, finding.key) as h;
-    else
-      execute format('select before, after from saldo_private.%I($1)', heal_function)
-      into v_before, v_after
-      using finding.key;
-    end if;
-    v_outcome := case when v_refusal is not null then 'refused'
-      when v_before is null and v_after is null then 'already_clean'
-      else 'healed' end;
+  perform saldo_private.require_read_committed();
+  perform saldo_private.freeze_accounts__empty(hot.id)
+  from unnest(v_hot_ids) as hot (id);
+  perform
+  from saldo.account as a
+  where a.id = any (account_ids)
+  order by a.id
+  for no key update;
+  if exists (
+    select
+    from saldo.account as a
+    where a.id = any (account_ids)
+    and a.mode = 'hot'
+    and a.id <> all (v_hot_ids)
+  ) then -- since a moment ago
+    perform saldo_private.fail('conflict_retry', 'an account became hot meanwhile');
   end if;
 
-  insert into saldo.heal_action (
-    id, heal_run_id, finding_id, rule, key, account_id, outcome, before, after, reason, actor
+  insert into saldo.account_freeze (
+    account_id, id, frozen_at, frozen_by, reason, finding_id, evidence
   )
-  values (
-    saldo_private.uuid_v7(), heal_run_id, finding.id, finding.rule, finding.key,
-    finding.account_id, v_outcome, v_before, v_after, coalesce(v_refusal, finding.explanation),
-    saldo_private.actor()
+  select e.account_id, saldo_private.uuid_v7(), v_now, saldo_private.actor(),
+    freeze_accounts.reason, finding_ids[array_position(account_ids, e.account_id)], e.evidence
+  from saldo_private.freeze_evidence(account_ids) as e;
+  update saldo.account as a
+  set frozen_at = v_now,
+    frozen_reason = freeze_accounts.reason
+  where a.id = any (account_ids);
+end
+$$;
+comment on function saldo_private.freeze_accounts is
+  'Freezes accounts that the caller has looked at. finding_ids: of each account, in their order. '
+  'Errors: SB020, SB015 when one becomes hot at this moment.';
+
+create or replace function saldo_private.freeze_changed(plan saldo_private.planned_heal[])
+returns integer
+language plpgsql
+as $$
+declare
+  v_account_ids bigint[];
+  v_finding_ids uuid[];
+begin
+  select array_agg(c.account_id order by c.account_id),
+    array_agg(c.finding_id order by c.account_id)
+  into v_account_ids, v_finding_ids
+  from (
+    select distinct on (p.account_id) p.account_id, p.finding_id
+    from unnest(plan) as p
+    join saldo.account as a on a.id = p.account_id
+    where p.is_journal_changed
+    and a.frozen_at is null
+    and a.closed_at is null
+    -- Without cash or revenue nobody could do anything: that is for a human to decide.
+    and a.code !~ saldo_private.system_code_pattern()
+    order by p.account_id, p.rule, p.key
+  ) as c
+  where not exists (
+    select
+    from saldo.account_freeze as f
+    join saldo_private.freeze_evidence(array[c.account_id]) as e on e.evidence = f.evidence
+    where f.account_id = c.account_id
+    and f.unfrozen_at is not null
+  );
+  if v_account_ids is null then
+    return 0;
+  end if;
+  perform saldo_private.freeze_accounts(
+    v_account_ids, 'The journal of this account changed past the engine.', v_finding_ids
+  );
+  return cardinality(v_account_ids);
+end
+$$;
+comment on function saldo_private.freeze_changed is
+  'Freezes the accounts whose journal was changed, but for the engine''s own and those that a '
+  'human has unfrozen since with the same evidence. How many.';
+
+create or replace function saldo_private.tell_frozen(plan saldo_private.planned_heal[])
+returns saldo_private.planned_heal[]
+language plpgsql
+stable
+as $$
+begin
+  return array(
+    select (
+      p.finding_id, p.rule, p.key, p.account_id, p.heal_function, p.currency, p.stored, p.derived,
+      p.difference, p.explanation, p.is_journal_changed, p.outcome, p.reason || coalesce(case
+        when not p.is_journal_changed then null
+        when a.frozen_at is not null then format(' The account is frozen since %s.', a.frozen_at)
+        when a.code ~ saldo_private.system_code_pattern()
+        then ' The account is one of the engine''s own, and is not frozen by itself.'
+        else (
+          select format(' The account was unfrozen at %s by %s: %s', f.unfrozen_at, f.unfrozen_by,
+            f.unfreeze_reason)
+          from saldo.account_freeze as f
+          where f.account_id = p.account_id
+          and f.unfrozen_at is not null
+          order by f.unfrozen_at desc
+          limit 1
+        )
+      end, ''), p.before, p.after, p.proposal_id
+    )::saldo_private.planned_heal
+    from unnest(plan) as p
+    left join saldo.account as a on a.id = p.account_id
   );
 end
 $$;
-comment on function saldo_private.auto_heal__one is 'Heals one finding and records what was done.';
+comment on function saldo_private.tell_frozen is
+  'Adds to the reasons of a plan what has become of accounts whose journal was changed.';
 
-create or replace function saldo_private.run_heal__lock_slots(check_run_id uuid)
-returns void
-language sql
+create or replace function saldo.freeze_account(account_id bigint, reason text)
+returns saldo.account
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
 as $$
-  select
+declare
+  v_reason text := saldo_private.require_text(freeze_account.reason, 'reason');
+  v_account saldo.account;
+begin
+  select a.*
+  into v_account
+  from saldo.account as a
+  where a.id = freeze_account.account_id;
+  if v_account.id is null then
+    perform saldo_private.fail(
+      'account_not_found', format('account %s', coalesce(account_id::text, 'none'))
+    );
+  elsif v_account.closed_at is not null then
+    perform saldo_private.fail('account_closed', format('account %s', account_id));
+  elsif v_account.code ~ '^(clearing|suspense):[A-Z]{3}$' then
+    perform saldo_private.fail(
+      'input_invalid', 'account_id: settlements book against this account, it stays open'
+    );
+  elsif v_account.frozen_at is not null then
+    perform saldo_private.fail('account_frozen', format('account %s', account_id));
+  end if;
+  begin
+    perform saldo_private.freeze_accounts(array[v_account.id], v_reason);
+  exception
+    when unique_violation then -- somebody was first
+      perform saldo_private.fail('account_frozen', format('account %s', account_id));
+  end;
+  select a.*
+  into v_account
+  from saldo.account as a
+  where a.id = freeze_account.account_id;
+  perform saldo_private.require_durable_commit();
+  return v_account;
+end
+$$;
+comment on function saldo.freeze_account is
+  'Freezes an account: nothing is posted to it, submitted or held on it (SB121) until it is '
+  'unfrozen; what was accepted before is settled, and holds may end. Waits for the transactions '
+  'under way on it. Whoever the account belongs to reads the reason. Errors in checking order: '
+  'SB010, SB008, SB009, SB101, SB102, SB010 for an account that settlements book against, SB121 '
+  'when it is frozen already, SB020, SB015.';
+revoke execute on function saldo.freeze_account from public;
+grant execute on function saldo.freeze_account to saldo_admin;
+
+create or replace function saldo.unfreeze_account(account_id bigint, reason text)
+returns saldo.account
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_reason text := saldo_private.require_text(unfreeze_account.reason, 'reason');
+  v_account saldo.account;
+begin
+  -- Slots are neither made nor looked for meanwhile: the next request makes them.
+  perform
+  from saldo_private.hot_account as h
+  where h.account_id = unfreeze_account.account_id
+  for update;
+  select a.*
+  into v_account
+  from saldo.account as a
+  where a.id = unfreeze_account.account_id
+  for update;
+  if v_account.id is null then
+    perform saldo_private.fail(
+      'account_not_found', format('account %s', coalesce(account_id::text, 'none'))
+    );
+  elsif v_account.frozen_at is null then
+    perform saldo_private.fail('account_not_frozen', format('account %s', account_id));
+  end if;
+  update saldo.account_freeze as f
+  set unfrozen_at = clock_timestamp(),
+    unfrozen_by = saldo_private.actor(),
+    unfreeze_reason = v_reason
+  where f.account_id = v_account.id
+  and f.unfrozen_at is null;
+  update saldo.account as a
+  set frozen_at = null,
+    frozen_reason = null
+  where a.id = v_account.id
+  returning a.*
+  into v_account;
+  perform saldo_private.require_durable_commit();
+  return v_account;
+end
+$$;
+comment on function saldo.unfreeze_account is
+  'Lets an account be posted to again. A heal does not freeze it once more for the same finding '
+  'with the same evidence. Errors in checking order: SB010, SB008, SB009, SB101, SB122.';
+revoke execute on function saldo.unfreeze_account from public;
+grant execute on function saldo.unfreeze_account to saldo_admin;
+
+create or replace function saldo_private.rule_account_freeze()
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  select p.account_id::text, p.account_id, p.stored, p.derived, null::numeric,
+    jsonb_build_object('slot_count', p.slot_count)
+  from (
+    select a.id as account_id,
+      case when a.frozen_at is null then 'not frozen'
+        else format('frozen, %s slots and stripes', held.slot_count) end as stored,
+      case when f.id is null then 'not frozen' else 'frozen, 0 slots and stripes' end as derived,
+      held.slot_count
+    from saldo.account as a
+    left join saldo.account_freeze as f on f.account_id = a.id and f.unfrozen_at is null
+    cross join lateral (
+      select (select count(*) from saldo_private.account_slot as s where s.account_id = a.id)
+        + (select count(*) from saldo_private.account_stripe as s
+          where s.account_id = a.id and s.stripe_no > 0) as slot_count
+    ) as held
+    where a.frozen_at is not null
+    or f.id is not null
+  ) as p
+  where p.stored <> p.derived
+$$;
+comment on function saldo_private.rule_account_freeze is
+  'Accounts that are frozen without a record of it, or not although there is one, and frozen hot '
+  'ones with slots or stripes, past which postings go.';
+
+select saldo_private.secure_table('saldo.account_freeze');
+drop policy if exists select_all on saldo.account_freeze;
+create policy select_all on saldo.account_freeze for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.account_freeze to saldo_admin, saldo_operator;
+
+comment on table saldo.account_freeze is 'When an account was frozen, by whom, and why.';
+comment on column saldo.account_freeze.account_id is 'Account.';
+comment on column saldo.account_freeze.id is 'Id, ordered by time.';
+comment on column saldo.account_freeze.frozen_at is 'When it was frozen.';
+comment on column saldo.account_freeze.frozen_by is 'Who did: token subject or login.';
+comment on column saldo.account_freeze.reason is 'Why.';
+comment on column saldo.account_freeze.finding_id is 'The finding, where a heal froze it.';
+comment on column saldo.account_freeze.evidence is
+  'How far its totals were from the journal, and the recorded writes past the engine.';
+comment on column saldo.account_freeze.unfrozen_at is 'When it was unfrozen; null = it is frozen.';
+comment on column saldo.account_freeze.unfrozen_by is 'Who did: token subject or login.';
+comment on column saldo.account_freeze.unfreeze_reason is 'Why.';
+--! EndIncluded health/freeze.sql
+--! Included health/heal_policy.sql
+-- Heal policy: how much a heal may rewrite by itself, and what needs an administrator's approval.
+--
+-- Public: saldo.heal_policy, set_heal_policy. Private: heal_limit.
+-- A rule without a row, or with a null in it, goes by the settings heal_finding_max_amount,
+-- heal_rule_max_count and heal_rule_max_amount; those of a whole run are heal_run_max_count and
+-- heal_run_max_amount. Amounts are in units of each currency, and count for each by itself.
+
+create or replace function saldo_private.heal_limit()
+returns table (
+  rule text,
+  is_scheduled boolean,
+  max_count bigint,
+  max_amount numeric,
+  max_amount_total numeric
+)
+language sql
+stable
+as $$
+  select r.name, coalesce(p.is_scheduled, true),
+    coalesce(p.max_count, saldo_private.setting_value('heal_rule_max_count')::bigint),
+    coalesce(p.max_amount, saldo_private.setting_value('heal_finding_max_amount')::numeric),
+    coalesce(p.max_amount_total, saldo_private.setting_value('heal_rule_max_amount')::numeric)
+  from saldo.balance_rule as r
+  left join saldo.heal_policy as p on p.rule = r.name
+$$;
+comment on function saldo_private.heal_limit is
+  'What each rule goes by: its own limits, or those of the settings.';
+
+create or replace function saldo.set_heal_policy(
+  rule text,
+  is_scheduled boolean default true,
+  max_count bigint default null,
+  max_amount numeric default null,
+  max_amount_total numeric default null
+)
+returns saldo.heal_policy
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_policy saldo.heal_policy;
+begin
+  if (
+    max_count >= 0 and max_amount >= 0 and max_amount < 1e21
+    and max_amount_total >= 0 and max_amount_total < 1e21
+  ) is false or is_scheduled is null then
+    perform saldo_private.fail('input_invalid', format(
+      'is_scheduled %s, max_count %s, max_amount %s, max_amount_total %s: limits are 0 or more, '
+      'below 10^21', is_scheduled, max_count, max_amount, max_amount_total
+    ));
+  end if;
+  if not exists (select from saldo.balance_rule as r where r.name = set_heal_policy.rule) then
+    perform saldo_private.fail('not_found', format('rule %L', rule));
+  end if;
+  insert into saldo.heal_policy as p (
+    rule, is_scheduled, max_count, max_amount, max_amount_total, set_by, set_at
+  )
+  values (
+    set_heal_policy.rule, set_heal_policy.is_scheduled, set_heal_policy.max_count,
+    trim_scale(set_heal_policy.max_amount), trim_scale(set_heal_policy.max_amount_total),
+    saldo_private.actor(), clock_timestamp()
+  )
+  on conflict on constraint heal_policy_pkey do update
+  set is_scheduled = excluded.is_scheduled,
+    max_count = excluded.max_count,
+    max_amount = excluded.max_amount,
+    max_amount_total = excluded.max_amount_total,
+    set_by = excluded.set_by,
+    set_at = excluded.set_at
+  returning p.*
+  into v_policy;
+  return v_policy;
+end
+$$;
+comment on function saldo.set_heal_policy is
+  'Sets what may be healed of a rule without approval. is_scheduled: whether scheduled maintenance '
+  'heals it at all. max_count: findings in one run; max_amount: difference of one finding; '
+  'max_amount_total: sum of the differences in one run and currency. Null = the setting. What is '
+  'above becomes a heal_proposal. Errors in checking order: SB010, SB007 for an unknown rule.';
+revoke execute on function saldo.set_heal_policy from public;
+grant execute on function saldo.set_heal_policy to saldo_admin;
+
+select saldo_private.secure_table('saldo.heal_policy');
+drop policy if exists select_all on saldo.heal_policy;
+create policy select_all on saldo.heal_policy for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.heal_policy to saldo_admin, saldo_operator;
+
+comment on table saldo.heal_policy is 'How much of a rule may be healed without approval.';
+comment on column saldo.heal_policy.rule is 'The rule.';
+comment on column saldo.heal_policy.is_scheduled is 'Whether scheduled maintenance heals it.';
+comment on column saldo.heal_policy.max_count is
+  'Findings in one run; null = the setting heal_rule_max_count.';
+comment on column saldo.heal_policy.max_amount is
+  'Difference of one finding; null = the setting heal_finding_max_amount.';
+comment on column saldo.heal_policy.max_amount_total is
+  'Sum of the differences in one run and currency; null = the setting heal_rule_max_amount.';
+comment on column saldo.heal_policy.set_by is 'Who set it: token subject or login.';
+comment on column saldo.heal_policy.set_at is 'When.';
+--! EndIncluded health/heal_policy.sql
+--! Included health/heal_plan.sql
+-- The plan of a heal: for each finding what would be done about it, and why.
+--
+-- Private: heal_plan and its steps, is_from_journal, journal_changed_accounts.
+-- A dry run and a real one have the same plan. An outcome is first healed, and each step may turn
+-- it into something else: refused, then escalated, then needs_approval; slots last, because they
+-- follow from totals.
+
+create or replace function saldo_private.is_from_journal(rule text)
+returns boolean
+language sql
+immutable
+as $$
+  select rule in ('account_balance', 'month_movement', 'account_slot', 'customer_month_total')
+$$;
+comment on function saldo_private.is_from_journal is
+  'Whether the cache of a rule derives from the journal.';
+
+create or replace function saldo_private.journal_changed_accounts(account_ids bigint[])
+returns setof bigint
+language sql
+stable
+as $$
+  -- Two witnesses against one: totals and months are kept apart, and agree only with the journal
+  -- that made them.
+  select a.id
+  from saldo.account as a
+  left join (
+    select mm.account_id, sum(mm.debit) as debit, sum(mm.credit) as credit,
+      sum(mm.line_count) as line_count
+    from saldo.month_movement as mm
+    where mm.account_id = any (account_ids)
+    group by mm.account_id
+  ) as m on m.account_id = a.id
+  left join (
+    select part.account_id, sum(part.debit) as debit, sum(part.credit) as credit,
+      sum(part.line_count) as line_count
+    from (
+      select jl.account_id, jl.debit, jl.credit, 1 as line_count
+      from saldo.journal_line as jl
+      where jl.account_id = any (account_ids)
+      union all
+      select s.account_id, -s.debit, -s.credit, -s.line_count
+      from saldo_private.account_stripe as s
+      where s.account_id = any (account_ids)
+    ) as part
+    group by part.account_id
+  ) as l on l.account_id = a.id
+  where a.id = any (account_ids)
+  and (a.debit_total, a.credit_total) = (coalesce(m.debit, 0), coalesce(m.credit, 0))
+  and (a.debit_total, a.credit_total, coalesce(m.line_count, 0))
+    is distinct from (coalesce(l.debit, 0), coalesce(l.credit, 0), coalesce(l.line_count, 0))
+$$;
+comment on function saldo_private.journal_changed_accounts is
+  'Those of the accounts whose totals and months agree with each other and not with the journal: '
+  'lines were added, changed or taken away past the engine.';
+
+create or replace function saldo_private.decided(
+  plan saldo_private.planned_heal,
+  outcome text,
+  reason text
+)
+returns saldo_private.planned_heal
+language plpgsql
+immutable
+as $$
+begin
+  if plan.outcome = 'healed' and outcome is not null and reason is not null then
+    plan.outcome := outcome;
+    plan.reason := reason;
+  end if;
+  return plan;
+end
+$$;
+comment on function saldo_private.decided is
+  'The plan with this outcome, where there is one with a reason and none was decided before.';
+
+create or replace function saldo_private.heal_plan__candidates(check_run_id uuid)
+returns saldo_private.planned_heal[]
+language sql
+stable
+as $$
+  with candidate as materialized (
+    select f.id, f.rule, f.key, f.account_id, r.heal_function, f.stored, f.derived, f.difference,
+      f.explanation, f.cause = 'journal_changed' as is_changed
+    from saldo.finding as f
+    join saldo.balance_rule as r on r.name = f.rule
+    where f.check_run_id = heal_plan__candidates.check_run_id
+    and r.heal_function is not null
+    and f.cause <> 'rule_failed'
+  ),
+  changed as materialized (
+    select id
+    from saldo_private.journal_changed_accounts(array(
+      select distinct c.account_id
+      from candidate as c
+      where saldo_private.is_from_journal(c.rule)
+      and c.account_id is not null
+    )) as id
+  )
+  select coalesce(array_agg((
+      c.id, c.rule, c.key, c.account_id, c.heal_function, a.currency, c.stored, c.derived,
+      c.difference, c.explanation,
+      saldo_private.is_from_journal(c.rule) and (c.is_changed or changed.id is not null),
+      'healed', c.explanation, null, null, null
+    )::saldo_private.planned_heal order by c.rule, c.account_id, c.key), '{}')
+  from candidate as c
+  left join saldo.account as a on a.id = c.account_id
+  left join changed on changed.id = c.account_id
+$$;
+comment on function saldo_private.heal_plan__candidates is
+  'The findings of a check that a heal knows what to do about.';
+
+create or replace function saldo_private.heal_plan__refuse(
+  plan saldo_private.planned_heal[],
+  check_run_id uuid
+)
+returns saldo_private.planned_heal[]
+language sql
+stable
+as $$
+  select coalesce(array_agg(saldo_private.decided(p, 'refused', case
+      when not saldo_private.is_from_journal(p.rule) then null
+      when journal.has_finding
+      then 'The journal has findings of its own: settle them first, then heal.'
+      when p.is_journal_changed
+      then 'The journal of this account changed past the engine: a human decides which is right.'
+      when not exists (select from saldo.journal_line as l where l.account_id = p.account_id)
+        and p.account_id is not null
+        -- Slots of rows that nobody has settled yet have no line behind them.
+        and (p.rule <> 'account_slot' or exists (
+          select
+          from saldo_private.account_total as a
+          where a.account_id = p.account_id
+          and (a.debit_total <> 0 or a.credit_total <> 0)
+        ))
+      then case when saldo_private.is_journal_missing(p.account_id, p.rule) then
+        'This account has no line at all, and no recorded write says where its figures come from.'
+        end
+    end) order by p.rule, p.account_id, p.key), '{}')
+  from unnest(plan) as p
+  cross join (
+    select exists (
+      select
+      from saldo.finding as f
+      join saldo.balance_rule as r on r.name = f.rule
+      where f.check_run_id = heal_plan__refuse.check_run_id
+      and r.is_about_journal
+    ) as has_finding
+  ) as journal
+$$;
+comment on function saldo_private.heal_plan__refuse is
+  'Refuses what derives from a journal that is itself in question.';
+
+create or replace function saldo_private.heal_plan__escalate(plan saldo_private.planned_heal[])
+returns saldo_private.planned_heal[]
+language sql
+stable
+as $$
+  select coalesce(array_agg(saldo_private.decided(p,
+      case
+        when last.outcome = 'undone' then 'escalated'
+        when rejected.id is not null then 'refused'
+        when last.id is not null then 'escalated'
+      end,
+      case
+        when last.outcome = 'undone' then format(
+          'A heal was undone at %s by %s (%s): it is not healed again by itself.',
+          last.healed_at, last.actor, last.reason
+        )
+        when rejected.id is not null then format(
+          'A heal was rejected at %s by %s: %s', rejected.decided_at, rejected.decided_by,
+          rejected.decision_reason
+        )
+        else format('Healed at %s by %s, wrong again: something keeps writing. Now: %s',
+          last.healed_at, last.actor, p.explanation)
+      end
+    ) order by p.rule, p.account_id, p.key), '{}')
+  from unnest(plan) as p
+  cross join (
+    select clock_timestamp() - make_interval(
+      hours => saldo_private.setting_value('heal_repeat_hours')::integer
+    ) as begins_at
+    offset 0
+  ) as repeat
+  left join lateral (
+    select h.id, h.outcome::text, h.healed_at, h.actor, h.reason
+    from saldo.heal_action as h
+    where h.rule = p.rule
+    and h.key = p.key
+    and h.outcome::text in ('healed', 'undone')
+    order by h.healed_at desc
+    limit 1
+  ) as last on last.outcome = 'undone' or last.healed_at > repeat.begins_at
+  left join lateral (
+    select r.id, r.decided_at, r.decided_by, r.decision_reason, r.difference
+    from saldo.heal_proposal as r
+    where r.rule = p.rule
+    and r.key = p.key
+    and r.status = 'rejected'
+    order by r.decided_at desc
+    limit 1
+  ) as rejected on rejected.decided_at > repeat.begins_at
+    and rejected.difference is not distinct from p.difference
+$$;
+comment on function saldo_private.heal_plan__escalate is
+  'Escalates what was healed within the window of heal_repeat_hours, and what was undone; refuses '
+  'what was rejected within the window and is the same still.';
+
+create or replace function saldo_private.heal_plan__limit(
+  plan saldo_private.planned_heal[],
+  is_scheduled boolean
+)
+returns saldo_private.planned_heal[]
+language sql
+stable
+as $$
+  with open as materialized (
+    select p, l.is_scheduled, l.max_count, l.max_amount, l.max_amount_total,
+      p.outcome = 'healed' and not (heal_plan__limit.is_scheduled and not l.is_scheduled)
+        and not coalesce(abs(p.difference) > l.max_amount, false) as is_small
+    from unnest(plan) as p
+    join saldo_private.heal_limit() as l on l.rule = p.rule
+  ),
+  summed as (
+    select o.p, o.is_scheduled, o.is_small, o.max_count, o.max_amount, o.max_amount_total,
+      count(*) filter (where o.is_small) over (partition by (o.p).rule) as rule_count,
+      coalesce(sum(abs((o.p).difference)) filter (where o.is_small)
+        over (partition by (o.p).rule, (o.p).currency), 0) as rule_amount,
+      count(*) filter (where o.is_small) over () as run_count,
+      coalesce(sum(abs((o.p).difference)) filter (where o.is_small)
+        over (partition by (o.p).currency), 0) as run_amount
+    from open as o
+  )
+  select coalesce(array_agg(saldo_private.decided(s.p,
+      case when not s.is_small or s.rule_count > s.max_count or s.rule_amount > s.max_amount_total
+        or s.run_count > run.max_count or s.run_amount > run.max_amount then 'needs_approval' end,
+      case
+        when heal_plan__limit.is_scheduled and not s.is_scheduled
+        then 'The rule is not healed on schedule.'
+        when not s.is_small then format('The difference of %s is above the limit of %s.',
+          (s.p).difference, s.max_amount)
+        when s.rule_count > s.max_count then format(
+          '%s findings of the rule are above its limit of %s.', s.rule_count, s.max_count)
+        when s.rule_amount > s.max_amount_total then format(
+          'Differences of %s of the rule are above its limit of %s.', s.rule_amount,
+          s.max_amount_total)
+        when s.run_count > run.max_count then format(
+          '%s findings are above the limit of %s for a run.', s.run_count, run.max_count)
+        else format('Differences of %s are above the limit of %s for a run.', s.run_amount,
+          run.max_amount)
+      end
+    ) order by (s.p).rule, (s.p).account_id, (s.p).key), '{}')
+  from summed as s
+  cross join (
+    select saldo_private.setting_value('heal_run_max_count')::bigint as max_count,
+      saldo_private.setting_value('heal_run_max_amount')::numeric as max_amount
+    offset 0
+  ) as run
+$$;
+comment on function saldo_private.heal_plan__limit is
+  'What is above a limit of its rule or of a run needs approval: a finding that is too large by '
+  'itself, and all of a rule, currency or run that are too many or too much together.';
+
+create or replace function saldo_private.heal_plan__hold_slots(plan saldo_private.planned_heal[])
+returns saldo_private.planned_heal[]
+language sql
+stable
+as $$
+  select coalesce(array_agg(saldo_private.decided(p,
+      case when p.rule = 'account_slot' and total.account_id is not null then 'refused' end,
+      'The totals of this account are not healed, and slots follow from them.'
+    ) order by p.rule, p.account_id, p.key), '{}')
+  from unnest(plan) as p
+  left join (
+    select distinct t.account_id
+    from unnest(plan) as t
+    where t.rule in ('account_balance', 'month_movement')
+    and t.outcome <> 'healed'
+  ) as total on total.account_id = p.account_id
+$$;
+comment on function saldo_private.heal_plan__hold_slots is
+  'Leaves slots alone whose totals are not healed.';
+
+create or replace function saldo_private.heal_plan(check_run_id uuid, is_scheduled boolean)
+returns saldo_private.planned_heal[]
+language sql
+stable
+as $$
+  select saldo_private.heal_plan__hold_slots(saldo_private.heal_plan__limit(
+    saldo_private.heal_plan__escalate(saldo_private.heal_plan__refuse(
+      saldo_private.heal_plan__candidates(check_run_id), check_run_id
+    )),
+    is_scheduled
+  ))
+$$;
+comment on function saldo_private.heal_plan is
+  'What a heal does about the findings of a check, in the order in which it decides. is_scheduled: '
+  'whether nobody asked for it.';
+
+comment on type saldo_private.planned_heal is 'What a heal does about a finding, and did.';
+comment on type saldo_private.healed_key is
+  'What a heal function did about a key: before and after, or why it refused.';
+--! EndIncluded health/heal_plan.sql
+--! Included health/heal_key.sql
+-- Healing keys: the locks, the call of a rule's heal function, and the record.
+--
+-- Private: heal_keys, heal_gap, lock_heals, run_heals, follow_slots, record_heals.
+-- A heal function, balance_rule.heal_function, is one of the schema saldo_private:
+--   heal_x(keys text[]) returns table (key text, before jsonb, after jsonb)
+-- It locks the rows of the keys in id order, derives them in a statement after that one, writes
+-- those that differ, and gives a row for each of these. Beside it may stand
+--   undo_heal_x(key text, before jsonb, after jsonb) returns table (was jsonb, became jsonb)
+-- which takes the difference of a heal back under the same lock; without it SB624.
+-- Locks: slots of hot accounts, then all accounts of the run in id order, as settlements and
+-- postings take them; they last to the end of the transaction.
+
+create or replace function saldo_private.heal_keys(rule text, heal_function text, keys text[])
+returns saldo_private.healed_key[]
+language plpgsql
+as $$
+declare
+  v_healed saldo_private.healed_key[];
+begin
+  if heal_function = 'heal_registered_rule' then
+    return array(
+      select (k.key, h.before, h.after, h.refusal)::saldo_private.healed_key
+      from unnest(keys) as k (key)
+      cross join lateral saldo_private.heal_registered_rule(heal_keys.rule, k.key) as h
+    );
+  end if;
+  execute format(
+    'select array_agg((h.key, h.before, h.after, null)::saldo_private.healed_key) '
+      'from saldo_private.%I($1) as h',
+    heal_function
+  )
+  into v_healed
+  using keys;
+  return coalesce(v_healed, '{}');
+end
+$$;
+comment on function saldo_private.heal_keys is
+  'Calls the heal function of a rule for these keys. A key that agreed by then is not among them, '
+  'or has nothing before and after.';
+
+create or replace function saldo_private.heal_gap(before jsonb, after jsonb)
+returns jsonb
+language sql
+immutable
+as $$
+  -- By figure, so that postings since, which move both alike, do not count.
+  select case
+    when jsonb_typeof(before) = 'number' and jsonb_typeof(after) = 'number'
+    then to_jsonb(trim_scale((before #>> '{}')::numeric - (after #>> '{}')::numeric))
+    when coalesce(jsonb_typeof(before), 'object') = 'object'
+      and coalesce(jsonb_typeof(after), 'object') = 'object'
+    then (
+      select jsonb_object_agg(figure.name, trim_scale(
+        coalesce((before ->> figure.name)::numeric, 0)
+          - coalesce((after ->> figure.name)::numeric, 0)
+      ))
+      from jsonb_object_keys(coalesce(before, '{}') || coalesce(after, '{}')) as figure (name)
+      where coalesce(before ->> figure.name, after ->> figure.name) ~ '^-?[0-9]+(\.[0-9]+)?$'
+    )
+    else jsonb_build_array(before, after)
+  end
+$$;
+comment on function saldo_private.heal_gap is
+  'How far a cache was from what is derived: figure by figure, or both where there are no figures.';
+
+create or replace function saldo_private.lock_heals(plan saldo_private.planned_heal[])
+returns void
+language plpgsql
+as $$
+begin
+  perform
   from saldo_private.hot_account as h
   where h.account_id in (
-    select f.account_id
-    from saldo.finding as f
-    where f.check_run_id = run_heal__lock_slots.check_run_id
-    and f.rule in ('account_slot', 'account_balance')
+    select p.account_id
+    from unnest(plan) as p
+    where p.rule in ('account_slot', 'account_balance')
+    and p.outcome not in ('refused', 'already_clean')
   )
   order by h.account_id
-  for update
-$$;
-comment on function saldo_private.run_heal__lock_slots is
-  'Keeps settlement off the accounts whose slots may be healed, before any account is locked.';
-
-create or replace function saldo_private.run_heal__follow_slots(heal_run_id uuid)
-returns void
-language sql
-as $$
-  insert into saldo.heal_action (
-    id, heal_run_id, finding_id, rule, key, account_id, outcome, before, after, reason, actor
+  for update;
+  perform
+  from saldo.account as a
+  where a.id in (
+    select p.account_id
+    from unnest(plan) as p
+    where p.outcome not in ('refused', 'already_clean')
   )
-  select saldo_private.uuid_v7(), total.heal_run_id, total.finding_id, 'account_slot', total.key,
-    total.account_id, 'healed', slot.before, slot.after, 'Slots follow from the total.', total.actor
-  from saldo.heal_action as total
-  cross join lateral saldo_private.heal_account_slot(total.account_id::text) as slot
-  where total.heal_run_id = run_heal__follow_slots.heal_run_id
-  and total.rule = 'account_balance'
-  and total.outcome = 'healed'
+  order by a.id
+  for no key update;
+end
 $$;
-comment on function saldo_private.run_heal__follow_slots is
-  'Rebuilds the slots that were made from a total which this run has rewritten: they agreed with '
+comment on function saldo_private.lock_heals is
+  'Locks all that the plan touches, so that no rule after another one waits out of order.';
+
+create or replace function saldo_private.healed(
+  plan saldo_private.planned_heal,
+  healed saldo_private.healed_key
+)
+returns saldo_private.planned_heal
+language plpgsql
+immutable
+as $$
+begin
+  plan.before := healed.before;
+  plan.after := healed.after;
+  if healed.refusal is not null then
+    plan.outcome := 'refused';
+    plan.reason := healed.refusal;
+  elsif healed.before is null and healed.after is null then
+    plan.outcome := 'already_clean';
+  end if;
+  return plan;
+end
+$$;
+comment on function saldo_private.healed is 'The plan with what became of it.';
+
+create or replace function saldo_private.run_heals(
+  plan saldo_private.planned_heal[],
+  outcomes text[]
+)
+returns saldo_private.planned_heal[]
+language plpgsql
+as $$
+declare
+  v_rule record;
+  v_healed saldo_private.healed_key[];
+  v_done saldo_private.planned_heal[] := array(
+    select p
+    from unnest(plan) as p
+    where p.outcome <> all (outcomes)
+  );
+begin
+  for v_rule in
+    select p.rule, p.heal_function, array_agg(p.key) as keys
+    from unnest(plan) as p
+    where p.outcome = any (outcomes)
+    group by p.rule, p.heal_function
+    -- Slots last: they follow from what the others write.
+    order by p.rule = 'account_slot', p.rule
+  loop
+    v_healed := saldo_private.heal_keys(v_rule.rule, v_rule.heal_function, v_rule.keys);
+    v_done := v_done || array(
+      select saldo_private.healed(p, h)
+      from unnest(plan) as p
+      left join unnest(v_healed) as h on h.key = p.key
+      where p.rule = v_rule.rule
+      and p.outcome = any (outcomes)
+    );
+  end loop;
+  return v_done;
+end
+$$;
+comment on function saldo_private.run_heals is
+  'Heals what the plan has these outcomes for, rule by rule, and returns the plan with before and '
+  'after.';
+
+create or replace function saldo_private.follow_slots(plan saldo_private.planned_heal[])
+returns saldo_private.planned_heal[]
+language plpgsql
+as $$
+declare
+  v_totals saldo_private.planned_heal[] := array(
+    select p
+    from unnest(plan) as p
+    join saldo.account as a on a.id = p.account_id
+    where p.rule = 'account_balance'
+    and p.outcome in ('healed', 'undone')
+    and a.mode = 'hot'
+  );
+begin
+  if v_totals = '{}' then
+    return '{}';
+  end if;
+  return array(
+    select (
+      p.finding_id, 'account_slot', h.key, p.account_id, 'heal_account_slot', p.currency, null,
+      null, null, null, false, 'healed', 'Slots follow from the total.', h.before, h.after, null
+    )::saldo_private.planned_heal
+    from unnest(saldo_private.heal_keys('account_slot', 'heal_account_slot', array(
+      select t.key from unnest(v_totals) as t
+    ))) as h
+    join unnest(v_totals) as p on p.key = h.key
+  );
+end
+$$;
+comment on function saldo_private.follow_slots is
+  'Rebuilds the slots that were made from a total which the plan has rewritten: they agreed with '
   'it before, and would give away what is not there now.';
 
-create or replace function saldo_private.run_heal(is_dry_run boolean)
+create or replace function saldo_private.record_heals(
+  plan saldo_private.planned_heal[],
+  heal_run_id uuid default null,
+  undoes uuid default null
+)
+returns setof saldo.heal_action
+language plpgsql
+as $$
+begin
+  return query
+  insert into saldo.heal_action (
+    id, heal_run_id, finding_id, rule, key, account_id, outcome, before, after, reason, actor,
+    proposal_id, undoes
+  )
+  select saldo_private.uuid_v7(), record_heals.heal_run_id, p.finding_id, p.rule, p.key,
+    p.account_id, p.outcome::saldo.heal_outcome, p.before, p.after, p.reason,
+    saldo_private.actor(), p.proposal_id,
+    case when p.outcome = 'undone' then record_heals.undoes end
+  from unnest(plan) as p
+  returning heal_action.*;
+end
+$$;
+comment on function saldo_private.record_heals is
+  'Writes what was done about each finding of a plan. heal_run_id: null = a human decided.';
+--! EndIncluded health/heal_key.sql
+--! Included health/heal_proposal.sql
+-- Proposals: heals that wait for an administrator, and not for the one who asked for them.
+--
+-- Public: saldo.heal_proposal, approve_heal, reject_heal. Private: propose_heals.
+-- One that waits, at most, for each rule and key. It holds what a heal would have written: it is
+-- run, and undone again. Approved is the difference: postings since move what is stored and what
+-- is derived alike; anything else makes the proposal stale.
+
+create or replace function saldo_private.propose_heals__preview(
+  plan saldo_private.planned_heal[]
+)
+returns saldo_private.planned_heal[]
+language plpgsql
+as $$
+declare
+  v_plan saldo_private.planned_heal[];
+begin
+  begin
+    v_plan := saldo_private.run_heals(plan, array['needs_approval', 'escalated']);
+    perform saldo_private.fail('heal_refused', 'a preview ends here');
+  exception
+    when sqlstate 'SB603' then
+      if v_plan is null then
+        raise;
+      end if;
+  end;
+  return v_plan;
+end
+$$;
+comment on function saldo_private.propose_heals__preview is
+  'What would be written by the heals that need approval; nothing is.';
+
+create or replace function saldo_private.propose_heals(
+  plan saldo_private.planned_heal[],
+  heal_run_id uuid
+)
+returns saldo_private.planned_heal[]
+language plpgsql
+as $$
+declare
+  v_plan saldo_private.planned_heal[] := plan;
+begin
+  if exists (select from unnest(plan) as p where p.outcome in ('needs_approval', 'escalated')) then
+    v_plan := saldo_private.propose_heals__preview(plan);
+  end if;
+  -- What waits from earlier runs and is not the same any more, or was healed since.
+  update saldo.heal_proposal as o
+  set status = 'stale',
+    decided_at = clock_timestamp(),
+    decided_by = saldo_private.actor(),
+    decision_reason = 'A later heal did not find it so any more.'
+  where o.status = 'proposed'
+  and not exists (
+    select
+    from unnest(v_plan) as p
+    where p.outcome in ('needs_approval', 'escalated')
+    and p.rule = o.rule
+    and p.key = o.key
+    and (p.outcome = 'escalated') = o.is_escalated
+    and saldo_private.heal_gap(p.before, p.after)
+      is not distinct from saldo_private.heal_gap(o.before, o.after)
+  );
+  insert into saldo.heal_proposal (
+    id, heal_run_id, finding_id, rule, key, account_id, stored, derived, difference, before, after,
+    is_escalated, reason, proposed_by
+  )
+  select saldo_private.uuid_v7(), propose_heals.heal_run_id, p.finding_id, p.rule, p.key,
+    p.account_id, p.stored, p.derived, p.difference, p.before, p.after, p.outcome = 'escalated',
+    p.reason, saldo_private.actor()
+  from unnest(v_plan) as p
+  where p.outcome in ('needs_approval', 'escalated')
+  on conflict (rule, key) where status = 'proposed' do nothing;
+
+  return array(
+    select (
+      p.finding_id, p.rule, p.key, p.account_id, p.heal_function, p.currency, p.stored, p.derived,
+      p.difference, p.explanation, p.is_journal_changed, p.outcome, p.reason,
+      case when o.id is null then p.before end, case when o.id is null then p.after end, o.id
+    )::saldo_private.planned_heal
+    from unnest(v_plan) as p
+    left join saldo.heal_proposal as o on o.rule = p.rule
+      and o.key = p.key
+      and o.status = 'proposed'
+      and p.outcome in ('needs_approval', 'escalated')
+  );
+end
+$$;
+comment on function saldo_private.propose_heals is
+  'Writes a proposal for each heal of the plan that needs one, keeps those that say the same '
+  'already, and makes the others stale.';
+
+create or replace function saldo_private.require_proposal(proposal_id uuid)
+returns saldo.heal_proposal
+language plpgsql
+as $$
+declare
+  v_proposal saldo.heal_proposal;
+begin
+  perform saldo_private.require_sole_maintenance();
+  select o.*
+  into v_proposal
+  from saldo.heal_proposal as o
+  where o.id = require_proposal.proposal_id
+  for update;
+  if v_proposal.id is null then
+    perform saldo_private.fail(
+      'not_found', format('proposal %s', coalesce(proposal_id::text, 'none'))
+    );
+  elsif v_proposal.status <> 'proposed' then
+    perform saldo_private.fail(
+      'proposal_state', format('proposal %s is %s', proposal_id, v_proposal.status)
+    );
+  end if;
+  return v_proposal;
+end
+$$;
+comment on function saldo_private.require_proposal is
+  'The proposal that waits, locked: SB604, SB007, SB620.';
+
+create or replace function saldo.approve_heal(proposal_id uuid, reason text)
+returns saldo.heal_action
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_reason text := saldo_private.require_text(approve_heal.reason, 'reason');
+  v_proposal saldo.heal_proposal;
+  v_plan saldo_private.planned_heal[];
+  v_action saldo.heal_action;
+begin
+  perform saldo_private.require_read_committed();
+  v_proposal := saldo_private.require_proposal(approve_heal.proposal_id);
+  if v_proposal.proposed_by = saldo_private.actor() then
+    perform saldo_private.fail('approval_needs_another', format(
+      'proposal %s is of %s', proposal_id, v_proposal.proposed_by
+    ));
+  end if;
+  v_plan := array[(
+    v_proposal.finding_id, v_proposal.rule, v_proposal.key, v_proposal.account_id,
+    (select r.heal_function from saldo.balance_rule as r where r.name = v_proposal.rule), null,
+    v_proposal.stored, v_proposal.derived, v_proposal.difference, null, false, 'healed', v_reason,
+    null, null, v_proposal.id
+  )::saldo_private.planned_heal];
+  perform saldo_private.lock_heals(v_plan);
+  v_plan := saldo_private.run_heals(v_plan, array['healed']);
+  if v_plan[1].outcome <> 'healed'
+    or saldo_private.heal_gap(v_plan[1].before, v_plan[1].after)
+      is distinct from saldo_private.heal_gap(v_proposal.before, v_proposal.after)
+  then
+    perform saldo_private.fail('proposal_stale', format('proposal %s: %s, proposed %s', proposal_id,
+      coalesce(saldo_private.heal_gap(v_plan[1].before, v_plan[1].after)::text, 'no difference'),
+      saldo_private.heal_gap(v_proposal.before, v_proposal.after)));
+  end if;
+  update saldo.heal_proposal as o
+  set status = 'approved',
+    decided_by = saldo_private.actor(),
+    decided_at = clock_timestamp(),
+    decision_reason = v_reason
+  where o.id = v_proposal.id;
+  select h.*
+  into v_action
+  from saldo_private.record_heals(v_plan) as h;
+  perform saldo_private.record_heals(saldo_private.follow_slots(v_plan));
+  perform saldo_private.require_durable_commit();
+  return v_action;
+end
+$$;
+comment on function saldo.approve_heal is
+  'Heals what a proposal is about, whatever the limits, under the lock of its key. By another '
+  'administrator than the one who proposed it; what the scheduler proposed any may approve. '
+  'Returns what was done. Errors in checking order: SB010, SB008, SB009, SB020, SB604 while a heal '
+  'runs, SB007, SB620, SB621, SB622 when the difference is not the one that was proposed: '
+  'the next heal proposes anew.';
+revoke execute on function saldo.approve_heal from public;
+grant execute on function saldo.approve_heal to saldo_admin;
+
+create or replace function saldo.reject_heal(proposal_id uuid, reason text)
+returns saldo.heal_proposal
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_reason text := saldo_private.require_text(reject_heal.reason, 'reason');
+  v_proposal saldo.heal_proposal := saldo_private.require_proposal(reject_heal.proposal_id);
+begin
+  update saldo.heal_proposal as o
+  set status = 'rejected',
+    decided_by = saldo_private.actor(),
+    decided_at = clock_timestamp(),
+    decision_reason = v_reason
+  where o.id = v_proposal.id
+  returning o.*
+  into v_proposal;
+  return v_proposal;
+end
+$$;
+comment on function saldo.reject_heal is
+  'Decides that a proposal is not healed. For heal_repeat_hours the same difference is not '
+  'proposed again. Errors in checking order: SB010, SB008, SB009, SB604 while a heal runs, '
+  'SB007, SB620.';
+revoke execute on function saldo.reject_heal from public;
+grant execute on function saldo.reject_heal to saldo_admin;
+
+select saldo_private.secure_table('saldo.heal_proposal');
+drop policy if exists select_all on saldo.heal_proposal;
+create policy select_all on saldo.heal_proposal for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.heal_proposal to saldo_admin, saldo_operator;
+
+comment on type saldo.heal_proposal_status is
+  'proposed: it waits; approved: healed; rejected: not to be healed; stale: it is not so any more.';
+comment on table saldo.heal_proposal is 'A heal that waits for an administrator''s decision.';
+comment on column saldo.heal_proposal.id is 'Id, ordered by time.';
+comment on column saldo.heal_proposal.heal_run_id is 'The run that proposed it.';
+comment on column saldo.heal_proposal.finding_id is 'The finding.';
+comment on column saldo.heal_proposal.rule is 'Rule of the finding.';
+comment on column saldo.heal_proposal.key is 'Key of the finding.';
+comment on column saldo.heal_proposal.account_id is 'Account, where it is about one.';
+comment on column saldo.heal_proposal.stored is 'What was stored.';
+comment on column saldo.heal_proposal.derived is 'What followed from the truth.';
+comment on column saldo.heal_proposal.difference is 'Stored less derived.';
+comment on column saldo.heal_proposal.before is 'The cache as it was.';
+comment on column saldo.heal_proposal.after is 'The cache as the heal would have written it.';
+comment on column saldo.heal_proposal.is_escalated is
+  'Whether it was healed or undone before, else it is above a limit.';
+comment on column saldo.heal_proposal.reason is 'Why it was not healed without asking.';
+comment on column saldo.heal_proposal.status is 'Where it stands.';
+comment on column saldo.heal_proposal.proposed_by is 'Who asked for the heal.';
+comment on column saldo.heal_proposal.proposed_at is 'When.';
+comment on column saldo.heal_proposal.decided_by is 'Who decided: token subject or login.';
+comment on column saldo.heal_proposal.decided_at is 'When.';
+comment on column saldo.heal_proposal.decision_reason is 'Why.';
+--! EndIncluded health/heal_proposal.sql
+--! Included health/heal.sql
+-- Healing: caches are rewritten from the truth; the truth is never touched.
+--
+-- Public: auto_heal; saldo.heal_run, saldo.heal_action. Private: run_heal.
+-- Each key is healed under the lock that its writers take, recomputed after the lock is held, and
+-- written only when it differs: a heal beside postings repairs what was wrong and nothing else.
+-- Where the journal itself is in question nothing that derives from it is healed, or the change
+-- would be laundered into the balance. Rows stay locked to the end of the transaction.
+
+create or replace function saldo_private.run_heal__apply(
+  plan saldo_private.planned_heal[],
+  heal_run_id uuid
+)
+returns saldo_private.planned_heal[]
+language plpgsql
+as $$
+declare
+  v_plan saldo_private.planned_heal[] := plan;
+begin
+  -- In the order in which settlements and postings lock, so that a heal never deadlocks with them.
+  perform saldo_private.lock_heals(v_plan);
+  v_plan := saldo_private.run_heals(v_plan, array['healed']);
+  v_plan := v_plan || saldo_private.follow_slots(v_plan);
+  return saldo_private.propose_heals(v_plan, heal_run_id);
+end
+$$;
+comment on function saldo_private.run_heal__apply is
+  'Does what the plan says: heals, lets slots follow, proposes.';
+
+create or replace function saldo_private.run_heal__pretend(plan saldo_private.planned_heal[])
+returns saldo_private.planned_heal[]
+language sql
+stable
+as $$
+  select array(
+    select (
+      p.finding_id, p.rule, p.key, p.account_id, p.heal_function, p.currency, p.stored, p.derived,
+      p.difference, p.explanation, p.is_journal_changed,
+      case p.outcome when 'healed' then 'would_heal' else p.outcome end, p.reason,
+      to_jsonb(p.stored), to_jsonb(p.derived), null
+    )::saldo_private.planned_heal
+    from unnest(plan) as p
+  )
+$$;
+comment on function saldo_private.run_heal__pretend is 'The plan as a dry run records it.';
+
+create or replace function saldo_private.run_heal(
+  is_dry_run boolean,
+  is_scheduled boolean default false
+)
 returns saldo.heal_run
 language plpgsql
 as $$
@@ -18832,44 +20434,42 @@ declare
   v_run_id uuid := saldo_private.uuid_v7();
   v_started_at timestamptz := clock_timestamp();
   v_check saldo.check_run;
+  v_plan saldo_private.planned_heal[];
+  v_frozen_count integer := 0;
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform saldo_private.fail('heal_refused', 'healing needs the isolation level read committed');
   end if;
   v_check := saldo_private.run_check('heal');
-
-  -- In the order in which settlements and postings lock, so that a heal never deadlocks with them.
-  perform saldo_private.run_heal__lock_slots(v_check.id);
-  perform saldo_private.auto_heal__one(v_run_id, f.finding, f.heal_function, is_dry_run)
-  from (
-    select finding, r.heal_function
-    from saldo.finding
-    join saldo.balance_rule as r on r.name = finding.rule
-    where finding.check_run_id = v_check.id
-    and r.heal_function is not null
-    and finding.cause <> 'rule_failed'
-    -- Slots last: they follow from what the others write.
-    order by finding.rule = 'account_slot', finding.account_id, finding.rule, finding.key
-    offset 0
-  ) as f;
-  perform saldo_private.run_heal__follow_slots(v_run_id);
+  v_plan := saldo_private.heal_plan(v_check.id, is_scheduled);
+  if is_dry_run then
+    v_plan := saldo_private.run_heal__pretend(saldo_private.tell_frozen(v_plan));
+  else
+    -- Before any immediate account is locked: it waits for those who hold stripes and slots.
+    v_frozen_count := saldo_private.freeze_changed(v_plan);
+    v_plan := saldo_private.run_heal__apply(saldo_private.tell_frozen(v_plan), v_run_id);
+  end if;
 
   insert into saldo.heal_run (
-    id, is_dry_run, check_run_id, started_at, finished_at, actor, healed_count, refused_count
+    id, is_dry_run, check_run_id, started_at, finished_at, actor, healed_count, refused_count,
+    needs_approval_count, escalated_count, frozen_count
   )
   select v_run_id, run_heal.is_dry_run, v_check.id, v_started_at, clock_timestamp(),
-    saldo_private.actor(), count(*) filter (where outcome = 'healed'),
-    count(*) filter (where outcome = 'refused')
-  from saldo.heal_action
-  where heal_run_id = v_run_id
+    saldo_private.actor(), count(*) filter (where p.outcome = 'healed'),
+    count(*) filter (where p.outcome = 'refused'),
+    count(*) filter (where p.outcome = 'needs_approval'),
+    count(*) filter (where p.outcome = 'escalated'), v_frozen_count
+  from unnest(v_plan) as p
   returning *
   into v_run;
+  perform saldo_private.record_heals(v_plan, v_run_id);
   perform saldo_private.require_durable_commit();
   return v_run;
 end
 $$;
 comment on function saldo_private.run_heal is
-  'Checks afresh and heals what may be healed; with a dry run only says what it would do.';
+  'Checks afresh, freezes what is tampered with, heals what may be healed and proposes the rest; '
+  'with a dry run only says what it would do. is_scheduled: whether nobody asked for it.';
 
 create or replace function saldo.auto_heal(dry_run boolean default true)
 returns saldo.heal_run
@@ -18893,12 +20493,438 @@ comment on function saldo.auto_heal is
   'Checks all balances and rewrites the caches that drifted from the journal and the open holds; '
   'what was done, with before and after, is in heal_action. dry_run (the default) changes nothing '
   'and records what would be done; a heal that rewrote something checks again at its end. '
-  'Journal, purchases and holds are never touched, and where the '
-  'journal itself is in question the finding is refused for a human. '
+  'Journal, purchases and holds are never touched. Where the journal itself is in question the '
+  'finding is refused for a human, and the account whose journal was changed is frozen. What is '
+  'above a limit (heal_policy) or wrong again after a heal becomes a heal_proposal. '
   'Errors: SB604 while another one runs, SB603 in another isolation level than read committed.';
 revoke execute on function saldo.auto_heal from public;
 grant execute on function saldo.auto_heal to saldo_admin;
 --! EndIncluded health/heal.sql
+--! Included health/undo_heal.sql
+-- Undoing a heal: its difference is taken back, once.
+--
+-- Public: undo_heal.
+-- The inverse difference and not the old figures, since postings may have come since. The next
+-- check finds the drift again, and it is not healed again without approval (heal_plan.sql).
+-- Locks as a heal.
+
+create or replace function saldo_private.undo_heal__require(heal_action_id uuid)
+returns saldo.heal_action
+language plpgsql
+as $$
+declare
+  v_action saldo.heal_action;
+begin
+  select h.*
+  into v_action
+  from saldo.heal_action as h
+  where h.id = undo_heal__require.heal_action_id;
+  if v_action.id is null then
+    perform saldo_private.fail(
+      'not_found', format('heal_action %s', coalesce(heal_action_id::text, 'none'))
+    );
+  elsif v_action.outcome <> 'healed' then
+    perform saldo_private.fail(
+      'heal_action_state', format('heal_action %s is %s', heal_action_id, v_action.outcome)
+    );
+  elsif exists (select from saldo.heal_action as u where u.undoes = v_action.id) then
+    perform saldo_private.fail(
+      'heal_action_state', format('heal_action %s was undone before', heal_action_id)
+    );
+  end if;
+  return v_action;
+end
+$$;
+comment on function saldo_private.undo_heal__require is
+  'The heal, if it can be undone still: SB007, SB623.';
+
+create or replace function saldo.undo_heal(heal_action_id uuid, reason text)
+returns saldo.heal_action
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_reason text := saldo_private.require_text(undo_heal.reason, 'reason');
+  v_healed saldo.heal_action;
+  v_function text;
+  v_plan saldo_private.planned_heal;
+  v_action saldo.heal_action;
+begin
+  perform saldo_private.require_read_committed();
+  perform saldo_private.require_sole_maintenance();
+  v_healed := saldo_private.undo_heal__require(undo_heal.heal_action_id);
+  v_function := 'undo_' || (
+    select r.heal_function from saldo.balance_rule as r where r.name = v_healed.rule
+  );
+  if to_regprocedure(format('saldo_private.%I(text, jsonb, jsonb)', v_function)) is null then
+    perform saldo_private.fail('heal_not_undoable', format('rule %s', v_healed.rule));
+  end if;
+
+  v_plan.finding_id := v_healed.finding_id;
+  v_plan.rule := v_healed.rule;
+  v_plan.key := v_healed.key;
+  v_plan.account_id := v_healed.account_id;
+  v_plan.outcome := 'undone';
+  v_plan.reason := v_reason;
+  perform saldo_private.lock_heals(array[v_plan]);
+  execute format('select u.was, u.became from saldo_private.%I($1, $2, $3) as u', v_function)
+  into v_plan.before, v_plan.after
+  using v_healed.key, v_healed.before, v_healed.after;
+  select h.*
+  into v_action
+  from saldo_private.record_heals(array[v_plan], undoes => v_healed.id) as h;
+  perform saldo_private.record_heals(saldo_private.follow_slots(array[v_plan]));
+  perform saldo_private.require_durable_commit();
+  return v_action;
+end
+$$;
+comment on function saldo.undo_heal is
+  'Takes back what a heal did, postings since then left in place, and records it. Of a heal once. '
+  'The next check finds the difference again; it is healed again by approval only. Slots are not '
+  'undone: they follow from totals. Errors in checking order: SB010, SB008, SB009, SB020, SB604 '
+  'while a heal runs, SB007, SB623, SB624.';
+revoke execute on function saldo.undo_heal from public;
+grant execute on function saldo.undo_heal to saldo_admin;
+--! EndIncluded health/undo_heal.sql
+--! Included health/adjust_balance.sql
+-- Adjusting a balance: a human accepts a difference that no heal can settle.
+--
+-- Public: adjust_balance; saldo.balance_adjustment. Private: adjust_balance__*.
+-- First the totals are set to the journal, and recorded as heals; then an entry of kind adjustment
+-- and source adjust_balance posts what is missing to the wanted balance, against a difference
+-- account. By default that is difference:<currency>, an expense: like the cash that is over or
+-- short in a till, an unexplained difference is a loss or a gain of the year, and equity is what it
+-- ends in. The source is reserved: it is what a frozen account takes.
+-- Locks: of a hot account the row of hot_account, its own, its stripes and its slots; then both
+-- accounts in id order where they are immediate.
+
+create or replace function saldo_private.adjust_balance__lock(
+  account_id bigint,
+  difference_account_id bigint
+)
+returns saldo.account
+language plpgsql
+as $$
+declare
+  v_mode saldo.account_mode := (
+    select a.mode from saldo.account as a where a.id = adjust_balance__lock.account_id
+  );
+  v_account saldo.account;
+begin
+  if v_mode = 'hot' then
+    perform saldo_private.freeze_accounts__empty(account_id);
+  end if;
+  perform
+  from saldo.account as a
+  where a.id in (adjust_balance__lock.account_id, difference_account_id)
+  and a.mode = 'immediate'
+  order by a.id
+  for no key update;
+  select a.*
+  into v_account
+  from saldo.account as a
+  where a.id = adjust_balance__lock.account_id;
+  if v_account.mode <> v_mode then -- since a moment ago
+    perform saldo_private.fail('conflict_retry', format('account %s', account_id));
+  elsif v_account.closed_at is not null then
+    perform saldo_private.fail('account_closed', format('account %s', account_id));
+  end if;
+  return v_account;
+end
+$$;
+comment on function saldo_private.adjust_balance__lock is
+  'The account, locked so that nobody posts to it; a hot one without stripes and slots. Errors: '
+  'SB015 when its mode changes at this moment, SB102.';
+
+create or replace function saldo_private.adjust_balance__heal(
+  account_id bigint,
+  finding_id uuid,
+  reason text
+)
+returns integer
+language plpgsql
+as $$
+declare
+  v_plan saldo_private.planned_heal[];
+begin
+  select array_agg((
+      adjust_balance__heal.finding_id, k.rule, k.key, adjust_balance__heal.account_id,
+      r.heal_function, null, null, null, null, null, false, 'healed', adjust_balance__heal.reason,
+      null, null, null
+    )::saldo_private.planned_heal)
+  into v_plan
+  from (
+    select 'account_balance' as rule, adjust_balance__heal.account_id::text as key
+    union all
+    -- All months: those that agree are left as they are.
+    select 'month_movement', format('%s %s', adjust_balance__heal.account_id, m.month)
+    from (
+      select mm.month
+      from saldo.month_movement as mm
+      where mm.account_id = adjust_balance__heal.account_id
+      union
+      select saldo_private.month_of(l.posting_date)
+      from saldo.journal_line as l
+      where l.account_id = adjust_balance__heal.account_id
+    ) as m
+    union all
+    select 'customer_month_total', format('%s %s', (c.change).account_id, (c.change).month)
+    from saldo_private.customer_month_change(array(
+      select u.account_id
+      from saldo.customer as u
+      where u.account_id = adjust_balance__heal.account_id
+    )) as c
+  ) as k
+  join saldo.balance_rule as r on r.name = k.rule;
+  v_plan := array(
+    select p
+    from unnest(saldo_private.run_heals(v_plan, array['healed'])) as p
+    where p.outcome = 'healed'
+  );
+  perform saldo_private.record_heals(v_plan);
+  return cardinality(v_plan);
+end
+$$;
+comment on function saldo_private.adjust_balance__heal is
+  'Sets totals and months of the account to the journal, under its lock; how many differed.';
+
+create or replace function saldo_private.adjust_balance__post(
+  account saldo.account,
+  difference_account_id bigint,
+  difference numeric,
+  reason text,
+  idempotency_key text
+)
+returns uuid
+language plpgsql
+as $$
+declare
+  v_amount numeric := saldo_private.require_amount(abs(difference));
+  v_is_debit boolean := (account.type in ('asset', 'expense')) = (difference > 0);
+  v_entry saldo.journal_entry;
+begin
+  v_entry := saldo_private.post_entry(
+    entry_id => saldo_private.uuid_v7(),
+    account_ids => array[account.id, difference_account_id],
+    debits => case when v_is_debit then array[v_amount, 0] else array[0, v_amount] end,
+    credits => case when v_is_debit then array[0, v_amount] else array[v_amount, 0] end,
+    description => reason,
+    source => 'adjust_balance',
+    kind => 'adjustment',
+    idempotency_key => idempotency_key
+  );
+  perform saldo_private.notify_watchers(array[account.id, difference_account_id]);
+  return v_entry.id;
+end
+$$;
+comment on function saldo_private.adjust_balance__post is
+  'Posts the difference: positive raises the balance of the account. Errors: SB004, and those of a '
+  'posting.';
+
+create or replace function saldo_private.adjust_balance__fill(account_id bigint, is_lower boolean)
+returns void
+language plpgsql
+as $$
+declare
+  v_short numeric;
+begin
+  -- Its slots are gone: what the posting could not ask them is asked here.
+  select a.min_balance - f.available
+  into v_short
+  from saldo_private.derived_funds() as f
+  join saldo.account as a on a.id = f.account_id
+  where f.account_id = adjust_balance__fill.account_id;
+  if is_lower and v_short > 0 then
+    perform saldo_private.fail('insufficient_balance', format(
+      'account %s: %s less than its minimum and what is promised', account_id, v_short
+    ));
+  end if;
+  if exists (
+    select
+    from saldo.account as a
+    where a.id = adjust_balance__fill.account_id
+    and a.frozen_at is null
+  ) then
+    perform saldo_private.rebuild_slots(account_id, is_forced => true);
+  end if;
+end
+$$;
+comment on function saldo_private.adjust_balance__fill is
+  'Makes the slots of a hot account that was adjusted, unless it is frozen: SB001.';
+
+create or replace function saldo_private.adjust_balance__difference_account(
+  account saldo.account,
+  difference_account_id bigint
+)
+returns bigint
+language plpgsql
+as $$
+begin
+  if account.id is null then
+    perform saldo_private.fail('account_not_found', 'account_id');
+  elsif account.closed_at is not null then
+    perform saldo_private.fail('account_closed', format('account %s', account.id));
+  end if;
+  return saldo_private.require_counter_account(account, coalesce(
+    difference_account_id, saldo_private.system_account('difference', account.currency)
+  ));
+end
+$$;
+comment on function saldo_private.adjust_balance__difference_account is
+  'The account that takes the difference: SB101, SB102 of the account itself, then SB101, SB104, '
+  'SB203, SB121 of the other one.';
+
+create or replace function saldo_private.adjust_balance__do(
+  adjustment saldo.balance_adjustment
+)
+returns saldo.balance_adjustment
+language plpgsql
+as $$
+declare
+  v_account saldo.account := saldo_private.adjust_balance__lock(
+    adjustment.account_id, adjustment.difference_account_id
+  );
+  v_healed_count integer;
+  v_difference numeric;
+begin
+  select trim_scale(t.balance)
+  into strict adjustment.balance_before
+  from saldo_private.account_total as t
+  where t.account_id = v_account.id;
+  v_healed_count := saldo_private.adjust_balance__heal(
+    v_account.id, adjustment.finding_id, adjustment.reason
+  );
+  select trim_scale(t.balance)
+  into strict adjustment.journal_balance
+  from saldo_private.account_total as t
+  where t.account_id = v_account.id;
+  v_difference := adjustment.new_balance - adjustment.journal_balance;
+  if v_difference <> 0 then
+    adjustment.entry_id := saldo_private.adjust_balance__post(
+      v_account, adjustment.difference_account_id, v_difference, adjustment.reason,
+      adjustment.idempotency_key
+    );
+  elsif v_healed_count = 0 then
+    perform saldo_private.fail('nothing_to_adjust', format(
+      'account %s: balance %s', v_account.id, adjustment.journal_balance
+    ));
+  end if;
+  if v_account.mode = 'hot' then
+    perform saldo_private.adjust_balance__fill(
+      v_account.id, adjustment.new_balance < adjustment.balance_before
+    );
+  end if;
+  insert into saldo.balance_adjustment
+  select (adjustment).*
+  returning *
+  into adjustment;
+  return adjustment;
+end
+$$;
+comment on function saldo_private.adjust_balance__do is
+  'Heals, posts and records an adjustment whose parts have been checked.';
+
+create or replace function saldo.adjust_balance(
+  account_id bigint,
+  new_balance numeric,
+  reason text,
+  difference_account_id bigint default null,
+  finding_id uuid default null,
+  idempotency_key text default null
+)
+returns saldo.balance_adjustment
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_adjustment saldo.balance_adjustment;
+  v_earlier_id uuid;
+  v_account saldo.account;
+  v_finding saldo.finding;
+begin
+  perform saldo_private.require_read_committed();
+  v_adjustment.id := saldo_private.uuid_v7();
+  v_adjustment.account_id := adjust_balance.account_id;
+  v_adjustment.reason := saldo_private.require_text(adjust_balance.reason, 'reason');
+  v_adjustment.new_balance := case when new_balance = 0 then 0
+    else sign(new_balance) * saldo_private.require_amount(abs(new_balance)) end;
+  v_adjustment.finding_id := adjust_balance.finding_id;
+  v_adjustment.idempotency_key := adjust_balance.idempotency_key;
+  v_adjustment.adjusted_by := saldo_private.actor();
+  v_adjustment.adjusted_at := clock_timestamp();
+  v_earlier_id := saldo_private.claim_idempotency_key(
+    'adjust_balance', adjust_balance.idempotency_key, 'adjust_balance',
+    jsonb_build_array(account_id, v_adjustment.new_balance, v_adjustment.reason,
+      difference_account_id, finding_id),
+    v_adjustment.id
+  );
+  if v_earlier_id is not null then
+    select b.*
+    into strict v_adjustment
+    from saldo.balance_adjustment as b
+    where b.account_id = adjust_balance.account_id
+    and b.id = v_earlier_id;
+    return v_adjustment;
+  end if;
+
+  select a.*
+  into v_account
+  from saldo.account as a
+  where a.id = adjust_balance.account_id;
+  v_adjustment.difference_account_id := saldo_private.adjust_balance__difference_account(
+    v_account, adjust_balance.difference_account_id
+  );
+  if finding_id is not null then
+    select f.*
+    into v_finding
+    from saldo.finding as f
+    where f.id = adjust_balance.finding_id;
+    if v_finding.id is null then
+      perform saldo_private.fail('not_found', format('finding %s', finding_id));
+    elsif v_finding.account_id is distinct from adjust_balance.account_id then
+      perform saldo_private.fail('finding_of_another', format('finding %s', finding_id));
+    end if;
+  end if;
+  v_adjustment := saldo_private.adjust_balance__do(v_adjustment);
+  perform saldo_private.require_durable_commit();
+  return v_adjustment;
+end
+$$;
+comment on function saldo.adjust_balance is
+  'Sets the posted balance of an account to what a human has found to be right: totals and months '
+  'to the journal, recorded as heals, and an adjustment entry for the rest. difference_account_id: '
+  'open, of the currency, without min_balance, default the engine''s own difference:<currency>. '
+  'finding_id: what it settles. Works on a frozen account too, and leaves it frozen. The same '
+  'idempotency_key with the same content returns the first adjustment. Errors in checking order: '
+  'SB020, SB010, SB008, SB009, SB002, SB004, SB003, SB005, SB101, SB102, SB104, SB203, SB121 for a '
+  'frozen difference account, SB007, SB626, SB015, SB625, SB004, SB108, SB001.';
+revoke execute on function saldo.adjust_balance from public;
+grant execute on function saldo.adjust_balance to saldo_admin;
+
+select saldo_private.secure_table('saldo.balance_adjustment');
+drop policy if exists select_all on saldo.balance_adjustment;
+create policy select_all on saldo.balance_adjustment for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.balance_adjustment to saldo_admin, saldo_operator;
+
+comment on table saldo.balance_adjustment is 'A balance that a human has set right.';
+comment on column saldo.balance_adjustment.account_id is 'Account.';
+comment on column saldo.balance_adjustment.id is 'Id, ordered by time.';
+comment on column saldo.balance_adjustment.entry_id is
+  'The adjustment entry; null where the journal had the new balance already.';
+comment on column saldo.balance_adjustment.difference_account_id is
+  'Account that took the difference.';
+comment on column saldo.balance_adjustment.finding_id is 'The finding that it settles.';
+comment on column saldo.balance_adjustment.balance_before is 'Balance that was stored.';
+comment on column saldo.balance_adjustment.journal_balance is 'Balance as the journal had it.';
+comment on column saldo.balance_adjustment.new_balance is 'Balance since.';
+comment on column saldo.balance_adjustment.reason is 'Why; also the description of the entry.';
+comment on column saldo.balance_adjustment.idempotency_key is 'Key of the request.';
+comment on column saldo.balance_adjustment.adjusted_by is 'Who did: token subject or login.';
+comment on column saldo.balance_adjustment.adjusted_at is 'When.';
+--! EndIncluded health/adjust_balance.sql
 --! Included health/report.sql
 -- Reports over checks and heals: how it is, rule by rule, account by account, and how it has been.
 --
@@ -19162,7 +21188,8 @@ comment on type saldo.finding_cause is
   'applied and never recorded; unknown: nothing recorded explains it.';
 comment on type saldo.heal_outcome is
   'healed: rewritten; would_heal: a dry run; already_clean: it agreed by the time its lock was '
-  'held; refused: a human decides.';
+  'held; needs_approval: above a limit, see heal_proposal; escalated: healed or undone before, see '
+  'heal_proposal; refused: a human decides; undone: a heal was taken back.';
 
 comment on table saldo.check_run is 'A check: a run of the rules.';
 comment on column saldo.check_run.id is 'Id, ordered by time.';
@@ -19209,11 +21236,17 @@ comment on column saldo.heal_run.finished_at is 'When it ended.';
 comment on column saldo.heal_run.actor is 'Who asked: token subject or login.';
 comment on column saldo.heal_run.healed_count is 'Findings that were healed.';
 comment on column saldo.heal_run.refused_count is 'Findings that were refused.';
+comment on column saldo.heal_run.needs_approval_count is
+  'Findings above a limit: each has a heal_proposal, unless it is a dry run.';
+comment on column saldo.heal_run.escalated_count is
+  'Findings that were healed or undone before: each has a heal_proposal, unless it is a dry run.';
+comment on column saldo.heal_run.frozen_count is
+  'Accounts that were frozen because their journal was changed.';
 
 comment on table saldo.heal_action is 'What a heal did about one finding: the audit trail.';
 comment on column saldo.heal_action.id is 'Id, ordered by time.';
-comment on column saldo.heal_action.heal_run_id is 'Its run.';
-comment on column saldo.heal_action.finding_id is 'The finding.';
+comment on column saldo.heal_action.heal_run_id is 'Its run; null = a human decided on this one.';
+comment on column saldo.heal_action.finding_id is 'The finding; null = an adjustment without one.';
 comment on column saldo.heal_action.rule is 'Rule of the finding.';
 comment on column saldo.heal_action.key is 'Key of the finding.';
 comment on column saldo.heal_action.account_id is 'Account, where it is about one.';
@@ -19223,6 +21256,9 @@ comment on column saldo.heal_action.after is 'The cache after.';
 comment on column saldo.heal_action.reason is 'Why it was healed, or why not.';
 comment on column saldo.heal_action.actor is 'Who asked: token subject or login.';
 comment on column saldo.heal_action.healed_at is 'When.';
+comment on column saldo.heal_action.proposal_id is
+  'The proposal that it wrote, or that was approved.';
+comment on column saldo.heal_action.undoes is 'The heal that it took back.';
 
 comment on table saldo.maintenance_run is 'A run of scheduled_maintenance.';
 comment on column saldo.maintenance_run.id is 'Id, ordered by time.';

@@ -36,7 +36,19 @@ insert into saldo.setting (name, value, description) values
   ('rule_time_budget_ms', '5000',
     'Milliseconds that a query of a registered rule may take when it is registered.'),
   ('rule_cost_limit', '10000000',
-    'Cost, as the planner estimates it, above which a query of a registered rule is not run.')
+    'Cost, as the planner estimates it, above which a query of a registered rule is not run.'),
+  ('heal_finding_max_amount', '10000000',
+    'Difference of a finding above which its heal needs approval, where its rule has no limit.'),
+  ('heal_rule_max_count', '100',
+    'Findings of a rule above which all its heals of a run need approval, where it has no limit.'),
+  ('heal_rule_max_amount', '50000000',
+    'Sum of the differences of a rule in a currency above which its heals of a run need approval, '
+      'where it has no limit.'),
+  ('heal_run_max_count', '1000', 'Findings above which all heals of a run need approval.'),
+  ('heal_run_max_amount', '100000000',
+    'Sum of the differences in a currency above which all heals of a run need approval.'),
+  ('heal_repeat_hours', '24',
+    'Hours after a heal in which the same key is not healed again by itself: it escalates.')
 on conflict (name) do update
 set description = excluded.description;
 
@@ -60,8 +72,8 @@ language plpgsql
 stable
 as $$
 declare
-  v_least integer;
-  v_most integer;
+  v_least bigint;
+  v_most bigint;
 begin
   select range.least, range.most
   into v_least, v_most
@@ -80,11 +92,17 @@ begin
       ('alert_retry_hours', 1, 720),
       ('alert_keep_days', 1, 3650),
       ('rule_time_budget_ms', 1, 600000),
-      ('rule_cost_limit', 1, 999999999)
+      ('rule_cost_limit', 1, 999999999),
+      ('heal_finding_max_amount', 0, 999999999999999),
+      ('heal_rule_max_count', 0, 100000000),
+      ('heal_rule_max_amount', 0, 999999999999999),
+      ('heal_run_max_count', 0, 100000000),
+      ('heal_run_max_amount', 0, 999999999999999),
+      ('heal_repeat_hours', 0, 8760)
   ) as range (name, least, most)
   where range.name = set_setting__check_number.name;
   if v_least is not null and (
-    value is null or value !~ '^[0-9]{1,9}$' or value::integer not between v_least and v_most
+    value is null or value !~ '^[0-9]{1,15}$' or value::bigint not between v_least and v_most
   ) then
     perform saldo_private.fail(
       'input_invalid', format('%s: a whole number from %s to %s', name, v_least, v_most)

@@ -30,7 +30,8 @@ comment on type saldo.finding_cause is
   'applied and never recorded; unknown: nothing recorded explains it.';
 comment on type saldo.heal_outcome is
   'healed: rewritten; would_heal: a dry run; already_clean: it agreed by the time its lock was '
-  'held; refused: a human decides.';
+  'held; needs_approval: above a limit, see heal_proposal; escalated: healed or undone before, see '
+  'heal_proposal; refused: a human decides; undone: a heal was taken back.';
 
 comment on table saldo.check_run is 'A check: a run of the rules.';
 comment on column saldo.check_run.id is 'Id, ordered by time.';
@@ -77,11 +78,17 @@ comment on column saldo.heal_run.finished_at is 'When it ended.';
 comment on column saldo.heal_run.actor is 'Who asked: token subject or login.';
 comment on column saldo.heal_run.healed_count is 'Findings that were healed.';
 comment on column saldo.heal_run.refused_count is 'Findings that were refused.';
+comment on column saldo.heal_run.needs_approval_count is
+  'Findings above a limit: each has a heal_proposal, unless it is a dry run.';
+comment on column saldo.heal_run.escalated_count is
+  'Findings that were healed or undone before: each has a heal_proposal, unless it is a dry run.';
+comment on column saldo.heal_run.frozen_count is
+  'Accounts that were frozen because their journal was changed.';
 
 comment on table saldo.heal_action is 'What a heal did about one finding: the audit trail.';
 comment on column saldo.heal_action.id is 'Id, ordered by time.';
-comment on column saldo.heal_action.heal_run_id is 'Its run.';
-comment on column saldo.heal_action.finding_id is 'The finding.';
+comment on column saldo.heal_action.heal_run_id is 'Its run; null = a human decided on this one.';
+comment on column saldo.heal_action.finding_id is 'The finding; null = an adjustment without one.';
 comment on column saldo.heal_action.rule is 'Rule of the finding.';
 comment on column saldo.heal_action.key is 'Key of the finding.';
 comment on column saldo.heal_action.account_id is 'Account, where it is about one.';
@@ -91,6 +98,9 @@ comment on column saldo.heal_action.after is 'The cache after.';
 comment on column saldo.heal_action.reason is 'Why it was healed, or why not.';
 comment on column saldo.heal_action.actor is 'Who asked: token subject or login.';
 comment on column saldo.heal_action.healed_at is 'When.';
+comment on column saldo.heal_action.proposal_id is
+  'The proposal that it wrote, or that was approved.';
+comment on column saldo.heal_action.undoes is 'The heal that it took back.';
 
 comment on table saldo.maintenance_run is 'A run of scheduled_maintenance.';
 comment on column saldo.maintenance_run.id is 'Id, ordered by time.';

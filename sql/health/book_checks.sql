@@ -256,6 +256,7 @@ as $$
   and not exists (select from saldo.purchase as p where p.id = i.result_id)
   and not exists (select from saldo.hold as h where h.id = i.result_id)
   and not exists (select from saldo.deposit as d where d.id = i.result_id)
+  and not exists (select from saldo.balance_adjustment as b where b.id = i.result_id)
   and not exists (select from saldo.reading as r where r.batch_id = i.result_id)
   and not exists (select from saldo.reading as r where r.id = i.result_id)
   and not exists (

@@ -74,6 +74,9 @@ from (
       'heal_customer_month_total', false),
     ('idempotency', 'foundation', 'Each idempotency key has its result',
       'The entry or purchase that a key stands for exists.', null, true),
+    ('account_freeze', 'health', 'Frozen accounts have their record',
+      'An account is frozen while a freeze of it lasts, and a frozen one has no slots or stripes.',
+      null, false),
     ('engine_configuration', 'health', 'The engine is switched on and closed',
       'Triggers, durability, search paths, privileges and row level security are as built.',
       null, false)

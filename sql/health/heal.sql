@@ -1,142 +1,52 @@
 -- Healing: caches are rewritten from the truth; the truth is never touched.
 --
--- Public: auto_heal; saldo.heal_run, saldo.heal_action.
+-- Public: auto_heal; saldo.heal_run, saldo.heal_action. Private: run_heal.
 -- Each key is healed under the lock that its writers take, recomputed after the lock is held, and
 -- written only when it differs: a heal beside postings repairs what was wrong and nothing else.
 -- Where the journal itself is in question nothing that derives from it is healed, or the change
 -- would be laundered into the balance. Rows stay locked to the end of the transaction.
 
-create or replace function saldo_private.auto_heal__refusal(
-  finding saldo.finding,
+create or replace function saldo_private.run_heal__apply(
+  plan saldo_private.planned_heal[],
   heal_run_id uuid
 )
-returns text
-language sql
-stable
-as $$
-  select case
-    when finding.rule in (
-      'account_balance', 'month_movement', 'account_slot', 'customer_month_total'
-    ) and exists (
-      select
-      from saldo.finding as f
-      join saldo.balance_rule as r on r.name = f.rule
-      where f.check_run_id = finding.check_run_id
-      and r.is_about_journal
-    ) then 'The journal has findings of its own: settle them first, then heal.'
-    when finding.rule = 'account_slot' and exists (
-      select
-      from saldo.finding as f
-      where f.check_run_id = finding.check_run_id
-      and f.account_id = finding.account_id
-      and f.rule in ('account_balance', 'month_movement')
-      and not exists (
-        select
-        from saldo.heal_action as h
-        where h.heal_run_id = auto_heal__refusal.heal_run_id
-        and h.finding_id = f.id
-        and h.outcome <> 'refused'
-      )
-    ) then 'The totals of this account could not be healed, and slots follow from them.'
-    when finding.rule not in (
-      'account_balance', 'month_movement', 'account_slot', 'customer_month_total'
-    ) then null
-    when finding.cause = 'journal_changed'
-      or saldo_private.is_journal_changed(finding.account_id)
-    then 'The journal of this account changed past the engine: a human decides which is right.'
-    when saldo_private.is_journal_missing(finding.account_id, finding.rule)
-    then 'This account has no line at all, and no recorded write says where its figures come from.'
-  end
-$$;
-comment on function saldo_private.auto_heal__refusal is
-  'Why a finding may not be healed in this run; null when it may.';
-
-create or replace function saldo_private.auto_heal__one(
-  heal_run_id uuid,
-  finding saldo.finding,
-  heal_function text,
-  is_dry_run boolean
-)
-returns void
+returns saldo_private.planned_heal[]
 language plpgsql
 as $$
 declare
-  v_before jsonb;
-  v_after jsonb;
-  v_refusal text := saldo_private.auto_heal__refusal(finding, heal_run_id);
-  v_outcome saldo.heal_outcome;
+  v_plan saldo_private.planned_heal[] := plan;
 begin
-  if v_refusal is not null then
-    v_outcome := 'refused';
-  elsif is_dry_run then
-    v_outcome := 'would_heal';
-    v_before := to_jsonb(finding.stored);
-    v_after := to_jsonb(finding.derived);
-  else
-    if heal_function = 'heal_registered_rule' then
-      select h.before, h.after, h.refusal
-      into v_before, v_after, v_refusal
-      from saldo_private.heal_registered_rule(finding.rule, finding.key) as h;
-    else
-      execute format('select before, after from saldo_private.%I($1)', heal_function)
-      into v_before, v_after
-      using finding.key;
-    end if;
-    v_outcome := case when v_refusal is not null then 'refused'
-      when v_before is null and v_after is null then 'already_clean'
-      else 'healed' end;
-  end if;
-
-  insert into saldo.heal_action (
-    id, heal_run_id, finding_id, rule, key, account_id, outcome, before, after, reason, actor
-  )
-  values (
-    saldo_private.uuid_v7(), heal_run_id, finding.id, finding.rule, finding.key,
-    finding.account_id, v_outcome, v_before, v_after, coalesce(v_refusal, finding.explanation),
-    saldo_private.actor()
-  );
+  -- In the order in which settlements and postings lock, so that a heal never deadlocks with them.
+  perform saldo_private.lock_heals(v_plan);
+  v_plan := saldo_private.run_heals(v_plan, array['healed']);
+  v_plan := v_plan || saldo_private.follow_slots(v_plan);
+  return saldo_private.propose_heals(v_plan, heal_run_id);
 end
 $$;
-comment on function saldo_private.auto_heal__one is 'Heals one finding and records what was done.';
+comment on function saldo_private.run_heal__apply is
+  'Does what the plan says: heals, lets slots follow, proposes.';
 
-create or replace function saldo_private.run_heal__lock_slots(check_run_id uuid)
-returns void
+create or replace function saldo_private.run_heal__pretend(plan saldo_private.planned_heal[])
+returns saldo_private.planned_heal[]
 language sql
+stable
 as $$
-  select
-  from saldo_private.hot_account as h
-  where h.account_id in (
-    select f.account_id
-    from saldo.finding as f
-    where f.check_run_id = run_heal__lock_slots.check_run_id
-    and f.rule in ('account_slot', 'account_balance')
+  select array(
+    select (
+      p.finding_id, p.rule, p.key, p.account_id, p.heal_function, p.currency, p.stored, p.derived,
+      p.difference, p.explanation, p.is_journal_changed,
+      case p.outcome when 'healed' then 'would_heal' else p.outcome end, p.reason,
+      to_jsonb(p.stored), to_jsonb(p.derived), null
+    )::saldo_private.planned_heal
+    from unnest(plan) as p
   )
-  order by h.account_id
-  for update
 $$;
-comment on function saldo_private.run_heal__lock_slots is
-  'Keeps settlement off the accounts whose slots may be healed, before any account is locked.';
+comment on function saldo_private.run_heal__pretend is 'The plan as a dry run records it.';
 
-create or replace function saldo_private.run_heal__follow_slots(heal_run_id uuid)
-returns void
-language sql
-as $$
-  insert into saldo.heal_action (
-    id, heal_run_id, finding_id, rule, key, account_id, outcome, before, after, reason, actor
-  )
-  select saldo_private.uuid_v7(), total.heal_run_id, total.finding_id, 'account_slot', total.key,
-    total.account_id, 'healed', slot.before, slot.after, 'Slots follow from the total.', total.actor
-  from saldo.heal_action as total
-  cross join lateral saldo_private.heal_account_slot(total.account_id::text) as slot
-  where total.heal_run_id = run_heal__follow_slots.heal_run_id
-  and total.rule = 'account_balance'
-  and total.outcome = 'healed'
-$$;
-comment on function saldo_private.run_heal__follow_slots is
-  'Rebuilds the slots that were made from a total which this run has rewritten: they agreed with '
-  'it before, and would give away what is not there now.';
-
-create or replace function saldo_private.run_heal(is_dry_run boolean)
+create or replace function saldo_private.run_heal(
+  is_dry_run boolean,
+  is_scheduled boolean default false
+)
 returns saldo.heal_run
 language plpgsql
 as $$
@@ -145,44 +55,42 @@ declare
   v_run_id uuid := saldo_private.uuid_v7();
   v_started_at timestamptz := clock_timestamp();
   v_check saldo.check_run;
+  v_plan saldo_private.planned_heal[];
+  v_frozen_count integer := 0;
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform saldo_private.fail('heal_refused', 'healing needs the isolation level read committed');
   end if;
   v_check := saldo_private.run_check('heal');
-
-  -- In the order in which settlements and postings lock, so that a heal never deadlocks with them.
-  perform saldo_private.run_heal__lock_slots(v_check.id);
-  perform saldo_private.auto_heal__one(v_run_id, f.finding, f.heal_function, is_dry_run)
-  from (
-    select finding, r.heal_function
-    from saldo.finding
-    join saldo.balance_rule as r on r.name = finding.rule
-    where finding.check_run_id = v_check.id
-    and r.heal_function is not null
-    and finding.cause <> 'rule_failed'
-    -- Slots last: they follow from what the others write.
-    order by finding.rule = 'account_slot', finding.account_id, finding.rule, finding.key
-    offset 0
-  ) as f;
-  perform saldo_private.run_heal__follow_slots(v_run_id);
+  v_plan := saldo_private.heal_plan(v_check.id, is_scheduled);
+  if is_dry_run then
+    v_plan := saldo_private.run_heal__pretend(saldo_private.tell_frozen(v_plan));
+  else
+    -- Before any immediate account is locked: it waits for those who hold stripes and slots.
+    v_frozen_count := saldo_private.freeze_changed(v_plan);
+    v_plan := saldo_private.run_heal__apply(saldo_private.tell_frozen(v_plan), v_run_id);
+  end if;
 
   insert into saldo.heal_run (
-    id, is_dry_run, check_run_id, started_at, finished_at, actor, healed_count, refused_count
+    id, is_dry_run, check_run_id, started_at, finished_at, actor, healed_count, refused_count,
+    needs_approval_count, escalated_count, frozen_count
   )
   select v_run_id, run_heal.is_dry_run, v_check.id, v_started_at, clock_timestamp(),
-    saldo_private.actor(), count(*) filter (where outcome = 'healed'),
-    count(*) filter (where outcome = 'refused')
-  from saldo.heal_action
-  where heal_run_id = v_run_id
+    saldo_private.actor(), count(*) filter (where p.outcome = 'healed'),
+    count(*) filter (where p.outcome = 'refused'),
+    count(*) filter (where p.outcome = 'needs_approval'),
+    count(*) filter (where p.outcome = 'escalated'), v_frozen_count
+  from unnest(v_plan) as p
   returning *
   into v_run;
+  perform saldo_private.record_heals(v_plan, v_run_id);
   perform saldo_private.require_durable_commit();
   return v_run;
 end
 $$;
 comment on function saldo_private.run_heal is
-  'Checks afresh and heals what may be healed; with a dry run only says what it would do.';
+  'Checks afresh, freezes what is tampered with, heals what may be healed and proposes the rest; '
+  'with a dry run only says what it would do. is_scheduled: whether nobody asked for it.';
 
 create or replace function saldo.auto_heal(dry_run boolean default true)
 returns saldo.heal_run
@@ -206,8 +114,9 @@ comment on function saldo.auto_heal is
   'Checks all balances and rewrites the caches that drifted from the journal and the open holds; '
   'what was done, with before and after, is in heal_action. dry_run (the default) changes nothing '
   'and records what would be done; a heal that rewrote something checks again at its end. '
-  'Journal, purchases and holds are never touched, and where the '
-  'journal itself is in question the finding is refused for a human. '
+  'Journal, purchases and holds are never touched. Where the journal itself is in question the '
+  'finding is refused for a human, and the account whose journal was changed is frozen. What is '
+  'above a limit (heal_policy) or wrong again after a heal becomes a heal_proposal. '
   'Errors: SB604 while another one runs, SB603 in another isolation level than read committed.';
 revoke execute on function saldo.auto_heal from public;
 grant execute on function saldo.auto_heal to saldo_admin;

@@ -29,7 +29,7 @@ declare
   v_after saldo.check_run;
 begin
   perform saldo_private.require_sole_maintenance();
-  v_heal := saldo_private.run_heal(false);
+  v_heal := saldo_private.run_heal(false, is_scheduled => true);
   v_after := saldo_private.run_check('maintenance');
   insert into saldo.maintenance_run (
     id, status, started_at, finished_at, actor, check_before_id, heal_run_id, check_after_id

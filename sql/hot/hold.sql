@@ -7,6 +7,30 @@
 -- States: HELD -> CAPTURED (capture_hold.sql) | VOIDED | EXPIRED.
 -- Locks: idempotency key, hold, then the account's row or a slot.
 
+create or replace function saldo_private.change_held__is_frozen(account_id bigint)
+returns boolean
+language plpgsql
+as $$
+begin
+  -- Until the end of the transaction nobody unfreezes it and makes slots, which would still count
+  -- the hold.
+  perform
+  from saldo_private.hot_account as h
+  where h.account_id = change_held__is_frozen.account_id
+  for key share;
+  return exists (
+    select
+    from saldo.account as a
+    where a.id = change_held__is_frozen.account_id
+    and a.mode = 'hot'
+    and a.frozen_at is not null
+  );
+end
+$$;
+comment on function saldo_private.change_held__is_frozen is
+  'Whether a hot account is frozen, and stays so until the transaction ends: it has no slots then, '
+  'and the holds themselves say what is held.';
+
 create or replace function saldo_private.change_held(account_id bigint, change numeric)
 returns void
 language plpgsql
@@ -23,8 +47,10 @@ begin
   and a.closed_at is null
   and (
     change_held.change <= 0
-    or a.min_balance is null
-    or a.balance - a.held_total - change_held.change >= a.min_balance
+    or (a.frozen_at is null and (
+      a.min_balance is null
+      or a.balance - a.held_total - change_held.change >= a.min_balance
+    ))
   );
   if found then
     return;
@@ -37,9 +63,15 @@ begin
   if v_account.id is null then
     perform saldo_private.fail('account_not_found', format('account %s', account_id));
   elsif v_account.mode = 'hot' then
-    perform saldo_private.move_slot(account_id, change, change, 0, 0, 0);
+    if v_account.frozen_at is null or change > 0
+      or not saldo_private.change_held__is_frozen(account_id)
+    then
+      perform saldo_private.move_slot(account_id, change, change, 0, 0, 0);
+    end if;
   elsif v_account.closed_at is not null then
     perform saldo_private.fail('account_closed', format('account %s', account_id));
+  elsif v_account.frozen_at is not null then
+    perform saldo_private.fail('account_frozen', format('account %s', account_id));
   else
     perform saldo_private.fail('insufficient_balance', format(
       'account %s: available %s, needed %s', account_id,
@@ -50,7 +82,8 @@ end
 $$;
 comment on function saldo_private.change_held is
   'Changes what is held on an account and so what is available: its row where it is immediate, a '
-  'slot where it is hot. Errors: SB101, SB102, SB001.';
+  'slot where it is hot. A frozen one may hold less, and no more. Errors: SB101, SB102, SB121, '
+  'SB001.';
 
 create or replace function saldo_private.open_hold(
   account_id bigint,
@@ -223,8 +256,8 @@ comment on function saldo.place_hold is
   'counter_account_id: who gets what is captured, an open account without min_balance, default the '
   'clearing account of the currency. The same idempotency_key with the same content returns the '
   'first hold as it is now; keys are per account. Errors in checking order: SB002, SB004, SB003, '
-  'SB008, SB009, SB010, SB005, SB101, SB104, SB203, SB102, SB001; on a hot account also SB015 when '
-  'it ceases to be hot at this moment, and SB020.';
+  'SB008, SB009, SB010, SB005, SB101, SB104, SB203, SB102, SB121, SB001; on a hot account also '
+  'SB015 when it ceases to be hot at this moment, and SB020.';
 revoke execute on function saldo.place_hold from public;
 grant execute on function saldo.place_hold to saldo_admin;
 

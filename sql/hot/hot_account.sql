@@ -62,6 +62,8 @@ begin
     perform saldo_private.fail('account_not_found', format('account %s', account_id));
   elsif v_account.closed_at is not null then
     perform saldo_private.fail('account_closed', format('account %s', account_id));
+  elsif v_account.frozen_at is not null then
+    perform saldo_private.fail('account_frozen', format('account %s', account_id));
   elsif v_account.code like 'suspense:%' then
     perform saldo_private.fail(
       'input_invalid', 'account_id: settlements book against a suspense account, it stays immediate'
@@ -93,8 +95,8 @@ comment on function saldo.make_account_hot is
   'settles what is pending. Can be called under load, and again to change either: no balance '
   'changes. From now on '
   'submit_transaction works, and the account''s row follows with each settlement. Errors in '
-  'checking order: SB020, SB010, SB101, SB102, SB010 for a suspense account, SB201 when rows are '
-  'missing so that not all can be settled.';
+  'checking order: SB020, SB010, SB101, SB102, SB121, SB010 for a suspense account, SB201 when '
+  'rows are missing so that not all can be settled.';
 revoke execute on function saldo.make_account_hot from public;
 grant execute on function saldo.make_account_hot to saldo_admin;
 

@@ -313,7 +313,11 @@ begin
     from saldo_private.account_slot as s
     where s.account_id = move_slot__add.account_id
     and s.is_short
-  ) then -- since a moment ago
+  ) or not exists (
+    select
+    from saldo_private.account_slot as s
+    where s.account_id = move_slot__add.account_id
+  ) then -- since a moment ago; where none is left a rebuild makes all, unless it is frozen
     return;
   end if;
 

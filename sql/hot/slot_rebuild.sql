@@ -107,6 +107,9 @@ begin
   where id = rebuild_slots.account_id;
   if v_account.mode <> 'hot' then
     perform saldo_private.fail('conflict_retry', format('account %s', account_id));
+  elsif v_account.frozen_at is not null then
+    -- Without slots nobody goes past the account's row: that is what keeps it frozen.
+    perform saldo_private.fail('account_frozen', format('account %s', account_id));
   end if;
   if is_forced then
     -- Waits for everybody who holds one.
@@ -125,7 +128,7 @@ $$;
 comment on function saldo_private.rebuild_slots is
   'Makes the slots of a hot account from what is durable, and records it. Without force only when '
   'there are none. Whoever held one has ended by then: its removal waited for that. '
-  'Errors: SB015 when the account is not hot, SB020.';
+  'Errors: SB015 when the account is not hot, SB020, SB121.';
 
 create or replace function saldo_private.rebuild_slots__fill(account saldo.account)
 returns void
@@ -225,33 +228,42 @@ comment on function saldo_private.rule_account_slot is
   'Accounts whose slots do not add up to what is available, held and written. difference: funds in '
   'slots less funds there are.';
 
-create or replace function saldo_private.heal_account_slot(key text)
-returns table (before jsonb, after jsonb)
+create or replace function saldo_private.heal_account_slot(keys text[])
+returns table (key text, before jsonb, after jsonb)
 language plpgsql
 as $$
 declare
-  v_account_id bigint := heal_account_slot.key::bigint;
-  v_before jsonb;
+  v_findings jsonb[];
 begin
-  select to_jsonb(r)
-  into v_before
+  select array_agg(to_jsonb(r) order by r.account_id)
+  into v_findings
   from saldo_private.rule_account_slot() as r
-  where r.account_id = v_account_id;
-  if v_before is null then
-    return;
-  end if;
-  if exists (select from saldo.account as a where a.id = v_account_id and a.mode = 'hot') then
-    perform saldo_private.rebuild_slots(v_account_id, is_forced => true);
-  else
-    delete from saldo_private.account_slot as s
-    where s.account_id = v_account_id;
-  end if;
+  where r.key = any (keys);
+  delete from saldo_private.account_slot as s
+  using saldo.account as a
+  where s.account_id in (select (f ->> 'account_id')::bigint from unnest(v_findings) as f)
+  and a.id = s.account_id
+  and a.mode <> 'hot';
+  -- One after the other, in id order: each has locks of its own, and hot accounts are few.
+  perform saldo_private.rebuild_slots(hot.id, is_forced => true)
+  from (
+    select a.id
+    from saldo.account as a
+    where a.id in (select (f ->> 'account_id')::bigint from unnest(v_findings) as f)
+    and a.mode = 'hot'
+    order by a.id
+    offset 0
+  ) as hot;
   return query
-  select to_jsonb(v_before ->> 'stored'), to_jsonb(v_before ->> 'derived');
+  select f ->> 'key',
+    jsonb_build_object('surplus', f -> 'difference', 'slots', f -> 'stored'),
+    jsonb_build_object('surplus', 0, 'slots', f -> 'derived')
+  from unnest(v_findings) as f;
 end
 $$;
 comment on function saldo_private.heal_account_slot is
-  'Rebuilds the slots of an account; no row when they are right by now.';
+  'Rebuilds the slots of these accounts. A row for each whose slots were wrong; surplus: funds in '
+  'slots less funds there are.';
 
 select saldo_private.secure_table('saldo_private.hot_account');
 select saldo_private.secure_table('saldo.slot_rebuild');

@@ -61,13 +61,15 @@ begin
       'account %s: minimum %s, closed at %s', v_counter.id,
       coalesce(v_counter.min_balance::text, 'none'), coalesce(v_counter.closed_at::text, 'never')
     ));
+  elsif v_counter.frozen_at is not null then
+    perform saldo_private.fail('account_frozen', format('account %s', v_counter.id));
   end if;
   return v_counter.id;
 end
 $$;
 comment on function saldo_private.require_counter_account is
   'The account of the other side, default the clearing account of the currency. Errors in checking '
-  'order: SB101, SB104, SB203.';
+  'order: SB101, SB104, SB203, SB121.';
 
 create or replace function saldo_private.fit_clearing_account(account saldo.account)
 returns bigint
@@ -246,7 +248,7 @@ end
 $$;
 comment on function saldo_private.submit_transaction__take is
   'Takes a slot with everything looked at, for whatever counter account. Errors in checking order: '
-  'SB101, SB201, SB104, SB203, SB015, SB001, SB202, SB020.';
+  'SB101, SB201, SB104, SB203, SB121, SB015, SB001, SB202, SB020.';
 
 create or replace function saldo.submit_transaction(
   account_id bigint,
@@ -318,7 +320,7 @@ comment on function saldo.submit_transaction is
   'currency. metadata: up to 8,000 bytes. The same idempotency_key with the same content returns '
   'the first row; keys are per account. Waits for no other writer, unless only what others hold '
   'makes the funds suffice. Errors in checking order: SB002, SB004, SB003, SB010, SB009, SB008, '
-  'SB005, SB101, SB201, SB104, SB203, SB015 when the mode of the account changes at this moment, '
-  'SB001, SB202, SB020.';
+  'SB005, SB101, SB201, SB104, SB203, SB121, SB015 when the mode of the account changes at this '
+  'moment, SB001, SB202, SB020.';
 revoke execute on function saldo.submit_transaction from public;
 grant execute on function saldo.submit_transaction to saldo_admin;

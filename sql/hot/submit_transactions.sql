@@ -50,10 +50,12 @@ as $$
         then 'text_too_long'
       when a.id is null then 'account_not_found'
       when a.mode <> 'hot' then 'account_not_hot'
+      when a.frozen_at is not null then 'account_frozen'
       when c.id is null then 'account_not_found'
       when c.currency <> a.currency then 'currency_mismatch'
       when c.id = a.id or c.closed_at is not null or c.min_balance is not null
         then 'counter_account_unfit'
+      when c.frozen_at is not null then 'account_frozen'
     end
   )::saldo_private.submission order by r.request_no)
   from request as r
@@ -380,8 +382,9 @@ comment on function saldo.submit_transactions is
   'order given, accepted with its id, or refused with its code while the others stand. A request '
   'is what submit_transaction takes; its rows count in their order, so that a credit pays for a '
   'debit after it. A key that comes twice in a batch with the same content is one transaction. '
-  'Errors of the batch as a whole: SB010, SB015, SB020. Codes of a row, in checking order: SB002, '
-  'SB004, SB003, SB010, SB009, SB008, SB005, SB101, SB201, SB104, SB203, SB001, SB202.';
+  'Errors of the batch as a whole: SB010, SB015, SB020, SB121 when frozen at this moment. Codes '
+  'of a row: SB002, SB004, SB003, SB010, SB009, SB008, SB005, SB101, SB201, SB121, SB104, SB203, '
+  'SB001, SB202, in this order.';
 revoke execute on function saldo.submit_transactions from public;
 grant execute on function saldo.submit_transactions to saldo_admin;
 
@@ -392,7 +395,6 @@ comment on column saldo.submit_result.id is 'The sub-balance; null when it was r
 comment on column saldo.submit_result.is_accepted is 'Whether it was accepted, now or before.';
 comment on column saldo.submit_result.is_new is
   'False when it was refused, or an earlier request with the same key had been accepted already.';
-comment on column saldo.submit_result.error_code is
-  'Code of the refusal, as SB001; null = accepted.';
+comment on column saldo.submit_result.error_code is 'Code, as SB001; null = accepted.';
 comment on column saldo.submit_result.error_condition is
   'Its name, as insufficient_balance; null = accepted.';

@@ -10,7 +10,7 @@ returns text
 language sql
 immutable
 as $$
-  select '^(cash|clearing|revenue|opening_equity|retained_earnings|suspense):[A-Z]{3}$'
+  select '^(cash|clearing|revenue|opening_equity|retained_earnings|suspense|difference):[A-Z]{3}$'
 $$;
 comment on function saldo_private.system_code_pattern is
   'Codes of the accounts that the engine opens for itself, see system_account.';
@@ -99,6 +99,9 @@ begin
   if v_account.id is null then
     perform saldo_private.fail('account_not_found', format('account %s', account_id));
   end if;
+  if v_account.frozen_at is not null then
+    perform saldo_private.fail('account_frozen', format('account %s', account_id));
+  end if;
   if v_account.closed_at is not null or v_account.balance <> 0 or v_account.held_total <> 0
     or v_account.mode = 'hot' or v_account.code ~ saldo_private.system_code_pattern()
   then
@@ -118,8 +121,8 @@ end
 $$;
 comment on function saldo.close_account is
   'Closes an account whose balance and holds are zero; nothing can be posted to it any more. A hot '
-  'account is made immediate before; the engine''s own accounts stay open. Errors: SB101, SB102 '
-  'when it is closed already, hot, the engine''s own or not empty.';
+  'account is made immediate before; the engine''s own accounts stay open. Errors: SB101, SB121, '
+  'SB102 when it is closed already, hot, the engine''s own or not empty.';
 revoke execute on function saldo.close_account from public;
 grant execute on function saldo.close_account to saldo_admin;
 
@@ -160,6 +163,7 @@ begin
       when 'opening_equity' then 'equity'
       when 'retained_earnings' then 'equity'
       when 'suspense' then 'liability'
+      when 'difference' then 'expense'
     end::saldo.account_type,
     system_account.currency,
     -- Every purchase credits the one, every settlement books against the other.
@@ -180,7 +184,8 @@ end
 $$;
 comment on function saldo_private.system_account is
   'The account that the engine itself books against, one for each purpose (cash, revenue, '
-  'clearing, opening_equity, retained_earnings, suspense) and currency; opened when first needed.';
+  'clearing, opening_equity, retained_earnings, suspense, difference) and currency; opened when '
+  'first needed.';
 
 select saldo_private.secure_table('saldo.account');
 drop policy if exists select_all on saldo.account;
@@ -220,3 +225,7 @@ comment on column saldo.account.is_pending_available is
   'Whether pending money that comes in is available at once; else when it has settled.';
 comment on column saldo.account.opened_at is 'When the account was opened.';
 comment on column saldo.account.closed_at is 'When it was closed; null = open.';
+comment on column saldo.account.frozen_at is
+  'Since when nothing is posted to it; null = not frozen. What was accepted before is settled.';
+comment on column saldo.account.frozen_reason is
+  'Why it is frozen; whoever the account belongs to reads it too.';

@@ -1,6 +1,7 @@
 -- account.debit_total and credit_total: the rule that derives them again, and the heal.
 --
--- Private: rule_account_balance, heal_account_balance. The trigger is in posting.sql.
+-- Private: rule_account_balance, heal_account_balance, undo_heal_account_balance. The
+-- trigger is in posting.sql.
 
 create or replace function saldo_private.rule_account_balance(account_ids bigint[] default null)
 returns table (
@@ -42,55 +43,96 @@ comment on function saldo_private.rule_account_balance is
   'Accounts whose totals, with what their stripes have not yet handed on, are not the sums of '
   'their journal lines. difference: stored balance less derived balance.';
 
-create or replace function saldo_private.heal_account_balance(key text)
-returns table (before jsonb, after jsonb)
+create or replace function saldo_private.heal_account_balance(keys text[])
+returns table (key text, before jsonb, after jsonb)
 language plpgsql
 as $$
 declare
-  v_account saldo.account;
-  v_healed saldo.account;
+  v_account_ids bigint[] := keys::bigint[];
 begin
-  select *
-  into v_account
-  from saldo.account
-  where id = heal_account_balance.key::bigint
+  perform
+  from saldo.account as a
+  where a.id = any (v_account_ids)
+  order by a.id
   for no key update;
 
-  -- Not in the statement above: its snapshot is older than the lock that it waited for.
-  update saldo.account as a
-  set debit_total = j.debit,
-    credit_total = j.credit,
-    version = a.version + 1
-  from (
+  -- Not in the statement above: its snapshot is older than the locks that it waited for.
+  return query
+  with derived as materialized (
     -- Less what waits in stripes: nobody can fold it while the account is locked.
-    select coalesce(sum(part.debit), 0) as debit, coalesce(sum(part.credit), 0) as credit
+    select part.account_id, sum(part.debit) as debit, sum(part.credit) as credit
     from (
-      select l.debit, l.credit
+      select l.account_id, l.debit, l.credit
       from saldo.journal_line as l
-      where l.account_id = v_account.id
+      where l.account_id = any (v_account_ids)
       union all
-      select -s.debit, -s.credit
+      select s.account_id, -s.debit, -s.credit
       from saldo_private.account_stripe as s
-      where s.account_id = v_account.id
+      where s.account_id = any (v_account_ids)
     ) as part
-  ) as j
-  where a.id = v_account.id
-  and (a.debit_total <> j.debit or a.credit_total <> j.credit)
-  returning a.*
-  into v_healed;
-
-  if v_healed.id is not null then
-    return query
-    select to_jsonb(b), to_jsonb(c)
-    from (
-      select v_account.debit_total, v_account.credit_total, v_account.balance
-    ) as b
-    cross join (
-      select v_healed.debit_total, v_healed.credit_total, v_healed.balance
-    ) as c;
-  end if;
+    group by part.account_id
+  ),
+  differing as materialized (
+    select a.id, a.debit_total, a.credit_total, a.balance, coalesce(d.debit, 0) as debit,
+      coalesce(d.credit, 0) as credit
+    from saldo.account as a
+    left join derived as d on d.account_id = a.id
+    where a.id = any (v_account_ids)
+    and (a.debit_total <> coalesce(d.debit, 0) or a.credit_total <> coalesce(d.credit, 0))
+  ),
+  healed as (
+    update saldo.account as a
+    set debit_total = d.debit,
+      credit_total = d.credit,
+      version = a.version + 1
+    from differing as d
+    where a.id = d.id
+    returning a.id, a.debit_total, a.credit_total, a.balance
+  )
+  select h.id::text, jsonb_build_object('debit_total', d.debit_total, 'credit_total',
+      d.credit_total, 'balance', d.balance),
+    jsonb_build_object('debit_total', h.debit_total, 'credit_total', h.credit_total, 'balance',
+      h.balance)
+  from healed as h
+  join differing as d on d.id = h.id;
 end
 $$;
 comment on function saldo_private.heal_account_balance is
-  'Sets an account''s totals to the sums of its lines less its stripes, under the lock that '
-  'postings and folds take; no row when they agree already.';
+  'Sets the totals of these accounts to the sums of their lines less their stripes, under the '
+  'locks that postings and folds take. A row for each that differed.';
+
+create or replace function saldo_private.undo_heal_account_balance(
+  key text,
+  before jsonb,
+  after jsonb
+)
+returns table (was jsonb, became jsonb)
+language plpgsql
+as $$
+declare
+  v_was saldo.account;
+  v_became saldo.account;
+begin
+  select a.*
+  into strict v_was
+  from saldo.account as a
+  where a.id = undo_heal_account_balance.key::bigint
+  for no key update;
+  update saldo.account as a
+  set debit_total = a.debit_total + (before ->> 'debit_total')::numeric
+      - (after ->> 'debit_total')::numeric,
+    credit_total = a.credit_total + (before ->> 'credit_total')::numeric
+      - (after ->> 'credit_total')::numeric,
+    version = a.version + 1
+  where a.id = v_was.id
+  returning a.*
+  into v_became;
+  return query
+  select jsonb_build_object('debit_total', v_was.debit_total, 'credit_total', v_was.credit_total,
+      'balance', v_was.balance),
+    jsonb_build_object('debit_total', v_became.debit_total, 'credit_total', v_became.credit_total,
+      'balance', v_became.balance);
+end
+$$;
+comment on function saldo_private.undo_heal_account_balance is
+  'Takes from an account''s totals what a heal gave them, under the account''s lock.';

@@ -100,7 +100,11 @@ begin
     return;
   end if;
 
-  if is_settlement and v_account.min_balance is not null then
+  if v_account.frozen_at is not null and not is_settlement then
+    perform saldo_private.fail('account_frozen', format('account %s', v_account.id));
+  end if;
+  -- A frozen account has no regular stripes: postings would find them and ask nobody.
+  if is_settlement and (v_account.min_balance is not null or v_account.frozen_at is not null) then
     v_stripe_no := saldo_private.add_to_stripes__settling_no(v_account.id, line.month);
   else
     v_stripe_no := saldo_private.add_to_stripes__new_no(v_account, line.month);
@@ -116,7 +120,7 @@ end
 $$;
 comment on function saldo_private.add_to_stripes is
   'The slow way of a posting to a hot account: makes the month''s stripes where they are missing, '
-  'or one more where all are in use. Errors: SB020, and those of a posting.';
+  'or one more where all are in use. Errors: SB020, SB121, and those of a posting.';
 
 create or replace function saldo_private.add_to_stripes__new_no(account saldo.account, month date)
 returns integer
@@ -219,6 +223,9 @@ begin
   from saldo.account
   where id = line.account_id
   for no key update;
+  if v_account.frozen_at is not null and not is_settlement then
+    perform saldo_private.fail('account_frozen', format('account %s', v_account.id));
+  end if;
   v_change := (line.debit - line.credit)
     * case when v_account.type in ('asset', 'expense') then 1 else -1 end;
   if v_change < 0 and not is_settlement

@@ -1,6 +1,7 @@
 -- month_movement: the rule that derives it again, and the heal.
 --
--- Private: rule_month_movement, heal_month_movement. The trigger is in posting.sql.
+-- Private: rule_month_movement, movement_figures, heal_month_movement,
+-- undo_heal_month_movement. The trigger is in posting.sql.
 
 create or replace function saldo_private.rule_month_movement(account_ids bigint[] default null)
 returns table (
@@ -42,63 +43,148 @@ comment on function saldo_private.rule_month_movement is
   'Months whose movement is not the sum of their journal lines, missing and superfluous ones '
   'included. difference: net debit stored less derived.';
 
-create or replace function saldo_private.heal_month_movement(key text)
-returns table (before jsonb, after jsonb)
+create or replace function saldo_private.movement_figures(movement saldo.month_movement)
+returns jsonb
+language sql
+immutable
+as $$
+  select case when movement.account_id is not null then jsonb_build_object(
+    'debit', movement.debit, 'credit', movement.credit, 'line_count', movement.line_count
+  ) end
+$$;
+comment on function saldo_private.movement_figures is
+  'What a movement has in it; null when there is none.';
+
+create or replace function saldo_private.heal_month_movement__derived(keys text[])
+returns saldo.month_movement[]
+language sql
+stable
+as $$
+  -- Less what waits in stripes: nobody can fold it while the account is locked.
+  select coalesce(array_agg(m.movement), '{}')
+  from (
+    select (wanted.account_id, wanted.month, sum(part.debit), sum(part.credit),
+      sum(part.line_count))::saldo.month_movement as movement
+    from (
+      select split_part(k, ' ', 1)::bigint as account_id, split_part(k, ' ', 2)::date as month
+      from unnest(keys) as k
+    ) as wanted
+    cross join lateral (
+      select l.debit, l.credit, 1 as line_count
+      from saldo.journal_line as l
+      where l.account_id = wanted.account_id
+      and l.posting_date >= wanted.month
+      and l.posting_date < (wanted.month + interval '1 month')::date
+      union all
+      select -s.debit, -s.credit, -s.line_count
+      from saldo_private.account_stripe as s
+      where s.account_id = wanted.account_id
+      and s.month = wanted.month
+    ) as part
+    group by wanted.account_id, wanted.month
+    having sum(part.line_count) > 0
+  ) as m
+$$;
+comment on function saldo_private.heal_month_movement__derived is
+  'The movements of these accounts and months as their lines make them; none where there are no '
+  'lines.';
+
+create or replace function saldo_private.heal_month_movement(keys text[])
+returns table (key text, before jsonb, after jsonb)
+language plpgsql
+as $$
+declare
+  v_derived saldo.month_movement[];
+begin
+  -- Postings lock the account before they touch its months.
+  perform
+  from saldo.account as a
+  where a.id in (select split_part(k, ' ', 1)::bigint from unnest(keys) as k)
+  order by a.id
+  for no key update;
+  v_derived := saldo_private.heal_month_movement__derived(keys);
+
+  return query
+  with differing as materialized (
+    select w.key, w.account_id, w.month, saldo_private.movement_figures(m) as before,
+      saldo_private.movement_figures(d) as after, d.debit, d.credit, d.line_count
+    from (
+      select k as key, split_part(k, ' ', 1)::bigint as account_id,
+        split_part(k, ' ', 2)::date as month
+      from unnest(keys) as k
+    ) as w
+    left join saldo.month_movement as m on m.account_id = w.account_id and m.month = w.month
+    left join unnest(v_derived) as d on d.account_id = w.account_id and d.month = w.month
+    where (m.debit, m.credit, m.line_count) is distinct from (d.debit, d.credit, d.line_count)
+  ),
+  removed as (
+    delete from saldo.month_movement as m
+    using differing as d
+    where d.after is null
+    and m.account_id = d.account_id
+    and m.month = d.month
+  ),
+  written as (
+    insert into saldo.month_movement as m (account_id, month, debit, credit, line_count)
+    select d.account_id, d.month, d.debit, d.credit, d.line_count
+    from differing as d
+    where d.after is not null
+    on conflict on constraint month_movement_pkey do update
+    set debit = excluded.debit,
+      credit = excluded.credit,
+      line_count = excluded.line_count
+  )
+  select d.key, d.before, d.after
+  from differing as d;
+end
+$$;
+comment on function saldo_private.heal_month_movement is
+  'Sets months'' movements to the sums of their lines, under the locks of their accounts. A row '
+  'for each that differed.';
+
+create or replace function saldo_private.undo_heal_month_movement(
+  key text,
+  before jsonb,
+  after jsonb
+)
+returns table (was jsonb, became jsonb)
 language plpgsql
 as $$
 declare
   v_account_id bigint := split_part(key, ' ', 1)::bigint;
   v_month date := split_part(key, ' ', 2)::date;
-  v_before jsonb;
-  v_after jsonb;
+  v_was saldo.month_movement;
+  v_became saldo.month_movement;
 begin
-  -- Postings lock the account before they touch its months.
   perform
-  from saldo.account
-  where id = v_account_id
+  from saldo.account as a
+  where a.id = v_account_id
   for no key update;
-
-  select jsonb_build_object('debit', debit, 'credit', credit, 'line_count', line_count)
-  into v_before
-  from saldo.month_movement
-  where account_id = v_account_id
-  and month = v_month;
-  -- Less what waits in stripes: nobody can fold it while the account is locked.
-  select jsonb_build_object(
-    'debit', sum(part.debit), 'credit', sum(part.credit), 'line_count', sum(part.line_count)
-  )
-  into v_after
-  from (
-    select debit, credit, 1 as line_count
-    from saldo.journal_line
-    where account_id = v_account_id
-    and posting_date >= v_month
-    and posting_date < (v_month + interval '1 month')::date
-    union all
-    select -debit, -credit, -line_count
-    from saldo_private.account_stripe
-    where account_id = v_account_id
-    and month = v_month
-  ) as part
-  having sum(part.line_count) > 0;
-  if v_before is not distinct from v_after then
-    return;
-  end if;
-
-  delete from saldo.month_movement
-  where account_id = v_account_id
-  and month = v_month;
-  if v_after is not null then
-    insert into saldo.month_movement (account_id, month, debit, credit, line_count)
-    values (
-      v_account_id, v_month, (v_after ->> 'debit')::numeric, (v_after ->> 'credit')::numeric,
-      (v_after ->> 'line_count')::bigint
-    );
+  select m.*
+  into v_was
+  from saldo.month_movement as m
+  where m.account_id = v_account_id
+  and m.month = v_month;
+  insert into saldo.month_movement as m (account_id, month, debit, credit, line_count)
+  select v_account_id, v_month, coalesce((before ->> 'debit')::numeric, 0)
+      - coalesce((after ->> 'debit')::numeric, 0),
+    coalesce((before ->> 'credit')::numeric, 0) - coalesce((after ->> 'credit')::numeric, 0),
+    coalesce((before ->> 'line_count')::bigint, 0) - coalesce((after ->> 'line_count')::bigint, 0)
+  on conflict on constraint month_movement_pkey do update
+  set debit = m.debit + excluded.debit,
+    credit = m.credit + excluded.credit,
+    line_count = m.line_count + excluded.line_count
+  returning m.*
+  into v_became;
+  if before is null and v_became.line_count = 0 then -- the heal made it, and nothing came since
+    delete from saldo.month_movement as m
+    where m.account_id = v_account_id
+    and m.month = v_month;
+    v_became := null;
   end if;
   return query
-  select v_before, v_after;
+  select saldo_private.movement_figures(v_was), saldo_private.movement_figures(v_became);
 end
 $$;
-comment on function saldo_private.heal_month_movement is
-  'Sets a month''s movement to the sums of its lines, under the account''s lock; no row when they '
-  'agree already.';
+comment on function saldo_private.undo_heal_month_movement is
+  'Takes from a month''s movement what a heal gave it, under the account''s lock.';

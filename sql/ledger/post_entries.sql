@@ -128,13 +128,15 @@ begin
   or coalesce(e.entry ->> 'kind', 'normal') not in ('normal', 'opening', 'adjustment', 'correction')
   -- A settlement's lines move no funds: they were taken before.
   -- The entries of a year's end stand apart in statements; those of metering are what its rows are.
-  or btrim(e.entry ->> 'source') in ('settlement', 'close_year', 'rating', 'deposit')
+  -- Those of an adjustment by a human are taken by frozen accounts too.
+  or btrim(e.entry ->> 'source')
+    in ('settlement', 'close_year', 'rating', 'deposit', 'adjust_balance')
   limit 1;
   if v_entry is not null then
     perform saldo_private.fail('input_invalid', format(
       'an entry has description, lines and, where wanted, kind (normal, opening, adjustment, '
       'correction), occurred_at, origin_month, idempotency_key, source (not settlement, '
-      'close_year, rating, deposit), metadata; '
+      'close_year, rating, deposit, adjust_balance), metadata; '
       'not: %s',
       left(v_entry::text, 200)
     ));
@@ -302,6 +304,6 @@ comment on function saldo.post_entries is
   'idempotency_key?, source?, metadata?}. Amounts are positive, as JSON strings or numbers. '
   'Returns the entries in the order given; one whose idempotency_key was used before with the same '
   'content comes back as it is. Locks the accounts in id order. Errors in checking order: SB010, '
-  'SB107, SB005, SB108, SB002 to SB004, SB008, SB009, SB101, SB102, SB104, SB103, SB001.';
+  'SB107, SB005, SB108, SB002 to SB004, SB008, SB009, SB101, SB102, SB121, SB104, SB103, SB001.';
 revoke execute on function saldo.post_entries from public;
 grant execute on function saldo.post_entries to saldo_admin;

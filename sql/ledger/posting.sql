@@ -77,7 +77,7 @@ begin
       version = a.version + 1
     where a.id = line.account_id
     and a.mode = 'immediate'
-    returning a.closed_at is null and (
+    returning a.closed_at is null and a.frozen_at is null and (
       a.min_balance is null
       or a.balance - a.held_total >= a.min_balance
       or case when a.type in ('asset', 'expense') then line.debit >= line.credit
@@ -163,7 +163,7 @@ begin
     where a.id = l.account_id
     and a.mode = 'immediate'
     and a.id <> all (except_ids)
-    returning a.id, a.currency, a.closed_at is null and (
+    returning a.id, a.currency, a.closed_at is null and a.frozen_at is null and (
       a.min_balance is null
       or a.balance - a.held_total >= a.min_balance
       or case when a.type in ('asset', 'expense') then l.debit >= l.credit
@@ -293,7 +293,7 @@ begin
     bool_and((
       a.id > 0 and e.line_count = 2 and e.posting_date = n.posting_date
       and e.posted_in = pg_current_xact_id()) is true),
-    bool_or(e.source in ('settlement', 'close_year')),
+    bool_or(e.source in ('settlement', 'close_year', 'adjust_balance')),
     bool_or(exists (select from saldo_private.account_watch as w where w.account_id = n.account_id)
       or exists (select from saldo_private.account_follower as f
         where f.account_id = n.account_id))
@@ -311,7 +311,7 @@ begin
         e.is_balanced and e.is_one_sided and e.line_count >= 2
         and e.line_count = j.line_count and e.first_date = j.posting_date
         and e.last_date = j.posting_date and j.posted_in = pg_current_xact_id()
-      ) is true), bool_or(j.source in ('settlement', 'close_year')) is true
+      ) is true), bool_or(j.source in ('settlement', 'close_year', 'adjust_balance')) is true
     into v_is_usual, v_is_settlement
     from (
       select n.entry_id, count(*) as line_count, sum(n.debit) = sum(n.credit) as is_balanced,
@@ -352,7 +352,7 @@ end
 $$;
 comment on function saldo_private.tg_journal_line__auto_sync_balance is
   'Checks and applies the lines of a statement, set-based. Errors in checking order: SB107 lines '
-  'do not make up whole entries of this transaction, SB101, SB102, SB104, SB103, SB001.';
+  'do not make up whole entries of this transaction, SB101, SB102, SB121, SB104, SB103, SB001.';
 
 create or replace trigger auto_sync_balance_on_posting
   after insert on saldo.journal_line

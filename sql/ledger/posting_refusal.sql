@@ -20,13 +20,16 @@ begin
         when bool_or(a.id is null) then 2
         -- The end of a year empties whatever there is.
         when e.source <> 'close_year' and bool_or(a.closed_at is not null) then 3
+        -- What was accepted before it was frozen goes on, and a human settles what is wrong.
+        when e.source not in ('settlement', 'close_year', 'adjust_balance')
+          and bool_or(a.frozen_at is not null) then 4
         when sum(l.debit - l.credit) <> 0
-          and sum(sum(l.debit - l.credit)) over (partition by l.entry_id) = 0 then 4
-        when sum(l.debit - l.credit) <> 0 then 5
+          and sum(sum(l.debit - l.credit)) over (partition by l.entry_id) = 0 then 5
+        when sum(l.debit - l.credit) <> 0 then 6
         when e.source <> 'close_year' and bool_or(a.mode = 'immediate'
           and a.balance - a.held_total < a.min_balance
-          and (l.credit > 0) = (a.type in ('asset', 'expense'))) then 6
-        else 7
+          and (l.credit > 0) = (a.type in ('asset', 'expense'))) then 7
+        else 8
       end as reason,
       l.entry_id,
       a.currency,
@@ -34,6 +37,7 @@ begin
       sum(l.credit) as credit,
       min(l.account_id) filter (where a.id is null) as unknown_account,
       min(l.account_id) filter (where a.closed_at is not null) as closed_account,
+      min(l.account_id) filter (where a.frozen_at is not null) as frozen_account,
       min(l.account_id) filter (
         where a.mode = 'immediate' and a.balance - a.held_total < a.min_balance
       ) as short_account
@@ -55,11 +59,13 @@ begin
       when 3 then
         perform saldo_private.fail('account_closed', format('account %s', v_line.closed_account));
       when 4 then
-        perform saldo_private.fail('currency_mismatch', format('entry %s', v_line.entry_id));
+        perform saldo_private.fail('account_frozen', format('account %s', v_line.frozen_account));
       when 5 then
+        perform saldo_private.fail('currency_mismatch', format('entry %s', v_line.entry_id));
+      when 6 then
         perform saldo_private.fail('entry_unbalanced', format('debit %s, credit %s, currency %s',
           v_line.debit, v_line.credit, v_line.currency));
-      when 6 then
+      when 7 then
         perform saldo_private.posting__refuse_balance(v_line.short_account, entry_ids);
       else
         return;

@@ -64,7 +64,7 @@ comment on function saldo.transfer is
   'Posts one entry that debits one account and credits another. occurred_at: default now. The same '
   'idempotency_key with the same content returns the first entry. Locks both accounts in id order. '
   'Errors in checking order: SB002, SB004, SB003, SB107 for one and the same account, SB005, '
-  'SB008, SB009, SB108, SB101, SB102, SB104, SB001.';
+  'SB008, SB009, SB108, SB101, SB102, SB121, SB104, SB001.';
 revoke execute on function saldo.transfer from public;
 grant execute on function saldo.transfer to saldo_admin;
 

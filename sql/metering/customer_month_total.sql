@@ -1,7 +1,8 @@
 -- Monthly totals of each customer, as reported: by the month of posting.
 --
 -- Public: saldo.customer_month_total. Private: split_customer_line, add_to_customer_months,
--- derived_customer_month, customer_month_change, write_customer_months, follow_customer_month.
+-- derived_customer_month, customer_month_change, write_customer_months, follow_customer_month,
+-- heal_customer_month_total, undo_heal_customer_month_total.
 -- Openings are not stored, they are sums: a back-dated fact costs the same however many months
 -- come after it.
 -- Invariant, at every commit: a month is the sum of the journal lines of the deposit account, by
@@ -254,32 +255,76 @@ comment on function saldo_private.rule_customer_month_total is
   'Months of customers whose totals are not the sums of their lines, missing and superfluous ones '
   'included. difference: what they do to the balance, stored less derived.';
 
-create or replace function saldo_private.heal_customer_month_total(key text)
-returns table (before jsonb, after jsonb)
+create or replace function saldo_private.heal_customer_month_total(keys text[])
+returns table (key text, before jsonb, after jsonb)
+language plpgsql
+as $$
+declare
+  v_account_ids bigint[] := array(
+    select distinct split_part(k, ' ', 1)::bigint
+    from unnest(keys) as k
+  );
+  v_changes saldo.monthly_balance_change[];
+begin
+  perform saldo_private.lock_customer_months(v_account_ids);
+  select array_agg(c.change)
+  into v_changes
+  from saldo_private.customer_month_change(v_account_ids) as c
+  where format('%s %s', (c.change).account_id, (c.change).month) = any (keys)
+  and (c.change).action <> 'same';
+  if v_changes is null then
+    return;
+  end if;
+  perform saldo_private.write_customer_months(v_changes);
+  return query
+  select format('%s %s', c.account_id, c.month), c.stored, c.derived
+  from unnest(v_changes) as c;
+end
+$$;
+comment on function saldo_private.heal_customer_month_total is
+  'Sets months of customers to the sums of their lines, under the locks of their writers. A row '
+  'for each that differed.';
+
+create or replace function saldo_private.undo_heal_customer_month_total(
+  key text,
+  before jsonb,
+  after jsonb
+)
+returns table (was jsonb, became jsonb)
 language plpgsql
 as $$
 declare
   v_account_id bigint := split_part(key, ' ', 1)::bigint;
   v_month date := split_part(key, ' ', 2)::date;
-  v_change saldo.monthly_balance_change;
+  v_was saldo.customer_month_total;
+  v_became saldo.customer_month_total;
 begin
   perform saldo_private.lock_customer_months(array[v_account_id]);
-  select (c.change).*
-  into v_change
-  from saldo_private.customer_month_change(array[v_account_id]) as c
-  where (c.change).month = v_month
-  and (c.change).action <> 'same';
-  if v_change.action is null then
-    return;
-  end if;
-  perform saldo_private.write_customer_months(array[v_change]);
+  select t.*
+  into v_was
+  from saldo.customer_month_total as t
+  where t.account_id = v_account_id
+  and t.month = v_month;
+  perform saldo_private.add_to_customer_months(array[jsonb_populate_record(
+    null::saldo.customer_month_total,
+    jsonb_build_object('account_id', v_account_id, 'month', v_month) || (
+      select jsonb_object_agg(figure.name, coalesce((before ->> figure.name)::numeric, 0)
+        - coalesce((after ->> figure.name)::numeric, 0))
+      from jsonb_object_keys(coalesce(before, after)) as figure (name)
+    )
+  )]);
+  select t.*
+  into v_became
+  from saldo.customer_month_total as t
+  where t.account_id = v_account_id
+  and t.month = v_month;
   return query
-  select v_change.stored, v_change.derived;
+  select to_jsonb(v_was) - '{account_id,month,last_calculated_at}'::text[],
+    to_jsonb(v_became) - '{account_id,month,last_calculated_at}'::text[];
 end
 $$;
-comment on function saldo_private.heal_customer_month_total is
-  'Sets a month of a customer to the sums of its lines, under the locks of its writers; no row '
-  'when they agree already.';
+comment on function saldo_private.undo_heal_customer_month_total is
+  'Takes from a month of a customer what a heal gave it, under the locks of its writers.';
 
 create or replace function saldo_private.follow_customer_month(lines saldo.journal_line[])
 returns void

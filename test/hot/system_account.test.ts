@@ -139,12 +139,14 @@ test.serial("slots are not healed from totals that are in question", async (t) =
   const found = (await check(hot.pool)).findings.filter((each) => each.account_id === account);
   t.true(found.some(({ rule }) => rule === "account_slot"));
   await hot.root("select saldo.auto_heal(false)");
-  t.is(await errorCode(hot.submit(account, 91, "debit")), "SB001");
+  t.is(await errorCode(hot.submit(account, 91, "debit")), "SB121");
   const [action] = await hot.root(
     "select outcome from saldo.heal_action where account_id = $1 and rule = 'account_slot'",
     [account],
   );
   t.is(action?.outcome, "refused");
+  await hot.root("select saldo.unfreeze_account($1, 'the journal is right')", [account]);
+  t.is(await errorCode(hot.submit(account, 1091, "debit")), "SB001");
 
   // Only the total: it is healed, and the slots after it.
   await forced(hot.pool, (client) =>

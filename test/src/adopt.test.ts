@@ -188,6 +188,8 @@ test("the demo tells an adoption from drift to guard", async (t) => {
     /healed: users_balance of 1, 1,500,000 -> 1,900,000/,
     /SB648: This balance is guarded/,
     /1\. out_of_band_write \(certain\): Exactly the difference: .*'night-script'/,
+    /escalated: users_balance of 1/,
+    /healed by another administrator/,
   ]) {
     t.regex(story, part);
   }

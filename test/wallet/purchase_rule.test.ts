@@ -193,11 +193,15 @@ test.serial("the heal of held_total writes what the pending purchases sum to", a
   await client.query("set local session_replication_role = replica");
   await client.query("update saldo.account set held_total = 70 where id = $1", [member.account_id]);
   const heal = async () =>
-    (await client.query("select * from saldo_private.heal_held_total($1)", [member.account_id]))
-      .rows;
-  t.deepEqual(await heal(), [{ before: { held_total: "70" }, after: { held_total: "100" } }]);
+    (
+      await client.query("select * from saldo_private.heal_held_total(array[$1::text])", [
+        member.account_id,
+      ])
+    ).rows;
+  const key = String(member.account_id);
+  t.deepEqual(await heal(), [{ key, before: { held_total: "70" }, after: { held_total: "100" } }]);
   t.deepEqual(await rules(client), []);
-  t.deepEqual(await heal(), [{ before: { held_total: "100" }, after: { held_total: "100" } }]);
+  t.deepEqual(await heal(), []);
   await client.query("rollback");
   client.release();
 });
@@ -216,12 +220,12 @@ test.serial("a heal waits for the holds that are under way, and counts them", as
     "select from saldo.purchase_with_balance_deduction($1, $2, 100, hold_only => true)",
     [member.id, product.id],
   );
-  const healing = wallet.root("select * from saldo_private.heal_held_total($1)", [
+  const healing = wallet.root("select * from saldo_private.heal_held_total(array[$1::text])", [
     member.account_id,
   ]);
   await wallet.waitForWaiters(1);
   await end("commit");
-  t.deepEqual(await healing, [{ before: { held_total: "270" }, after: { held_total: "200" } }]);
+  t.like(await healing, [{ before: { held_total: "270" }, after: { held_total: "200" } }]);
   t.deepEqual(await wallet.findings(), []);
 });
 
@@ -233,7 +237,9 @@ test.serial("healing beside holders makes no drift of its own", async (t) => {
     let count = 0;
     while (isRunning) {
       for (const member of members) {
-        await wallet.root("select from saldo_private.heal_held_total($1)", [member.account_id]);
+        await wallet.root("select from saldo_private.heal_held_total(array[$1::text])", [
+          member.account_id,
+        ]);
         count++;
       }
     }

@@ -1,0 +1,336 @@
+-- Adjusting a balance: a human accepts a difference that no heal can settle.
+--
+-- Public: adjust_balance; saldo.balance_adjustment. Private: adjust_balance__*.
+-- First the totals are set to the journal, and recorded as heals; then an entry of kind adjustment
+-- and source adjust_balance posts what is missing to the wanted balance, against a difference
+-- account. By default that is difference:<currency>, an expense: like the cash that is over or
+-- short in a till, an unexplained difference is a loss or a gain of the year, and equity is what it
+-- ends in. The source is reserved: it is what a frozen account takes.
+-- Locks: of a hot account the row of hot_account, its own, its stripes and its slots; then both
+-- accounts in id order where they are immediate.
+
+create or replace function saldo_private.adjust_balance__lock(
+  account_id bigint,
+  difference_account_id bigint
+)
+returns saldo.account
+language plpgsql
+as $$
+declare
+  v_mode saldo.account_mode := (
+    select a.mode from saldo.account as a where a.id = adjust_balance__lock.account_id
+  );
+  v_account saldo.account;
+begin
+  if v_mode = 'hot' then
+    perform saldo_private.freeze_accounts__empty(account_id);
+  end if;
+  perform
+  from saldo.account as a
+  where a.id in (adjust_balance__lock.account_id, difference_account_id)
+  and a.mode = 'immediate'
+  order by a.id
+  for no key update;
+  select a.*
+  into v_account
+  from saldo.account as a
+  where a.id = adjust_balance__lock.account_id;
+  if v_account.mode <> v_mode then -- since a moment ago
+    perform saldo_private.fail('conflict_retry', format('account %s', account_id));
+  elsif v_account.closed_at is not null then
+    perform saldo_private.fail('account_closed', format('account %s', account_id));
+  end if;
+  return v_account;
+end
+$$;
+comment on function saldo_private.adjust_balance__lock is
+  'The account, locked so that nobody posts to it; a hot one without stripes and slots. Errors: '
+  'SB015 when its mode changes at this moment, SB102.';
+
+create or replace function saldo_private.adjust_balance__heal(
+  account_id bigint,
+  finding_id uuid,
+  reason text
+)
+returns integer
+language plpgsql
+as $$
+declare
+  v_plan saldo_private.planned_heal[];
+begin
+  select array_agg((
+      adjust_balance__heal.finding_id, k.rule, k.key, adjust_balance__heal.account_id,
+      r.heal_function, null, null, null, null, null, false, 'healed', adjust_balance__heal.reason,
+      null, null, null
+    )::saldo_private.planned_heal)
+  into v_plan
+  from (
+    select 'account_balance' as rule, adjust_balance__heal.account_id::text as key
+    union all
+    -- All months: those that agree are left as they are.
+    select 'month_movement', format('%s %s', adjust_balance__heal.account_id, m.month)
+    from (
+      select mm.month
+      from saldo.month_movement as mm
+      where mm.account_id = adjust_balance__heal.account_id
+      union
+      select saldo_private.month_of(l.posting_date)
+      from saldo.journal_line as l
+      where l.account_id = adjust_balance__heal.account_id
+    ) as m
+    union all
+    select 'customer_month_total', format('%s %s', (c.change).account_id, (c.change).month)
+    from saldo_private.customer_month_change(array(
+      select u.account_id
+      from saldo.customer as u
+      where u.account_id = adjust_balance__heal.account_id
+    )) as c
+  ) as k
+  join saldo.balance_rule as r on r.name = k.rule;
+  v_plan := array(
+    select p
+    from unnest(saldo_private.run_heals(v_plan, array['healed'])) as p
+    where p.outcome = 'healed'
+  );
+  perform saldo_private.record_heals(v_plan);
+  return cardinality(v_plan);
+end
+$$;
+comment on function saldo_private.adjust_balance__heal is
+  'Sets totals and months of the account to the journal, under its lock; how many differed.';
+
+create or replace function saldo_private.adjust_balance__post(
+  account saldo.account,
+  difference_account_id bigint,
+  difference numeric,
+  reason text,
+  idempotency_key text
+)
+returns uuid
+language plpgsql
+as $$
+declare
+  v_amount numeric := saldo_private.require_amount(abs(difference));
+  v_is_debit boolean := (account.type in ('asset', 'expense')) = (difference > 0);
+  v_entry saldo.journal_entry;
+begin
+  v_entry := saldo_private.post_entry(
+    entry_id => saldo_private.uuid_v7(),
+    account_ids => array[account.id, difference_account_id],
+    debits => case when v_is_debit then array[v_amount, 0] else array[0, v_amount] end,
+    credits => case when v_is_debit then array[0, v_amount] else array[v_amount, 0] end,
+    description => reason,
+    source => 'adjust_balance',
+    kind => 'adjustment',
+    idempotency_key => idempotency_key
+  );
+  perform saldo_private.notify_watchers(array[account.id, difference_account_id]);
+  return v_entry.id;
+end
+$$;
+comment on function saldo_private.adjust_balance__post is
+  'Posts the difference: positive raises the balance of the account. Errors: SB004, and those of a '
+  'posting.';
+
+create or replace function saldo_private.adjust_balance__fill(account_id bigint, is_lower boolean)
+returns void
+language plpgsql
+as $$
+declare
+  v_short numeric;
+begin
+  -- Its slots are gone: what the posting could not ask them is asked here.
+  select a.min_balance - f.available
+  into v_short
+  from saldo_private.derived_funds() as f
+  join saldo.account as a on a.id = f.account_id
+  where f.account_id = adjust_balance__fill.account_id;
+  if is_lower and v_short > 0 then
+    perform saldo_private.fail('insufficient_balance', format(
+      'account %s: %s less than its minimum and what is promised', account_id, v_short
+    ));
+  end if;
+  if exists (
+    select
+    from saldo.account as a
+    where a.id = adjust_balance__fill.account_id
+    and a.frozen_at is null
+  ) then
+    perform saldo_private.rebuild_slots(account_id, is_forced => true);
+  end if;
+end
+$$;
+comment on function saldo_private.adjust_balance__fill is
+  'Makes the slots of a hot account that was adjusted, unless it is frozen: SB001.';
+
+create or replace function saldo_private.adjust_balance__difference_account(
+  account saldo.account,
+  difference_account_id bigint
+)
+returns bigint
+language plpgsql
+as $$
+begin
+  if account.id is null then
+    perform saldo_private.fail('account_not_found', 'account_id');
+  elsif account.closed_at is not null then
+    perform saldo_private.fail('account_closed', format('account %s', account.id));
+  end if;
+  return saldo_private.require_counter_account(account, coalesce(
+    difference_account_id, saldo_private.system_account('difference', account.currency)
+  ));
+end
+$$;
+comment on function saldo_private.adjust_balance__difference_account is
+  'The account that takes the difference: SB101, SB102 of the account itself, then SB101, SB104, '
+  'SB203, SB121 of the other one.';
+
+create or replace function saldo_private.adjust_balance__do(
+  adjustment saldo.balance_adjustment
+)
+returns saldo.balance_adjustment
+language plpgsql
+as $$
+declare
+  v_account saldo.account := saldo_private.adjust_balance__lock(
+    adjustment.account_id, adjustment.difference_account_id
+  );
+  v_healed_count integer;
+  v_difference numeric;
+begin
+  select trim_scale(t.balance)
+  into strict adjustment.balance_before
+  from saldo_private.account_total as t
+  where t.account_id = v_account.id;
+  v_healed_count := saldo_private.adjust_balance__heal(
+    v_account.id, adjustment.finding_id, adjustment.reason
+  );
+  select trim_scale(t.balance)
+  into strict adjustment.journal_balance
+  from saldo_private.account_total as t
+  where t.account_id = v_account.id;
+  v_difference := adjustment.new_balance - adjustment.journal_balance;
+  if v_difference <> 0 then
+    adjustment.entry_id := saldo_private.adjust_balance__post(
+      v_account, adjustment.difference_account_id, v_difference, adjustment.reason,
+      adjustment.idempotency_key
+    );
+  elsif v_healed_count = 0 then
+    perform saldo_private.fail('nothing_to_adjust', format(
+      'account %s: balance %s', v_account.id, adjustment.journal_balance
+    ));
+  end if;
+  if v_account.mode = 'hot' then
+    perform saldo_private.adjust_balance__fill(
+      v_account.id, adjustment.new_balance < adjustment.balance_before
+    );
+  end if;
+  insert into saldo.balance_adjustment
+  select (adjustment).*
+  returning *
+  into adjustment;
+  return adjustment;
+end
+$$;
+comment on function saldo_private.adjust_balance__do is
+  'Heals, posts and records an adjustment whose parts have been checked.';
+
+create or replace function saldo.adjust_balance(
+  account_id bigint,
+  new_balance numeric,
+  reason text,
+  difference_account_id bigint default null,
+  finding_id uuid default null,
+  idempotency_key text default null
+)
+returns saldo.balance_adjustment
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_adjustment saldo.balance_adjustment;
+  v_earlier_id uuid;
+  v_account saldo.account;
+  v_finding saldo.finding;
+begin
+  perform saldo_private.require_read_committed();
+  v_adjustment.id := saldo_private.uuid_v7();
+  v_adjustment.account_id := adjust_balance.account_id;
+  v_adjustment.reason := saldo_private.require_text(adjust_balance.reason, 'reason');
+  v_adjustment.new_balance := case when new_balance = 0 then 0
+    else sign(new_balance) * saldo_private.require_amount(abs(new_balance)) end;
+  v_adjustment.finding_id := adjust_balance.finding_id;
+  v_adjustment.idempotency_key := adjust_balance.idempotency_key;
+  v_adjustment.adjusted_by := saldo_private.actor();
+  v_adjustment.adjusted_at := clock_timestamp();
+  v_earlier_id := saldo_private.claim_idempotency_key(
+    'adjust_balance', adjust_balance.idempotency_key, 'adjust_balance',
+    jsonb_build_array(account_id, v_adjustment.new_balance, v_adjustment.reason,
+      difference_account_id, finding_id),
+    v_adjustment.id
+  );
+  if v_earlier_id is not null then
+    select b.*
+    into strict v_adjustment
+    from saldo.balance_adjustment as b
+    where b.account_id = adjust_balance.account_id
+    and b.id = v_earlier_id;
+    return v_adjustment;
+  end if;
+
+  select a.*
+  into v_account
+  from saldo.account as a
+  where a.id = adjust_balance.account_id;
+  v_adjustment.difference_account_id := saldo_private.adjust_balance__difference_account(
+    v_account, adjust_balance.difference_account_id
+  );
+  if finding_id is not null then
+    select f.*
+    into v_finding
+    from saldo.finding as f
+    where f.id = adjust_balance.finding_id;
+    if v_finding.id is null then
+      perform saldo_private.fail('not_found', format('finding %s', finding_id));
+    elsif v_finding.account_id is distinct from adjust_balance.account_id then
+      perform saldo_private.fail('finding_of_another', format('finding %s', finding_id));
+    end if;
+  end if;
+  v_adjustment := saldo_private.adjust_balance__do(v_adjustment);
+  perform saldo_private.require_durable_commit();
+  return v_adjustment;
+end
+$$;
+comment on function saldo.adjust_balance is
+  'Sets the posted balance of an account to what a human has found to be right: totals and months '
+  'to the journal, recorded as heals, and an adjustment entry for the rest. difference_account_id: '
+  'open, of the currency, without min_balance, default the engine''s own difference:<currency>. '
+  'finding_id: what it settles. Works on a frozen account too, and leaves it frozen. The same '
+  'idempotency_key with the same content returns the first adjustment. Errors in checking order: '
+  'SB020, SB010, SB008, SB009, SB002, SB004, SB003, SB005, SB101, SB102, SB104, SB203, SB121 for a '
+  'frozen difference account, SB007, SB626, SB015, SB625, SB004, SB108, SB001.';
+revoke execute on function saldo.adjust_balance from public;
+grant execute on function saldo.adjust_balance to saldo_admin;
+
+select saldo_private.secure_table('saldo.balance_adjustment');
+drop policy if exists select_all on saldo.balance_adjustment;
+create policy select_all on saldo.balance_adjustment for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.balance_adjustment to saldo_admin, saldo_operator;
+
+comment on table saldo.balance_adjustment is 'A balance that a human has set right.';
+comment on column saldo.balance_adjustment.account_id is 'Account.';
+comment on column saldo.balance_adjustment.id is 'Id, ordered by time.';
+comment on column saldo.balance_adjustment.entry_id is
+  'The adjustment entry; null where the journal had the new balance already.';
+comment on column saldo.balance_adjustment.difference_account_id is
+  'Account that took the difference.';
+comment on column saldo.balance_adjustment.finding_id is 'The finding that it settles.';
+comment on column saldo.balance_adjustment.balance_before is 'Balance that was stored.';
+comment on column saldo.balance_adjustment.journal_balance is 'Balance as the journal had it.';
+comment on column saldo.balance_adjustment.new_balance is 'Balance since.';
+comment on column saldo.balance_adjustment.reason is 'Why; also the description of the entry.';
+comment on column saldo.balance_adjustment.idempotency_key is 'Key of the request.';
+comment on column saldo.balance_adjustment.adjusted_by is 'Who did: token subject or login.';
+comment on column saldo.balance_adjustment.adjusted_at is 'When.';

@@ -1,0 +1,302 @@
+-- The plan of a heal: for each finding what would be done about it, and why.
+--
+-- Private: heal_plan and its steps, is_from_journal, journal_changed_accounts.
+-- A dry run and a real one have the same plan. An outcome is first healed, and each step may turn
+-- it into something else: refused, then escalated, then needs_approval; slots last, because they
+-- follow from totals.
+
+create or replace function saldo_private.is_from_journal(rule text)
+returns boolean
+language sql
+immutable
+as $$
+  select rule in ('account_balance', 'month_movement', 'account_slot', 'customer_month_total')
+$$;
+comment on function saldo_private.is_from_journal is
+  'Whether the cache of a rule derives from the journal.';
+
+create or replace function saldo_private.journal_changed_accounts(account_ids bigint[])
+returns setof bigint
+language sql
+stable
+as $$
+  -- Two witnesses against one: totals and months are kept apart, and agree only with the journal
+  -- that made them.
+  select a.id
+  from saldo.account as a
+  left join (
+    select mm.account_id, sum(mm.debit) as debit, sum(mm.credit) as credit,
+      sum(mm.line_count) as line_count
+    from saldo.month_movement as mm
+    where mm.account_id = any (account_ids)
+    group by mm.account_id
+  ) as m on m.account_id = a.id
+  left join (
+    select part.account_id, sum(part.debit) as debit, sum(part.credit) as credit,
+      sum(part.line_count) as line_count
+    from (
+      select jl.account_id, jl.debit, jl.credit, 1 as line_count
+      from saldo.journal_line as jl
+      where jl.account_id = any (account_ids)
+      union all
+      select s.account_id, -s.debit, -s.credit, -s.line_count
+      from saldo_private.account_stripe as s
+      where s.account_id = any (account_ids)
+    ) as part
+    group by part.account_id
+  ) as l on l.account_id = a.id
+  where a.id = any (account_ids)
+  and (a.debit_total, a.credit_total) = (coalesce(m.debit, 0), coalesce(m.credit, 0))
+  and (a.debit_total, a.credit_total, coalesce(m.line_count, 0))
+    is distinct from (coalesce(l.debit, 0), coalesce(l.credit, 0), coalesce(l.line_count, 0))
+$$;
+comment on function saldo_private.journal_changed_accounts is
+  'Those of the accounts whose totals and months agree with each other and not with the journal: '
+  'lines were added, changed or taken away past the engine.';
+
+create or replace function saldo_private.decided(
+  plan saldo_private.planned_heal,
+  outcome text,
+  reason text
+)
+returns saldo_private.planned_heal
+language plpgsql
+immutable
+as $$
+begin
+  if plan.outcome = 'healed' and outcome is not null and reason is not null then
+    plan.outcome := outcome;
+    plan.reason := reason;
+  end if;
+  return plan;
+end
+$$;
+comment on function saldo_private.decided is
+  'The plan with this outcome, where there is one with a reason and none was decided before.';
+
+create or replace function saldo_private.heal_plan__candidates(check_run_id uuid)
+returns saldo_private.planned_heal[]
+language sql
+stable
+as $$
+  with candidate as materialized (
+    select f.id, f.rule, f.key, f.account_id, r.heal_function, f.stored, f.derived, f.difference,
+      f.explanation, f.cause = 'journal_changed' as is_changed
+    from saldo.finding as f
+    join saldo.balance_rule as r on r.name = f.rule
+    where f.check_run_id = heal_plan__candidates.check_run_id
+    and r.heal_function is not null
+    and f.cause <> 'rule_failed'
+  ),
+  changed as materialized (
+    select id
+    from saldo_private.journal_changed_accounts(array(
+      select distinct c.account_id
+      from candidate as c
+      where saldo_private.is_from_journal(c.rule)
+      and c.account_id is not null
+    )) as id
+  )
+  select coalesce(array_agg((
+      c.id, c.rule, c.key, c.account_id, c.heal_function, a.currency, c.stored, c.derived,
+      c.difference, c.explanation,
+      saldo_private.is_from_journal(c.rule) and (c.is_changed or changed.id is not null),
+      'healed', c.explanation, null, null, null
+    )::saldo_private.planned_heal order by c.rule, c.account_id, c.key), '{}')
+  from candidate as c
+  left join saldo.account as a on a.id = c.account_id
+  left join changed on changed.id = c.account_id
+$$;
+comment on function saldo_private.heal_plan__candidates is
+  'The findings of a check that a heal knows what to do about.';
+
+create or replace function saldo_private.heal_plan__refuse(
+  plan saldo_private.planned_heal[],
+  check_run_id uuid
+)
+returns saldo_private.planned_heal[]
+language sql
+stable
+as $$
+  select coalesce(array_agg(saldo_private.decided(p, 'refused', case
+      when not saldo_private.is_from_journal(p.rule) then null
+      when journal.has_finding
+      then 'The journal has findings of its own: settle them first, then heal.'
+      when p.is_journal_changed
+      then 'The journal of this account changed past the engine: a human decides which is right.'
+      when not exists (select from saldo.journal_line as l where l.account_id = p.account_id)
+        and p.account_id is not null
+        -- Slots of rows that nobody has settled yet have no line behind them.
+        and (p.rule <> 'account_slot' or exists (
+          select
+          from saldo_private.account_total as a
+          where a.account_id = p.account_id
+          and (a.debit_total <> 0 or a.credit_total <> 0)
+        ))
+      then case when saldo_private.is_journal_missing(p.account_id, p.rule) then
+        'This account has no line at all, and no recorded write says where its figures come from.'
+        end
+    end) order by p.rule, p.account_id, p.key), '{}')
+  from unnest(plan) as p
+  cross join (
+    select exists (
+      select
+      from saldo.finding as f
+      join saldo.balance_rule as r on r.name = f.rule
+      where f.check_run_id = heal_plan__refuse.check_run_id
+      and r.is_about_journal
+    ) as has_finding
+  ) as journal
+$$;
+comment on function saldo_private.heal_plan__refuse is
+  'Refuses what derives from a journal that is itself in question.';
+
+create or replace function saldo_private.heal_plan__escalate(plan saldo_private.planned_heal[])
+returns saldo_private.planned_heal[]
+language sql
+stable
+as $$
+  select coalesce(array_agg(saldo_private.decided(p,
+      case
+        when last.outcome = 'undone' then 'escalated'
+        when rejected.id is not null then 'refused'
+        when last.id is not null then 'escalated'
+      end,
+      case
+        when last.outcome = 'undone' then format(
+          'A heal was undone at %s by %s (%s): it is not healed again by itself.',
+          last.healed_at, last.actor, last.reason
+        )
+        when rejected.id is not null then format(
+          'A heal was rejected at %s by %s: %s', rejected.decided_at, rejected.decided_by,
+          rejected.decision_reason
+        )
+        else format('Healed at %s by %s, wrong again: something keeps writing. Now: %s',
+          last.healed_at, last.actor, p.explanation)
+      end
+    ) order by p.rule, p.account_id, p.key), '{}')
+  from unnest(plan) as p
+  cross join (
+    select clock_timestamp() - make_interval(
+      hours => saldo_private.setting_value('heal_repeat_hours')::integer
+    ) as begins_at
+    offset 0
+  ) as repeat
+  left join lateral (
+    select h.id, h.outcome::text, h.healed_at, h.actor, h.reason
+    from saldo.heal_action as h
+    where h.rule = p.rule
+    and h.key = p.key
+    and h.outcome::text in ('healed', 'undone')
+    order by h.healed_at desc
+    limit 1
+  ) as last on last.outcome = 'undone' or last.healed_at > repeat.begins_at
+  left join lateral (
+    select r.id, r.decided_at, r.decided_by, r.decision_reason, r.difference
+    from saldo.heal_proposal as r
+    where r.rule = p.rule
+    and r.key = p.key
+    and r.status = 'rejected'
+    order by r.decided_at desc
+    limit 1
+  ) as rejected on rejected.decided_at > repeat.begins_at
+    and rejected.difference is not distinct from p.difference
+$$;
+comment on function saldo_private.heal_plan__escalate is
+  'Escalates what was healed within the window of heal_repeat_hours, and what was undone; refuses '
+  'what was rejected within the window and is the same still.';
+
+create or replace function saldo_private.heal_plan__limit(
+  plan saldo_private.planned_heal[],
+  is_scheduled boolean
+)
+returns saldo_private.planned_heal[]
+language sql
+stable
+as $$
+  with open as materialized (
+    select p, l.is_scheduled, l.max_count, l.max_amount, l.max_amount_total,
+      p.outcome = 'healed' and not (heal_plan__limit.is_scheduled and not l.is_scheduled)
+        and not coalesce(abs(p.difference) > l.max_amount, false) as is_small
+    from unnest(plan) as p
+    join saldo_private.heal_limit() as l on l.rule = p.rule
+  ),
+  summed as (
+    select o.p, o.is_scheduled, o.is_small, o.max_count, o.max_amount, o.max_amount_total,
+      count(*) filter (where o.is_small) over (partition by (o.p).rule) as rule_count,
+      coalesce(sum(abs((o.p).difference)) filter (where o.is_small)
+        over (partition by (o.p).rule, (o.p).currency), 0) as rule_amount,
+      count(*) filter (where o.is_small) over () as run_count,
+      coalesce(sum(abs((o.p).difference)) filter (where o.is_small)
+        over (partition by (o.p).currency), 0) as run_amount
+    from open as o
+  )
+  select coalesce(array_agg(saldo_private.decided(s.p,
+      case when not s.is_small or s.rule_count > s.max_count or s.rule_amount > s.max_amount_total
+        or s.run_count > run.max_count or s.run_amount > run.max_amount then 'needs_approval' end,
+      case
+        when heal_plan__limit.is_scheduled and not s.is_scheduled
+        then 'The rule is not healed on schedule.'
+        when not s.is_small then format('The difference of %s is above the limit of %s.',
+          (s.p).difference, s.max_amount)
+        when s.rule_count > s.max_count then format(
+          '%s findings of the rule are above its limit of %s.', s.rule_count, s.max_count)
+        when s.rule_amount > s.max_amount_total then format(
+          'Differences of %s of the rule are above its limit of %s.', s.rule_amount,
+          s.max_amount_total)
+        when s.run_count > run.max_count then format(
+          '%s findings are above the limit of %s for a run.', s.run_count, run.max_count)
+        else format('Differences of %s are above the limit of %s for a run.', s.run_amount,
+          run.max_amount)
+      end
+    ) order by (s.p).rule, (s.p).account_id, (s.p).key), '{}')
+  from summed as s
+  cross join (
+    select saldo_private.setting_value('heal_run_max_count')::bigint as max_count,
+      saldo_private.setting_value('heal_run_max_amount')::numeric as max_amount
+    offset 0
+  ) as run
+$$;
+comment on function saldo_private.heal_plan__limit is
+  'What is above a limit of its rule or of a run needs approval: a finding that is too large by '
+  'itself, and all of a rule, currency or run that are too many or too much together.';
+
+create or replace function saldo_private.heal_plan__hold_slots(plan saldo_private.planned_heal[])
+returns saldo_private.planned_heal[]
+language sql
+stable
+as $$
+  select coalesce(array_agg(saldo_private.decided(p,
+      case when p.rule = 'account_slot' and total.account_id is not null then 'refused' end,
+      'The totals of this account are not healed, and slots follow from them.'
+    ) order by p.rule, p.account_id, p.key), '{}')
+  from unnest(plan) as p
+  left join (
+    select distinct t.account_id
+    from unnest(plan) as t
+    where t.rule in ('account_balance', 'month_movement')
+    and t.outcome <> 'healed'
+  ) as total on total.account_id = p.account_id
+$$;
+comment on function saldo_private.heal_plan__hold_slots is
+  'Leaves slots alone whose totals are not healed.';
+
+create or replace function saldo_private.heal_plan(check_run_id uuid, is_scheduled boolean)
+returns saldo_private.planned_heal[]
+language sql
+stable
+as $$
+  select saldo_private.heal_plan__hold_slots(saldo_private.heal_plan__limit(
+    saldo_private.heal_plan__escalate(saldo_private.heal_plan__refuse(
+      saldo_private.heal_plan__candidates(check_run_id), check_run_id
+    )),
+    is_scheduled
+  ))
+$$;
+comment on function saldo_private.heal_plan is
+  'What a heal does about the findings of a check, in the order in which it decides. is_scheduled: '
+  'whether nobody asked for it.';
+
+comment on type saldo_private.planned_heal is 'What a heal does about a finding, and did.';
+comment on type saldo_private.healed_key is
+  'What a heal function did about a key: before and after, or why it refused.';
