@@ -11,7 +11,7 @@ import { meteringBooks, meteringFaults } from "./_metering_faults.ts";
  * account with settled rows, a pending one and a hold.
  */
 async function openBooks(): Promise<TestDatabase> {
-  const database = await openTestDatabase(5);
+  const database = await openTestDatabase(2);
   await database.pool.query(`
     do $$
     declare
