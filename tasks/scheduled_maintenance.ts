@@ -5,14 +5,20 @@ import { queryAsAdmin } from "../src/task_query.ts";
 // Cron adds `_cron`; the job itself takes no argument.
 const payloadSchema = z.object({ _cron: z.unknown().optional() }).strict();
 
-/** Checks, heals what is safe, checks again, and records the run. */
+/**
+ * Checks, heals what is safe, looks again, and records the run. Slice by slice, each in a
+ * transaction of its own: a worker that is killed loses one slice, and the next goes on there.
+ */
 const scheduledMaintenance: Task = async (payload, helpers) => {
   payloadSchema.parse(payload);
-  const run = await queryAsAdmin<{ id: string; status: string }>(
-    helpers,
-    "select id, status from saldo.scheduled_maintenance()",
-  );
-  helpers.logger.info(`scheduled_maintenance ${run?.id}: ${run?.status}`);
+  let run: { id: string | null; status: string } | undefined;
+  do {
+    run = await queryAsAdmin<{ id: string | null; status: string }>(
+      helpers,
+      "select id, status from saldo.continue_maintenance()",
+    );
+  } while (!run?.id && !helpers.abortSignal?.aborted);
+  if (run?.id) helpers.logger.info(`scheduled_maintenance ${run.id}: ${run.status}`);
 };
 
 export default scheduledMaintenance;

@@ -1,5 +1,5 @@
 --! Previous: sha1:91dce902e84eb3bb7b78b92a1d91ece6835455ec
---! Hash: sha1:684ee4b71c9479a06ab8aa2282b6d267aff58629
+--! Hash: sha1:d246b50dab16d5f3889525b206ec9ace79c385a8
 --! Message: health and jobs
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -607,6 +607,8 @@ drop function saldo_private.run_heal__lock_slots(uuid);
 drop function saldo_private.run_heal__follow_slots(uuid);
 drop function saldo_private.run_heal(boolean);
 
+drop function saldo_private.is_journal_changed(bigint);
+
 -- The logic, room after room.
 --! Included index.sql
 -- The load order, and the table of contents. A room may use the rooms above it, never one below.
@@ -903,6 +905,8 @@ insert into saldo.setting (name, value, description) values
     'Pending rows of one account at which its transactions are refused (SB202).'),
   ('settlement_lag_max_seconds', '60',
     'Age of a pending row at which a check reports that settlement lags.'),
+  ('health_history_days', '400',
+    'Days for which checks are kept; those that a heal followed are kept for ever.'),
   ('check_slice_lines', '2000000', 'Journal lines that a full check sieves in one transaction.'),
   ('check_overdue_hours', '7', 'Age of the last check at which the balances count as unhealthy.'),
   ('worker_silent_seconds', '60', 'Silence of the workers after which an alert is opened.'),
@@ -971,6 +975,7 @@ begin
     values ('hot_account_slots', 1, 1000),
       ('settlement_backlog_limit', 1, 100000000),
       ('settlement_lag_max_seconds', 1, 86400),
+      ('health_history_days', 1, 36500),
       ('check_slice_lines', 1, 100000000),
       ('rerate_at_once_max', 0, 1000000),
       ('rerating_idle_max_seconds', 1, 604800),
@@ -17291,26 +17296,35 @@ where r.name = c.name;
 --! Included health/explanation.sql
 -- Explanation: the likely cause of a finding, with its evidence, before anything is repaired.
 --
--- Private: explain_findings, changed_journals, is_journal_changed, is_journal_missing,
+-- Private: explain_findings, journal_changed_accounts, is_journal_missing, unsettled_events,
 -- unsettled_guard_event, event_text. In the order of trust: a recorded write past the guard, to the
 -- journal before one to a cache; two caches that agree with each other but not with the journal; a
 -- sync trigger that is off. "Unknown" is an honest answer.
 
-create or replace function saldo_private.unsettled_guard_event(account_id bigint)
-returns setof saldo.guard_event
+create or replace function saldo_private.unsettled_events(account_ids bigint[])
+returns table (account_id bigint, event saldo.guard_event)
 language sql
 stable
 as $$
+  with concerned as materialized (
+    select g.id, g.account_id
+    from saldo.guard_event as g
+    where g.account_id = any (account_ids)
+    union
+    -- A line may have been moved away, and a truncate is about every account.
+    select g.id, (g.old_row ->> 'account_id')::bigint
+    from saldo.guard_event as g
+    where (g.old_row ->> 'account_id')::bigint = any (account_ids)
+    union
+    select g.id, a.id
+    from saldo.guard_event as g
+    cross join unnest(account_ids) as a (id)
+    where g.operation = 'truncate'
+  ),
   -- Settled is what a check saw and still found journal and account in order. By transaction, not
   -- by time: a write may be older than a check that could not see it yet.
-  select g.*
-  from saldo.guard_event as g
-  where (g.account_id = unsettled_guard_event.account_id
-    -- A line may have been moved away, and a truncate is about every account.
-    or (g.old_row ->> 'account_id')::bigint = unsettled_guard_event.account_id
-    or g.operation = 'truncate')
-  and pg_visible_in_snapshot(g.transaction_id, (
-    select c.snapshot::pg_snapshot
+  sound as materialized (
+    select c.id, c.snapshot::pg_snapshot as snapshot
     from saldo.check_run as c
     where c.failed_rule_count = 0
     -- Others do not look at what was posted long ago.
@@ -17320,82 +17334,53 @@ as $$
       from saldo.finding as f
       join saldo.balance_rule as r on r.name = f.rule
       where f.check_run_id = c.id
-      and (f.account_id = unsettled_guard_event.account_id or r.is_about_journal)
+      and r.is_about_journal
     )
-    order by c.id desc
-    limit 1
-  )) is not true
+  ),
+  settled as materialized (
+    select a.account_id, (
+      select s.snapshot
+      from sound as s
+      where not exists (
+        select
+        from saldo.finding as f
+        where f.account_id = a.account_id
+        and f.check_run_id = s.id
+      )
+      order by s.id desc
+      limit 1
+    ) as snapshot
+    from (select distinct concerned.account_id from concerned) as a
+  )
+  select c.account_id, g
+  from concerned as c
+  join settled as s on s.account_id = c.account_id
+  join saldo.guard_event as g on g.id = c.id
+  where pg_visible_in_snapshot(g.transaction_id, s.snapshot) is not true
+$$;
+comment on function saldo_private.unsettled_events is
+  'Recorded writes past the guard that concern the accounts, since the last full check that found '
+  'nothing wrong with the account and with the journal.';
+
+create or replace function saldo_private.unsettled_guard_event(account_id bigint)
+returns setof saldo.guard_event
+language sql
+stable
+as $$
+  select (u.event).*
+  from saldo_private.unsettled_events(array[unsettled_guard_event.account_id]) as u
 $$;
 comment on function saldo_private.unsettled_guard_event is
-  'Recorded writes past the guard that concern the account, since the last check that found '
-  'nothing wrong with it and with the journal.';
+  'Those that concern one account.';
 
-create or replace function saldo_private.is_journal_changed(account_id bigint)
-returns boolean
+create or replace function saldo_private.journal_changed_accounts(account_ids bigint[])
+returns setof bigint
 language sql
 stable
 as $$
   -- Two witnesses against one: totals and months are kept apart, and agree only with the journal
   -- that made them.
-  select (a.debit_total, a.credit_total) = (coalesce(m.debit, 0), coalesce(m.credit, 0))
-    and (a.debit_total, a.credit_total, coalesce(m.line_count, 0))
-      is distinct from (coalesce(l.debit, 0), coalesce(l.credit, 0), l.line_count)
-  from saldo.account as a
-  cross join lateral (
-    select sum(mm.debit) as debit, sum(mm.credit) as credit, sum(mm.line_count) as line_count
-    from saldo.month_movement as mm
-    where mm.account_id = a.id
-  ) as m
-  cross join lateral (
-    select sum(part.debit) as debit, sum(part.credit) as credit,
-      coalesce(sum(part.line_count), 0) as line_count
-    from (
-      select jl.debit, jl.credit, 1 as line_count
-      from saldo.journal_line as jl
-      where jl.account_id = a.id
-      union all
-      select -s.debit, -s.credit, -s.line_count
-      from saldo_private.account_stripe as s
-      where s.account_id = a.id
-    ) as part
-  ) as l
-  where a.id = is_journal_changed.account_id
-$$;
-comment on function saldo_private.is_journal_changed is
-  'Whether totals and months of the account agree with each other and not with the journal: then '
-  'lines were added, changed or taken away past the engine.';
-
-create or replace function saldo_private.is_journal_missing(account_id bigint, rule text)
-returns boolean
-language sql
-stable
-as $$
-  select not exists (
-    select
-    from saldo.journal_line as l
-    where l.account_id = is_journal_missing.account_id
-  )
-  and not exists (
-    select
-    from saldo_private.unsettled_guard_event(is_journal_missing.account_id) as g
-    where g.table_name = case is_journal_missing.rule when 'account_balance' then 'account'
-      else 'month_movement' end
-    and g.operation <> 'truncate'
-    and coalesce(g.old_row ->> 'debit_total', g.old_row ->> 'debit', '0')::numeric = 0
-    and coalesce(g.old_row ->> 'credit_total', g.old_row ->> 'credit', '0')::numeric = 0
-  )
-$$;
-comment on function saldo_private.is_journal_missing is
-  'Whether the account has no line at all, while no recorded write shows that the figures of the '
-  'rule''s cache were zero before: then it is rather the lines that are gone.';
-
-create or replace function saldo_private.changed_journals(account_ids bigint[])
-returns bigint[]
-language sql
-stable
-as $$
-  -- As is_journal_changed, for many accounts in one pass.
-  select coalesce(array_agg(a.id), '{}')
+  select a.id
   from saldo.account as a
   left join (
     select mm.account_id, sum(mm.debit) as debit, sum(mm.credit) as credit,
@@ -17423,42 +17408,75 @@ as $$
   and (a.debit_total, a.credit_total, coalesce(m.line_count, 0))
     is distinct from (coalesce(l.debit, 0), coalesce(l.credit, 0), coalesce(l.line_count, 0))
 $$;
-comment on function saldo_private.changed_journals is
-  'Those of the accounts whose totals and months agree with each other and not with the journal.';
+comment on function saldo_private.journal_changed_accounts is
+  'Those of the accounts whose totals and months agree with each other and not with the journal: '
+  'lines were added, changed or taken away past the engine.';
+
+create or replace function saldo_private.is_journal_missing(account_id bigint, rule text)
+returns boolean
+language sql
+stable
+as $$
+  select not exists (
+    select
+    from saldo.journal_line as l
+    where l.account_id = is_journal_missing.account_id
+  )
+  and not exists (
+    select
+    from saldo_private.unsettled_guard_event(is_journal_missing.account_id) as g
+    where g.table_name = case is_journal_missing.rule when 'account_balance' then 'account'
+      else 'month_movement' end
+    and g.operation <> 'truncate'
+    and coalesce(g.old_row ->> 'debit_total', g.old_row ->> 'debit', '0')::numeric = 0
+    and coalesce(g.old_row ->> 'credit_total', g.old_row ->> 'credit', '0')::numeric = 0
+  )
+$$;
+comment on function saldo_private.is_journal_missing is
+  'Whether the account has no line at all, while no recorded write shows that the figures of the '
+  'rule''s cache were zero before: then it is rather the lines that are gone.';
 
 create or replace function saldo_private.explain_findings__events(check_run_id uuid)
 returns table (finding_id uuid, evidence jsonb)
 language sql
 stable
+-- Findings of this transaction: the planner takes thousands of them for a handful.
+set enable_nestloop = off
 as $$
   -- A hold does not derive from the journal. Else a write to the journal comes first, however old:
   -- it decides that nothing is healed.
-  select f.id,
-    jsonb_agg(to_jsonb(e) - 'is_journal' order by e.is_journal desc, e.occurred_at desc)
-  from saldo.finding as f
-  cross join lateral (
-    select g.*, j.is_journal
-    from saldo_private.unsettled_guard_event(f.account_id) as g
-    cross join lateral (select g.table_name like 'journal%' as is_journal) as j
-    where case when j.is_journal then f.rule <> 'held_total'
-      else g.table_name = case when f.rule in ('month_movement', 'customer_month_total')
-        then f.rule else 'account' end
-    end
-    -- What a heal has put right since explains nothing any more.
-    and (j.is_journal or g.occurred_at > coalesce((
-      select max(h.healed_at)
-      from saldo.heal_action as h
-      where h.account_id = f.account_id
+  with explained as materialized (
+    select f.id, f.account_id, f.rule, coalesce(max(h.healed_at), '-infinity') as healed_at
+    from saldo.finding as f
+    left join saldo.heal_action as h on h.account_id = f.account_id
       and h.rule = f.rule
       and h.outcome = 'healed'
-    ), '-infinity'))
-    order by j.is_journal desc, g.occurred_at desc
-    limit 5
+    where f.check_run_id = explain_findings__events.check_run_id
+    and f.account_id is not null
+    and f.rule in ('account_balance', 'month_movement', 'held_total', 'customer_month_total')
+    group by f.id
+  )
+  select e.id,
+    jsonb_agg(e.event order by e.is_journal desc, e.occurred_at desc)
+  from (
+    select x.id, to_jsonb(u.event) as event, (u.event).occurred_at, j.is_journal,
+      row_number() over (
+        partition by x.id order by j.is_journal desc, (u.event).occurred_at desc
+      ) as place
+    from explained as x
+    join saldo_private.unsettled_events(array(
+      select distinct a.account_id from explained as a
+    )) as u on u.account_id = x.account_id
+    cross join lateral (select (u.event).table_name like 'journal%' as is_journal) as j
+    where case when j.is_journal then x.rule <> 'held_total'
+      else (u.event).table_name = case when x.rule in ('month_movement', 'customer_month_total')
+        then x.rule else 'account' end
+    end
+    -- What a heal has put right since explains nothing any more.
+    and (j.is_journal or (u.event).occurred_at > x.healed_at)
   ) as e
-  where f.check_run_id = explain_findings__events.check_run_id
-  and f.account_id is not null
-  and f.rule in ('account_balance', 'month_movement', 'held_total', 'customer_month_total')
-  group by f.id
+  where e.place <= 5
+  group by e.id
 $$;
 comment on function saldo_private.explain_findings__events is
   'Recorded writes that speak for a finding: those to the journal first, then the newest.';
@@ -17480,6 +17498,8 @@ comment on function saldo_private.event_text is 'A recorded write in a sentence.
 create or replace function saldo_private.explain_findings(check_run_id uuid)
 returns void
 language sql
+-- Findings of this transaction: the planner takes thousands of them for a handful.
+set enable_nestloop = off
 as $$
   with explained as (
     select f.id, events.evidence,
@@ -17489,21 +17509,18 @@ as $$
         when f.rule not in (
           'account_balance', 'month_movement', 'held_total', 'customer_month_total'
         ) then 'unknown'
-        when f.account_id = any (changed.account_ids) then 'journal_changed'
+        when changed.account_id is not null then 'journal_changed'
         when is_trigger_off and f.account_id is not null then 'sync_trigger_disabled'
         else 'unknown'
       end::saldo.finding_cause as cause
     from saldo.finding as f
-    cross join (
-      select saldo_private.changed_journals(array(
-        select c.account_id
-        from saldo.finding as c
-        where c.check_run_id = explain_findings.check_run_id
-        and c.rule in ('account_balance', 'month_movement', 'held_total', 'customer_month_total')
-        and c.account_id is not null
-      )) as account_ids
-      offset 0
-    ) as changed
+    left join saldo_private.journal_changed_accounts(array(
+      select c.account_id
+      from saldo.finding as c
+      where c.check_run_id = explain_findings.check_run_id
+      and c.rule in ('account_balance', 'month_movement', 'held_total', 'customer_month_total')
+      and c.account_id is not null
+    )) as changed (account_id) on changed.account_id = f.account_id
     cross join (
       select exists (
         select
@@ -17512,7 +17529,7 @@ as $$
       ) as is_trigger_off
       offset 0
     ) as trigger
-    left join saldo_private.explain_findings__events(check_run_id) as events
+    left join saldo_private.explain_findings__events(explain_findings.check_run_id) as events
       on events.finding_id = f.id
     where f.check_run_id = explain_findings.check_run_id
     and f.explanation = '' -- what broke or is registered has its own
@@ -18629,8 +18646,8 @@ comment on function saldo_private.run_check__rule is
 
 create or replace function saldo_private.run_check__rules(
   check_run_id uuid,
-  scope saldo.check_scope,
   suspects saldo_private.suspects,
+  is_complete boolean,
   out rule_count integer,
   out failed_rule_count integer
 )
@@ -18645,7 +18662,7 @@ begin
     select *
     from saldo.balance_rule as r
     where r.is_enabled
-    and (r.is_incremental or r.is_registered or run_check__rules.scope = 'full')
+    and (r.is_incremental or r.is_registered or is_complete)
     order by r.name
   loop
     rule_count := rule_count + 1;
@@ -18673,19 +18690,20 @@ begin
 end
 $$;
 comment on function saldo_private.run_check__rules is
-  'Runs the enabled rules, the incremental ones only where asked to, and explains what they find.';
+  'Runs the enabled rules, all of them or the incremental ones, and explains what they find.';
 
 create or replace function saldo_private.run_check__record(
   progress saldo.check_progress,
   scope saldo.check_scope,
-  suspects saldo_private.suspects
+  suspects saldo_private.suspects,
+  is_complete boolean
 )
 returns saldo.check_run
 language plpgsql
 as $$
 declare
   v_run saldo.check_run;
-  v_rules record := saldo_private.run_check__rules(progress.id, scope, suspects);
+  v_rules record := saldo_private.run_check__rules(progress.id, suspects, is_complete);
 begin
   insert into saldo.check_run (
     id, kind, scope, status, started_at, finished_at, actor, rule_count, failed_rule_count,
@@ -18744,7 +18762,9 @@ begin
   if scope = 'incremental' and v_since is not null and saldo_private.was_last_check_healthy() then
     v_suspects := saldo_private.verify_news(v_since, saldo_private.lock_verified_point());
     v_progress.line_count := v_suspects.line_count;
-    return saldo_private.run_check__record(v_progress, 'incremental', v_suspects);
+    return saldo_private.run_check__record(
+      v_progress, 'incremental', v_suspects, is_complete => false
+    );
   end if;
 
   while v_progress.next_starts_on < 'infinity' loop
@@ -18795,7 +18815,7 @@ grant execute on function saldo.reconcile to saldo_admin;
 -- goes on where the last one ended.
 --
 -- Public: continue_check; saldo.check_progress. Private: new_check_progress, check_slice,
--- finish_check.
+-- finish_check, continue_check_of, recheck.
 -- What is posted while it is under way is looked at at the end.
 
 create or replace function saldo_private.new_check_progress(kind saldo.check_kind)
@@ -18873,18 +18893,57 @@ begin
     array(select distinct unnest(v_account_ids || v_news.account_ids)),
     array(select distinct unnest(progress.entry_ids || v_news.entry_ids))
   );
-  return saldo_private.run_check__record(progress, 'full', v_suspects);
+  return saldo_private.run_check__record(progress, 'full', v_suspects, is_complete => true);
 end
 $$;
 comment on function saldo_private.finish_check is
   'Looks at the totals and at what was posted meanwhile, lets the rules decide about whatever is '
   'suspect, and records the run.';
 
-create or replace function saldo.continue_check()
+create or replace function saldo_private.recheck(check_run_id uuid, kind saldo.check_kind)
 returns saldo.check_run
 language plpgsql
-security definer
-set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_before saldo.check_run;
+  v_news saldo_private.suspects;
+  v_progress saldo.check_progress := saldo_private.new_check_progress(kind);
+begin
+  select *
+  into strict v_before
+  from saldo.check_run
+  where id = recheck.check_run_id;
+  v_news := saldo_private.verify_news(v_before.snapshot::pg_snapshot, false);
+  v_progress.line_count := v_news.line_count;
+  return saldo_private.run_check__record(v_progress, 'incremental', (
+    v_news.line_count,
+    array(
+      select f.account_id
+      from saldo.finding as f
+      where f.check_run_id = v_before.id
+      and f.account_id is not null
+      union
+      select unnest(v_news.account_ids)
+    ),
+    array(
+      select (f.detail ->> 'entry_id')::uuid
+      from saldo.finding as f
+      join saldo.balance_rule as r on r.name = f.rule
+      where f.check_run_id = v_before.id
+      and r.scope = 'entry'
+      union
+      select unnest(v_news.entry_ids)
+    )
+  ), is_complete => true);
+end
+$$;
+comment on function saldo_private.recheck is
+  'What a full check found, after a heal: looks at that again, at what came since, and runs every '
+  'other rule.';
+
+create or replace function saldo_private.continue_check_of(kind saldo.check_kind)
+returns saldo.check_run
+language plpgsql
 as $$
 declare
   v_progress saldo.check_progress;
@@ -18894,12 +18953,13 @@ begin
   perform pg_advisory_xact_lock(7246, 3);
   select *
   into v_progress
-  from saldo.check_progress
-  order by started_at
+  from saldo.check_progress as p
+  where p.kind = continue_check_of.kind
+  order by p.started_at
   limit 1
   for update;
   if v_progress.id is null then
-    v_progress := saldo_private.new_check_progress('reconcile');
+    v_progress := saldo_private.new_check_progress(kind);
   end if;
 
   v_progress := saldo_private.check_slice(v_progress);
@@ -18919,6 +18979,19 @@ begin
     account_ids = excluded.account_ids,
     entry_ids = excluded.entry_ids;
   return v_run;
+end
+$$;
+comment on function saldo_private.continue_check_of is
+  'Sieves the next slice of a check of this kind; returns the run after the last one, else null.';
+
+create or replace function saldo.continue_check()
+returns saldo.check_run
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  return saldo_private.continue_check_of('reconcile');
 end
 $$;
 comment on function saldo.continue_check is
@@ -19117,9 +19190,13 @@ comment on column saldo.balance_health_result.account_count is 'Accounts that it
 comment on column saldo.balance_health_result.line_count is 'Journal lines that it covered.';
 --! EndIncluded health/balance_health.sql
 --! Included health/maintenance.sql
--- Scheduled maintenance: check, heal what is safe, check again, keep the record.
+-- Scheduled maintenance: check, heal what is safe, look again, keep the record.
 --
--- Public: scheduled_maintenance; saldo.maintenance_run. Private: require_sole_maintenance.
+-- Public: scheduled_maintenance, continue_maintenance; saldo.maintenance_run. Private:
+-- require_sole_maintenance, run_maintenance, prune_history.
+-- One at a time. In steps each slice of the check is a transaction of its own, and whoever comes
+-- next goes on where the last one ended (check_progress tells how far it is); the heal and the look
+-- afterwards are one transaction with the last slice.
 
 create or replace function saldo_private.require_sole_maintenance()
 returns void
@@ -19135,38 +19212,122 @@ $$;
 comment on function saldo_private.require_sole_maintenance is
   'Makes sure that only one heal or maintenance runs at a time: SB604.';
 
+create or replace function saldo_private.run_maintenance(check_before saldo.check_run)
+returns saldo.maintenance_run
+language plpgsql
+as $$
+declare
+  v_run saldo.maintenance_run;
+  v_heal saldo.heal_run;
+  v_after saldo.check_run := check_before;
+begin
+  v_heal := saldo_private.run_heal(false, is_scheduled => true, check_run => check_before);
+  if v_heal.healed_count > 0 then
+    v_after := saldo_private.recheck(check_before.id, 'maintenance');
+  end if;
+  insert into saldo.maintenance_run (
+    id, status, started_at, finished_at, actor, check_before_id, heal_run_id, check_after_id
+  )
+  values (
+    saldo_private.uuid_v7(), v_after.status, check_before.started_at, clock_timestamp(),
+    saldo_private.actor(), check_before.id, v_heal.id, v_after.id
+  )
+  returning *
+  into v_run;
+  perform saldo_private.prune_history();
+  return v_run;
+end
+$$;
+comment on function saldo_private.run_maintenance is
+  'Heals what a full check has found as far as that is safe, looks again where something was '
+  'healed, and records it.';
+
 create or replace function saldo.scheduled_maintenance()
 returns saldo.maintenance_run
 language plpgsql
 security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
-declare
-  v_run saldo.maintenance_run;
-  v_started_at timestamptz := clock_timestamp();
-  v_heal saldo.heal_run;
-  v_after saldo.check_run;
 begin
   perform saldo_private.require_sole_maintenance();
-  v_heal := saldo_private.run_heal(false, is_scheduled => true);
-  v_after := saldo_private.run_check('maintenance');
-  insert into saldo.maintenance_run (
-    id, status, started_at, finished_at, actor, check_before_id, heal_run_id, check_after_id
-  )
-  values (
-    saldo_private.uuid_v7(), v_after.status, v_started_at, clock_timestamp(),
-    saldo_private.actor(), v_heal.check_run_id, v_heal.id, v_after.id
-  )
-  returning *
-  into v_run;
-  return v_run;
+  return saldo_private.run_maintenance(saldo_private.run_check('maintenance'));
 end
 $$;
 comment on function saldo.scheduled_maintenance is
-  'Checks all balances, heals what is safe, checks again and records the run; status is that of '
-  'the second check. Errors: SB604 while another one runs.';
+  'Checks all balances, heals what is safe, looks again at what was wrong and records the run, in '
+  'one transaction; status is that of the last look. Errors: SB604 while another one runs, SB603 '
+  'in another isolation level than read committed.';
 revoke execute on function saldo.scheduled_maintenance from public;
 grant execute on function saldo.scheduled_maintenance to saldo_admin;
+
+create or replace function saldo.continue_maintenance()
+returns saldo.maintenance_run
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_check saldo.check_run;
+  v_run saldo.maintenance_run;
+begin
+  perform saldo_private.require_sole_maintenance();
+  v_check := saldo_private.continue_check_of('maintenance');
+  if v_check.id is not null then
+    v_run := saldo_private.run_maintenance(v_check);
+  end if;
+  return v_run;
+end
+$$;
+comment on function saldo.continue_maintenance is
+  'The next step of a maintenance, and the first one of another when none is under way: a slice of '
+  'the check; after the last slice the heal, too. Returns the run when it is done, else null. '
+  'Errors as scheduled_maintenance.';
+revoke execute on function saldo.continue_maintenance from public;
+grant execute on function saldo.continue_maintenance to saldo_admin;
+
+create or replace function saldo_private.prune_history()
+returns bigint
+language sql
+as $$
+  with old as (
+    select c.id
+    from saldo.check_run as c
+    where c.finished_at < clock_timestamp() - make_interval(
+      days => saldo_private.setting_value('health_history_days')::integer
+    )
+    -- What was healed or decided is an audit trail, and stays.
+    and not exists (select from saldo.heal_run as h where h.check_run_id = c.id)
+    and not exists (
+      select
+      from saldo.maintenance_run as m
+      where c.id in (m.check_before_id, m.check_after_id)
+      and m.status <> 'healthy'
+    )
+    and not exists (
+      select
+      from saldo.finding as f
+      join saldo.account_freeze as z on z.finding_id = f.id
+      where f.check_run_id = c.id
+    )
+    order by c.id
+    limit 1000
+  ),
+  unneeded as (
+    delete from saldo.maintenance_run as m
+    where m.check_before_id in (select old.id from old)
+    or m.check_after_id in (select old.id from old)
+  ),
+  deleted as (
+    delete from saldo.check_run as c
+    where c.id in (select old.id from old)
+    returning c.id
+  )
+  select count(*)
+  from deleted
+$$;
+comment on function saldo_private.prune_history is
+  'Deletes checks older than the setting health_history_days with their findings, a thousand at a '
+  'time; those that a heal followed stay.';
 --! EndIncluded health/maintenance.sql
 --! Included health/freeze.sql
 -- Freezing: nothing is posted to an account until a human has looked at it.
@@ -19625,7 +19786,7 @@ comment on column saldo.heal_policy.set_at is 'When.';
 --! Included health/heal_plan.sql
 -- The plan of a heal: for each finding what would be done about it, and why.
 --
--- Private: heal_plan and its steps, is_from_journal, journal_changed_accounts.
+-- Private: heal_plan and its steps, is_from_journal.
 -- A dry run and a real one have the same plan. An outcome is first healed, and each step may turn
 -- it into something else: refused, then escalated, then needs_approval; slots last, because they
 -- follow from totals.
@@ -19639,45 +19800,6 @@ as $$
 $$;
 comment on function saldo_private.is_from_journal is
   'Whether the cache of a rule derives from the journal.';
-
-create or replace function saldo_private.journal_changed_accounts(account_ids bigint[])
-returns setof bigint
-language sql
-stable
-as $$
-  -- Two witnesses against one: totals and months are kept apart, and agree only with the journal
-  -- that made them.
-  select a.id
-  from saldo.account as a
-  left join (
-    select mm.account_id, sum(mm.debit) as debit, sum(mm.credit) as credit,
-      sum(mm.line_count) as line_count
-    from saldo.month_movement as mm
-    where mm.account_id = any (account_ids)
-    group by mm.account_id
-  ) as m on m.account_id = a.id
-  left join (
-    select part.account_id, sum(part.debit) as debit, sum(part.credit) as credit,
-      sum(part.line_count) as line_count
-    from (
-      select jl.account_id, jl.debit, jl.credit, 1 as line_count
-      from saldo.journal_line as jl
-      where jl.account_id = any (account_ids)
-      union all
-      select s.account_id, -s.debit, -s.credit, -s.line_count
-      from saldo_private.account_stripe as s
-      where s.account_id = any (account_ids)
-    ) as part
-    group by part.account_id
-  ) as l on l.account_id = a.id
-  where a.id = any (account_ids)
-  and (a.debit_total, a.credit_total) = (coalesce(m.debit, 0), coalesce(m.credit, 0))
-  and (a.debit_total, a.credit_total, coalesce(m.line_count, 0))
-    is distinct from (coalesce(l.debit, 0), coalesce(l.credit, 0), coalesce(l.line_count, 0))
-$$;
-comment on function saldo_private.journal_changed_accounts is
-  'Those of the accounts whose totals and months agree with each other and not with the journal: '
-  'lines were added, changed or taken away past the engine.';
 
 create or replace function saldo_private.decided(
   plan saldo_private.planned_heal,
@@ -20424,7 +20546,8 @@ comment on function saldo_private.run_heal__pretend is 'The plan as a dry run re
 
 create or replace function saldo_private.run_heal(
   is_dry_run boolean,
-  is_scheduled boolean default false
+  is_scheduled boolean default false,
+  check_run saldo.check_run default null
 )
 returns saldo.heal_run
 language plpgsql
@@ -20433,14 +20556,16 @@ declare
   v_run saldo.heal_run;
   v_run_id uuid := saldo_private.uuid_v7();
   v_started_at timestamptz := clock_timestamp();
-  v_check saldo.check_run;
+  v_check saldo.check_run := check_run;
   v_plan saldo_private.planned_heal[];
   v_frozen_count integer := 0;
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform saldo_private.fail('heal_refused', 'healing needs the isolation level read committed');
   end if;
-  v_check := saldo_private.run_check('heal');
+  if v_check.id is null then
+    v_check := saldo_private.run_check('heal');
+  end if;
   v_plan := saldo_private.heal_plan(v_check.id, is_scheduled);
   if is_dry_run then
     v_plan := saldo_private.run_heal__pretend(saldo_private.tell_frozen(v_plan));
@@ -20469,7 +20594,8 @@ end
 $$;
 comment on function saldo_private.run_heal is
   'Checks afresh, freezes what is tampered with, heals what may be healed and proposes the rest; '
-  'with a dry run only says what it would do. is_scheduled: whether nobody asked for it.';
+  'with a dry run only says what it would do. is_scheduled: whether nobody asked for it. '
+  'check_run: a check that was made just now, in place of another one.';
 
 create or replace function saldo.auto_heal(dry_run boolean default true)
 returns saldo.heal_run
@@ -20484,7 +20610,7 @@ begin
   v_run := saldo_private.run_heal(coalesce(auto_heal.dry_run, true));
   -- The check above found what is healed by now: without another one, health would stay red.
   if v_run.healed_count > 0 then
-    perform saldo_private.run_check('heal');
+    perform saldo_private.recheck(v_run.check_run_id, 'heal');
   end if;
   return v_run;
 end

@@ -40,8 +40,8 @@ comment on function saldo_private.run_check__rule is
 
 create or replace function saldo_private.run_check__rules(
   check_run_id uuid,
-  scope saldo.check_scope,
   suspects saldo_private.suspects,
+  is_complete boolean,
   out rule_count integer,
   out failed_rule_count integer
 )
@@ -56,7 +56,7 @@ begin
     select *
     from saldo.balance_rule as r
     where r.is_enabled
-    and (r.is_incremental or r.is_registered or run_check__rules.scope = 'full')
+    and (r.is_incremental or r.is_registered or is_complete)
     order by r.name
   loop
     rule_count := rule_count + 1;
@@ -84,19 +84,20 @@ begin
 end
 $$;
 comment on function saldo_private.run_check__rules is
-  'Runs the enabled rules, the incremental ones only where asked to, and explains what they find.';
+  'Runs the enabled rules, all of them or the incremental ones, and explains what they find.';
 
 create or replace function saldo_private.run_check__record(
   progress saldo.check_progress,
   scope saldo.check_scope,
-  suspects saldo_private.suspects
+  suspects saldo_private.suspects,
+  is_complete boolean
 )
 returns saldo.check_run
 language plpgsql
 as $$
 declare
   v_run saldo.check_run;
-  v_rules record := saldo_private.run_check__rules(progress.id, scope, suspects);
+  v_rules record := saldo_private.run_check__rules(progress.id, suspects, is_complete);
 begin
   insert into saldo.check_run (
     id, kind, scope, status, started_at, finished_at, actor, rule_count, failed_rule_count,
@@ -155,7 +156,9 @@ begin
   if scope = 'incremental' and v_since is not null and saldo_private.was_last_check_healthy() then
     v_suspects := saldo_private.verify_news(v_since, saldo_private.lock_verified_point());
     v_progress.line_count := v_suspects.line_count;
-    return saldo_private.run_check__record(v_progress, 'incremental', v_suspects);
+    return saldo_private.run_check__record(
+      v_progress, 'incremental', v_suspects, is_complete => false
+    );
   end if;
 
   while v_progress.next_starts_on < 'infinity' loop

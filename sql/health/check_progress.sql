@@ -2,7 +2,7 @@
 -- goes on where the last one ended.
 --
 -- Public: continue_check; saldo.check_progress. Private: new_check_progress, check_slice,
--- finish_check.
+-- finish_check, continue_check_of, recheck.
 -- What is posted while it is under way is looked at at the end.
 
 create or replace function saldo_private.new_check_progress(kind saldo.check_kind)
@@ -80,18 +80,57 @@ begin
     array(select distinct unnest(v_account_ids || v_news.account_ids)),
     array(select distinct unnest(progress.entry_ids || v_news.entry_ids))
   );
-  return saldo_private.run_check__record(progress, 'full', v_suspects);
+  return saldo_private.run_check__record(progress, 'full', v_suspects, is_complete => true);
 end
 $$;
 comment on function saldo_private.finish_check is
   'Looks at the totals and at what was posted meanwhile, lets the rules decide about whatever is '
   'suspect, and records the run.';
 
-create or replace function saldo.continue_check()
+create or replace function saldo_private.recheck(check_run_id uuid, kind saldo.check_kind)
 returns saldo.check_run
 language plpgsql
-security definer
-set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_before saldo.check_run;
+  v_news saldo_private.suspects;
+  v_progress saldo.check_progress := saldo_private.new_check_progress(kind);
+begin
+  select *
+  into strict v_before
+  from saldo.check_run
+  where id = recheck.check_run_id;
+  v_news := saldo_private.verify_news(v_before.snapshot::pg_snapshot, false);
+  v_progress.line_count := v_news.line_count;
+  return saldo_private.run_check__record(v_progress, 'incremental', (
+    v_news.line_count,
+    array(
+      select f.account_id
+      from saldo.finding as f
+      where f.check_run_id = v_before.id
+      and f.account_id is not null
+      union
+      select unnest(v_news.account_ids)
+    ),
+    array(
+      select (f.detail ->> 'entry_id')::uuid
+      from saldo.finding as f
+      join saldo.balance_rule as r on r.name = f.rule
+      where f.check_run_id = v_before.id
+      and r.scope = 'entry'
+      union
+      select unnest(v_news.entry_ids)
+    )
+  ), is_complete => true);
+end
+$$;
+comment on function saldo_private.recheck is
+  'What a full check found, after a heal: looks at that again, at what came since, and runs every '
+  'other rule.';
+
+create or replace function saldo_private.continue_check_of(kind saldo.check_kind)
+returns saldo.check_run
+language plpgsql
 as $$
 declare
   v_progress saldo.check_progress;
@@ -101,12 +140,13 @@ begin
   perform pg_advisory_xact_lock(7246, 3);
   select *
   into v_progress
-  from saldo.check_progress
-  order by started_at
+  from saldo.check_progress as p
+  where p.kind = continue_check_of.kind
+  order by p.started_at
   limit 1
   for update;
   if v_progress.id is null then
-    v_progress := saldo_private.new_check_progress('reconcile');
+    v_progress := saldo_private.new_check_progress(kind);
   end if;
 
   v_progress := saldo_private.check_slice(v_progress);
@@ -126,6 +166,19 @@ begin
     account_ids = excluded.account_ids,
     entry_ids = excluded.entry_ids;
   return v_run;
+end
+$$;
+comment on function saldo_private.continue_check_of is
+  'Sieves the next slice of a check of this kind; returns the run after the last one, else null.';
+
+create or replace function saldo.continue_check()
+returns saldo.check_run
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  return saldo_private.continue_check_of('reconcile');
 end
 $$;
 comment on function saldo.continue_check is

@@ -45,7 +45,8 @@ comment on function saldo_private.run_heal__pretend is 'The plan as a dry run re
 
 create or replace function saldo_private.run_heal(
   is_dry_run boolean,
-  is_scheduled boolean default false
+  is_scheduled boolean default false,
+  check_run saldo.check_run default null
 )
 returns saldo.heal_run
 language plpgsql
@@ -54,14 +55,16 @@ declare
   v_run saldo.heal_run;
   v_run_id uuid := saldo_private.uuid_v7();
   v_started_at timestamptz := clock_timestamp();
-  v_check saldo.check_run;
+  v_check saldo.check_run := check_run;
   v_plan saldo_private.planned_heal[];
   v_frozen_count integer := 0;
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform saldo_private.fail('heal_refused', 'healing needs the isolation level read committed');
   end if;
-  v_check := saldo_private.run_check('heal');
+  if v_check.id is null then
+    v_check := saldo_private.run_check('heal');
+  end if;
   v_plan := saldo_private.heal_plan(v_check.id, is_scheduled);
   if is_dry_run then
     v_plan := saldo_private.run_heal__pretend(saldo_private.tell_frozen(v_plan));
@@ -90,7 +93,8 @@ end
 $$;
 comment on function saldo_private.run_heal is
   'Checks afresh, freezes what is tampered with, heals what may be healed and proposes the rest; '
-  'with a dry run only says what it would do. is_scheduled: whether nobody asked for it.';
+  'with a dry run only says what it would do. is_scheduled: whether nobody asked for it. '
+  'check_run: a check that was made just now, in place of another one.';
 
 create or replace function saldo.auto_heal(dry_run boolean default true)
 returns saldo.heal_run
@@ -105,7 +109,7 @@ begin
   v_run := saldo_private.run_heal(coalesce(auto_heal.dry_run, true));
   -- The check above found what is healed by now: without another one, health would stay red.
   if v_run.healed_count > 0 then
-    perform saldo_private.run_check('heal');
+    perform saldo_private.recheck(v_run.check_run_id, 'heal');
   end if;
   return v_run;
 end

@@ -1,6 +1,6 @@
 -- The plan of a heal: for each finding what would be done about it, and why.
 --
--- Private: heal_plan and its steps, is_from_journal, journal_changed_accounts.
+-- Private: heal_plan and its steps, is_from_journal.
 -- A dry run and a real one have the same plan. An outcome is first healed, and each step may turn
 -- it into something else: refused, then escalated, then needs_approval; slots last, because they
 -- follow from totals.
@@ -14,45 +14,6 @@ as $$
 $$;
 comment on function saldo_private.is_from_journal is
   'Whether the cache of a rule derives from the journal.';
-
-create or replace function saldo_private.journal_changed_accounts(account_ids bigint[])
-returns setof bigint
-language sql
-stable
-as $$
-  -- Two witnesses against one: totals and months are kept apart, and agree only with the journal
-  -- that made them.
-  select a.id
-  from saldo.account as a
-  left join (
-    select mm.account_id, sum(mm.debit) as debit, sum(mm.credit) as credit,
-      sum(mm.line_count) as line_count
-    from saldo.month_movement as mm
-    where mm.account_id = any (account_ids)
-    group by mm.account_id
-  ) as m on m.account_id = a.id
-  left join (
-    select part.account_id, sum(part.debit) as debit, sum(part.credit) as credit,
-      sum(part.line_count) as line_count
-    from (
-      select jl.account_id, jl.debit, jl.credit, 1 as line_count
-      from saldo.journal_line as jl
-      where jl.account_id = any (account_ids)
-      union all
-      select s.account_id, -s.debit, -s.credit, -s.line_count
-      from saldo_private.account_stripe as s
-      where s.account_id = any (account_ids)
-    ) as part
-    group by part.account_id
-  ) as l on l.account_id = a.id
-  where a.id = any (account_ids)
-  and (a.debit_total, a.credit_total) = (coalesce(m.debit, 0), coalesce(m.credit, 0))
-  and (a.debit_total, a.credit_total, coalesce(m.line_count, 0))
-    is distinct from (coalesce(l.debit, 0), coalesce(l.credit, 0), coalesce(l.line_count, 0))
-$$;
-comment on function saldo_private.journal_changed_accounts is
-  'Those of the accounts whose totals and months agree with each other and not with the journal: '
-  'lines were added, changed or taken away past the engine.';
 
 create or replace function saldo_private.decided(
   plan saldo_private.planned_heal,

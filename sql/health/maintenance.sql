@@ -1,6 +1,10 @@
--- Scheduled maintenance: check, heal what is safe, check again, keep the record.
+-- Scheduled maintenance: check, heal what is safe, look again, keep the record.
 --
--- Public: scheduled_maintenance; saldo.maintenance_run. Private: require_sole_maintenance.
+-- Public: scheduled_maintenance, continue_maintenance; saldo.maintenance_run. Private:
+-- require_sole_maintenance, run_maintenance, prune_history.
+-- One at a time. In steps each slice of the check is a transaction of its own, and whoever comes
+-- next goes on where the last one ended (check_progress tells how far it is); the heal and the look
+-- afterwards are one transaction with the last slice.
 
 create or replace function saldo_private.require_sole_maintenance()
 returns void
@@ -16,35 +20,119 @@ $$;
 comment on function saldo_private.require_sole_maintenance is
   'Makes sure that only one heal or maintenance runs at a time: SB604.';
 
+create or replace function saldo_private.run_maintenance(check_before saldo.check_run)
+returns saldo.maintenance_run
+language plpgsql
+as $$
+declare
+  v_run saldo.maintenance_run;
+  v_heal saldo.heal_run;
+  v_after saldo.check_run := check_before;
+begin
+  v_heal := saldo_private.run_heal(false, is_scheduled => true, check_run => check_before);
+  if v_heal.healed_count > 0 then
+    v_after := saldo_private.recheck(check_before.id, 'maintenance');
+  end if;
+  insert into saldo.maintenance_run (
+    id, status, started_at, finished_at, actor, check_before_id, heal_run_id, check_after_id
+  )
+  values (
+    saldo_private.uuid_v7(), v_after.status, check_before.started_at, clock_timestamp(),
+    saldo_private.actor(), check_before.id, v_heal.id, v_after.id
+  )
+  returning *
+  into v_run;
+  perform saldo_private.prune_history();
+  return v_run;
+end
+$$;
+comment on function saldo_private.run_maintenance is
+  'Heals what a full check has found as far as that is safe, looks again where something was '
+  'healed, and records it.';
+
 create or replace function saldo.scheduled_maintenance()
 returns saldo.maintenance_run
 language plpgsql
 security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
-declare
-  v_run saldo.maintenance_run;
-  v_started_at timestamptz := clock_timestamp();
-  v_heal saldo.heal_run;
-  v_after saldo.check_run;
 begin
   perform saldo_private.require_sole_maintenance();
-  v_heal := saldo_private.run_heal(false, is_scheduled => true);
-  v_after := saldo_private.run_check('maintenance');
-  insert into saldo.maintenance_run (
-    id, status, started_at, finished_at, actor, check_before_id, heal_run_id, check_after_id
-  )
-  values (
-    saldo_private.uuid_v7(), v_after.status, v_started_at, clock_timestamp(),
-    saldo_private.actor(), v_heal.check_run_id, v_heal.id, v_after.id
-  )
-  returning *
-  into v_run;
-  return v_run;
+  return saldo_private.run_maintenance(saldo_private.run_check('maintenance'));
 end
 $$;
 comment on function saldo.scheduled_maintenance is
-  'Checks all balances, heals what is safe, checks again and records the run; status is that of '
-  'the second check. Errors: SB604 while another one runs.';
+  'Checks all balances, heals what is safe, looks again at what was wrong and records the run, in '
+  'one transaction; status is that of the last look. Errors: SB604 while another one runs, SB603 '
+  'in another isolation level than read committed.';
 revoke execute on function saldo.scheduled_maintenance from public;
 grant execute on function saldo.scheduled_maintenance to saldo_admin;
+
+create or replace function saldo.continue_maintenance()
+returns saldo.maintenance_run
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_check saldo.check_run;
+  v_run saldo.maintenance_run;
+begin
+  perform saldo_private.require_sole_maintenance();
+  v_check := saldo_private.continue_check_of('maintenance');
+  if v_check.id is not null then
+    v_run := saldo_private.run_maintenance(v_check);
+  end if;
+  return v_run;
+end
+$$;
+comment on function saldo.continue_maintenance is
+  'The next step of a maintenance, and the first one of another when none is under way: a slice of '
+  'the check; after the last slice the heal, too. Returns the run when it is done, else null. '
+  'Errors as scheduled_maintenance.';
+revoke execute on function saldo.continue_maintenance from public;
+grant execute on function saldo.continue_maintenance to saldo_admin;
+
+create or replace function saldo_private.prune_history()
+returns bigint
+language sql
+as $$
+  with old as (
+    select c.id
+    from saldo.check_run as c
+    where c.finished_at < clock_timestamp() - make_interval(
+      days => saldo_private.setting_value('health_history_days')::integer
+    )
+    -- What was healed or decided is an audit trail, and stays.
+    and not exists (select from saldo.heal_run as h where h.check_run_id = c.id)
+    and not exists (
+      select
+      from saldo.maintenance_run as m
+      where c.id in (m.check_before_id, m.check_after_id)
+      and m.status <> 'healthy'
+    )
+    and not exists (
+      select
+      from saldo.finding as f
+      join saldo.account_freeze as z on z.finding_id = f.id
+      where f.check_run_id = c.id
+    )
+    order by c.id
+    limit 1000
+  ),
+  unneeded as (
+    delete from saldo.maintenance_run as m
+    where m.check_before_id in (select old.id from old)
+    or m.check_after_id in (select old.id from old)
+  ),
+  deleted as (
+    delete from saldo.check_run as c
+    where c.id in (select old.id from old)
+    returning c.id
+  )
+  select count(*)
+  from deleted
+$$;
+comment on function saldo_private.prune_history is
+  'Deletes checks older than the setting health_history_days with their findings, a thousand at a '
+  'time; those that a heal followed stay.';
