@@ -134,3 +134,4 @@
 --!include closing/close_year.sql
 --!include closing/closing_rule.sql
 --!include closing/verify_journal.sql
+--!include closing/journal_seal_rule.sql

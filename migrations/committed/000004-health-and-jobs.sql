@@ -1,5 +1,5 @@
 --! Previous: sha1:91dce902e84eb3bb7b78b92a1d91ece6835455ec
---! Hash: sha1:d246b50dab16d5f3889525b206ec9ace79c385a8
+--! Hash: sha1:d89970f416861bb46f61c8a505df8e649652d6ec
 --! Message: health and jobs
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -23392,7 +23392,7 @@ comment on function saldo_private.rule_restatement is
 -- Verification: the books computed anew from the journal alone, and compared with the seals.
 --
 -- Public: verify_journal. Private: verify_entries, verify_slipped_in, verify_seals, verify_head,
--- verify_months, verify_books, verify_snapshots (a part each), recent_seal; rule_journal_seal.
+-- verify_months, verify_books, verify_snapshots (a part each).
 -- Each part is one statement and changes nothing. What is found is settled by a human: no heal.
 -- It looks from the side of the seals, so that a journal that is empty is found as well.
 
@@ -23577,8 +23577,8 @@ as $$
   select 'total_differs'::saldo.journal_difference_kind, format('month %s %s', t.month, t.currency),
     null::uuid, null::bigint, format('%s lines, debit %s, credit %s sealed', t.line_count,
       trim_scale(t.debit), trim_scale(t.credit)),
-    format('%s lines, debit %s, credit %s', coalesce(m.line_count, 0),
-      trim_scale(coalesce(m.debit, 0)), trim_scale(coalesce(m.credit, 0)))
+    format('%s lines, debit %s, credit %s', j.line_count, trim_scale(j.debit),
+      trim_scale(j.credit))
   from (
     select s.month, total.currency, sum(total.line_count) as line_count, sum(total.debit) as debit,
       sum(total.credit) as credit
@@ -23593,12 +23593,23 @@ as $$
     join saldo.account as a on a.id = p.account_id
     group by 1, 2
   ) as m on m.month = t.month and m.currency = t.currency
+  -- Movements may be wrong where the journal is not: that is a drift, which is healed from it.
+  cross join lateral (
+    select count(*) as line_count, coalesce(sum(l.debit), 0) as debit,
+      coalesce(sum(l.credit), 0) as credit
+    from saldo.journal_line as l
+    join saldo.account as a on a.id = l.account_id
+    where l.posting_date between t.month and (t.month + interval '1 month - 1 day')::date
+    and a.currency = t.currency
+  ) as j
   where t.currency <> 'unknown'
   and (t.line_count > m.line_count or t.debit > m.debit or t.credit > m.credit) is not false
+  and (t.line_count > j.line_count or t.debit > j.debit or t.credit > j.credit)
 $$;
 comment on function saldo_private.verify_months is
-  'Months in which more is sealed than the movements show. It reads no journal: it is cheap, and '
-  'sees a journal and movements that vanished together.';
+  'Months in which more is sealed than the journal has. It asks the movements first, and reads the '
+  'journal of those months only where they have less: it is cheap, and sees a journal and '
+  'movements that vanished together.';
 
 create or replace function saldo_private.verify_snapshots()
 returns setof saldo.journal_difference
@@ -23725,6 +23736,22 @@ comment on function saldo.verify_journal is
 revoke execute on function saldo.verify_journal from public;
 grant execute on function saldo.verify_journal to saldo_admin, saldo_operator;
 
+comment on type saldo.journal_difference_kind is
+  'What is not as it was sealed, or as it should be.';
+comment on type saldo.journal_difference is 'Something that a verification found.';
+comment on column saldo.journal_difference.kind is 'What it is.';
+comment on column saldo.journal_difference.key is
+  'What it is about: an entry, a seal, a month, a period, an account.';
+comment on column saldo.journal_difference.entry_id is 'The entry, where it is about one.';
+comment on column saldo.journal_difference.seal_number is 'The seal, where it is about one.';
+comment on column saldo.journal_difference.stored is 'What is stored, or was sealed.';
+comment on column saldo.journal_difference.derived is 'What follows from the journal.';
+--! EndIncluded closing/verify_journal.sql
+--! Included closing/journal_seal_rule.sql
+-- The rule over seals: those of late, and the control totals of all months.
+--
+-- Private: recent_seal, rule_journal_seal. It has no heal: a human decides.
+
 create or replace function saldo_private.recent_seal()
 returns bigint
 language sql
@@ -23778,18 +23805,7 @@ $$;
 comment on function saldo_private.rule_journal_seal is
   'Recent seals, with their entries computed anew, and control totals of all months. A whole '
   'verification is saldo.verify_journal().';
-
-comment on type saldo.journal_difference_kind is
-  'What is not as it was sealed, or as it should be.';
-comment on type saldo.journal_difference is 'Something that a verification found.';
-comment on column saldo.journal_difference.kind is 'What it is.';
-comment on column saldo.journal_difference.key is
-  'What it is about: an entry, a seal, a month, a period, an account.';
-comment on column saldo.journal_difference.entry_id is 'The entry, where it is about one.';
-comment on column saldo.journal_difference.seal_number is 'The seal, where it is about one.';
-comment on column saldo.journal_difference.stored is 'What is stored, or was sealed.';
-comment on column saldo.journal_difference.derived is 'What follows from the journal.';
---! EndIncluded closing/verify_journal.sql
+--! EndIncluded closing/journal_seal_rule.sql
 --! EndIncluded index.sql
 
 reset role;

@@ -19,7 +19,12 @@ async function startServer(): Promise<{ url: string; stop(): Promise<void> }> {
   if (given) return { url: given, stop: async () => {} };
   const folder = join(tmpdir(), `saldo-test-${randomBytes(4).toString("hex")}`);
   // The faults that need a durable server start one of their own.
-  const server = await startEmbedded(folder, { fsync: "off", max_connections: "400" });
+  // A check touches every table, and dozens of tests check at once.
+  const server = await startEmbedded(folder, {
+    fsync: "off",
+    max_connections: "400",
+    max_locks_per_transaction: "256",
+  });
   return {
     url: server.connectionString,
     async stop() {
