@@ -35,14 +35,18 @@ export const checkCommand: Command = {
 /** `saldo heal`: tells what would be healed, and with --apply heals it. */
 export const healCommand: Command = {
   usage: "heal [--dry-run | --apply]",
-  help: ["Tells what would be healed, and heals it with --apply; 1 when something is refused."],
+  help: [
+    "Tells what would be healed, and heals it with --apply; 1 when something is left for a human:",
+    "refused, escalated, or waiting for another administrator's approval.",
+  ],
   options: { "dry-run": { type: "boolean" }, apply: { type: "boolean" } },
   prepare(words) {
     requireNoWords(words);
     const isDryRun = words.values["apply"] !== true || words.values["dry-run"] === true;
     return async () => async (client) => {
       const { rows: runs } = await client.query(
-        "select id, healed_count, refused_count from saldo.auto_heal($1)",
+        `select id, refused_count, escalated_count, needs_approval_count
+        from saldo.auto_heal($1)`,
         [isDryRun],
       );
       const run = runs[0];
@@ -60,9 +64,10 @@ export const healCommand: Command = {
       }
       process.stdout.write(
         `${isDryRun ? "would be healed" : "healed"}: ${healedCount}, ` +
-          `refused: ${run.refused_count}\n`,
+          `refused: ${run.refused_count}, escalated: ${run.escalated_count}, ` +
+          `need approval: ${run.needs_approval_count}\n`,
       );
-      return run.refused_count > 0 ? 1 : 0;
+      return run.refused_count + run.escalated_count + run.needs_approval_count > 0 ? 1 : 0;
     };
   },
 };

@@ -218,20 +218,28 @@ test.serial("check and heal tell what they find, and heal only when told to", as
   const healthy = await saldo(["check"]);
   t.is(healthy.code, 0, healthy.output);
   t.regex(healthy.output, /^healthy: 0 findings of \d+ rules/m);
-  await database.pool.query(`do $$ begin
-      set local session_replication_role = replica;
-      update saldo.account set credit_total = credit_total + 7 where code = 'customer:A';
-    end $$`);
+  const drift = (by: number) =>
+    database.pool.query(`do $$ begin
+        set local session_replication_role = replica;
+        update saldo.account set credit_total = credit_total + ${by} where code = 'customer:A';
+      end $$`);
+  await drift(7);
   const drifted = await saldo(["check"]);
   t.is(drifted.code, 1);
   t.regex(drifted.output, /account_balance/);
   const dry = await saldo(["heal", "--dry-run"]);
-  t.regex(dry.output, /^would be healed: [1-9]\d*, refused: 0$/m);
+  t.regex(dry.output, /^would be healed: [1-9]\d*, refused: 0, escalated: 0, need approval: 0$/m);
   t.is((await saldo(["heal"])).output.includes("would be healed"), true, "dry by default");
   t.is((await saldo(["check"])).code, 1);
   const healed = await saldo(["heal", "--apply"]);
-  t.regex(healed.output, /^healed: [1-9]\d*, refused: 0$/m);
+  t.regex(healed.output, /^healed: [1-9]\d*, refused: 0, escalated: 0, need approval: 0$/m);
   t.is((await saldo(["check"])).code, 0);
+
+  await drift(7);
+  const again = await saldo(["heal", "--apply"]);
+  t.is(again.code, 1, "wrong again: it is left for a human");
+  t.regex(again.output, /^healed: 0, refused: 0, escalated: 1, need approval: 0$/m);
+  await drift(-7);
 });
 
 test.serial("wrong usage and missing databases are told in a sentence, with 2", async (t) => {
