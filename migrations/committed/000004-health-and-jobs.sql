@@ -1,5 +1,5 @@
 --! Previous: sha1:91dce902e84eb3bb7b78b92a1d91ece6835455ec
---! Hash: sha1:d89970f416861bb46f61c8a505df8e649652d6ec
+--! Hash: sha1:a9ade9453a1294d74936e38ed0cfce301560b7ae
 --! Message: health and jobs
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -19379,26 +19379,42 @@ create or replace function saldo_private.freeze_accounts__empty(account_id bigin
 returns void
 language plpgsql
 as $$
+declare
+  v_lock_timeout text := current_setting('lock_timeout');
 begin
-  insert into saldo_private.hot_account (account_id)
-  values (account_id)
-  on conflict on constraint hot_account_pkey do nothing;
-  perform
-  from saldo_private.hot_account as h
-  where h.account_id = freeze_accounts__empty.account_id
-  for update;
-  perform
-  from saldo.account as a
-  where a.id = freeze_accounts__empty.account_id
-  for update;
-  -- Both wait for those who hold one; who comes now finds none, and waits for the row.
-  perform saldo_private.remove_stripes(account_id);
-  delete from saldo_private.account_slot as s
-  where s.account_id = freeze_accounts__empty.account_id;
+  for v_attempt in 1 .. 100 loop
+    begin
+      perform set_config('lock_timeout', '100ms', true);
+      insert into saldo_private.hot_account (account_id)
+      values (account_id)
+      on conflict on constraint hot_account_pkey do nothing;
+      perform
+      from saldo_private.hot_account as h
+      where h.account_id = freeze_accounts__empty.account_id
+      for update;
+      perform
+      from saldo.account as a
+      where a.id = freeze_accounts__empty.account_id
+      for update;
+      -- Both wait for those who hold one; who comes now finds none, and waits for the row.
+      perform saldo_private.remove_stripes(account_id);
+      delete from saldo_private.account_slot as s
+      where s.account_id = freeze_accounts__empty.account_id;
+      perform set_config('lock_timeout', v_lock_timeout, true);
+      return;
+    exception
+      when lock_not_available then
+        -- A posting that has a stripe and makes slots anew wants the first of these locks last: it
+        -- goes first. With the block all of them are given back.
+        null;
+    end;
+  end loop;
+  perform saldo_private.fail('conflict_retry', format('account %s', account_id));
 end
 $$;
 comment on function saldo_private.freeze_accounts__empty is
-  'Takes stripes and slots of a hot account away, under its locks.';
+  'Takes stripes and slots of a hot account away, under its locks: SB015 when others do not let go '
+  'of these for 10 s.';
 
 create or replace function saldo_private.freeze_accounts(
   account_ids bigint[],
@@ -19596,7 +19612,7 @@ begin
   into v_account
   from saldo.account as a
   where a.id = unfreeze_account.account_id
-  for update;
+  for no key update; -- a posting that adds a stripe has it weakly, and then wants the lock above
   if v_account.id is null then
     perform saldo_private.fail(
       'account_not_found', format('account %s', coalesce(account_id::text, 'none'))

@@ -289,6 +289,9 @@ test("freezing beside postings and submissions: nothing comes after it, and all 
     }
     refused.delete("none");
     refused.delete("SB001");
+    // While slots and stripes come and go a posting may be the victim of a detected deadlock, as
+    // beside a change of the mode: nothing of it is done, and the API says SB015, try again.
+    refused.delete("40P01");
     t.deepEqual([...refused], ["SB121"]);
     while ((await pool.query("select from saldo.settle_sub_balances()")).rowCount);
     t.deepEqual(await brokenRules(pool), []);
