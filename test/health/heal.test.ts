@@ -213,11 +213,15 @@ test("no rule alarms beside 12 posting clients, and a heal repairs what was plan
 
     let healed = 0;
     for (let round = 0; round < 5; round += 1) {
-      await forced(pool, (client) =>
-        client.query("update saldo.account set debit_total = debit_total + 7 where id = any($1)", [
-          [round + 1, round + 8],
-        ]),
-      );
+      await forced(pool, async (client) => {
+        // One by one, in the order in which postings lock them: or this is what deadlocks.
+        for (const id of [round + 1, round + 8]) {
+          await client.query(
+            "update saldo.account set debit_total = debit_total + 7 where id = $1",
+            [id],
+          );
+        }
+      });
       const run = await pool.query("select * from saldo.auto_heal(false)");
       healed += run.rows[0].healed_count;
       t.is(run.rows[0].refused_count, 0);

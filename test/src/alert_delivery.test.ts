@@ -213,7 +213,9 @@ test("a mail goes to all addresses, with the same id for each try", async (t) =>
   t.deepEqual(sent?.to, ["anna@example.com", "budi@example.com"]);
   t.regex(sent?.text ?? "", /^Subject: \[Saldo\] Test: A test alert\r$/m);
   t.regex(sent?.text ?? "", new RegExp(`^Message-ID: <${id}@saldo>\r$`, "m"));
-  t.regex(sent?.text ?? "", /Nothing is wrong: somebody asked for it\./);
+  // Long lines are broken on the way (quoted-printable), wherever the names in them end.
+  const words = (sent?.text ?? "").replaceAll("=\r\n", "");
+  t.regex(words, /Nothing is wrong: somebody asked for it\./);
   t.not((await state(id)).delivered_at, null);
 });
 
