@@ -46,7 +46,7 @@ export async function meteringReport(
 const oneReading: Scenario = {
   name: "add_reading: one reading, priced and posted",
   sql: `select id from saldo.add_reading(
-    (select id from saldo.meter where code = 'M-' || :customer::int), clock_timestamp(),
+    (select id from saldo.meter where code = 'M-' || :customer::int), now(),
     volume => 10)`,
   variables: { customer: [1, customers] },
   unitsPerCall: 1,
