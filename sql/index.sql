@@ -8,6 +8,7 @@
 --!include foundation/uuid_v7.sql
 --!include foundation/business_time.sql
 --!include foundation/idempotency.sql
+--!include foundation/plan_choice.sql
 
 -- ledger: accounts, journal, posting, statements, seals
 --!include ledger/account.sql

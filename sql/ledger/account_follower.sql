@@ -8,10 +8,12 @@
 create or replace function saldo_private.call_followers(lines saldo.journal_line[])
 returns void
 language plpgsql
+set plan_cache_mode = auto
 as $$
 declare
   v_follower text;
 begin
+  perform saldo_private.plan_for(cardinality(lines));
   for v_follower in
     select distinct f.follower
     from saldo_private.account_follower as f

@@ -166,9 +166,17 @@ returns saldo_private.dated_day[]
 language plpgsql
 as $$
 declare
-  v_zone text := saldo_private.setting_value('business_time_zone');
+  v_zone text;
+  v_day saldo_private.posting_day;
   v_closed_through date;
 begin
+  if cardinality(instants) = 1 then
+    v_day := saldo_private.posting_day_of(instants[1]);
+    return array[
+      (instants[1], v_day.posting_date, v_day.origin_month)::saldo_private.dated_day
+    ];
+  end if;
+  v_zone := saldo_private.setting_value('business_time_zone');
   perform saldo_private.hold_months_of(instants);
   v_closed_through := saldo_private.closed_through();
   return array(

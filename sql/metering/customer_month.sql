@@ -40,6 +40,8 @@ comment on function saldo_private.customer_movement is
 create or replace function saldo_private.customer_rating(
   account_id bigint,
   basis saldo.balance_basis,
+  from_month date,
+  to_month date,
   out month date,
   out volume_m3 numeric,
   out volume_sm3 numeric,
@@ -57,6 +59,7 @@ as $$
       l.factor_version_id, l.rated_at
     from saldo.rated_line as l
     where l.account_id = customer_rating.account_id
+    and l.month between from_month and to_month
     and (basis = 'restated' or l.month = saldo_private.month_of(l.posting_date))
     order by l.month, l.reading_id, l.revision desc
   ),
@@ -82,7 +85,8 @@ as $$
   group by part.month
 $$;
 comment on function saldo_private.customer_rating is
-  'Volumes of a customer by month of consumption, and how they were rated, by versions.';
+  'Volumes of a customer by month of consumption, in these months, and how they were rated, by '
+  'versions.';
 
 create or replace function saldo_private.customer_figure(
   account_id bigint,
@@ -135,6 +139,8 @@ language plpgsql
 stable
 security definer
 set search_path = saldo, saldo_private, pg_temp
+-- Planning it anew takes longer than answering it.
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_customer saldo.customer := saldo_private.require_customer(customer_month.customer_id);
@@ -181,7 +187,7 @@ begin
   cross join (
     select sum(f.change) as opening from figure as f where f.month < v_from
   ) as b
-  left join saldo_private.customer_rating(v_customer.account_id, v_basis) as r
+  left join saldo_private.customer_rating(v_customer.account_id, v_basis, v_from, v_to) as r
     on r.month = c.month
   order by c.month;
 end

@@ -42,8 +42,9 @@ create or replace function saldo_private.add_to_customer_months(
   totals saldo.customer_month_total[]
 )
 returns void
-language sql
+language plpgsql
 as $$
+begin
   insert into saldo.customer_month_total as t (
     account_id, month, deposits, purchases, deposit_adjustments, purchase_adjustments, others,
     volume_sm3, volume_adjustments
@@ -61,16 +62,18 @@ as $$
     others = t.others + excluded.others,
     volume_sm3 = t.volume_sm3 + excluded.volume_sm3,
     volume_adjustments = t.volume_adjustments + excluded.volume_adjustments,
-    last_calculated_at = excluded.last_calculated_at
+    last_calculated_at = excluded.last_calculated_at;
+end
 $$;
 comment on function saldo_private.add_to_customer_months is
   'Adds to months, in the order of account and month; each once. What is null adds nothing.';
 
 create or replace function saldo_private.add_rated_volumes(lines saldo.rated_line[])
 returns void
-language sql
+language plpgsql
 as $$
-  select saldo_private.add_to_customer_months(array_agg(m.total))
+begin
+  perform saldo_private.add_to_customer_months(array_agg(m.total))
   from (
     select (
       l.account_id, saldo_private.month_of(l.posting_date), 0, 0, 0, 0, 0,
@@ -83,7 +86,8 @@ as $$
     from unnest(lines) as l
     where l.volume_change <> 0
     group by l.account_id, saldo_private.month_of(l.posting_date)
-  ) as m
+  ) as m;
+end
 $$;
 comment on function saldo_private.add_rated_volumes is
   'Adds what rated lines change to the months in which they are posted; none where all stay.';
@@ -328,9 +332,10 @@ comment on function saldo_private.undo_heal_customer_month_total is
 
 create or replace function saldo_private.follow_customer_month(lines saldo.journal_line[])
 returns void
-language sql
+language plpgsql
 as $$
-  select saldo_private.add_to_customer_months(array(
+begin
+  perform saldo_private.add_to_customer_months(array(
     select (
       n.account_id, saldo_private.month_of(n.posting_date), sum(s.deposits), sum(s.purchases),
       sum(s.deposit_adjustments), sum(s.purchase_adjustments), sum(s.others), 0, 0, null
@@ -342,7 +347,8 @@ as $$
       coalesce(reversed.source, e.source), e.origin_month, n.credit - n.debit
     ) as s
     group by n.account_id, saldo_private.month_of(n.posting_date)
-  ))
+  ));
+end
 $$;
 comment on function saldo_private.follow_customer_month is
   'Adds lines of customers to their months: the follower of their accounts.';

@@ -92,14 +92,17 @@ comment on function saldo_private.rate_readings__post is
 create or replace function saldo_private.rate_readings(reading_ids uuid[])
 returns integer
 language plpgsql
+set plan_cache_mode = auto
 as $$
 declare
-  v_lines saldo.rated_line[] := array(
+  v_lines saldo.rated_line[];
+  v_postings saldo_private.rating_posting[];
+begin
+  perform saldo_private.plan_for(cardinality(rate_readings.reading_ids));
+  v_lines := array(
     select change
     from saldo_private.rating_change(rate_readings.reading_ids) as change
   );
-  v_postings saldo_private.rating_posting[];
-begin
   if cardinality(v_lines) = 0 then
     return 0;
   end if;

@@ -15,14 +15,16 @@ create or replace function saldo_private.reading_volume(
   previous_index numeric
 )
 returns numeric
-language sql
+language plpgsql
 immutable
 as $$
-  select case
+begin
+  return case
     when meter.kind = 'volume' then reading.volume
     when reading.is_rollover then meter.register_limit - previous_index + reading.index_value
     else reading.index_value - previous_index
-  end
+  end;
+end
 $$;
 comment on function saldo_private.reading_volume is
   'What went through the meter since the reading before, whose index is given.';
@@ -133,16 +135,20 @@ comment on function saldo_private.rating_of is
 
 create or replace function saldo_private.rating_change(reading_ids uuid[])
 returns setof saldo.rated_line
-language sql
+language plpgsql
 as $$
+begin
+  -- PL/pgSQL for its cached plan, as above.
+  return query
   select coalesce(n.account_id, l.account_id), saldo_private.uuid_v7(),
     coalesce(n.reading_id, l.reading_id), coalesce(l.revision, 0) + 1, l.id,
-    coalesce(n.read_at, l.read_at), coalesce(n.month, l.month), n.reading_id is null,
-    coalesce(n.is_provisional, false), coalesce(n.volume_m3, 0), n.factor,
-    coalesce(n.volume_sm3, 0), n.price, coalesce(n.amount, 0), 'half_up_2',
-    n.tariff_version_id, n.factor_version_id,
-    coalesce(n.volume_sm3, 0) - coalesce(l.volume_sm3, 0),
-    coalesce(n.amount, 0) - coalesce(l.amount, 0),
+    coalesce(n.read_at, l.read_at), coalesce(n.month, l.month)::saldo.month_start,
+    n.reading_id is null, coalesce(n.is_provisional, false),
+    coalesce(n.volume_m3, 0)::saldo.volume, n.factor, coalesce(n.volume_sm3, 0)::saldo.volume,
+    n.price, coalesce(n.amount, 0)::saldo.amount, 'half_up_2', n.tariff_version_id,
+    n.factor_version_id,
+    (coalesce(n.volume_sm3, 0) - coalesce(l.volume_sm3, 0))::saldo.volume,
+    (coalesce(n.amount, 0) - coalesce(l.amount, 0))::saldo.amount,
     null::uuid, null::date, clock_timestamp(), saldo_private.actor(), null::timestamptz
   from saldo_private.rating_of(rating_change.reading_ids) as n
   full join (
@@ -161,7 +167,8 @@ as $$
       false, n.is_provisional, n.volume_m3, n.factor, n.volume_sm3, n.price, n.amount,
       n.tariff_version_id, n.factor_version_id
     )
-  end
+  end;
+end
 $$;
 comment on function saldo_private.rating_change is
   'The next revision of the lines of those readings whose rating is no longer what it was, each '

@@ -27,42 +27,46 @@ create or replace function saldo_private.record_readings(
   batch_id uuid,
   old_reading saldo.reading default null
 )
-returns void
+returns uuid[]
 language plpgsql
+set plan_cache_mode = auto
 as $$
 declare
   v_zone text := saldo_private.setting_value('business_time_zone');
   v_actor text := saldo_private.actor();
+  v_ids uuid[];
 begin
+  perform saldo_private.plan_for(cardinality(readings));
   perform saldo_private.lock_rating(array(
     select distinct m.account_id
-    from unnest(readings) as q
-    join saldo.meter as m on m.id = q.meter_id
+    from saldo.meter as m
+    where m.id = any (array(select q.meter_id from unnest(readings) as q))
   ));
   perform saldo_private.require_readings(readings);
-  insert into saldo.reading (
-    account_id, id, meter_id, read_at, read_on, index_value, volume, is_rollover, quality,
-    revision, supersedes, batch_id, recorded_by
+  with recorded as (
+    insert into saldo.reading (
+      account_id, id, meter_id, read_at, read_on, index_value, volume, is_rollover, quality,
+      revision, supersedes, batch_id, recorded_by
+    )
+    select m.account_id, saldo_private.uuid_v7(), m.id, q.read_at,
+      (q.read_at at time zone v_zone)::date, trim_scale(q.index_value), trim_scale(q.volume),
+      coalesce(q.is_rollover, false), coalesce(q.quality, 'actual'),
+      coalesce(old_reading.revision, 0) + 1, old_reading.id, record_readings.batch_id, v_actor
+    from unnest(readings) as q
+    join saldo.meter as m on m.id = q.meter_id
+    returning reading.id
   )
-  select m.account_id, saldo_private.uuid_v7(), m.id, q.read_at,
-    (q.read_at at time zone v_zone)::date, trim_scale(q.index_value), trim_scale(q.volume),
-    coalesce(q.is_rollover, false), coalesce(q.quality, 'actual'),
-    coalesce(old_reading.revision, 0) + 1, old_reading.id, record_readings.batch_id, v_actor
-  from unnest(readings) as q
-  join saldo.meter as m on m.id = q.meter_id;
-  perform saldo_private.rate_with_next(array(
-    select r.id
-    from saldo.reading as r
-    where r.batch_id = record_readings.batch_id
-    union all
-    select old_reading.id
-    where old_reading.id is not null
-  ));
+  select array_agg(r.id)
+  into v_ids
+  from recorded as r;
+  perform saldo_private.rate_with_next(array_remove(v_ids || old_reading.id, null));
+  return v_ids;
 end
 $$;
 comment on function saldo_private.record_readings is
-  'Records readings under one batch, rates and posts them. old_reading: that in whose place a '
-  'single one comes. Errors: SB020, those of require_readings and of rate_with_next.';
+  'Records readings under one batch, rates and posts them, and returns their ids. old_reading: '
+  'that in whose place a single one comes. Errors: SB020, those of require_readings and of '
+  'rate_with_next.';
 
 create or replace function saldo_private.reading_request_key(readings saldo.reading_request[])
 returns jsonb
@@ -91,6 +95,7 @@ as $$
 declare
   v_batch_id uuid := saldo_private.uuid_v7();
   v_earlier_id uuid;
+  v_ids uuid[];
 begin
   if readings is null or cardinality(readings) not between 1 and 100000 then
     perform saldo_private.fail('input_invalid', 'readings: an array of 1 to 100,000 readings');
@@ -102,12 +107,18 @@ begin
     );
   end if;
   if v_earlier_id is null then
-    perform saldo_private.record_readings(readings, v_batch_id);
+    v_ids := saldo_private.record_readings(readings, v_batch_id);
+  else
+    v_ids := array(
+      select r.id
+      from saldo.reading as r
+      where r.batch_id = v_earlier_id
+    );
   end if;
   return query
   select r.*
   from saldo.reading as r
-  where r.batch_id = coalesce(v_earlier_id, v_batch_id)
+  where r.id = any (v_ids)
   order by r.account_id, r.meter_id, r.read_at;
 end
 $$;

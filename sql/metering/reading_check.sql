@@ -54,13 +54,18 @@ begin
         as u (meter_id, read_at, index_value, volume, quality, is_rollover, row_no)
     ) as q
     left join saldo.meter as m on m.id = q.meter_id
-    left join saldo.reading as r on r.account_id = m.account_id and r.meter_id = m.id
-      and r.read_at = q.read_at and r.status = 'current'
     cross join lateral (
       select saldo_private.reading_problem(
         (q.meter_id, q.read_at, q.index_value, q.volume, q.quality, q.is_rollover)
           ::saldo.reading_request,
-        m, r.id is not null or q.copy_no > 1
+        m, q.copy_no > 1 or exists (
+          select
+          from saldo.reading as r
+          where r.account_id = m.account_id
+          and r.meter_id = m.id
+          and r.read_at = q.read_at
+          and r.status = 'current'
+        )
       ) as condition
     ) as p
     where p.condition is not null
