@@ -6,8 +6,8 @@
 -- freezes the account instead. What was accepted before goes on: settlement, year end, holds that
 -- end. An immediate account is frozen by its row, which every posting updates; a hot one has no
 -- slots and no regular stripes while it is frozen, so that everybody has to ask its row.
--- Locks: of a hot account the row of hot_account, its own, its stripes and its slots; then
--- immediate accounts in id order.
+-- Locks: of a customer those of lock_rating; of a hot account the row of hot_account, its own, its
+-- stripes and its slots; then immediate accounts in id order.
 
 create or replace function saldo_private.freeze_evidence(account_ids bigint[])
 returns table (account_id bigint, evidence jsonb)
@@ -269,8 +269,14 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_reason text := saldo_private.require_text(unfreeze_account.reason, 'reason');
+  v_is_customer boolean := exists (
+    select from saldo.customer as c where c.account_id = unfreeze_account.account_id
+  );
   v_account saldo.account;
 begin
+  if v_is_customer then
+    perform saldo_private.lock_rating(array[unfreeze_account.account_id]);
+  end if;
   -- Slots are neither made nor looked for meanwhile: the next request makes them.
   perform
   from saldo_private.hot_account as h
@@ -300,13 +306,18 @@ begin
   where a.id = v_account.id
   returning a.*
   into v_account;
+  if v_is_customer then
+    perform saldo_private.rate_released(v_account.id);
+  end if;
   perform saldo_private.require_durable_commit();
   return v_account;
 end
 $$;
 comment on function saldo.unfreeze_account is
-  'Lets an account be posted to again. A heal does not freeze it once more for the same finding '
-  'with the same evidence. Errors in checking order: SB010, SB008, SB009, SB101, SB122.';
+  'Lets an account be posted to again. A customer''s readings are rated by what changed meanwhile, '
+  'but for locked months. A heal does not freeze it once more for the same finding with the same '
+  'evidence. Errors in checking order: SB010, SB008, SB009, SB020 for a customer, SB101, SB122, '
+  'SB004.';
 revoke execute on function saldo.unfreeze_account from public;
 grant execute on function saldo.unfreeze_account to saldo_admin;
 

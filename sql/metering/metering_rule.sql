@@ -147,9 +147,14 @@ as $$
     select r.id
     from saldo.reading as r
     join saldo.account as a on a.id = r.account_id
+    left join saldo_private.book_state as b on b.id = 1
     where r.status = 'current'
-    -- A price that changes for all leaves those alone who have had their last bill.
+    -- A price that changes for all leaves those alone who have had their last bill, and rates
+    -- frozen ones when they are released.
     and a.closed_at is null
+    and a.frozen_at is null
+    -- In a locked month nothing is said any more: it stays as it was billed.
+    and (r.read_on <= b.locked_through) is not true
   )) as w
   left join saldo.rated_line as l on l.account_id = w.account_id and l.reading_id = w.reading_id
     and l.superseded_at is null and not l.is_withdrawn
@@ -174,8 +179,8 @@ as $$
   and r.id is null
 $$;
 comment on function saldo_private.rule_reading_rated is
-  'Current readings with a price and a factor in effect that are not rated by those, and lines of '
-  'readings that do not stand.';
+  'Current readings with a price and a factor in effect that are not rated by those, but for locked '
+  'months and for accounts that are closed or frozen, and lines of readings that do not stand.';
 
 create or replace function saldo_private.rule_deposit_entry()
 returns table (

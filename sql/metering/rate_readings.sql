@@ -169,13 +169,15 @@ begin
     where r.read_on >= first_date
     and r.status = 'current'
     and a.closed_at is null
+    and a.frozen_at is null
     and (readings_since.currency is null or c.currency = readings_since.currency)
   );
 end
 $$;
 comment on function saldo_private.readings_since is
   'Current readings from this business date on, of one account, or of all open ones in the '
-  'currency; null = of any. A customer whose account is closed has had the last bill.';
+  'currency; null = of any. A customer whose account is closed has had the last bill; one whose '
+  'account is frozen is rated when it is released.';
 
 create or replace function saldo.rerate_readings(
   customer_id bigint default null,

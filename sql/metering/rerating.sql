@@ -2,10 +2,12 @@
 -- rerate_at_once_max is recorded at once, and its readings are rated in slices afterwards.
 --
 -- Public: saldo.rerating, start_rerating, retry_rerating. Private: queue_rerating, rate_or_queue,
--- rate_since, is_rerating_due, rule_rerating.
+-- rate_since, rate_released, is_rerating_due, rule_rerating.
 -- There is no list of readings that are left: those that count, in the order of customer and month,
 -- behind the place that was reached. One that comes meanwhile is rated by the versions that count
 -- by whoever brings it, and so is one that another change touches: a slice leaves both alone.
+-- Customers whose account is frozen are passed over, as a price for all must not wait for the one
+-- that is looked into; rate_released rates them when they are released.
 -- Locks: the callers hold those of lock_rating.
 
 create or replace function saldo_private.is_rerating_due(account_id bigint, read_on date)
@@ -159,6 +161,23 @@ as $$
 $$;
 comment on function saldo_private.rate_since is
   'rate_or_queue for all readings from a business date on: SB004, SB108, SB102.';
+
+create or replace function saldo_private.rate_released(account_id bigint)
+returns void
+language plpgsql
+as $$
+declare
+  v_locked_through date := saldo_private.closed_through(is_locked => true);
+begin
+  perform saldo_private.rate_since(
+    'unfreeze_account', null, coalesce(v_locked_through + 1, '1900-01-01'),
+    rate_released.account_id, null
+  );
+end
+$$;
+comment on function saldo_private.rate_released is
+  'Rates what changed while the account of a customer was frozen. Months that were locked meanwhile '
+  'stay as they were billed. The caller holds the locks of lock_rating. Errors: SB004, SB102.';
 
 create or replace function saldo.retry_rerating(rerating_id bigint)
 returns saldo.rerating

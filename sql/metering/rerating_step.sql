@@ -37,7 +37,7 @@ begin
       and r.read_on >= job.from_date
     ) as m
     where c.account_id >= job.done_account_id
-    and (a.closed_at is null or job.account_id is not null)
+    and (a.closed_at is null and a.frozen_at is null or job.account_id is not null)
     and (job.account_id is null or c.account_id = job.account_id)
     and (job.currency is null or c.currency = job.currency)
     and (c.account_id, m.month) > (job.done_account_id, job.done_month)
@@ -130,8 +130,9 @@ begin
     );
   exception
     when others then
-      -- What the books refuse stays refused; a deadlock, say, is for the next try.
-      if sqlstate not like 'SB%' then
+      -- What the books refuse stays refused; a deadlock, say, is for the next try, and so is an
+      -- account that was frozen in between: the next slice passes it over.
+      if sqlstate not like 'SB%' or (sqlstate = 'SB121' and v_rerating.account_id is null) then
         raise;
       end if;
       get stacked diagnostics v_detail = pg_exception_detail;
