@@ -52,25 +52,27 @@ returns setof record
 language sql
 stable
 as $$
-  with line as (
-    -- As it was when the month was reported: its last revision that was posted within it.
-    select distinct on (l.month, l.reading_id) l.month, l.is_withdrawn, l.is_provisional,
-      l.volume_m3, l.volume_sm3, l.amount, l.price, l.factor, l.tariff_version_id,
-      l.factor_version_id, l.rated_at
+  with counted as (
+    select l.month, l.id, l.supersedes, l.rated_at
     from saldo.rated_line as l
     where l.account_id = customer_rating.account_id
     and l.month between from_month and to_month
-    and (basis = 'restated' or l.month = saldo_private.month_of(l.posting_date))
-    order by l.month, l.reading_id, l.revision desc
+    and case when basis = 'restated' then l.superseded_at is null
+      else l.month = saldo_private.month_of(l.posting_date) end
   ),
   part as (
-    select line.month, line.tariff_version_id, line.factor_version_id, line.price, line.factor,
-      line.is_provisional, count(*) filter (where not line.is_withdrawn) as reading_count,
-      sum(line.volume_m3) as volume_m3, sum(line.volume_sm3) as volume_sm3,
-      sum(line.amount) as amount, max(line.rated_at) as rated_at
-    from line
-    group by line.month, line.tariff_version_id, line.factor_version_id, line.price, line.factor,
-      line.is_provisional
+    -- As reported: what was posted within the month, each revision in the place of the one before,
+    -- which may have been posted in another month, and then counts against it.
+    select c.month, l.tariff_version_id, l.factor_version_id, l.price, l.factor, l.is_provisional,
+      coalesce(sum(side.sign) filter (where not l.is_withdrawn), 0) as reading_count,
+      sum(side.sign * l.volume_m3) as volume_m3, sum(side.sign * l.volume_sm3) as volume_sm3,
+      sum(side.sign * l.amount) as amount, max(c.rated_at) as rated_at
+    from counted as c
+    cross join lateral (
+      values (c.id, 1), (case when basis = 'reported' then c.supersedes end, -1)
+    ) as side (id, sign)
+    join saldo.rated_line as l on l.account_id = customer_rating.account_id and l.id = side.id
+    group by c.month, l.tariff_version_id, l.factor_version_id, l.price, l.factor, l.is_provisional
   )
   select part.month, sum(part.volume_m3), sum(part.volume_sm3),
     jsonb_agg(jsonb_build_object(
@@ -79,7 +81,7 @@ as $$
       'reading_count', part.reading_count, 'volume_m3', part.volume_m3,
       'volume_sm3', part.volume_sm3, 'amount', part.amount
     ) order by part.tariff_version_id, part.factor_version_id)
-      filter (where part.reading_count > 0),
+      filter (where part.reading_count <> 0 or part.amount <> 0 or part.volume_m3 <> 0),
     max(part.rated_at)
   from part
   group by part.month
