@@ -32,7 +32,7 @@ type Operation =
   | { on: "deposit"; step: DepositStep }
   | { on: "version"; step: VersionStep }
   | { on: "change"; step: ChangeStep }
-  | { on: "close" }
+  | { on: "close" | "reopen" }
   | { on: "slice"; rowLimit: number };
 
 const customer = fc.integer({ min: 0, max: 1 });
@@ -84,7 +84,8 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 2, arbitrary: depositStep.map((step) => ({ on: "deposit" as const, step })) },
   { weight: 3, arbitrary: versionStep.map((step) => ({ on: "version" as const, step })) },
   { weight: 2, arbitrary: changeStep.map((step) => ({ on: "change" as const, step })) },
-  { weight: 1, arbitrary: fc.constant({ on: "close" as const }) },
+  { weight: 2, arbitrary: fc.constant({ on: "close" as const }) },
+  { weight: 1, arbitrary: fc.constant({ on: "reopen" as const }) },
   {
     weight: 2,
     arbitrary: fc.integer({ min: 1, max: 4 }).map((rowLimit) => ({
@@ -98,6 +99,19 @@ const history = fc.array(operation, { minLength: 10, maxLength: 50 });
 
 const noon = (on: number) => `${dateOf(on)}T12:00:00+07`;
 const lastMonth = "2026-12";
+const lastDay = (month: number) => new Date(Date.UTC(2026, month, 0)).toISOString().slice(0, 10);
+
+/** Months whose calculation does not add up to their purchases and volume. */
+const unexplained = `select count(*)::integer as count
+  from unnest(enum_range(null::saldo.balance_basis)) as b (basis)
+  cross join saldo.customer as c
+  cross join saldo.customer_month(c.id, '2026-01-01', '2026-12-01', b.basis) as m
+  cross join lateral (
+    select coalesce(sum((p.part ->> 'amount')::numeric), 0) as amount,
+      coalesce(sum((p.part ->> 'volume_sm3')::numeric), 0) as volume_sm3
+    from jsonb_array_elements(m.calculation) as p (part)
+  ) as p
+  where (m.purchases, m.volume_sm3) is distinct from (p.amount, p.volume_sm3)`;
 
 /** A history that is played on the database and on the model side by side. */
 class Play {
@@ -135,18 +149,27 @@ class Play {
       this.t.deepEqual(await this.metering.findings(), []);
       return;
     }
-    return operation.on === "change" ? this.changeVersion(operation.step) : this.close();
+    if (operation.on === "change") return this.changeVersion(operation.step);
+    return operation.on === "close" ? this.close() : this.reopen();
   }
 
   async close() {
     if (this.closedMonths === 4) return;
     this.closedMonths += 1;
-    const end = new Date(Date.UTC(2026, this.closedMonths, 0)).toISOString().slice(0, 10);
+    const end = lastDay(this.closedMonths);
     for (const site of this.sites) {
       const [row] = await this.metering.months(site, end.slice(0, 7), end.slice(0, 7));
       this.sealed.push([site, end.slice(0, 7), row]);
     }
     await this.metering.closeThrough(end);
+  }
+
+  async reopen() {
+    if (this.closedMonths === 0) return;
+    const opened = lastDay(this.closedMonths).slice(0, 7);
+    this.sealed = this.sealed.filter(([, month]) => month !== opened);
+    this.closedMonths -= 1;
+    await this.metering.closeThrough(this.closedMonths === 0 ? null : lastDay(this.closedMonths));
   }
 
   async read(step: ReadingStep) {
@@ -257,6 +280,7 @@ class Play {
     for (const [site, month, row] of this.sealed) {
       this.t.deepEqual((await this.metering.months(site, month, month))[0], row);
     }
+    this.t.deepEqual(await this.metering.root(unexplained), [{ count: 0 }]);
     this.t.deepEqual(await this.metering.findings(), []);
   }
 }
