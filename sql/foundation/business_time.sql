@@ -1,6 +1,8 @@
 -- The business calendar: one configured time zone decides the date, and so the month.
 --
 -- Private: business_date, day_begins_at, month_of, month_number, require_occurred_at.
+-- What only computes is marked parallel safe: one function that is not keeps a whole statement to
+-- one core.
 
 create or replace function saldo_private.business_date(at timestamptz)
 returns date
@@ -26,6 +28,7 @@ create or replace function saldo_private.month_of(on_date date)
 returns date
 language sql
 immutable
+parallel safe
 as $$
   select date_trunc('month', on_date::timestamp)::date
 $$;
@@ -35,6 +38,7 @@ create or replace function saldo_private.month_number(on_date date)
 returns integer
 language sql
 immutable
+parallel safe
 as $$
   select (extract(year from on_date) * 12 + extract(month from on_date))::integer
 $$;

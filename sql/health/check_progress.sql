@@ -27,10 +27,14 @@ declare
     progress.next_starts_on,
     (saldo_private.setting_value('check_slice_lines')::bigint * (1 + random()) / 2)::bigint
   );
-  v_accounts saldo_private.sieve_result :=
-    saldo_private.sieve_accounts(v_slice.starts_on, v_slice.ends_on);
-  v_entries saldo_private.entry_sieve_result :=
-    saldo_private.sieve_entries(v_slice.starts_on, v_slice.ends_on, progress.seed);
+  v_accounts saldo_private.sieve_result := (
+    select s
+    from saldo_private.sieve_accounts(v_slice.starts_on, v_slice.ends_on) as s
+  );
+  v_entries saldo_private.entry_sieve_result := (
+    select s
+    from saldo_private.sieve_entries(v_slice.starts_on, v_slice.ends_on, progress.seed) as s
+  );
   v_entry_ids uuid[] := '{}';
 begin
   if v_entries.are_entries_suspect or v_accounts.account_ids is not null then
@@ -66,7 +70,10 @@ language plpgsql
 as $$
 declare
   v_news saldo_private.suspects;
-  v_account_ids bigint[] := progress.account_ids || saldo_private.sieve_totals();
+  v_account_ids bigint[] := progress.account_ids || (
+    select s
+    from saldo_private.sieve_totals() as s
+  );
   v_suspects saldo_private.suspects;
 begin
   if saldo_private.lock_verified_point() then

@@ -9,7 +9,7 @@
 -- shows; two of a day whose errors cancel each other meet in a bucket once in 64 checks.
 -- A slice of a single month hides nothing of the former, and slices end elsewhere each time.
 -- Each pass is one statement and so sees one snapshot: writers beside it make no suspect. Nothing
--- is locked. Assignments of scalars, since a SELECT INTO uses no parallel workers.
+-- is locked. RETURN QUERY, since what gives a single row in any other way uses no parallel workers.
 
 create or replace function saldo_private.next_slice(from_date date, line_count bigint)
 returns saldo_private.check_slice
@@ -41,100 +41,88 @@ comment on function saldo_private.next_slice is
   'it and of all slices after it.';
 
 create or replace function saldo_private.sieve_accounts(starts_on date, ends_on date)
-returns saldo_private.sieve_result
+returns setof saldo_private.sieve_result
 language plpgsql
 stable
 set work_mem = '64MB'
 as $$
-declare
-  v_result saldo_private.sieve_result;
 begin
-  v_result := (
-    select (
-      coalesce(sum(l.line_count), 0)::bigint,
-      array_agg(coalesce(l.account_id, m.account_id)) filter (
-        where (l.debit, l.credit, l.line_count) is distinct from (m.debit, m.credit, m.line_count)
-      )
-    )::saldo_private.sieve_result
-    from (
-      select line.account_id, sum(line.debit) as debit, sum(line.credit) as credit,
-        count(*)::numeric as line_count
-      from saldo.journal_line as line
-      where line.posting_date between starts_on and ends_on
-      group by line.account_id
-    ) as l
-    full join (
-      select p.account_id, sum(p.debit) as debit, sum(p.credit) as credit,
-        sum(p.line_count) as line_count
-      from saldo_private.posted_movement as p
-      where p.month between starts_on and ends_on
-      group by p.account_id
-    ) as m on m.account_id = l.account_id
-  );
-  return v_result;
+  return query
+  select coalesce(sum(l.line_count), 0)::bigint,
+    array_agg(coalesce(l.account_id, m.account_id)) filter (
+      where (l.debit, l.credit, l.line_count) is distinct from (m.debit, m.credit, m.line_count)
+    )
+  from (
+    select line.account_id, sum(line.debit) as debit, sum(line.credit) as credit,
+      count(*)::numeric as line_count
+    from saldo.journal_line as line
+    where line.posting_date between starts_on and ends_on
+    group by line.account_id
+  ) as l
+  full join (
+    select p.account_id, sum(p.debit) as debit, sum(p.credit) as credit,
+      sum(p.line_count) as line_count
+    from saldo_private.posted_movement as p
+    where p.month between starts_on and ends_on
+    group by p.account_id
+  ) as m on m.account_id = l.account_id;
 end
 $$;
 comment on function saldo_private.sieve_accounts is
   'Lines on these dates, and the accounts whose lines are not what their months say.';
 
 create or replace function saldo_private.sieve_entries(starts_on date, ends_on date, seed bigint)
-returns saldo_private.entry_sieve_result
+returns setof saldo_private.entry_sieve_result
 language plpgsql
 stable
 set work_mem = '64MB'
 -- The planner takes each hash for a group of its own, and would sort.
 set enable_sort = off
 as $$
-declare
-  v_result saldo_private.entry_sieve_result;
 begin
-  v_result := (
-    with line as materialized (
-      select l.posting_date, uuid_hash_extended(l.entry_id, seed) & 63 as bucket,
-        sum(l.debit) as debit, sum(l.credit) as credit, count(*) as line_count,
-        bool_and(l.line_no > 0 and (l.debit > 0) <> (l.credit > 0)) as is_sane
-      from saldo.journal_line as l
-      where l.posting_date between starts_on and ends_on
-      group by 1, 2
-    ),
-    entry as (
-      select e.posting_date, uuid_hash_extended(e.id, seed) & 63 as bucket,
-        sum(e.line_count) as line_count, bool_and(e.line_count > 1) as is_sane
-      from saldo.journal_entry as e
-      where e.posting_date between starts_on and ends_on
-      and e.status <> 'draft'
-      group by 1, 2
-    ),
-    month as (
-      select l.month, (l.debit, l.credit, l.line_count)
-        is not distinct from (m.debit, m.credit, m.line_count) as is_right
-      from (
-        select saldo_private.month_of(line.posting_date) as month, sum(line.debit) as debit,
-          sum(line.credit) as credit, sum(line.line_count) as line_count
-        from line
-        group by 1
-      ) as l
-      left join (
-        select p.month, sum(p.debit) as debit, sum(p.credit) as credit,
-          sum(p.line_count) as line_count
-        from saldo_private.posted_movement as p
-        where p.month between starts_on and ends_on
-        group by p.month
-      ) as m on m.month = l.month
-    )
-    select (
-      coalesce((
-        select bool_or((
-          line.debit = line.credit and line.is_sane and entry.is_sane
-          and line.line_count = entry.line_count
-        ) is not true)
-        from line
-        full join entry on entry.posting_date = line.posting_date and entry.bucket = line.bucket
-      ), false),
-      coalesce((select array_agg(month.month) from month where not month.is_right), '{}')
-    )::saldo_private.entry_sieve_result
-  );
-  return v_result;
+  return query
+  with line as materialized (
+    select l.posting_date, uuid_hash_extended(l.entry_id, seed) & 63 as bucket,
+      sum(l.debit) as debit, sum(l.credit) as credit, count(*) as line_count,
+      bool_and(l.line_no > 0 and (l.debit > 0) <> (l.credit > 0)) as is_sane
+    from saldo.journal_line as l
+    where l.posting_date between starts_on and ends_on
+    group by 1, 2
+  ),
+  entry as (
+    select e.posting_date, uuid_hash_extended(e.id, seed) & 63 as bucket,
+      sum(e.line_count) as line_count, bool_and(e.line_count > 1) as is_sane
+    from saldo.journal_entry as e
+    where e.posting_date between starts_on and ends_on
+    and e.status <> 'draft'
+    group by 1, 2
+  ),
+  month as (
+    select l.month, (l.debit, l.credit, l.line_count)
+      is not distinct from (m.debit, m.credit, m.line_count) as is_right
+    from (
+      select saldo_private.month_of(line.posting_date) as month, sum(line.debit) as debit,
+        sum(line.credit) as credit, sum(line.line_count) as line_count
+      from line
+      group by 1
+    ) as l
+    left join (
+      select p.month, sum(p.debit) as debit, sum(p.credit) as credit,
+        sum(p.line_count) as line_count
+      from saldo_private.posted_movement as p
+      where p.month between starts_on and ends_on
+      group by p.month
+    ) as m on m.month = l.month
+  )
+  select coalesce((
+      select bool_or((
+        line.debit = line.credit and line.is_sane and entry.is_sane
+        and line.line_count = entry.line_count
+      ) is not true)
+      from line
+      full join entry on entry.posting_date = line.posting_date and entry.bucket = line.bucket
+    ), false),
+    coalesce((select array_agg(month.month) from month where not month.is_right), '{}');
 end
 $$;
 comment on function saldo_private.sieve_entries is
@@ -142,26 +130,22 @@ comment on function saldo_private.sieve_entries is
   'with; and the months whose lines do not sum up to what all accounts'' months say.';
 
 create or replace function saldo_private.sieve_totals()
-returns bigint[]
+returns setof bigint[]
 language plpgsql
 stable
 set work_mem = '64MB'
 as $$
-declare
-  v_account_ids bigint[];
 begin
-  v_account_ids := (
-    select array_agg(coalesce(t.account_id, m.account_id))
-    from saldo_private.account_total as t
-    full join (
-      select p.account_id, sum(p.debit) as debit, sum(p.credit) as credit
-      from saldo_private.posted_movement as p
-      group by p.account_id
-    ) as m on m.account_id = t.account_id
-    where (t.debit_total, t.credit_total)
-      is distinct from (coalesce(m.debit, 0), coalesce(m.credit, 0))
-  );
-  return coalesce(v_account_ids, '{}');
+  return query
+  select coalesce(array_agg(coalesce(t.account_id, m.account_id)), '{}')
+  from saldo_private.account_total as t
+  full join (
+    select p.account_id, sum(p.debit) as debit, sum(p.credit) as credit
+    from saldo_private.posted_movement as p
+    group by p.account_id
+  ) as m on m.account_id = t.account_id
+  where (t.debit_total, t.credit_total)
+    is distinct from (coalesce(m.debit, 0), coalesce(m.credit, 0));
 end
 $$;
 comment on function saldo_private.sieve_totals is

@@ -9,6 +9,7 @@ create or replace function saldo_private.period_ends_on(fiscal_year integer, num
 returns date
 language sql
 immutable
+parallel safe
 as $$
   select (make_date(fiscal_year, least(number, 12), 1) + interval '1 month - 1 day')::date
 $$;

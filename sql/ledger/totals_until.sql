@@ -42,6 +42,7 @@ create or replace function saldo_private.totals_until__forward(
 returns table (account_id bigint, debit numeric, credit numeric)
 language sql
 stable
+parallel safe -- else it is planned for one core
 as $$
   select part.account_id, sum(part.debit), sum(part.credit)
   from (
@@ -50,12 +51,14 @@ as $$
     where s.fiscal_year = totals_until__forward.fiscal_year
     and s.number = totals_until__forward.number
     union all
-    select m.account_id, m.debit, m.credit
+    -- Summed up at once: passing hundreds of thousands of rows on costs as much as reading them.
+    select m.account_id, sum(m.debit), sum(m.credit)
     from saldo_private.posted_movement as m
     where m.month > coalesce(
       saldo_private.period_ends_on(totals_until__forward.fiscal_year, number), '-infinity'
     )
     and m.month < saldo_private.month_of(as_of + 1)
+    group by m.account_id
     union all
     -- December was sealed before the closing entries of its last day.
     select y.account_id, y.debit, y.credit
@@ -82,6 +85,7 @@ create or replace function saldo_private.totals_until__backward(as_of date)
 returns table (account_id bigint, debit numeric, credit numeric)
 language sql
 stable
+parallel safe -- else it is planned for one core
 as $$
   select a.account_id, a.debit_total - coalesce(later.debit, 0),
     a.credit_total - coalesce(later.credit, 0)
@@ -89,9 +93,10 @@ as $$
   left join (
     select part.account_id, sum(part.debit) as debit, sum(part.credit) as credit
     from (
-      select m.account_id, m.debit, m.credit
+      select m.account_id, sum(m.debit) as debit, sum(m.credit) as credit
       from saldo_private.posted_movement as m
       where m.month > as_of
+      group by m.account_id
       union all
       select l.account_id, l.debit, l.credit
       from saldo.journal_entry as e
@@ -210,6 +215,7 @@ create or replace function saldo_private.totals_until(
 returns table (account_id bigint, debit numeric, credit numeric)
 language plpgsql
 stable
+set work_mem = '64MB'
 as $$
 declare
   v_base saldo.period;

@@ -179,8 +179,9 @@ as $$
   and r.id is null
 $$;
 comment on function saldo_private.rule_reading_rated is
-  'Current readings with a price and a factor in effect that are not rated by those, but for locked '
-  'months and for accounts that are closed or frozen, and lines of readings that do not stand.';
+  'Current readings with a price and a factor in effect that are not rated by those, but for '
+  'locked months and for accounts that are closed or frozen; and lines of readings that do not '
+  'stand.';
 
 create or replace function saldo_private.rule_deposit_entry()
 returns table (

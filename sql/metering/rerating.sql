@@ -176,8 +176,9 @@ begin
 end
 $$;
 comment on function saldo_private.rate_released is
-  'Rates what changed while the account of a customer was frozen. Months that were locked meanwhile '
-  'stay as they were billed. The caller holds the locks of lock_rating. Errors: SB004, SB102.';
+  'Rates what changed while the account of a customer was frozen. Months that were locked '
+  'meanwhile stay as they were billed. The caller holds the locks of lock_rating. Errors: SB004, '
+  'SB102.';
 
 create or replace function saldo.retry_rerating(rerating_id bigint)
 returns saldo.rerating

@@ -19,14 +19,14 @@ test("migrations/schema.sql shows the tables as they are (npm run snapshot mends
 
 test("schema.graphql shows the API as it is (npm run snapshot mends it)", async (t) => {
   const database = await openTestDatabase(5);
+  const pool = new Pool({
+    connectionString: database.connectionString,
+    options: "-c role=saldo_server",
+  });
   try {
-    const pool = new Pool({
-      connectionString: database.connectionString,
-      options: "-c role=saldo_server",
-    });
     t.is(await readFile(`${root}schema.graphql`, "utf8"), await printSchemaOf(pool));
-    await pool.end();
   } finally {
+    await pool.end();
     await database.close();
   }
 });
