@@ -198,6 +198,10 @@ async function incrementalSeconds(client: Client): Promise<number> {
 }
 
 async function healSeconds(client: Client): Promise<number> {
+  // So many would wait for another administrator.
+  for (const name of ["heal_rule_max_count", "heal_run_max_count"]) {
+    await client.query("select saldo.set_setting($1, $2)", [name, `${driftedAccounts}`]);
+  }
   await client.query("begin");
   await client.query("alter table saldo.account disable trigger user");
   await client.query(
