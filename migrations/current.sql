@@ -8,6 +8,28 @@ drop function saldo_private.sieve_accounts(date, date);
 drop function saldo_private.sieve_entries(date, date, bigint);
 drop function saldo_private.sieve_totals();
 
+-- health: what a heal has set in a user's own table, whose rule may change before it is undone
+alter table saldo.heal_action add column target jsonb;
+
+-- The order in which checks ended, whatever the clock said; those from before are ordered by it.
+alter table saldo.check_run add column number bigint not null default 0;
+alter table saldo.check_run alter column number drop default;
+alter table saldo.check_run alter column number add generated always as identity;
+-- squawk-ignore require-concurrent-index-creation
+create index check_run_number_finished_at_idx on saldo.check_run (number, finished_at);
+
+-- Used in PL/pgSQL only, which looks at it when it runs: this transaction may not use it yet.
+alter type saldo.finding_cause add value if not exists 'clock_set_back' before 'unknown';
+
+-- Who has looked into a clock that was ahead.
+create table saldo.clock_acceptance (
+  id uuid primary key,
+  accepted_at timestamptz not null,
+  accepted_by text not null,
+  reason text not null,
+  accepted_until timestamptz not null
+);
+
 -- The logic, room after room.
 --!include index.sql
 

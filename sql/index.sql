@@ -95,12 +95,14 @@
 --!include health/book_checks.sql
 --!include health/rule_sandbox.sql
 --!include health/rule_heal_sandbox.sql
+--!include health/rule_limit.sql
 --!include health/rule_query.sql
 --!include health/registered_guard.sql
 --!include health/rule_proof.sql
 --!include health/registered_rule.sql
 --!include health/registered_rule_file.sql
 --!include health/configuration.sql
+--!include health/clock.sql
 --!include health/builtin_rules.sql
 --!include health/explanation.sql
 --!include health/sieve.sql

@@ -10,7 +10,7 @@ export interface Recurring {
  * Sees to it that a task runs every so many seconds as long as one worker lives. Every process
  * asks for the job of the next interval; the job's key makes one of all. There is no chain of jobs
  * that could break, and no named queue, which a dead worker would keep locked for hours: a job
- * that is locked loses its key to the next.
+ * that is locked loses its key to the next. One that a clock ahead of time has put off is replaced.
  */
 export function runEvery(seconds: number, task: string, pool: Pool, log: Log): Recurring {
   const ask = () => {
@@ -20,7 +20,12 @@ export function runEvery(seconds: number, task: string, pool: Pool, log: Log): R
           $1,
           '{}'::json,
           job_key => $1,
-          job_key_mode => 'preserve_run_at',
+          job_key_mode => case when exists (
+            select
+            from graphile_worker.jobs
+            where key = $1
+            and run_at > now() + make_interval(secs => 2 * $2)
+          ) then 'replace' else 'preserve_run_at' end,
           run_at => to_timestamp(ceil(extract(epoch from now()) / $2) * $2)
         )`,
         [task, seconds],

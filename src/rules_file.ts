@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { ClientBase } from "pg";
 import { z } from "zod";
+import { CATALOGUE } from "./refusal.ts";
 import { StartError } from "./start_error.ts";
 
 const text = z.string().min(1);
@@ -70,14 +71,20 @@ export async function applyRules(
   rules: readonly FileRule[],
 ): Promise<RuleResult[]> {
   const results: RuleResult[] = [];
-  await client.query("set statement_timeout = '60s'");
+  // Each of three queries may be run twice within its budget; the rest is for locks.
+  await client.query(
+    `select set_config('statement_timeout',
+      (30000 + 6 * saldo_private.setting_value('rule_time_budget_ms')::integer)::text, false)`,
+  );
   try {
     for (const rule of rules) {
       const { rows } = await client
         .query("select * from saldo.apply_balance_rules($1)", [JSON.stringify([rule])])
         .catch((error: { code?: string; message: string }) => {
+          // The queries are told by SQL as SB644: this one waited for something else.
           if (error.code !== "57014") throw error;
-          return { rows: [{ outcome: "refused", error_code: "57014", message: error.message }] };
+          const { code, message, hint } = CATALOGUE.timeout;
+          return { rows: [{ outcome: "refused", error_code: code, message, hint }] };
         });
       const { outcome, error_code: code, message: reason, detail, hint } = rows[0];
       results.push(

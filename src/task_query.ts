@@ -1,5 +1,12 @@
 import type { JobHelpers } from "graphile-worker";
 
+// When this process is killed PostgreSQL sees it by then, also in the middle of a statement or of a
+// wait for a lock: else a heal of the dead would keep its locks, and others out, until it is done.
+// PostgreSQL on Windows cannot look.
+const sessionQuery = `
+  select pg_backend_pid() as pid, case when version() !~ 'Visual C|mingw'
+    then set_config('client_connection_check_interval', '5s', false) end`;
+
 /**
  * Runs a task's one statement as the administrator, and returns its row. When the worker has to
  * stop before the statement is through, it is cancelled: the job fails, and goes back for later.
@@ -11,7 +18,7 @@ export async function queryAsAdmin<Row>(
   values: unknown[] = [],
 ): Promise<Row | undefined> {
   return await withPgClient(async (client) => {
-    const session = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
+    const session = await client.query<{ pid: number }>(sessionQuery);
     const cancel = () => {
       query("select pg_cancel_backend($1)", [session.rows[0]?.pid]).catch(() => {}); // it ended
     };

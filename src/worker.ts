@@ -5,7 +5,9 @@ import { Logger, parseCronItems, run, runMigrations, type WorkerEvents } from "g
 import type { Pool, PoolClient } from "pg";
 import type { Config } from "./config.ts";
 import type { Log } from "./log.ts";
-import { runEvery } from "./recurring.ts";
+import { mendSchedule, watchClock } from "./moved_clock.ts";
+import { type Recurring, runEvery } from "./recurring.ts";
+import { watchRules } from "./rule_watch.ts";
 import { isDailyDue, isReconcileDue, isWeeklyDue } from "./schedule.ts";
 
 // The first half of a two-part advisory lock; the second is a worker's name.
@@ -37,7 +39,12 @@ type WorkerConfig = ScheduleConfig &
   >;
 
 /** Starts a worker on a pool of its own, which it leaves open. */
-export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): Promise<Worker> {
+export async function startWorker(
+  pool: Pool,
+  config: WorkerConfig,
+  log: Log,
+  clockIntervalMs?: number,
+): Promise<Worker> {
   let isStopping = false; // that it stops is news to the worker only
   const logger = new Logger(({ label, taskIdentifier, jobId }) => (level, message) => {
     const fields = { reason: message, task: taskIdentifier, job: jobId };
@@ -48,6 +55,7 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
   });
   await runMigrations({ pgPool: pool, logger });
   await releaseJobsOfDeadWorkers(pool);
+  await mendSchedule(pool);
   const events: WorkerEvents = new EventEmitter();
   const name = holdName(pool, events);
   const runner = await run({
@@ -67,35 +75,64 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
     parsedCronItems: cronItems(config),
   });
   const stopPulse = beat(pool, log);
+  const ruleWatch = watchRules(pool, log);
   await pool.query(
     "select from graphile_worker.add_job('reconcile_overdue', '{}', job_key => 'reconcile_overdue')",
   );
-  const recurring = [
+  const recurring = askForJobs(pool, config, log);
+  const stopUpkeep = keepUp(pool, log);
+  let clockWatch: { stop(): void } | undefined;
+  const setBack = new Promise<string>((done) => {
+    clockWatch = watchClock(
+      (seconds) =>
+        done(`the clock was set back by ${seconds} s, and the schedule has to begin anew`),
+      undefined,
+      clockIntervalMs,
+    );
+  });
+  return {
+    // It may end in peace as well: when its pool was shut down after an error, say.
+    stopped: Promise.race([
+      setBack,
+      runner.promise.then(
+        () => "the worker ended",
+        (error: Error) => error.message,
+      ),
+    ]),
+    async stop() {
+      isStopping = true;
+      stopUpkeep();
+      for (const each of recurring) each.stop();
+      stopPulse();
+      ruleWatch.stop();
+      clockWatch?.stop();
+      await runner.stop();
+      name.release();
+    },
+  };
+}
+
+/** Asks for the jobs that come more often than cron could. */
+function askForJobs(pool: Pool, config: WorkerConfig, log: Log): Recurring[] {
+  return [
     runEvery(config.settleEverySeconds, "settle_sub_balances", pool, log),
     runEvery(config.rerateEverySeconds, "rerate", pool, log),
     runEvery(config.sealEverySeconds, "seal_journal", pool, log),
     runEvery(config.alertEverySeconds, "evaluate_alerts", pool, log),
   ];
+}
+
+/** Looks after jobs that nobody would run: of dead workers, and put off by a wrong clock. */
+function keepUp(pool: Pool, log: Log): () => void {
   const timer = setInterval(() => {
     releaseJobsOfDeadWorkers(pool).catch((error: Error) =>
       log.warn("jobs of dead workers not released", { reason: error.message }),
     );
+    mendSchedule(pool).catch((error: Error) =>
+      log.warn("the schedule was not looked at", { reason: error.message }),
+    );
   }, releaseIntervalMs);
-  return {
-    // It may end in peace as well: when its pool was shut down after an error, say.
-    stopped: runner.promise.then(
-      () => "the worker ended",
-      (error: Error) => error.message,
-    ),
-    async stop() {
-      isStopping = true;
-      clearInterval(timer);
-      for (const each of recurring) each.stop();
-      stopPulse();
-      await runner.stop();
-      name.release();
-    },
-  };
+  return () => clearInterval(timer);
 }
 
 /** Notes that a worker lives, again and again, so that others can tell when none does. */
@@ -177,7 +214,8 @@ export async function releaseJobsOfDeadWorkers(pool: Pool, waitSeconds = 5): Pro
       from graphile_worker.jobs as job
       where job.locked_by is not null
       group by job.locked_by
-      having max(job.locked_at) < now() - make_interval(secs => $1)
+      having max(job.locked_at) not between now() - make_interval(secs => $1)
+        and now() + interval '1 minute' -- of a clock that was set back
     ) as dead
     where pg_try_advisory_xact_lock(${workerLockSpace}, hashtext(dead.worker_id))
     having count(*) > 0`,

@@ -2,6 +2,8 @@
 --
 -- Public: period_checklist. Private: checklist__* (an item each).
 -- Each item counts what is open and shows the first of it. Waiving is by name, with a reason.
+-- Rules over tables of others are an item of their own: whoever closes the books although a shop's
+-- table drifts must not have to waive the rules over the books as well.
 
 create or replace function saldo_private.checklist__draft(ends_on date)
 returns table (open_count bigint, evidence jsonb)
@@ -100,44 +102,87 @@ $$;
 comment on function saldo_private.checklist__rerating is
   'Re-ratings of readings up to the end of the period that are open, or failed.';
 
+create or replace function saldo_private.checklist__stale(ends_on date, last saldo.check_run)
+returns boolean
+language sql
+stable
+as $$
+  -- By what the check could see, not by the clock, which may have been set since. Numbers beyond
+  -- the current ones are of another cluster, from which the books were restored.
+  select last.id is null or exists (
+    select
+    from saldo.journal_entry as e
+    where e.posted_in >= pg_snapshot_xmin(last.snapshot::pg_snapshot)
+    and e.posted_in < pg_snapshot_xmax(pg_current_snapshot())
+    and e.posting_date between saldo_private.month_of(checklist__stale.ends_on)
+      and checklist__stale.ends_on
+    and not pg_visible_in_snapshot(e.posted_in, last.snapshot::pg_snapshot)
+    and (e.posted_in is distinct from pg_current_xact_id_if_assigned()
+      or e.posted_at > last.started_at)
+  )
+$$;
+comment on function saldo_private.checklist__stale is
+  'Whether something was posted in the month that the check has not seen, or there was no check.';
+
+create or replace function saldo_private.checklist__finding(
+  last saldo.check_run,
+  is_registered boolean
+)
+returns table (finding_count bigint, evidence jsonb)
+language sql
+stable
+as $$
+  select count(*), coalesce(jsonb_agg(jsonb_build_object(
+    'rule', f.rule, 'key', f.key, 'stored', f.stored, 'derived', f.derived
+  ) order by f.id) filter (where f.row_no <= 10), '[]')
+  from (
+    select finding.id, finding.rule, finding.key, finding.stored, finding.derived,
+      row_number() over (order by finding.id) as row_no
+    from saldo.finding
+    join saldo.balance_rule as r on r.name = finding.rule
+    where finding.check_run_id = last.id
+    and r.is_registered = checklist__finding.is_registered
+  ) as f
+$$;
+comment on function saldo_private.checklist__finding is
+  'Findings of a check: of the engine''s own rules, or of those over tables of others.';
+
 create or replace function saldo_private.checklist__rule(ends_on date)
 returns table (open_count bigint, evidence jsonb)
 language sql
 stable
 as $$
-  select case when last.id is null or last.is_stale then 1 else 0 end
-      + coalesce(found.finding_count, 0),
+  select found.finding_count + last.is_stale::integer,
     jsonb_build_array(jsonb_build_object(
-      'check_run_id', last.id, 'finished_at', last.finished_at,
-      'is_before_the_last_posting', last.is_stale
-    )) || coalesce(found.evidence, '[]')
-  from (select) as one
-  left join lateral (
-    select c.id, c.finished_at, c.started_at < (
-      select max(e.posted_at)
-      from saldo.journal_entry as e
-      where e.posting_date between saldo_private.month_of(checklist__rule.ends_on)
-        and checklist__rule.ends_on
-    ) as is_stale
-    from saldo.check_run as c
-    order by c.finished_at desc
-    limit 1
-  ) as last on true
-  left join lateral (
-    select count(*) as finding_count, jsonb_agg(jsonb_build_object(
-      'rule', f.rule, 'key', f.key, 'stored', f.stored, 'derived', f.derived
-    ) order by f.id) filter (where f.row_no <= 10) as evidence
-    from (
-      select finding.id, finding.rule, finding.key, finding.stored, finding.derived,
-        row_number() over (order by finding.id) as row_no
-      from saldo.finding
-      where finding.check_run_id = last.id
-    ) as f
-  ) as found on true
+      'check_run_id', (last.run).id, 'finished_at', (last.run).finished_at,
+      'is_before_the_last_posting', case when (last.run).id is not null then last.is_stale end
+    )) || found.evidence
+  from (
+    select run, saldo_private.checklist__stale(checklist__rule.ends_on, run) as is_stale
+    from (select) as one
+    left join saldo_private.last_check() as run on true
+  ) as last
+  cross join lateral saldo_private.checklist__finding(last.run, false) as found
 $$;
 comment on function saldo_private.checklist__rule is
-  'Findings of the last check; one more when it is older than the last posting of the month, or '
-  'there was none.';
+  'Findings of the engine''s rules in the last check; one more when it is older than the last '
+  'posting of the month, or there was none.';
+
+create or replace function saldo_private.checklist__registered_rule()
+returns table (open_count bigint, evidence jsonb)
+language sql
+stable
+as $$
+  select found.finding_count, found.evidence
+  from saldo_private.last_check() as last
+  cross join lateral saldo_private.checklist__finding(last, true) as found
+  union all
+  -- That there was no check is told by the engine's rules.
+  select 0, '[]'
+  where not exists (select from saldo_private.last_check())
+$$;
+comment on function saldo_private.checklist__registered_rule is
+  'Findings of registered rules in the last check, and rules of them that could not run.';
 
 create or replace function saldo_private.checklist(ends_on date)
 returns setof saldo.checklist_item
@@ -163,6 +208,9 @@ as $$
     union all
     select 6, 'rules', 'All rules are clean', r.open_count, r.evidence
     from saldo_private.checklist__rule(checklist.ends_on) as r
+    union all
+    select 7, 'registered_rules', 'Rules over your own tables are clean', r.open_count, r.evidence
+    from saldo_private.checklist__registered_rule() as r
   ) as each
   order by each.position
 $$;
@@ -188,9 +236,9 @@ end
 $$;
 comment on function saldo.period_checklist is
   'What has to be in order before a month is closed: drafts, pending (transactions that wait for '
-  'settlement), holds, suspense, reratings (jobs whose differences would be late), rules; how many '
-  'of each are open, and the first of them. rules goes by the last check; close_period makes a new '
-  'one. Error: SB010.';
+  'settlement), holds, suspense, reratings (jobs whose differences would be late), rules (the '
+  'engine''s own) and registered_rules (those over your tables); how many of each are open, and '
+  'the first of them. Rules go by the last check; close_period makes a new one. Error: SB010.';
 revoke execute on function saldo.period_checklist from public;
 grant execute on function saldo.period_checklist to saldo_admin, saldo_operator;
 

@@ -27,7 +27,8 @@ comment on type saldo.finding_cause is
   'past the engine; sync_trigger_disabled: a trigger that kept balances in step is off; '
   'rule_failed: the rule could not run; uncounted_items: pending or failed items were applied; '
   'doubled_item: recorded twice; unapplied_item: recorded and never applied; unrecorded_item: '
-  'applied and never recorded; unknown: nothing recorded explains it.';
+  'applied and never recorded; clock_set_back: dated by a clock that was ahead; unknown: nothing '
+  'recorded explains it.';
 comment on type saldo.heal_outcome is
   'healed: rewritten; would_heal: a dry run; already_clean: it agreed by the time its lock was '
   'held; needs_approval: above a limit, see heal_proposal; escalated: healed or undone before, see '
@@ -35,6 +36,9 @@ comment on type saldo.heal_outcome is
 
 comment on table saldo.check_run is 'A check: a run of the rules.';
 comment on column saldo.check_run.id is 'Id, ordered by time.';
+comment on column saldo.check_run.number is
+  'Place among the checks, by when they ended, whatever the clock said; 0 = from before there were '
+  'numbers.';
 comment on column saldo.check_run.kind is 'What asked for it.';
 comment on column saldo.check_run.scope is
   'full: everything; incremental: what was posted since the verified point, and all totals.';
@@ -101,6 +105,9 @@ comment on column saldo.heal_action.healed_at is 'When.';
 comment on column saldo.heal_action.proposal_id is
   'The proposal that it wrote, or that was approved.';
 comment on column saldo.heal_action.undoes is 'The heal that it took back.';
+comment on column saldo.heal_action.target is
+  'Table, key column and column of yours that it set; null for a cache of the engine and for a '
+  'heal by a function of yours.';
 
 comment on table saldo.maintenance_run is 'A run of scheduled_maintenance.';
 comment on column saldo.maintenance_run.id is 'Id, ordered by time.';

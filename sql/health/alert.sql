@@ -119,9 +119,9 @@ begin
     set told_at = clock_timestamp()
     where a.resolved_at is null
     and a.acknowledged_at is null
-    and a.told_at < clock_timestamp() - make_interval(
+    and saldo_private.is_overdue(a.told_at, make_interval(
       hours => saldo_private.setting_value('alert_reminder_hours')::integer
-    )
+    ))
     -- While a receiver is away one message waits for it, not one more each day.
     and not exists (
       select
@@ -277,8 +277,9 @@ stable
 security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
-  select coalesce(s.evaluated_at, s.created_at)
-      < clock_timestamp() - make_interval(secs => stale_seconds)
+  select saldo_private.is_overdue(
+      coalesce(s.evaluated_at, s.created_at), make_interval(secs => stale_seconds)
+    )
     or exists (select from saldo_private.alert_worker_silent())
   from saldo_private.alert_state as s
 $$;

@@ -39,7 +39,7 @@ as $$
   join saldo.balance_rule as r on r.name = t.rule
   where t.failure is null
   -- Conditions of their own.
-  and t.rule not in ('balance_sheet', 'settlement_lag')
+  and t.rule not in ('balance_sheet', 'settlement_lag', 'clock')
 $$;
 comment on function saldo_private.alert_drift_found is
   'Rules that the last check found broken, with the five largest findings of each.';
@@ -66,8 +66,9 @@ as $$
   from (
     select run.id
     from saldo.heal_run as run
+    join saldo.check_run as c on c.id = run.check_run_id
     where not run.is_dry_run
-    order by run.id desc
+    order by c.number desc, run.id desc
     limit 1
   ) as last
   join saldo.heal_action as a on a.heal_run_id = last.id
@@ -126,9 +127,9 @@ as $$
     select saldo_private.oldest_pending_at(h.account_id) as oldest_at
     offset 0
   ) as p
-  where p.oldest_at < now() - make_interval(
+  where saldo_private.is_overdue(p.oldest_at, make_interval(
     secs => saldo_private.setting_value('settlement_lag_max_seconds')::integer
-  )
+  ))
   having count(*) > 0
 $$;
 comment on function saldo_private.alert_settlement_late is
@@ -166,9 +167,9 @@ as $$
         to_char(s.worker_seen_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')) end,
     jsonb_build_object('worker_seen_at', s.worker_seen_at)
   from saldo_private.alert_state as s
-  where coalesce(s.worker_seen_at, s.created_at) < clock_timestamp() - make_interval(
+  where saldo_private.is_overdue(coalesce(s.worker_seen_at, s.created_at), make_interval(
     secs => saldo_private.setting_value('worker_silent_seconds')::integer
-  )
+  ))
 $$;
 comment on function saldo_private.alert_worker_silent is
   'Whether no worker was seen for longer than the setting worker_silent_seconds.';
@@ -184,9 +185,9 @@ as $$
     jsonb_build_object('check_run_id', c.id, 'last_check_at', c.finished_at)
   from saldo_private.alert_state as s
   left join saldo_private.last_check() as c on true
-  where coalesce(c.finished_at, s.created_at) < now() - make_interval(
+  where saldo_private.is_overdue(coalesce(c.finished_at, s.created_at), make_interval(
     hours => saldo_private.setting_value('check_overdue_hours')::integer
-  )
+  ))
 $$;
 comment on function saldo_private.alert_check_overdue is
   'Whether the last check is older than the setting check_overdue_hours.';
@@ -213,7 +214,7 @@ as $$
     select c.snapshot
     from saldo.check_run as c
     where c.status = 'healthy'
-    order by c.finished_at desc
+    order by c.number desc, c.finished_at desc
     limit 1
   ) as healthy on true
   -- Not yet seen by a check that found all in order, or not yet by an evaluation: it may have been
@@ -240,7 +241,7 @@ as $$
   from (
     select each.account_id, count(*) as row_count
     from saldo.slot_rebuild as each
-    where each.rebuilt_at > now() - interval '10 minutes'
+    where each.rebuilt_at between now() - interval '10 minutes' and now() + interval '1 minute'
     group by each.account_id
   ) as r
   where r.row_count >= saldo_private.setting_value('slot_rebuild_alert_count')::integer
@@ -248,6 +249,23 @@ as $$
 $$;
 comment on function saldo_private.alert_slot_rebuild_storm is
   'Whether the slots of an account were rebuilt slot_rebuild_alert_count times in ten minutes.';
+
+create or replace function saldo_private.alert_clock_set_back()
+returns table (key text, text text, detail jsonb)
+language sql
+volatile
+as $$
+  select 'clock',
+    format('The clock was set back: the latest %s is dated %s.',
+      (array_agg(c.key order by c.difference desc))[1],
+      to_char(max((c.detail ->> 'latest_at')::timestamptz) at time zone 'UTC',
+        'YYYY-MM-DD HH24:MI:SS "UTC"')),
+    jsonb_build_object('kinds', array_agg(c.key order by c.key), 'seconds', max(c.difference))
+  from saldo_private.rule_clock() as c
+  having count(*) > 0
+$$;
+comment on function saldo_private.alert_clock_set_back is
+  'Whether something is dated later than now, and nobody has accepted it.';
 
 create or replace function saldo_private.register_alert_condition(
   name text,
@@ -299,6 +317,8 @@ from (
       'Ask who it was: guard_event has login, address and statement. Then check.', true),
     ('slot_rebuild_storm', 'warning', 'Slots of hot accounts are rebuilt again and again',
       'Look at slot_rebuild and for crashes of the database: each rebuild is a wait.', true),
+    ('clock_set_back', 'critical', 'The clock was set back',
+      'Find out what was dated wrongly, see to the clock, then call accept_clock.', true),
     ('evaluation_failed', 'critical', 'A condition could not be looked at',
       'Its alerts stay as they were: mend what the message names.', false),
     ('test', 'info', 'A test alert', 'Nothing is wrong: somebody asked for it.', false)

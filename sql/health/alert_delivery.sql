@@ -35,6 +35,17 @@ $$;
 comment on function saldo_private.tell_alert is
   'Makes the messages about alerts, one for each channel of the setting alert_channels.';
 
+create or replace function saldo_private.is_delivery_misdated(delivery saldo.alert_delivery)
+returns boolean
+language sql
+volatile
+as $$
+  -- Nothing is put off for longer than an hour: this was by a clock that has been set back.
+  select delivery.next_attempt_at > clock_timestamp() + interval '2 hours'
+$$;
+comment on function saldo_private.is_delivery_misdated is
+  'Whether a message waits for a time that only a wrong clock can have set.';
+
 create or replace function saldo_private.due_alert_deliveries(
   channels text[],
   within_seconds integer
@@ -47,12 +58,15 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
   select due.id, due.next_attempt_at
   from (
-    select d.id, d.channel, d.next_attempt_at,
+    select d.id, d.channel,
+      case when saldo_private.is_delivery_misdated(d) then clock_timestamp()
+        else d.next_attempt_at end as next_attempt_at,
       row_number() over (partition by d.channel order by d.next_attempt_at, d.id) as place
     from saldo.alert_delivery as d
     where d.delivered_at is null
     and d.failed_at is null
-    and d.next_attempt_at <= clock_timestamp() + make_interval(secs => within_seconds)
+    and (d.next_attempt_at <= clock_timestamp() + make_interval(secs => within_seconds)
+      or saldo_private.is_delivery_misdated(d))
     and d.channel::text = any (channels)
     -- In order: a recovery is not told before what it is about.
     and not exists (
@@ -94,7 +108,7 @@ as $$
   where d.id = claim_alert_delivery.delivery_id
   and d.delivered_at is null
   and d.failed_at is null
-  and d.next_attempt_at <= clock_timestamp()
+  and (d.next_attempt_at <= clock_timestamp() or saldo_private.is_delivery_misdated(d))
   for update skip locked
 $$;
 comment on function saldo_private.claim_alert_delivery is

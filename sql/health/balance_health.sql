@@ -12,11 +12,24 @@ stable
 as $$
   select c.*
   from saldo.check_run as c
-  order by c.finished_at desc
+  -- In the order in which they ended, not by a clock that may have been set.
+  order by c.number desc, c.finished_at desc
   limit 1
 $$;
 comment on function saldo_private.last_check is
   'The check that ended last; no row when there was none. Alerts and metrics go by it.';
+grant execute on function saldo_private.last_check to saldo_admin, saldo_operator;
+
+create or replace function saldo_private.is_overdue(seen_at timestamptz, most interval)
+returns boolean
+language sql
+volatile
+as $$
+  -- A time that has not come is of a clock that was set back: how long ago it was nobody knows.
+  select seen_at not between clock_timestamp() - most and clock_timestamp() + interval '1 minute'
+$$;
+comment on function saldo_private.is_overdue is
+  'Whether something was last seen longer ago than that, or at a time that has not come yet.';
 
 create or replace function saldo_private.tg_check_run__keep_totals()
 returns trigger
@@ -78,10 +91,11 @@ as $$
     coalesce(last.is_overdue, true), last.rule_count, last.account_count, last.line_count
   from (select saldo_private.setting_value('currency') as currency) as base
   left join (
-    select c.*, extract(epoch from now() - c.finished_at) as age_seconds,
-      c.finished_at < now() - make_interval(
+    select c.*,
+      greatest(extract(epoch from clock_timestamp() - c.finished_at), 0) as age_seconds,
+      saldo_private.is_overdue(c.finished_at, make_interval(
         hours => saldo_private.setting_value('check_overdue_hours')::integer
-      ) as is_overdue
+      )) as is_overdue
     from saldo_private.last_check() as c
   ) as last on true
   left join lateral (

@@ -77,6 +77,8 @@ from (
     ('account_freeze', 'health', 'Frozen accounts have their record',
       'An account is frozen while a freeze of it lasts, and a frozen one has no slots or stripes.',
       null, false),
+    ('clock', 'health', 'The clock was not set back',
+      'Nothing that was recorded is dated later than now.', null, false),
     ('engine_configuration', 'health', 'The engine is switched on and closed',
       'Triggers, durability, search paths, privileges and row level security are as built.',
       null, false)
@@ -92,6 +94,7 @@ from (
     ('entry_balance', 'entry'), ('entry_lines', 'entry'), ('orphan_line', 'entry'),
     ('line_amount', 'entry'), ('trial_balance', 'journal'), ('balance_sheet', 'whole'),
     ('min_balance', 'whole'), ('held_total', 'whole'), ('account_slot', 'whole'),
-    ('settlement_lag', 'whole'), ('purchase_hold', 'whole'), ('engine_configuration', 'whole')
+    ('settlement_lag', 'whole'), ('purchase_hold', 'whole'), ('engine_configuration', 'whole'),
+    ('clock', 'whole')
 ) as c (name, scope)
 where r.name = c.name;

@@ -49,6 +49,7 @@ language plpgsql
 as $$
 declare
   v_rule saldo.balance_rule;
+  v_detail text;
 begin
   rule_count := 0;
   failed_rule_count := 0;
@@ -73,13 +74,16 @@ begin
     exception
       when others then
         failed_rule_count := failed_rule_count + 1;
+        get stacked diagnostics v_detail = pg_exception_detail;
         insert into saldo.finding (id, check_run_id, rule, key, cause, explanation)
         values (
           saldo_private.uuid_v7(), check_run_id, v_rule.name, 'rule', 'rule_failed',
-          format('The rule itself failed: %s (%s)', sqlerrm, sqlstate)
+          format('The rule itself failed: %s (%s)%s', sqlerrm, sqlstate,
+            nullif(': ' || v_detail, ': '))
         );
     end;
   end loop;
+  perform saldo_private.explain_clock(check_run_id);
   perform saldo_private.explain_findings(check_run_id);
 end
 $$;
@@ -129,15 +133,30 @@ returns boolean
 language sql
 stable
 as $$
-  select coalesce((
-    select c.status = 'healthy'
+  with late as materialized (
+    select c.id, c.number, c.finished_at, c.snapshot::pg_snapshot as snapshot
     from saldo.check_run as c
-    order by c.id desc
-    limit 1
-  ), false)
+    order by c.number desc, c.finished_at desc
+    limit 20
+  ),
+  last as (
+    (select l.id from late as l order by l.number desc, l.finished_at desc limit 1)
+    union
+    -- A full one in slices may have begun before it, and ended after it.
+    (select l.id from late as l order by pg_snapshot_xmax(l.snapshot) desc, l.number desc limit 1)
+  )
+  select exists (select from last) and not exists (
+    select
+    from last
+    join saldo.finding as f on f.check_run_id = last.id
+    join saldo.balance_rule as r on r.name = f.rule
+    -- These are run whole each time.
+    where not r.is_registered
+  )
 $$;
 comment on function saldo_private.was_last_check_healthy is
-  'Whether the check that was begun last found nothing.';
+  'Whether the check that ended last, and the one that was begun last, found nothing wrong with '
+  'the books. Findings of registered rules do not count.';
 
 create or replace function saldo_private.run_check(
   kind saldo.check_kind,

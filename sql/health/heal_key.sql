@@ -6,7 +6,8 @@
 -- It locks the rows of the keys in id order, derives them in a statement after that one, writes
 -- those that differ, and gives a row for each of these. Beside it may stand
 --   undo_heal_x(key text, before jsonb, after jsonb) returns table (was jsonb, became jsonb)
--- which takes the difference of a heal back under the same lock; without it SB624.
+-- which takes the difference of a heal back under the same lock; without it SB624. Registered rules
+-- have functions of their own for both (registered_heal.sql).
 -- Locks: slots of hot accounts, then all accounts of the run in id order, as settlements and
 -- postings take them; they last to the end of the transaction.
 
@@ -68,6 +69,17 @@ returns void
 language plpgsql
 as $$
 begin
+  -- Before any table of theirs, as whoever changes a rule: and what is healed is what heal_target
+  -- will tell.
+  perform
+  from saldo.registered_rule as r
+  where r.name in (
+    select p.rule
+    from unnest(plan) as p
+    where p.outcome not in ('refused', 'already_clean')
+  )
+  order by r.name
+  for key share;
   perform
   from saldo_private.hot_account as h
   where h.account_id in (
@@ -199,12 +211,16 @@ begin
   return query
   insert into saldo.heal_action (
     id, heal_run_id, finding_id, rule, key, account_id, outcome, before, after, reason, actor,
-    proposal_id, undoes
+    proposal_id, undoes, target
   )
   select saldo_private.uuid_v7(), record_heals.heal_run_id, p.finding_id, p.rule, p.key,
     p.account_id, p.outcome::saldo.heal_outcome, p.before, p.after, p.reason,
     saldo_private.actor(), p.proposal_id,
-    case when p.outcome = 'undone' then record_heals.undoes end
+    case when p.outcome = 'undone' then record_heals.undoes end,
+    case p.outcome when 'healed' then saldo_private.heal_target(p.rule)
+      when 'undone' then (
+        select h.target from saldo.heal_action as h where h.id = record_heals.undoes
+      ) end
   from unnest(plan) as p
   returning heal_action.*;
 end

@@ -149,6 +149,8 @@ as $$
     where h.rule = p.rule
     and h.key = p.key
     and h.outcome::text in ('healed', 'undone')
+    -- An undo stands in the place of its heal, whatever the clock said at either.
+    and not exists (select from saldo.heal_action as u where u.undoes = h.id)
     order by h.healed_at desc
     limit 1
   ) as last on last.outcome = 'undone' or last.healed_at > repeat.begins_at

@@ -89,8 +89,9 @@ as $$
   left join (
     select run.id
     from saldo.heal_run as run
+    join saldo.check_run as c on c.id = run.check_run_id
     where not run.is_dry_run
-    order by run.id desc
+    order by c.number desc, run.id desc
     limit 1
   ) as last on true
   left join saldo.heal_action as a on a.heal_run_id = last.id and a.outcome = o.outcome

@@ -5,21 +5,19 @@
 -- nothing to derive it from is compared with 0: the sum of nothing. At most 10,000 rows become
 -- findings, the largest differences first; how many there are stands in the detail of each.
 
-create or replace function saldo_private.check_registered_rule(check_run_id uuid, name text)
+create or replace function saldo_private.check_registered_rule__find(
+  check_run_id uuid,
+  rule saldo.registered_rule
+)
 returns void
 language plpgsql
 as $$
 declare
-  v_rule saldo.registered_rule;
   v_limit numeric := saldo_private.setting_value('rule_cost_limit')::numeric;
   v_cost numeric;
 begin
-  select *
-  into strict v_rule
-  from saldo.registered_rule as r
-  where r.name = check_registered_rule.name;
   -- What was quick when it was registered may have grown.
-  v_cost := saldo_rule.cost_of(v_rule.stored) + saldo_rule.cost_of(v_rule.derived);
+  v_cost := saldo_rule.cost_of(rule.stored) + saldo_rule.cost_of(rule.derived);
   if v_cost > 2 * v_limit then
     perform saldo_private.fail('rule_query_slow', format('a cost of %s', round(v_cost)));
   end if;
@@ -27,7 +25,7 @@ begin
   insert into saldo.finding (
     id, check_run_id, rule, key, stored, derived, difference, detail, cause, explanation
   )
-  select saldo_private.uuid_v7(), check_registered_rule.check_run_id, v_rule.name,
+  select saldo_private.uuid_v7(), check_registered_rule__find.check_run_id, rule.name,
     coalesce(r.key, 'NULL'), r.stored, r.derived,
     case when not r.is_stored_missing and (r.is_derived_missing or r.derived is not null)
       then nullif(trim_scale(r.stored::numeric - coalesce(r.derived::numeric, 0)), 'NaN') end,
@@ -43,16 +41,45 @@ begin
     )),
     'unknown', 'No recorded event explains this difference.'
   from jsonb_to_recordset(
-    saldo_rule.compare(v_rule.stored, v_rule.derived, v_rule.tolerance,
-      v_rule.stored_table is null, 10000)
+    saldo_rule.compare(rule.stored, rule.derived, rule.tolerance, rule.stored_table is null, 10000)
   ) as r (key text, stored text, derived text, is_stored_missing boolean,
     is_derived_missing boolean, labels jsonb, total bigint);
+end
+$$;
+comment on function saldo_private.check_registered_rule__find is
+  'Keeps the rows of a registered rule whose figures differ as findings: SB644 above twice the '
+  'limit of cost.';
 
+create or replace function saldo_private.check_registered_rule(check_run_id uuid, name text)
+returns void
+language plpgsql
+as $$
+declare
+  v_rule saldo.registered_rule;
+  v_started_at timestamptz := clock_timestamp();
+begin
+  select *
+  into strict v_rule
+  from saldo.registered_rule as r
+  where r.name = check_registered_rule.name;
+  begin
+    perform saldo_private.check_registered_rule__find(check_run_id, v_rule);
+  exception
+    when query_canceled then
+      if not saldo_private.was_rule_stopped(v_started_at) then
+        raise;
+      end if;
+      perform saldo_private.fail('rule_query_slow', format(
+        'stopped after %s s (setting rule_check_max_seconds)',
+        round(extract(epoch from clock_timestamp() - v_started_at))
+      ));
+  end;
   perform saldo_private.explain_registered_rule(check_run_id, v_rule);
 end
 $$;
 comment on function saldo_private.check_registered_rule is
-  'Keeps the findings of a registered rule, each with its explanations.';
+  'Keeps the findings of a registered rule, each with its explanations. Error: SB644 when its '
+  'queries cost too much, or had to be stopped.';
 
 create or replace function saldo_private.explain_registered_rule(
   check_run_id uuid,
@@ -63,12 +90,16 @@ language plpgsql
 as $$
 declare
   v_items jsonb := '[]';
+  v_started_at timestamptz := clock_timestamp();
 begin
   begin
     v_items := saldo_private.items_of_findings(check_run_id, rule);
   exception
     -- Without items there is less to explain, and the finding stands.
-    when others then
+    when query_canceled or others then
+      if sqlstate = '57014' and not saldo_private.was_rule_stopped(v_started_at) then
+        raise;
+      end if;
       update saldo.finding as f
       set detail = f.detail || jsonb_build_object('items_failed', sqlerrm)
       where f.check_run_id = explain_registered_rule.check_run_id

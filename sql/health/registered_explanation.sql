@@ -63,7 +63,7 @@ as $$
           and seen.rule = f.rule
           and seen.key = f.key
         )
-        order by c.id desc
+        order by c.number desc, c.finished_at desc
         limit 1
       ) as clean
     from saldo.finding as f

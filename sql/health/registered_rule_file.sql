@@ -88,6 +88,7 @@ as $$
 declare
   v_rule jsonb;
   v_result saldo.rule_result;
+  v_is_over boolean := false;
 begin
   if rules is null or jsonb_typeof(rules) <> 'array' or jsonb_array_length(rules) > 1000 then
     perform saldo_private.fail('input_invalid', 'rules: an array of at most 1000 objects');
@@ -99,6 +100,9 @@ begin
     v_result := null;
     v_result.name := v_rule ->> 'name';
     begin
+      if v_is_over then
+        perform saldo_private.fail('timeout', 'a rule before it took all the time that there was');
+      end if;
       v_result.outcome := saldo_private.apply_balance_rules__one(v_rule);
     exception
       -- A rule that is refused holds back none.
@@ -109,6 +113,8 @@ begin
           v_result.detail = pg_exception_detail,
           v_result.hint = pg_exception_hint,
           v_result.error_condition = constraint_name;
+        -- A statement is timed out once: after that nothing would stop the next one.
+        v_is_over := v_is_over or v_result.error_code = 'SB644' and v_result.detail ~ '57014';
     end;
     return next v_result;
   end loop;
@@ -117,7 +123,8 @@ $$;
 comment on function saldo.apply_balance_rules is
   'Registers or changes rules over your own tables: an array of objects with the arguments of '
   'register_balance_rule. Equal rules stay as they are, and rules that are not named too. A rule '
-  'that is refused is told with its error, and holds back none. Errors: SB010 for no such array.';
+  'that is refused is told with its error, and holds back none, unless it took all the time of the '
+  'statement: then the next are refused with SB016. Errors: SB010 for no such array.';
 revoke execute on function saldo.apply_balance_rules from public;
 grant execute on function saldo.apply_balance_rules to saldo_admin;
 

@@ -9,8 +9,8 @@ language sql
 stable
 as $$
   select last.id, last.status, last.scope, last.finished_at,
-    extract(epoch from clock_timestamp() - last.finished_at)::numeric(20, 0), last.line_count,
-    last.verified_line_count, last.finding_count,
+    greatest(extract(epoch from clock_timestamp() - last.finished_at), 0)::numeric(20, 0),
+    last.line_count, last.verified_line_count, last.finding_count,
     (
       select count(distinct f.account_id)
       from saldo.finding as f
@@ -21,13 +21,12 @@ as $$
       select min(c.finished_at)
       from saldo.check_run as c
       where c.status <> 'healthy'
-      and c.id > coalesce((
-        select h.id
+      and not exists (
+        select
         from saldo.check_run as h
         where h.status = 'healthy'
-        order by h.id desc
-        limit 1
-      ), '00000000-0000-0000-0000-000000000000')
+        and (h.number, h.finished_at) > (c.number, c.finished_at)
+      )
     ),
     (
       select count(*)
@@ -35,16 +34,14 @@ as $$
       where h.outcome = 'healed'
       and h.healed_at > clock_timestamp() - interval '1 day'
     )
-  from saldo.check_run as last
+  from saldo_private.last_check() as last
   left join lateral (
     select c.finished_at
     from saldo.check_run as c
     where c.scope = 'full'
-    order by c.id desc
+    order by c.number desc, c.finished_at desc
     limit 1
   ) as full_check on true
-  order by last.id desc
-  limit 1
 $$;
 comment on function saldo.health_summary is
   'How the balances were at the last check, and since when they are not in order. Null before the '
@@ -58,10 +55,8 @@ language sql
 stable
 as $$
   select coalesce(reported_check.check_run_id, (
-    select c.id
-    from saldo.check_run as c
-    order by c.id desc
-    limit 1
+    select last.id
+    from saldo_private.last_check() as last
   ))
 $$;
 comment on function saldo_private.reported_check is 'The check that is asked for, or the last one.';
@@ -120,7 +115,9 @@ stable
 as $$
   select c.id, c.kind, c.scope, c.status, c.finished_at,
     extract(epoch from c.finished_at - c.started_at)::numeric(20, 3), c.line_count,
-    c.finding_count, c.finding_count - lag(c.finding_count) over (order by c.id), (
+    c.finding_count, c.finding_count - lag(c.finding_count) over (
+      order by c.number, c.finished_at
+    ), (
       select coalesce(sum(abs(f.difference)), 0)
       from saldo.finding as f
       where f.check_run_id = c.id
@@ -129,10 +126,10 @@ as $$
   from (
     select last.*
     from saldo.check_run as last
-    order by last.id desc
+    order by last.number desc, last.finished_at desc
     limit least(greatest(health_trend.run_count, 1), 1000)
   ) as c
-  order by c.id desc
+  order by c.number desc, c.finished_at desc
 $$;
 comment on function saldo.health_trend is
   'The last checks, newest first, up to 1,000: what they found, and how many more than the one '

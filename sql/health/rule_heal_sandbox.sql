@@ -1,7 +1,7 @@
 -- What heals a row of a user's table, as saldo_rule_reader: the other half of rule_sandbox.sql.
 --
--- Private, in the schema saldo_rule: figure_of, heal_by_update, heal_by_function; at the end of the
--- file all functions of the schema are handed to saldo_rule_reader.
+-- Private, in the schema saldo_rule: figure_of, heal_by_update, undo_by_update, heal_by_function;
+-- at the end of the file all functions of the schema are handed to saldo_rule_reader.
 -- The row is locked first and the figure derived after: a statement's snapshot is older than the
 -- lock that it waited for.
 
@@ -20,6 +20,7 @@ declare
 begin
   begin
     perform set_config('transaction_read_only', 'on', true);
+    perform saldo_rule.sandbox__mark(false);
     -- The key as a literal without a type takes that of the column, and finds its index.
     execute format(
       E'select array_agg(x.%I::numeric) from (%s\n) as x where x.key = %L', figure, query, key
@@ -86,6 +87,51 @@ end
 $$;
 comment on function saldo_rule.heal_by_update is
   'Sets a balance to what is derived for it under the row''s lock; {} when it agrees by then.';
+
+create or replace function saldo_rule.undo_by_update(
+  table_name text,
+  key_column text,
+  balance_column text,
+  before numeric,
+  after numeric,
+  key text
+)
+returns jsonb
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = off
+set standard_conforming_strings = on
+set timezone = 'UTC'
+set lock_timeout = '5s'
+as $$
+declare
+  v_table text := format('%I.%I', variadic parse_ident(table_name));
+  v_was numeric;
+  v_became numeric;
+begin
+  execute format(
+    'select %I::numeric from %s where %I = %L for no key update', balance_column, v_table,
+    key_column, key
+  )
+  into strict v_was;
+  if v_was is distinct from after then
+    return jsonb_build_object('refusal', format('the balance is %s, the heal wrote %s',
+      coalesce(v_was::text, 'NULL'), after));
+  end if;
+  execute format(
+    'update %s set %I = %L where %I = %L returning %2$I::numeric', v_table, balance_column,
+    before, key_column, key
+  )
+  into v_became;
+  if v_became is distinct from before then
+    raise sqlstate 'SBR01';
+  end if;
+  return jsonb_build_object('was', v_was, 'became', v_became);
+end
+$$;
+comment on function saldo_rule.undo_by_update is
+  'Sets a balance from what a heal wrote to what was there before, under the row''s lock.';
 
 create or replace function saldo_rule.heal_by_function(
   heal_function regprocedure,

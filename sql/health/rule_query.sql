@@ -51,8 +51,8 @@ begin
   begin
     v_parts := saldo_rule.inspect(query);
   exception
-    -- An error of the query, told as one of the catalogue below.
-    when others then
+    -- An error of the query, told as one of the catalogue below; others does not mean cancelled.
+    when query_canceled or others then
       v_code := sqlstate;
       v_message := sqlerrm;
   end;
@@ -160,7 +160,7 @@ begin
       v_trial := saldo_rule.try_query(query, v_budget);
     end if;
   exception
-    when others then
+    when query_canceled or others then
       v_code := sqlstate;
       v_message := sqlerrm;
   end;

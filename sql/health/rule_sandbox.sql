@@ -1,12 +1,30 @@
 -- What runs the queries of registered rules: functions that belong to saldo_rule_reader.
 --
--- Private, in the schema saldo_rule: inspect, cost_of, try_query, compare, read_items.
+-- Private, in the schema saldo_rule: inspect, cost_of, try_query, compare, read_items, and
+-- sandbox__mark.
 -- The owner of Saldo calls them, nobody else.
 -- An administrator's query must never become SQL of saldo_owner. Here it runs as a role that may do
 -- nothing but what a DBA granted it, in a definer function (where PostgreSQL refuses to change the
 -- role), read-only, under a pinned search path, and in a subtransaction that is always rolled back:
 -- settings, notifications and locks of a query go with it. Row level security is not applied in
--- silence: a policy that would hide rows is an error.
+-- silence: a policy that would hide rows is an error. While a query runs an advisory lock tells
+-- since when, so that a worker can stop it (rule_limit.sql): PostgreSQL sets no time limit from
+-- within a statement.
+
+create or replace function saldo_rule.sandbox__mark(is_trial boolean)
+returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  -- Seconds as 31 bits; shared, since two may begin within one.
+  select pg_advisory_xact_lock_shared(
+    case when is_trial then 7252 else 7251 end,
+    (extract(epoch from clock_timestamp())::bigint % 2147483648)::integer
+  )
+$$;
+comment on function saldo_rule.sandbox__mark is
+  'Tells by an advisory lock that a rule''s query runs from now to the end of the subtransaction: '
+  'a trial of its registration, or one of a check or heal.';
 
 create or replace function saldo_rule.inspect(query text)
 returns jsonb
@@ -25,6 +43,7 @@ declare
 begin
   begin
     perform set_config('transaction_read_only', 'on', true);
+    perform saldo_rule.sandbox__mark(true);
     -- Alone: several statements cannot be a cursor's. In parentheses: only a SELECT can be, and
     -- what is whole alone cannot close a parenthesis that it did not open.
     open v_cursor no scroll for execute format('%s', query);
@@ -139,6 +158,7 @@ declare
 begin
   begin
     perform set_config('transaction_read_only', 'on', true);
+    perform saldo_rule.sandbox__mark(false);
     execute format('explain (format json) %s', query)
     into v_plan;
     raise sqlstate 'SBR00';
@@ -169,8 +189,9 @@ declare
 begin
   begin
     perform set_config('transaction_read_only', 'on', true);
+    perform saldo_rule.sandbox__mark(true);
     -- Bit by bit, so that a query without end is left while it gives rows. One that gives none is
-    -- stopped by the caller's statement_timeout only: none can be set from within a statement.
+    -- stopped from outside: by the caller's statement_timeout, or by a worker.
     open v_cursor no scroll for execute format('%s', query);
     while v_moved > 0 and v_elapsed_ms <= time_budget_ms loop
       move forward 1000 from v_cursor;
@@ -221,6 +242,7 @@ declare
 begin
   begin
     perform set_config('transaction_read_only', 'on', true);
+    perform saldo_rule.sandbox__mark(false);
     -- One statement, so one snapshot of both sides.
     execute format(
       $sql$
@@ -280,6 +302,7 @@ declare
 begin
   begin
     perform set_config('transaction_read_only', 'on', true);
+    perform saldo_rule.sandbox__mark(false);
     execute format(
       $sql$
         select jsonb_agg(i.item)

@@ -1,9 +1,10 @@
 -- Undoing a heal: its difference is taken back, once.
 --
 -- Public: undo_heal.
--- The inverse difference and not the old figures, since postings may have come since. The next
--- check finds the drift again, and it is not healed again without approval (heal_plan.sql).
--- Locks as a heal.
+-- Of a cache of the engine's the inverse difference and not the old figures, since postings may
+-- have come since. Of a user's own table the old figure, and only where what the heal wrote stands
+-- yet: how others write it is not known (registered_heal.sql). The next check finds the drift
+-- again, and it is not healed again without approval (heal_plan.sql). Locks as a heal.
 
 create or replace function saldo_private.undo_heal__require(heal_action_id uuid)
 returns saldo.heal_action
@@ -35,6 +36,39 @@ $$;
 comment on function saldo_private.undo_heal__require is
   'The heal, if it can be undone still: SB007, SB623.';
 
+create or replace function saldo_private.undo_heal__take_back(
+  plan saldo_private.planned_heal,
+  healed saldo.heal_action
+)
+returns saldo_private.planned_heal
+language plpgsql
+as $$
+declare
+  v_heal_function text := (
+    select r.heal_function from saldo.balance_rule as r where r.name = healed.rule
+  );
+begin
+  if healed.target is not null or v_heal_function = 'heal_registered_rule' then
+    select u.was, u.became
+    into plan.before, plan.after
+    from saldo_private.undo_registered_heal(healed) as u;
+    return plan;
+  end if;
+  if to_regprocedure(format('saldo_private.%I(text, jsonb, jsonb)', 'undo_' || v_heal_function))
+    is null
+  then
+    perform saldo_private.fail('heal_not_undoable', format('rule %s', healed.rule));
+  end if;
+  execute format('select u.was, u.became from saldo_private.%I($1, $2, $3) as u',
+    'undo_' || v_heal_function)
+  into plan.before, plan.after
+  using healed.key, healed.before, healed.after;
+  return plan;
+end
+$$;
+comment on function saldo_private.undo_heal__take_back is
+  'Calls the undo of a heal''s rule, whose locks are held; the plan with before and after.';
+
 create or replace function saldo.undo_heal(heal_action_id uuid, reason text)
 returns saldo.heal_action
 language plpgsql
@@ -44,19 +78,12 @@ as $$
 declare
   v_reason text := saldo_private.require_text(undo_heal.reason, 'reason');
   v_healed saldo.heal_action;
-  v_function text;
   v_plan saldo_private.planned_heal;
   v_action saldo.heal_action;
 begin
   perform saldo_private.require_read_committed();
   perform saldo_private.require_sole_maintenance();
   v_healed := saldo_private.undo_heal__require(undo_heal.heal_action_id);
-  v_function := 'undo_' || (
-    select r.heal_function from saldo.balance_rule as r where r.name = v_healed.rule
-  );
-  if to_regprocedure(format('saldo_private.%I(text, jsonb, jsonb)', v_function)) is null then
-    perform saldo_private.fail('heal_not_undoable', format('rule %s', v_healed.rule));
-  end if;
 
   v_plan.finding_id := v_healed.finding_id;
   v_plan.rule := v_healed.rule;
@@ -65,9 +92,7 @@ begin
   v_plan.outcome := 'undone';
   v_plan.reason := v_reason;
   perform saldo_private.lock_heals(array[v_plan]);
-  execute format('select u.was, u.became from saldo_private.%I($1, $2, $3) as u', v_function)
-  into v_plan.before, v_plan.after
-  using v_healed.key, v_healed.before, v_healed.after;
+  v_plan := saldo_private.undo_heal__take_back(v_plan, v_healed);
   select h.*
   into v_action
   from saldo_private.record_heals(array[v_plan], undoes => v_healed.id) as h;
@@ -79,7 +104,9 @@ $$;
 comment on function saldo.undo_heal is
   'Takes back what a heal did, postings since then left in place, and records it. Of a heal once. '
   'The next check finds the difference again; it is healed again by approval only. Slots are not '
-  'undone: they follow from totals. Errors in checking order: SB010, SB008, SB009, SB020, SB604 '
-  'while a heal runs, SB007, SB623, SB624.';
+  'undone: they follow from totals. A balance of your own table is set back to what it was, if it '
+  'is what the heal wrote still (SB623); what a function of yours healed is not undone (SB624). '
+  'Errors in checking order: SB010, SB008, SB009, SB020, SB604 while a heal runs, SB007, SB623, '
+  'SB624, SB645 where Saldo may no longer write your table.';
 revoke execute on function saldo.undo_heal from public;
 grant execute on function saldo.undo_heal to saldo_admin;

@@ -99,7 +99,7 @@ security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
   select count(*), coalesce(sum(p.row_count), 0)::bigint,
-    coalesce(extract(epoch from clock_timestamp() - min(p.oldest_at)), 0)::numeric(20, 3),
+    greatest(extract(epoch from clock_timestamp() - min(p.oldest_at)), 0)::numeric(20, 3),
     (select max(s.settled_at) from saldo.settlement as s),
     (select count(*) from saldo.hold as h where h.status = 'HELD'),
     (select count(*) from saldo.hold as h where h.status = 'HELD' and h.expires_at < now()),

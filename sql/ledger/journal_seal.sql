@@ -230,7 +230,7 @@ security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
   select p.head_number, encode(p.head_hash, 'hex'), s.sealed_at, p.entry_count, u.entry_count,
-    coalesce(extract(epoch from now() - u.first_posted_at), 0)::numeric(20, 0)
+    greatest(extract(epoch from now() - u.first_posted_at), 0)::numeric(20, 0)
   from saldo_private.seal_progress as p
   left join saldo.journal_seal as s on s.number = p.head_number
   cross join lateral (

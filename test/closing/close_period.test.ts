@@ -34,6 +34,7 @@ test("a month goes from open over closing to closed and locked, and each step is
       "drafts passed",
       "holds passed",
       "pending passed",
+      "registered_rules passed",
       "reratings passed",
       "rules passed",
       "suspense passed",

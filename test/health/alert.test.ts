@@ -11,6 +11,14 @@ async function watched(t: { teardown(close: () => Promise<void>): void }, channe
 /** Conditions with a fault that makes each of them hold, and what ends it. */
 const faults: { condition: string; plant: string[]; mend: string[]; others?: string[] }[] = [
   {
+    condition: "clock_set_back",
+    plant: [
+      "update saldo.check_run set finished_at = finished_at + interval '1 hour'",
+      "select saldo.check_balance_health()",
+    ],
+    mend: ["select saldo.accept_clock('looked into')"],
+  },
+  {
     condition: "drift_found",
     plant: [drift, "select saldo.check_balance_health()"],
     mend: ["select saldo.auto_heal(false)"],

@@ -108,6 +108,15 @@ const faults: Fault[] = [
     isHealthyAfter: false,
   },
   {
+    name: "a clock that was ahead is set back",
+    plant: "update saldo.check_run set finished_at = finished_at + interval '30 days'",
+    rules: ["clock"],
+    cause: "clock_set_back",
+    outcome: "not healed",
+    frozen: [],
+    isHealthyAfter: false,
+  },
+  {
     name: "everything is truncated, caches with the journal",
     plant: `truncate saldo.journal_line, saldo.journal_entry, saldo.month_movement;
       update saldo.account set debit_total = 0, credit_total = 0;

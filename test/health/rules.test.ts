@@ -2,6 +2,7 @@ import test from "ava";
 import type { PoolClient } from "pg";
 import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
 import { brokenRules, check, forced } from "../_support/faults.ts";
+import { clockFaults } from "./_clock_faults.ts";
 import { closingFaults, sealFaults } from "./_closing_faults.ts";
 import { freezeFaults } from "./_freeze_faults.ts";
 import { meteringBooks, meteringFaults } from "./_metering_faults.ts";
@@ -291,7 +292,7 @@ const hotFaults: Fault[] = [
   },
 ];
 faults.push(...hotFaults);
-faults.push(...freezeFaults);
+faults.push(...freezeFaults, ...clockFaults);
 faults.push(...meteringFaults.map((fault) => ({ ...fault, books: meteringBooks })));
 
 faults.push(...closingFaults, ...sealFaults);

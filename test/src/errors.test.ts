@@ -81,3 +81,18 @@ test("a connection that dies under a request is no end of the server", async (t)
     1,
   );
 });
+
+test("a rule whose query takes all the time of the request has a code of its own", async (t) => {
+  const derived = `select 1 as key, count(*) as derived
+    from generate_series(1, (select 1000000 + 0 * count(*) from pg_catalog.pg_am)) as a
+    cross join generate_series(1, (select 1000000 + 0 * count(*) from pg_catalog.pg_am)) as b`;
+  const answer = await api.post(
+    `mutation ($derived: String!) {
+      registerBalanceRule(input: {
+        name: "slow", stored: "select 1 as key, 1 as stored", derived: $derived
+      }) { result { name } }
+    }`,
+    { derived },
+  );
+  t.is(answer.code, "SB644");
+});
