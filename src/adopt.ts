@@ -55,7 +55,8 @@ const pairsQuery = `
     from pg_class as c
     join pg_namespace as n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p') and c.relpersistence <> 't' and not c.relispartition
-    and n.nspname !~ '^(pg_|saldo|graphile_|information_schema$)'
+    and n.nspname !~ '^(pg_|graphile_|(saldo|saldo_private|saldo_rule|information_schema)$)'
+    and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
   ),
   part as (
     select a.attrelid, a.attnum, a.attname, t.typcategory, t.typname,
@@ -193,10 +194,12 @@ async function measured(client: ClientBase, pair: Pair, way: Way): Promise<Propo
 /** The proposals as SQL to review: what fits as statements, what does not as a remark. */
 export function sqlOf(proposals: readonly Proposal[]): string {
   const fits = ({ rowCount, fitCount }: Proposal) => rowCount > 0 && fitCount * 2 >= rowCount;
+  const names = new Set<string>();
   const parts = [
     "-- Proposed by saldo adopt. Nothing has been changed: review it, then run it as the owner of\n" +
-      "-- the tables (the grants) and as an administrator of Saldo (the rules).\n",
-    ...proposals.filter(fits).map(statementsOf),
+      "-- the tables (the grants) and as an administrator of Saldo (the rules). Tables that this\n" +
+      "-- login may not read were left out.\n",
+    ...proposals.filter(fits).map((proposal) => statementsOf(proposal, nameOf(proposal, names))),
     ...proposals
       .filter((proposal) => !fits(proposal))
       .map(
@@ -211,13 +214,23 @@ export function sqlOf(proposals: readonly Proposal[]): string {
   return parts.join("\n");
 }
 
-function statementsOf({ pair, way, rowCount, fitCount }: Proposal): string {
-  const name = `${pair.table_name}_${pair.balance_name}`
+/** A name that a rule may have, and that none of the names before is. */
+function nameOf({ pair }: Proposal, names: Set<string>): string {
+  const words = `${pair.table_name}_${pair.balance_name}`
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "_")
     .replace(/^[^a-z]+/, "")
-    .slice(0, 40);
-  const where = way.condition && `\n    where ${way.condition}`;
+    .slice(0, 36);
+  let name = words || "balance";
+  for (let number = 2; names.has(name); number += 1) name = `${words || "balance"}_${number}`;
+  names.add(name);
+  return name;
+}
+
+function statementsOf({ pair, way, rowCount, fitCount }: Proposal, name: string): string {
+  // Rows that belong to nobody have no key.
+  const conditions = [`${pair.child_key} is not null`, ...(way.condition ? [way.condition] : [])];
+  const where = `\n    where ${conditions.join("\n      and ")}`;
   const derived = `
     select ${pair.child_key} as key, sum(${way.amount}) as derived
     from ${pair.child}${where}
@@ -236,6 +249,7 @@ function statementsOf({ pair, way, rowCount, fitCount }: Proposal): string {
   const items = `
     select ${columns.join(",\n      ")}
     from ${pair.child}
+    where ${pair.child_key} is not null
   `;
   const quoted = (query: string) => (query.includes("$$") ? escapeLiteral(query) : `$$${query}$$`);
   const schemas = [...new Set([pair.schema, pair.child_schema])].join(", ");

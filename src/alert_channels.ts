@@ -24,6 +24,9 @@ export interface Outcome {
   retryAfterSeconds?: number | undefined;
 }
 
+// A wish beyond it is heard so far; one with more digits than a number has could not be recorded.
+const longestWaitSeconds = 3600;
+
 /** A message to be sent, under an id that stays the same however often it is tried. */
 export interface Delivery {
   id: string;
@@ -51,10 +54,10 @@ export async function sendWebhook(
     ...(secret === undefined ? {} : { "x-saldo-signature": sign(secret, timestamp, body) }),
   };
   try {
-    const url = config.alertWebhookUrl ?? "";
-    const response = await fetch(url, {
+    const { href, authorization } = addressOf(config.alertWebhookUrl ?? "");
+    const response = await fetch(href, {
       method: "POST",
-      headers,
+      headers: { ...headers, ...authorization },
       body,
       redirect: "manual",
       signal,
@@ -65,6 +68,19 @@ export async function sendWebhook(
   } catch (error) {
     return { outcome: "retry", error: codeOf(error) };
   }
+}
+
+/** The address as fetch takes it: a name and password in it become a header. */
+function addressOf(address: string): { href: string; authorization: { authorization?: string } } {
+  const url = new URL(address);
+  const login = [url.username, url.password].map(decodeURIComponent).join(":");
+  url.username = "";
+  url.password = "";
+  const encoded = Buffer.from(login).toString("base64");
+  return {
+    href: url.href,
+    authorization: login === ":" ? {} : { authorization: `Basic ${encoded}` },
+  };
 }
 
 /** The signature of a webhook: HMAC-SHA256 over the timestamp, a point and the body. */
@@ -83,7 +99,7 @@ function outcomeOf({ status, headers }: Response): Outcome {
     outcome: isFinal ? "failed" : "retry",
     status,
     error: `HTTP status ${status}`,
-    retryAfterSeconds: Number.isInteger(wait) && wait > 0 ? wait : 0,
+    retryAfterSeconds: Number.isInteger(wait) && wait > 0 ? Math.min(wait, longestWaitSeconds) : 0,
   };
 }
 

@@ -1,6 +1,6 @@
 -- The guard of a user's own table: triggers on the column that a registered rule is about.
 --
--- Private: place_guard, tg__guard_registered, record_guarded_write,
+-- Private: place_guard, tg__guard_registered, guarded_figures, record_guarded_write,
 -- rule_engine_configuration__registered.
 -- The writers that the rule names stand in the WHEN clause of the triggers: they pay for no call,
 -- and current_user is there that of the statement, also within their own definer functions. An
@@ -8,6 +8,50 @@
 -- Only key and figure of a row are kept: the rest of a user's row is nobody's business here.
 -- A trigger that saldo_owner may make but not drop (that takes the table's owner) is silenced by
 -- WHEN (false) where the guard is taken away.
+
+create or replace function saldo_private.guarded_figures(
+  rule saldo.registered_rule,
+  table_id oid,
+  table_row anyelement
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_part record;
+  v_text text;
+  v_figures jsonb := '{}';
+begin
+  -- The types of a user's table are the user's: their casts, which JSON of the row would call, run
+  -- as whoever is here. A type's own output, which format calls, takes a superuser to make.
+  for v_part in
+    select named.part, a.attname
+    from (
+      values ('key', rule.key_column), ('stored', rule.balance_column)
+    ) as named (part, name)
+    left join pg_attribute as a on a.attrelid = table_id
+      and a.attname = named.name
+      and a.attnum > 0
+  loop
+    v_text := null;
+    -- A column that is gone would be taken for a function.
+    if v_part.attname is not null and table_row is distinct from null then
+      execute format(
+        'select case when num_nulls(($1).%1$I) = 0 then format(''%%s'', ($1).%1$I) end',
+        v_part.attname
+      )
+      into v_text
+      using table_row;
+    end if;
+    v_figures := v_figures || jsonb_build_object(v_part.part, v_text);
+  end loop;
+  return v_figures;
+end
+$$;
+comment on function saldo_private.guarded_figures is
+  'Key and figure of a row of a user''s table, as texts.';
 
 create or replace function saldo_private.record_guarded_write(
   rule saldo.registered_rule,
@@ -22,22 +66,14 @@ as $$
     id, occurred_at, login, role, application_name, client_address, transaction_id, statement,
     table_name, operation, rule, key, old_row, new_row
   )
-  select saldo_private.uuid_v7(), clock_timestamp(), session_user,
+  values (
+    saldo_private.uuid_v7(), clock_timestamp(), session_user,
     coalesce(nullif(current_setting('role'), 'none'), session_user),
     current_setting('application_name'), inet_client_addr(), pg_current_xact_id(),
     left(current_query(), 2000), record_guarded_write.rule.stored_table, lower(operation),
-    record_guarded_write.rule.name, part.new ->> 'key', part.old, part.new
-  from (
-    select
-      case when old_row is not null then jsonb_build_object(
-        'key', old_row ->> record_guarded_write.rule.key_column,
-        'stored', old_row ->> record_guarded_write.rule.balance_column
-      ) end as old,
-      jsonb_build_object(
-        'key', new_row ->> record_guarded_write.rule.key_column,
-        'stored', new_row ->> record_guarded_write.rule.balance_column
-      ) as new
-  ) as part
+    record_guarded_write.rule.name, record_guarded_write.new_row ->> 'key',
+    record_guarded_write.old_row, record_guarded_write.new_row
+  )
 $$;
 comment on function saldo_private.record_guarded_write is
   'Records a write to a guarded balance of a user''s table: who, from where, old and new figure.';
@@ -50,6 +86,7 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_rule saldo.registered_rule;
+  v_old jsonb;
 begin
   select *
   into v_rule
@@ -58,7 +95,12 @@ begin
   if v_rule.guard = 'record' or (
     v_rule.guard = 'refuse' and current_setting('session_replication_role') = 'replica'
   ) then
-    perform saldo_private.record_guarded_write(v_rule, TG_OP, to_jsonb(OLD), to_jsonb(NEW));
+    if TG_OP = 'UPDATE' then
+      v_old := saldo_private.guarded_figures(v_rule, TG_RELID, OLD);
+    end if;
+    perform saldo_private.record_guarded_write(
+      v_rule, TG_OP, v_old, saldo_private.guarded_figures(v_rule, TG_RELID, NEW)
+    );
   elsif v_rule.guard = 'refuse' then
     perform saldo_private.fail(
       'balance_write_refused',
@@ -165,7 +207,8 @@ stable
 -- Definitions are told with the names that the path makes necessary.
 set search_path = saldo, saldo_private, pg_temp
 as $$
-  select format('trigger saldo_guard_%s_%s on %s', expected.event, r.name, r.stored_table),
+  select format('trigger saldo_guard_%s_%s on %s', expected.event, r.name,
+      coalesce(part.name, r.stored_table)),
     coalesce(
       case t.tgenabled when 'D' then 'disabled' when 'R' then 'fires on replicas only'
         when 'A' then 'changed' when 'O' then 'changed' end,
@@ -176,12 +219,20 @@ as $$
   cross join lateral (
     values ('update', r.guard_definition), ('insert', r.guard_insert_definition)
   ) as expected (event, definition)
-  left join pg_catalog.pg_trigger as t
-    on t.tgrelid = saldo_private.user_table(r.stored_table)
+  -- The table, which may be gone, and its partitions: each has the trigger, and may lose it.
+  cross join lateral (
+    select saldo_private.user_table(r.stored_table) as id, null as name
+    union all
+    select c.oid, format('%I.%I', c.relnamespace::regnamespace::name, c.relname)
+    from pg_catalog.pg_partition_tree(saldo_private.user_table(r.stored_table)) as p
+    join pg_catalog.pg_class as c on c.oid = p.relid
+    where p.level > 0
+  ) as part
+  left join pg_catalog.pg_trigger as t on t.tgrelid = part.id
     and t.tgname = format('saldo_guard_%s_%s', expected.event, r.name)
   where expected.definition is not null
   and (t.tgenabled is null or t.tgenabled in ('D', 'R')
-    or pg_get_triggerdef(t.oid) <> expected.definition)
+    or part.name is null and pg_get_triggerdef(t.oid) <> expected.definition)
   union all
   -- What runs the users' queries must stay the reader's, with nothing that it could fool.
   select p.oid::regprocedure::text, format('owner %s', p.proowner::regrole), 'saldo_rule_reader'

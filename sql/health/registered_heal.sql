@@ -31,10 +31,17 @@ begin
     else
       v_result := jsonb_build_object('refusal', 'The rule is not healed: a human decides.');
     end if;
+    -- The user's code was made to end with all constraints immediate; these wait for their run.
+    set constraints saldo.finding_check_run_id_fkey, saldo.heal_action_heal_run_id_fkey,
+      saldo.heal_proposal_heal_run_id_fkey deferred;
   exception
     when sqlstate 'SBR01' then
       v_result := jsonb_build_object(
         'refusal', 'After the heal the figures still differed, so it was undone.'
+      );
+    when sqlstate 'SBR02' then
+      v_result := jsonb_build_object('refusal',
+        'A trigger or function of the table''s changed a setting of the session, so it was undone.'
       );
     when no_data_found then
       v_result := jsonb_build_object('refusal', 'There is no such row in the table of the rule.');
@@ -116,12 +123,18 @@ begin
       heal_action.target ->> 'balance_column', (heal_action.before #>> '{}')::numeric,
       (heal_action.after #>> '{}')::numeric, heal_action.key
     );
+    -- As above.
+    set constraints saldo.finding_check_run_id_fkey, saldo.heal_action_heal_run_id_fkey,
+      saldo.heal_proposal_heal_run_id_fkey deferred;
     v_message := v_result ->> 'refusal';
     v_code := case when v_message is not null then '' end;
   exception
     when no_data_found then
       v_code := '';
       v_message := 'there is no such row any more';
+    when sqlstate 'SBR02' then
+      v_code := sqlstate;
+      v_message := 'a trigger of the table''s changed a setting of the session';
     when sqlstate 'SBR01' then
       v_code := sqlstate;
       v_message := 'the column did not keep the figure';

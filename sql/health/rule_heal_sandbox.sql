@@ -2,6 +2,10 @@
 --
 -- Private, in the schema saldo_rule: figure_of, heal_by_update, undo_by_update, heal_by_function;
 -- at the end of the file all functions of the schema are handed to saldo_rule_reader.
+-- A heal is not rolled back, so that what the user's triggers and functions set stays: a search
+-- path that reaches beyond the function would make their SQL that of Saldo's owner, and of the
+-- session's login after it. So a heal that has changed a setting is undone, and what was deferred
+-- to the end of the transaction is done here and now. The same for an undo.
 -- The row is locked first and the figure derived after: a statement's snapshot is older than the
 -- lock that it waited for.
 
@@ -35,6 +39,45 @@ end
 $$;
 comment on function saldo_rule.figure_of is 'The figures that a query has for one key.';
 
+create or replace function saldo_rule.heal__session_state()
+returns text
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select string_agg(coalesce(current_setting(name, true), ''), E'\n' order by name)
+  from unnest(
+    array[
+      'role', 'saldo.subject', 'saldo.member_id', 'session_replication_role',
+      'synchronous_commit', 'transaction_read_only', 'default_transaction_read_only',
+      'default_transaction_isolation', 'row_security', 'statement_timeout',
+      'transaction_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
+      'idle_session_timeout', 'application_name', 'client_encoding', 'timezone', 'datestyle',
+      'intervalstyle', 'extra_float_digits', 'bytea_output', 'standard_conforming_strings',
+      'transform_null_equals', 'plpgsql.variable_conflict'
+    ]
+  ) as name
+$$;
+comment on function saldo_rule.heal__session_state is
+  'The settings that decide what SQL means, who acts, and how long it may take.';
+
+create or replace function saldo_rule.heal__end_users_code(state text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  set constraints all immediate;
+  -- What is pinned may be another path by now: everything is named by its schema, here and where
+  -- the caller looks at its own path.
+  if saldo_rule.heal__session_state() operator(pg_catalog.<>) state then
+    raise sqlstate 'SBR02';
+  end if;
+end
+$$;
+comment on function saldo_rule.heal__end_users_code is
+  'Does what was deferred, and fails with SBR02 where a setting is not as it was.';
+
 create or replace function saldo_rule.heal_by_update(
   table_name text,
   key_column text,
@@ -54,6 +97,8 @@ set lock_timeout = '5s'
 as $$
 declare
   v_table text := format('%I.%I', variadic parse_ident(table_name));
+  v_path text := current_setting('search_path');
+  v_state text := saldo_rule.heal__session_state();
   v_before numeric;
   v_derived numeric[];
   v_after numeric;
@@ -79,6 +124,10 @@ begin
     v_derived[1], key_column, key
   )
   into v_after;
+  perform saldo_rule.heal__end_users_code(v_state);
+  if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) v_path then
+    raise sqlstate 'SBR02';
+  end if;
   if v_after is distinct from v_derived[1] then
     raise sqlstate 'SBR01';
   end if;
@@ -107,6 +156,8 @@ set lock_timeout = '5s'
 as $$
 declare
   v_table text := format('%I.%I', variadic parse_ident(table_name));
+  v_path text := current_setting('search_path');
+  v_state text := saldo_rule.heal__session_state();
   v_was numeric;
   v_became numeric;
 begin
@@ -124,6 +175,10 @@ begin
     before, key_column, key
   )
   into v_became;
+  perform saldo_rule.heal__end_users_code(v_state);
+  if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) v_path then
+    raise sqlstate 'SBR02';
+  end if;
   if v_became is distinct from before then
     raise sqlstate 'SBR01';
   end if;
@@ -155,11 +210,17 @@ declare
     from pg_proc as p
     where p.oid = heal_function
   );
+  v_path text := current_setting('search_path');
+  v_state text := saldo_rule.heal__session_state();
   v_before numeric[] := saldo_rule.figure_of(stored, 'stored', key);
   v_after numeric[];
   v_derived numeric[];
 begin
   execute format('select %s(%L::text)', v_name, key);
+  perform saldo_rule.heal__end_users_code(v_state);
+  if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) v_path then
+    raise sqlstate 'SBR02';
+  end if;
   v_after := saldo_rule.figure_of(stored, 'stored', key);
   v_derived := coalesce(saldo_rule.figure_of(derived, 'derived', key), array[0]);
   if abs(v_after[1] - v_derived[1]) <= tolerance is not true then

@@ -20,7 +20,9 @@ begin
   if cardinality(v_path) = 2 then
     v_table := saldo_private.user_table(rule.stored_table);
   end if;
-  if v_table is null or v_path[1] ~ '^(pg_|saldo|graphile_|information_schema$)' or not exists (
+  if v_table is null
+    or v_path[1] ~ '^(pg_|graphile_|(saldo|saldo_private|saldo_rule|information_schema)$)'
+    or not exists (
     select
     from pg_catalog.pg_class as c
     where c.oid = v_table
@@ -87,7 +89,8 @@ begin
       from pg_catalog.pg_proc as p
       join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
       where p.oid = v_function
-      and (n.nspname ~ '^(pg_|saldo|graphile_|information_schema$)' or p.prokind <> 'f')
+      and (n.nspname ~ '^(pg_|graphile_|(saldo|saldo_private|saldo_rule|information_schema)$)'
+        or p.prokind <> 'f')
     ) or cardinality(parse_ident(rule.heal_function)) <> 2 then
       perform saldo_private.fail('rule_heal_unfit', format('function %s(text)',
         rule.heal_function));
@@ -114,18 +117,43 @@ begin
         rule.stored_table)
     );
   end if;
-  if rule.guard <> 'none' and not has_table_privilege(
-    'saldo_owner', saldo_private.user_table(rule.stored_table), 'trigger'
-  ) then
+end
+$$;
+comment on function saldo_private.prove_rule__means is
+  'Refuses a heal or guard that cannot work (SB647), or a heal that Saldo has no privilege for '
+  '(SB645).';
+
+create or replace function saldo_private.prove_rule__guard(rule saldo.registered_rule)
+returns void
+language plpgsql
+stable
+as $$
+declare
+  v_ungranted text;
+begin
+  if rule.guard = 'none' then
+    return;
+  end if;
+  -- A trigger on a table with partitions is one on each of these.
+  select string_agg(c.oid::regclass::text, ', ' order by c.oid)
+  into v_ungranted
+  from (
+    select saldo_private.user_table(rule.stored_table) as oid
+    union
+    select t.relid
+    from pg_catalog.pg_partition_tree(saldo_private.user_table(rule.stored_table)) as t
+  ) as c
+  where not has_table_privilege('saldo_owner', c.oid, 'trigger');
+  if v_ungranted is not null then
     perform saldo_private.fail(
-      'rule_privilege_missing', format('a trigger on %s', rule.stored_table),
-      format('grant trigger on %s to saldo_owner', rule.stored_table)
+      'rule_privilege_missing', format('a trigger on %s', v_ungranted),
+      format('grant trigger on %s to saldo_owner', v_ungranted)
     );
   end if;
 end
 $$;
-comment on function saldo_private.prove_rule__means is
-  'Refuses a heal or guard that cannot work (SB647) or that Saldo has no privilege for (SB645).';
+comment on function saldo_private.prove_rule__guard is
+  'Refuses a guard whose triggers Saldo has no privilege for (SB645).';
 
 create or replace function saldo_private.prove_rule(rule saldo.registered_rule)
 returns saldo.registered_rule
@@ -140,6 +168,13 @@ begin
     );
   elsif rule.tolerance is null or rule.tolerance < 0 or rule.tolerance >= 'Infinity' then
     perform saldo_private.fail('input_invalid', 'tolerance: a number from 0 on');
+  -- A NULL among them would make the guard's condition unknown, and let everybody pass.
+  elsif exists (
+    select
+    from unnest(rule.writer_roles || rule.writer_applications) as writer
+    where coalesce(writer, '') !~ '\S'
+  ) then
+    perform saldo_private.fail('input_invalid', 'writer_roles, writer_applications: names');
   elsif num_nonnulls(rule.stored_table, rule.key_column, rule.balance_column) not in (0, 3)
     or (rule.stored_table is null) = (rule.stored is null)
   then
@@ -156,6 +191,7 @@ begin
     || case when rule.items is null then '[]'
     else saldo_private.require_rule_query('items', rule.items) end;
   perform saldo_private.prove_rule__means(rule);
+  perform saldo_private.prove_rule__guard(rule);
   -- What stands on these tables today: a trigger that is gone later may be why a balance is wrong.
   rule.watched_triggers := coalesce((
     select jsonb_agg(distinct jsonb_build_object(

@@ -28,9 +28,11 @@ begin
     case when code = '42501' and message ~ 'schema' then
       'Let its owner say: grant usage on schema ... to saldo_rule_reader; and grant select on the '
         'tables to it.'
+    when message ~ 'row-level security' then
+      'No policy shows all rows for certain: let a superuser say alter role saldo_rule_reader '
+        'bypassrls, or read a view whose owner sees all rows.'
     when code = '42501' then
-      'Let the owner grant it to saldo_rule_reader. A table with row level security needs a policy '
-        'that shows it all rows: using (true).'
+      'Let the owner grant it to saldo_rule_reader.'
     end
   );
 end

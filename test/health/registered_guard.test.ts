@@ -182,3 +182,42 @@ test("a write to a user's table is no evidence about an account of Saldo", async
     await database.close();
   }
 });
+
+test("a guard runs nothing of the table's owner as Saldo's", async (t) => {
+  const database = await openShop();
+  const { pool } = database;
+  const owner = `shop_owner_${database.name}`;
+  try {
+    // JSON of a row calls the casts of its columns' types.
+    await pool.query(`
+      create role ${owner}; grant create, usage on schema public to ${owner};
+      alter table public.users owner to ${owner};
+      create table public.caller (name text); grant insert on public.caller to public;
+    `);
+    await registerShop(database, { guard: "record" });
+    await as(pool, owner, "x", (client) =>
+      client.query(`
+        create type public.mood as enum ('fine');
+        create function public.mood_to_json(public.mood) returns json language sql as
+          'insert into public.caller values (current_user) returning to_json(name)';
+        create cast (public.mood as json) with function public.mood_to_json(public.mood);
+        alter table public.users add column mood public.mood default 'fine';
+        update public.users set balance = balance + 1 where id = 1;
+      `),
+    );
+    t.like((await events(pool)).at(-1), {
+      key: "1",
+      old_row: { key: "1", stored: "1900000.00" },
+      new_row: { key: "1", stored: "1900001.00" },
+    });
+    t.deepEqual((await pool.query("select * from public.caller")).rows, []);
+    await pool.query("alter table public.users rename column balance to to_jsonb");
+    await as(pool, owner, "x", (client) =>
+      client.query("update public.users set to_jsonb = 2 where id = 1"),
+    );
+    t.like((await events(pool)).at(-1), { key: "1", new_row: { key: "1", stored: null } });
+  } finally {
+    await pool.query(`drop owned by ${owner} cascade; drop role ${owner}`);
+    await database.close();
+  }
+});

@@ -148,6 +148,8 @@ test("tables, heals and guards that cannot work are refused", async (t) => {
       [{ stored: "select 1" }, "SB010"],
       [{ tolerance: -1 }, "SB010"],
       [{ tolerance: "NaN" }, "SB010"],
+      [{ writer_roles: ["shop", null] }, "SB010"],
+      [{ writer_applications: [" "] }, "SB010"],
       [{ name: "User Balance" }, "SB010"],
       [{ name: null }, "SB010"],
       [{ name: "account_balance" }, "SB014"],

@@ -216,3 +216,27 @@ test("what a function of the user's healed is not undone, and the hint says why"
     await database.close();
   }
 });
+
+test("an undo in which the table's trigger changes a setting of the session is refused", async (t) => {
+  const { database, id } = await openHealed();
+  const { pool } = database;
+  const client = await pool.connect();
+  try {
+    await pool.query(`
+      create function public.trick() returns trigger language plpgsql as $$
+      begin
+        perform set_config('search_path', 'evil, pg_catalog', false);
+        return null;
+      end $$;
+      create trigger trick after update on public.users
+      for each row execute function public.trick();
+    `);
+    const before = (await client.query("show search_path")).rows;
+    t.is(await errorCode(client.query(undo, [id])), "SB624");
+    t.deepEqual((await client.query("show search_path")).rows, before);
+    t.is(await balance(database), "1900000.00");
+  } finally {
+    client.release(true);
+    await database.close();
+  }
+});

@@ -16,6 +16,44 @@ async function saldo(words: string[], environment: Record<string, string>) {
   return { code, output: program.output() };
 }
 
+test("adopt's SQL runs whatever tables are called, and rows that are nobody's", async (t) => {
+  const database = await openTestDatabase(4);
+  const { pool } = database;
+  const login = `shop_reader_${database.name}`;
+  try {
+    for (const schema of ["saldo_one", "two"]) {
+      await pool.query(`
+        create schema ${schema};
+        create table ${schema}.users (id int primary key, balance numeric, "总额 total" numeric);
+        create table ${schema}.moves (user_id int references ${schema}.users, amount numeric);
+        insert into ${schema}.users values (1, 5, 5);
+        insert into ${schema}.moves values (1, 5), (null, 3);
+      `);
+    }
+    const { code, output } = await saldo(["adopt", "--database", database.connectionString], {});
+    t.is(code, 0, output);
+    await pool.query(output);
+    const { rows } = await pool.query("select name from saldo.registered_rule order by name");
+    t.deepEqual(
+      rows.map(({ name }) => name),
+      ["users_balance", "users_balance_2", "users_total", "users_total_2"],
+    );
+    t.is((await check(pool)).status, "healthy");
+
+    await pool.query(`create role ${login} login password 'reader';
+      grant usage on schema two to ${login}; grant select on two.users to ${login}`);
+    const url = new URL(database.connectionString);
+    url.username = login;
+    url.password = "reader";
+    const limited = await saldo(["adopt", "--database", url.href], {});
+    t.is(limited.code, 0, limited.output);
+    t.regex(limited.output, /may not read were left out.*No column looks like a balance/s);
+  } finally {
+    await pool.query(`drop owned by ${login}; drop role ${login}`).catch(() => {});
+    await database.close();
+  }
+});
+
 test("adopt proposes what fits, prints SQL that runs, and changes nothing", async (t) => {
   const database = await openTestDatabase(4);
   const { pool } = database;
