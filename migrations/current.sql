@@ -30,6 +30,15 @@ create table saldo.clock_acceptance (
   accepted_until timestamptz not null
 );
 
+-- Functions, triggers and views as this migration makes them.
+create table saldo_private.built_object (
+  kind text not null,
+  name text not null,
+  hash text not null,
+  server_version integer not null,
+  primary key (kind, name)
+);
+
 -- The logic, room after room.
 --!include index.sql
 

@@ -101,6 +101,7 @@
 --!include health/rule_proof.sql
 --!include health/registered_rule.sql
 --!include health/registered_rule_file.sql
+--!include health/as_built.sql
 --!include health/configuration.sql
 --!include health/clock.sql
 --!include health/builtin_rules.sql
@@ -138,3 +139,4 @@
 --!include closing/closing_rule.sql
 --!include closing/verify_journal.sql
 --!include closing/journal_seal_rule.sql
+--!include closing/record_build.sql

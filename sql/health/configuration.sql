@@ -1,7 +1,7 @@
 -- The rule over the engine itself: its triggers are on, its functions cannot be fooled, its tables
 -- cannot be written around it, and commits are durable.
 --
--- Private: rule_engine_configuration and its parts.
+-- Private: rule_engine_configuration and its parts; that of functions is in as_built.sql.
 
 create or replace function saldo_private.rule_engine_configuration__triggers()
 returns table (key text, stored text, derived text)
@@ -190,7 +190,9 @@ as $$
     select * from saldo_private.rule_engine_configuration__tables()
     union all
     select * from saldo_private.rule_engine_configuration__registered()
+    union all
+    select * from saldo_private.rule_engine_configuration__built()
   ) as part
 $$;
 comment on function saldo_private.rule_engine_configuration is
-  'What is switched off, opened or missing in the engine itself.';
+  'What is switched off, opened, changed or missing in the engine itself.';

@@ -194,6 +194,30 @@ const faults: Fault[] = [
       check (quantity < 5) not valid`),
   },
   {
+    name: "a rule that was made to find nothing",
+    rules: ["engine_configuration"],
+    plant: sql(`create or replace function saldo_private.rule_balance_sheet()
+      returns table (key text, account_id bigint, stored text, derived text, difference numeric,
+        detail jsonb) language sql stable
+      as $$ select '', 0, '', '', 0, '{}'::jsonb where false $$`),
+  },
+  {
+    name: "a trigger that came back with a condition",
+    rules: ["engine_configuration"],
+    plant: sql(`create or replace trigger keep_posted_immutable before update on saldo.journal_line
+      for each row when (false) execute function saldo_private.tg_journal_line__keep_posted_immutable()`),
+  },
+  {
+    name: "a view that shows less",
+    rules: ["engine_configuration"],
+    plant: sql(`create or replace view saldo_private.late_line with (security_invoker = true) as
+      select l.account_id, l.posting_date, saldo_private.month_of(l.posting_date) as posting_month,
+        e.origin_month, l.debit, l.credit
+      from saldo.journal_entry as e
+      join saldo.journal_line as l on l.entry_id = e.id
+      where e.origin_month is not null and e.status <> 'draft' and e.line_count < 3`),
+  },
+  {
     name: "row level security that is off",
     rules: ["engine_configuration"],
     plant: sql("alter table saldo.account disable row level security"),
@@ -321,6 +345,7 @@ test("a rule that breaks is a finding itself and stops no other", async (t) => {
     t.deepEqual(
       result.findings.map(({ rule, cause }) => [rule, cause]),
       [
+        ["engine_configuration", "unknown"],
         ["held_total", "out_of_band_write"],
         ["trial_balance", "rule_failed"],
       ],
