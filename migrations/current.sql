@@ -30,6 +30,45 @@ create table saldo.clock_acceptance (
   accepted_until timestamptz not null
 );
 
+-- health: ranked causes for the findings of the engine's own rules
+
+-- Used at run time only, after this transaction.
+alter type saldo.finding_cause add value 'missing_item' before 'rule_failed';
+
+create type saldo_private.finding_gap as (
+  finding_id uuid,
+  rule text,
+  key text,
+  account_id bigint,
+  month date,
+  entry_id uuid,
+  difference numeric,
+  amounts numeric[],
+  currency text,
+  is_debit_normal boolean
+);
+
+create type saldo_private.possible_cause as (
+  finding_id uuid,
+  place integer,
+  cause text,
+  confidence saldo.explanation_confidence,
+  explanation text,
+  evidence jsonb
+);
+
+create type saldo_private.trigger_change as (
+  state text,
+  transaction_id xid8,
+  after_at timestamptz,
+  before_at timestamptz,
+  check_run_id uuid,
+  checked_at timestamptz,
+  words text
+);
+
+drop function saldo_private.explain_findings__events;
+
 -- Functions, triggers and views as this migration makes them.
 create table saldo_private.built_object (
   kind text not null,

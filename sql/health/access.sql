@@ -27,8 +27,8 @@ comment on type saldo.finding_cause is
   'past the engine; sync_trigger_disabled: a trigger that kept balances in step is off; '
   'rule_failed: the rule could not run; uncounted_items: pending or failed items were applied; '
   'doubled_item: recorded twice; unapplied_item: recorded and never applied; unrecorded_item: '
-  'applied and never recorded; clock_set_back: dated by a clock that was ahead; unknown: nothing '
-  'recorded explains it.';
+  'applied and never recorded; missing_item: a line of an entry or a row of a hot account is gone; '
+  'clock_set_back: dated by a clock that was ahead; unknown: nothing recorded explains it.';
 comment on type saldo.heal_outcome is
   'healed: rewritten; would_heal: a dry run; already_clean: it agreed by the time its lock was '
   'held; needs_approval: above a limit, see heal_proposal; escalated: healed or undone before, see '
@@ -71,7 +71,8 @@ comment on column saldo.finding.difference is 'Stored less derived, in the accou
 comment on column saldo.finding.detail is 'More of what the rule saw.';
 comment on column saldo.finding.cause is 'The likely cause.';
 comment on column saldo.finding.explanation is 'The cause in a sentence.';
-comment on column saldo.finding.evidence is 'Recorded events that speak for it, newest first.';
+comment on column saldo.finding.evidence is
+  'What speaks for the likely cause: recorded events, or an object of ids and figures.';
 
 comment on table saldo.heal_run is 'A run of auto_heal.';
 comment on column saldo.heal_run.id is 'Id, ordered by time.';

@@ -83,7 +83,6 @@ begin
         );
     end;
   end loop;
-  perform saldo_private.explain_clock(check_run_id);
   perform saldo_private.explain_findings(check_run_id);
 end
 $$;

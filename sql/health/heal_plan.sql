@@ -42,7 +42,12 @@ stable
 as $$
   with candidate as materialized (
     select f.id, f.rule, f.key, f.account_id, r.heal_function, f.stored, f.derived, f.difference,
-      f.explanation, f.cause = 'journal_changed' as is_changed
+      f.explanation, exists (
+        select
+        from saldo.finding_explanation as x
+        where x.finding_id = f.id
+        and x.cause = 'journal_changed'
+      ) as is_changed
     from saldo.finding as f
     join saldo.balance_rule as r on r.name = f.rule
     where f.check_run_id = heal_plan__candidates.check_run_id

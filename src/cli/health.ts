@@ -14,13 +14,18 @@ export const checkCommand: Command = {
       );
       const run = runs[0];
       const { rows: findings } = await client.query(
-        `select rule, key, stored, derived, cause, explanation
-        from saldo.finding where check_run_id = $1 order by rule, key`,
+        `select f.rule, f.key, f.stored, f.derived, f.cause, f.explanation, array(
+          select format('%s (%s): %s', e.cause, e.confidence, e.explanation)
+          from saldo.finding_explanation as e
+          where e.finding_id = f.id and e.rank > 1 order by e.rank
+        ) as others
+        from saldo.finding as f where f.check_run_id = $1 order by f.rule, f.key`,
         [run.id],
       );
-      for (const { rule, key, stored, derived, cause, explanation } of findings) {
+      for (const { rule, key, stored, derived, cause, explanation, others } of findings) {
         const figures = stored === null && derived === null ? "" : `: ${stored}, not ${derived}`;
         process.stdout.write(`${rule} ${key}${figures} (${cause})\n  ${explanation}\n`);
+        for (const other of others) process.stdout.write(`  or ${other}\n`);
       }
       process.stdout.write(
         `${run.status}: ${run.finding_count} findings of ${run.rule_count} rules ` +

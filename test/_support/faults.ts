@@ -24,6 +24,7 @@ export async function forced<T>(
 
 /** A finding as tests look at it. */
 export interface Finding {
+  id: string;
   rule: string;
   key: string;
   account_id: string | null;

@@ -1,7 +1,7 @@
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import type { Pool } from "pg";
 import { openTestDatabase } from "../_support/database.ts";
-import { check, forced, journalDigest } from "../_support/faults.ts";
+import { check, type Finding, forced, journalDigest } from "../_support/faults.ts";
 
 /** What is done to the books past the engine, and what has to come of it. */
 interface Fault {
@@ -10,8 +10,10 @@ interface Fault {
   plant: string;
   /** Rules that have to find it, at least. */
   rules: string[];
-  /** Cause of the findings of the first of these rules. */
-  cause: string;
+  /** Causes of the findings of the first of these rules, ranked, each with its confidence. */
+  causes: string[];
+  /** What the first of them, and others, have to name. */
+  tells: RegExp[];
   /** What the heal does about these. */
   outcome: "healed" | "refused" | "not healed";
   /** Accounts that are frozen afterwards. */
@@ -30,7 +32,12 @@ const copy = `
   insert into saldo.journal_line
   select account_id, posting_date, '01900000-0000-7000-8000-000000000001', line_no, debit, credit
   from saldo.journal_line where entry_id = ${newest}`;
-const journal = { cause: "journal_changed", outcome: "refused", isHealthyAfter: false } as const;
+const journal = { outcome: "refused", isHealthyAfter: false } as const;
+const written = "journal_changed certain";
+const witnessed = "journal_changed likely";
+/** Who wrote, in which transaction, from where, and when. */
+const who = /login \w+ \(role \w+, application 'a superuser', from \S+\) in transaction \d+ at 2/;
+const copied = "01900000-0000-7000-8000-000000000001";
 const cache = { outcome: "healed", frozen: [], isHealthyAfter: true } as const;
 
 const faults: Fault[] = [
@@ -38,7 +45,8 @@ const faults: Fault[] = [
     name: "a total is forced",
     plant: "update saldo.account set debit_total = debit_total + 5 where code = 'till'",
     rules: ["account_balance"],
-    cause: "out_of_band_write",
+    causes: ["out_of_band_write certain"],
+    tells: [who, /^Exactly the difference: update of account \(till\).*debit_total 140 -> 145/],
     ...cache,
   },
   {
@@ -46,7 +54,8 @@ const faults: Fault[] = [
     plant: `update saldo.month_movement set credit = credit + 5
       where account_id = (select id from saldo.account where code = 'sales')`,
     rules: ["month_movement"],
-    cause: "out_of_band_write",
+    causes: ["out_of_band_write certain"],
+    tells: [who, /update of month_movement.*credit (100 -> 105|40 -> 45)/],
     ...cache,
   },
   {
@@ -54,13 +63,20 @@ const faults: Fault[] = [
     plant:
       "delete from saldo.month_movement; insert into saldo.month_movement select * from old_month",
     rules: ["month_movement"],
-    cause: "out_of_band_write",
+    causes: ["out_of_band_write certain"],
+    tells: [who, /delete of month_movement.*line_count 1 -> none/],
     ...cache,
   },
   {
     name: "a line is deleted",
     plant: `delete from saldo.journal_line where entry_id = ${newest} and line_no = 1`,
     rules: ["account_balance", "entry_balance", "entry_lines", "month_movement", "trial_balance"],
+    causes: [written, "missing_item likely", witnessed],
+    tells: [
+      who,
+      /delete of journal_line \(line 1 of entry .*debit 40 -> none/,
+      /entry .* \(Transfer, posted at .*\) was posted with 2 lines and has 1; it lacks debit 40, which/,
+    ],
     ...journal,
     frozen: ["till"],
   },
@@ -68,6 +84,8 @@ const faults: Fault[] = [
     name: "the amount of a line is changed",
     plant: `update saldo.journal_line set debit = debit + 1 where entry_id = ${newest} and debit > 0`,
     rules: ["account_balance", "entry_balance", "month_movement", "trial_balance"],
+    causes: [written, witnessed],
+    tells: [who, /update of journal_line \(line 1 of entry .*debit 40 -> 41/],
     ...journal,
     frozen: ["till"],
   },
@@ -75,6 +93,14 @@ const faults: Fault[] = [
     name: "an entry is doubled",
     plant: copy,
     rules: ["account_balance", "month_movement"],
+    causes: [written, "doubled_item certain", witnessed],
+    tells: [
+      who,
+      new RegExp(`insert of journal_line .*entry ${copied}.* none -> 40`),
+      new RegExp(
+        `${copied} .* is the same as .*The first is too much: it was inserted by a recorded`,
+      ),
+    ],
     ...journal,
     frozen: ["sales", "till"],
   },
@@ -86,6 +112,13 @@ const faults: Fault[] = [
       alter table saldo.journal_line enable always trigger record_bypass;
       alter table saldo.journal_line enable always trigger record_bypass_truncate`,
     rules: ["account_balance", "month_movement"],
+    causes: ["sync_trigger_disabled likely", "doubled_item likely", witnessed],
+    tells: [
+      /^The posting trigger was altered, and is on again: .* is exactly the difference/,
+      /transaction \d+ altered it last, between 2.*, when the entry before was posted and now/,
+      /check [0-9a-f-]{36} saw it on at 2/,
+      new RegExp(`${copied} .*The first is too much: its lines arrived later than it says`),
+    ],
     ...journal,
     frozen: ["sales", "till"],
   },
@@ -93,7 +126,11 @@ const faults: Fault[] = [
     name: "a pending row is deleted",
     plant: "delete from saldo.sub_balance where seq = 2",
     rules: ["sub_balance", "account_slot"],
-    cause: "unknown",
+    causes: ["missing_item likely"],
+    tells: [
+      /Missing in slot \d: row 2, written between 2.* and 2/,
+      /The slot still counts debit 0 and credit 2 for it/,
+    ],
     outcome: "not healed",
     frozen: [],
     isHealthyAfter: false,
@@ -102,7 +139,8 @@ const faults: Fault[] = [
     name: "a sealed month is changed",
     plant: "update saldo.closing_snapshot set debit_total = debit_total + 1",
     rules: ["closing_snapshot"],
-    cause: "unknown",
+    causes: [],
+    tells: [/^No recorded event explains this difference\.$/],
     outcome: "not healed",
     frozen: [],
     isHealthyAfter: false,
@@ -111,7 +149,8 @@ const faults: Fault[] = [
     name: "a clock that was ahead is set back",
     plant: "update saldo.check_run set finished_at = finished_at + interval '30 days'",
     rules: ["clock"],
-    cause: "clock_set_back",
+    causes: ["clock_set_back certain"],
+    tells: [/^The clock was set back: the latest check is dated 2.*, 2\d{6}(\.\d+)? seconds later/],
     outcome: "not healed",
     frozen: [],
     isHealthyAfter: false,
@@ -122,7 +161,8 @@ const faults: Fault[] = [
       update saldo.account set debit_total = 0, credit_total = 0;
       truncate saldo_private.account_stripe`,
     rules: ["journal_seal"],
-    cause: "unknown",
+    causes: ["journal_changed likely"],
+    tells: [/2 writes are recorded, the last: truncate of journal_entry past the guard by/],
     outcome: "not healed",
     frozen: [],
     isHealthyAfter: false,
@@ -156,6 +196,31 @@ const outcomesOf = async (pool: Pool, rule: string) =>
     )
   ).rows.map(({ outcome }) => outcome);
 
+/** Finding, ranked causes and expectation agree. */
+async function assertExplained(t: ExecutionContext, pool: Pool, finding: Finding, fault: Fault) {
+  const { rows: ranked } = await pool.query(
+    `select cause, confidence, explanation, evidence
+    from saldo.finding_explanation where finding_id = $1 order by rank`,
+    [finding.id],
+  );
+  t.deepEqual(
+    ranked.map(({ cause, confidence }) => `${cause} ${confidence}`),
+    fault.causes,
+  );
+  const [first] = ranked;
+  t.is(finding.cause, first?.cause ?? "unknown");
+  if (first) {
+    t.is(finding.explanation, `${first.explanation} (${first.confidence})`);
+    t.deepEqual(finding.evidence, [first.evidence].flat());
+  }
+  const told = first ? ranked.map(({ explanation }) => explanation) : [finding.explanation];
+  for (const pattern of fault.tells)
+    t.true(
+      told.some((text) => pattern.test(text)),
+      `${pattern}`,
+    );
+}
+
 for (const fault of faults) {
   test(`${fault.name}: it is found, explained, and ${fault.outcome}`, async (t) => {
     const database = await openBooks();
@@ -170,8 +235,9 @@ for (const fault of faults) {
       fault.rules.filter((rule) => !found.has(rule)),
       [],
     );
-    const causes = findings.filter(({ rule }) => rule === fault.rules[0]).map(({ cause }) => cause);
-    t.deepEqual([...new Set(causes)], [fault.cause]);
+    for (const finding of findings.filter(({ rule }) => rule === fault.rules[0])) {
+      await assertExplained(t, pool, finding, fault);
+    }
 
     await pool.query("select saldo.scheduled_maintenance()");
     t.deepEqual(

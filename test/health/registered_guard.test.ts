@@ -174,7 +174,7 @@ test("a write to a user's table is no evidence about an account of Saldo", async
       findings.map(({ rule, cause, evidence }) => [rule, cause, evidence.length]),
       [
         ["account_balance", "out_of_band_write", 1],
-        ["balance_sheet", "unknown", 0],
+        ["balance_sheet", "out_of_band_write", 1],
         ["ledger", "out_of_band_write", 1],
       ],
     );

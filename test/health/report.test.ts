@@ -80,7 +80,7 @@ test("reports tell what checks have found, by rule, by account and over time", a
       rule: "balance_sheet",
       finding_count: "1",
       difference_sum: "7",
-      cause: "unknown",
+      cause: "out_of_band_write",
       can_heal: false,
     },
   ]);

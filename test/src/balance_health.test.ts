@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import test from "ava";
 import { openApi } from "./_api.ts";
@@ -46,6 +47,22 @@ test.serial("a forced balance shows as unhealthy, is found and healed by mutatio
   t.is(unhealthy.status, 503);
   t.like(JSON.parse(unhealthy.text), { status: "unhealthy", balance_status: "unbalanced" });
   t.regex((await api.request("/metrics")).text, /^balance_sheet_valid 0$/m);
+
+  // The query of docs/healing.md, for whoever is looking for the cause.
+  const [, explain = ""] =
+    /```graphql\n([\s\S]*?)```/.exec(readFileSync("docs/healing.md", "utf8")) ?? [];
+  const explained = await api.post(explain, {}, await api.token({ role: "operator" }));
+  const [finding] = explained.data.checkBalanceHealth.result.findings.nodes.filter(
+    ({ rule }: { rule: string }) => rule === "account_balance",
+  );
+  t.like(finding, { cause: "out_of_band_write", difference: "-400000" });
+  t.like(finding.findingExplanations.nodes[0], {
+    rank: 1,
+    cause: "out_of_band_write",
+    confidence: "certain",
+  });
+  t.regex(finding.findingExplanations.nodes[0].explanation, /credit_total 1900000 -> 1500000/);
+  t.is(finding.findingExplanations.nodes.length, 1);
 
   const dryRun = await api.post(HEAL, { dryRun: true });
   t.true(dryRun.data.autoHeal.result.isDryRun);
