@@ -53,7 +53,7 @@ create type saldo.explanation_confidence as enum ('certain', 'likely', 'possible
 
 create type saldo.factor_formula as enum ('fixed', 'gas_300k', 'reference');
 
-create type saldo.finding_cause as enum ('out_of_band_write', 'journal_changed', 'sync_trigger_disabled', 'uncounted_items', 'doubled_item', 'unapplied_item', 'unrecorded_item', 'rule_failed', 'unknown');
+create type saldo.finding_cause as enum ('out_of_band_write', 'journal_changed', 'sync_trigger_disabled', 'uncounted_items', 'doubled_item', 'unapplied_item', 'unrecorded_item', 'missing_item', 'rule_failed', 'clock_set_back', 'unknown');
 
 create type saldo.heal_outcome as enum ('healed', 'would_heal', 'already_clean', 'needs_approval', 'escalated', 'refused', 'undone');
 
@@ -88,6 +88,8 @@ create type saldo.rounding_rule as enum ('half_up', 'down');
 create type saldo.rule_guard as enum ('none', 'record', 'refuse');
 
 create type saldo.rule_heal as enum ('none', 'update', 'function');
+
+create type saldo.rule_news as enum ('accounts', 'entries');
 
 create type saldo.rule_outcome as enum ('registered', 'changed', 'unchanged', 'refused');
 
@@ -219,6 +221,19 @@ create type saldo_private.dated_day as (
 create type saldo_private.entry_sieve_result as (
   are_entries_suspect boolean,
   months date[]
+);
+
+create type saldo_private.finding_gap as (
+  finding_id uuid,
+  rule text,
+  key text,
+  account_id bigint,
+  month date,
+  entry_id uuid,
+  difference numeric,
+  amounts numeric[],
+  currency text,
+  is_debit_normal boolean
 );
 
 create type saldo_private.healed_key as (
@@ -397,6 +412,15 @@ create type saldo_private.planned_heal as (
   proposal_id uuid
 );
 
+create type saldo_private.possible_cause as (
+  finding_id uuid,
+  place integer,
+  cause text,
+  confidence saldo.explanation_confidence,
+  explanation text,
+  evidence jsonb
+);
+
 create type saldo_private.posting_day as (
   posting_date date,
   origin_month date
@@ -511,7 +535,9 @@ create type saldo.submit_result as (
 create type saldo_private.suspects as (
   line_count bigint,
   account_ids bigint[],
-  entry_ids uuid[]
+  entry_ids uuid[],
+  since pg_snapshot,
+  news_account_ids bigint[]
 );
 
 create type saldo.transfer_request as (
@@ -550,6 +576,16 @@ create type saldo.trial_balance_movement as (
   debit numeric,
   credit numeric,
   closing numeric
+);
+
+create type saldo_private.trigger_change as (
+  state text,
+  transaction_id xid8,
+  after_at timestamp with time zone,
+  before_at timestamp with time zone,
+  check_run_id uuid,
+  checked_at timestamp with time zone,
+  words text
 );
 
 create type saldo.wallet_balance as (
@@ -779,6 +815,7 @@ create table saldo.balance_rule (
   scope saldo.rule_scope default 'whole'::saldo.rule_scope not null,
   is_incremental boolean default false not null,
   is_registered boolean default false not null,
+  news saldo.rule_news,
   constraint balance_rule_pkey PRIMARY KEY (name)
 );
 -- policy owner_all
@@ -790,6 +827,15 @@ create table saldo_private.book_state (
   locked_through date,
   constraint book_state_pkey PRIMARY KEY (id),
   constraint book_state_has_one_row CHECK ((id = 1))
+);
+-- policy owner_all
+
+create table saldo_private.built_object (
+  kind text not null,
+  name text not null,
+  hash text not null,
+  server_version integer not null,
+  constraint built_object_pkey PRIMARY KEY (kind, name)
 );
 -- policy owner_all
 
@@ -843,9 +889,11 @@ create table saldo.check_run (
   slice_count integer default 1 not null,
   verified_at timestamp with time zone,
   verified_line_count bigint,
+  number bigint generated always as identity not null,
   constraint check_run_pkey PRIMARY KEY (id)
 );
 CREATE INDEX check_run_finished_at_idx ON saldo.check_run USING btree (finished_at);
+CREATE INDEX check_run_number_finished_at_idx ON saldo.check_run USING btree (number, finished_at);
 -- trigger keep_totals
 -- policy owner_all
 -- policy select_all
@@ -859,6 +907,17 @@ create table saldo.check_total (
   is_valid boolean not null,
   constraint check_total_pkey PRIMARY KEY (check_run_id, currency),
   constraint check_total_check_run_id_fkey FOREIGN KEY (check_run_id) REFERENCES saldo.check_run(id) ON DELETE CASCADE
+);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.clock_acceptance (
+  id uuid not null,
+  accepted_at timestamp with time zone not null,
+  accepted_by text not null,
+  reason text not null,
+  accepted_until timestamp with time zone not null,
+  constraint clock_acceptance_pkey PRIMARY KEY (id)
 );
 -- policy owner_all
 -- policy select_all
@@ -1061,6 +1120,7 @@ create table saldo.heal_action (
   healed_at timestamp with time zone default clock_timestamp() not null,
   proposal_id uuid,
   undoes uuid,
+  target jsonb,
   constraint heal_action_pkey PRIMARY KEY (id),
   constraint heal_action_heal_run_id_fkey FOREIGN KEY (heal_run_id) REFERENCES saldo.heal_run(id) DEFERRABLE INITIALLY DEFERRED
 );

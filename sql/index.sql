@@ -20,6 +20,7 @@
 --!include ledger/account_follower.sql
 --!include ledger/posting_refusal.sql
 --!include ledger/posting.sql
+--!include ledger/posted_since.sql
 --!include ledger/immutability.sql
 --!include ledger/post_entries.sql
 --!include ledger/transfer.sql
@@ -68,6 +69,7 @@
 -- metering: customers, deposits, prices and factors, meters, readings, rating, monthly figures
 --!include metering/customer.sql
 --!include metering/customer_month_total.sql
+--!include metering/customer_month_rule.sql
 --!include metering/deposit.sql
 --!include metering/correction_formula.sql
 --!include metering/rating.sql

@@ -60,7 +60,12 @@ comment on column saldo.balance_rule.scope is
   'suspects; journal: at everything, but only if the sieve suspects anything.';
 comment on column saldo.balance_rule.is_incremental is
   'Whether incremental checks run it too: it looks at what is news only, or costs little.';
+comment on column saldo.balance_rule.news is
+  'What of the news an incremental check asks it about; null = it looks as scope says.';
 comment on column saldo.balance_rule.is_registered is
   'Whether it is over a user''s own tables; its queries are in registered_rule.';
 comment on column saldo.balance_rule.is_enabled is 'Whether checks run it.';
+comment on type saldo.rule_news is
+  'accounts: those that were posted to since the verified point, or on which something is held; '
+  'entries: what was posted since.';
 comment on type saldo.rule_scope is 'What a rule looks at in a check.';

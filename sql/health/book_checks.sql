@@ -3,7 +3,7 @@
 -- Private: rule_entry_balance, rule_entry_lines, rule_orphan_line, rule_line_amount,
 -- rule_trial_balance, rule_balance_sheet, rule_min_balance, rule_reversal, rule_idempotency.
 -- None is healed: where the journal is wrong, a human decides. Those over single entries may be
--- asked about some entries only.
+-- asked about some entries only, that over reversals about those since a snapshot.
 
 create or replace function saldo_private.rule_entry_balance(entry_ids uuid[] default null)
 returns table (
@@ -198,7 +198,7 @@ $$;
 comment on function saldo_private.rule_min_balance is
   'Accounts whose balance less holds is below their minimum.';
 
-create or replace function saldo_private.rule_reversal()
+create or replace function saldo_private.rule_reversal(since pg_snapshot default null)
 returns table (
   key text,
   account_id bigint,
@@ -210,31 +210,41 @@ returns table (
 language sql
 stable
 as $$
-  select r.id::text, min(net.account_id), 'reversal', 'cancels its entry once and exactly',
-    sum(net.amount), jsonb_build_object('entry_id', r.reverses)
-  from saldo.journal_entry as r
-  left join saldo.journal_entry as e on e.id = r.reverses
-  left join lateral (
-    select l.account_id, sum(l.debit - l.credit) as amount
-    from saldo.journal_line as l
-    where l.entry_id in (r.id, r.reverses)
-    group by l.account_id
+  with reversal as (
+    select r.id, r.reverses, e.status
+    from saldo.journal_entry as r
+    left join saldo.journal_entry as e on e.id = r.reverses
+    where r.kind = 'reversal'
+    and saldo_private.is_posted_since(r.posted_in, since)
+  ),
+  net as (
+    select r.id, l.account_id, sum(l.debit - l.credit) as amount
+    from reversal as r
+    cross join lateral (values (r.id), (r.reverses)) as one (entry_id)
+    join saldo.journal_line as l on l.entry_id = one.entry_id
+    group by r.id, l.account_id
     having sum(l.debit - l.credit) <> 0
-  ) as net on true
-  where r.kind = 'reversal'
-  group by r.id, r.reverses, e.status
-  having count(net.account_id) > 0
-  or e.status is distinct from 'reversed'
+  )
+  select r.id::text, min(n.account_id), 'reversal', 'cancels its entry once and exactly',
+    sum(n.amount), jsonb_build_object('entry_id', r.reverses)
+  from reversal as r
+  left join net as n on n.id = r.id
+  where n.id is not null
+  or r.status is distinct from 'reversed'
+  group by r.id, r.reverses
   union all
   select e.id::text, null, 'reversed', 'has one reversal', null,
     jsonb_build_object('entry_id', e.id)
   from saldo.journal_entry as e
+  left join saldo.journal_entry as r on r.reverses = e.id
   where e.status = 'reversed'
-  and (select count(*) from saldo.journal_entry as r where r.reverses = e.id) <> 1
+  and saldo_private.is_posted_since(e.posted_in, since)
+  group by e.id
+  having count(r.id) <> 1
 $$;
 comment on function saldo_private.rule_reversal is
   'Reversals that do not cancel their entry exactly, and reversed entries without their one '
-  'reversal.';
+  'reversal: all of them, or those posted since a snapshot.';
 
 create or replace function saldo_private.rule_idempotency()
 returns table (

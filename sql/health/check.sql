@@ -3,8 +3,9 @@
 -- Public: check_balance_health, reconcile; saldo.check_run, saldo.finding.
 -- Private: run_check. A rule that breaks does not stop the others: it becomes a finding itself.
 -- Rules over accounts, entries and the whole journal look only where the sieve (sieve.sql) suspects
--- something; each of them sees one snapshot of its own, so that nothing alarms falsely. Locks no
--- data.
+-- something. The others look at everything in a full check, and in an incremental one at what has
+-- come since the verified point, where they can be asked about that. Each rule sees one snapshot of
+-- its own, so that nothing alarms falsely. Locks no data.
 
 create or replace function saldo_private.run_check__rule(
   check_run_id uuid,
@@ -13,6 +14,7 @@ create or replace function saldo_private.run_check__rule(
 )
 returns void
 language plpgsql
+set work_mem = '64MB'
 as $$
 begin
   if rule.is_registered then
@@ -30,13 +32,21 @@ begin
       from saldo_private.%I(%s) as r
     $sql$,
     'rule_' || rule.name,
-    case rule.scope when 'account' then '$3' when 'entry' then '$4' else '' end
+    case
+      when rule.scope = 'account' then '$3'
+      when rule.scope = 'entry' then '$4'
+      when rule.news = 'accounts' then '$5'
+      when rule.news = 'entries' then '$6'
+      else ''
+    end
   )
-  using check_run_id, rule.name, suspects.account_ids, suspects.entry_ids;
+  using check_run_id, rule.name, suspects.account_ids, suspects.entry_ids,
+    suspects.news_account_ids, suspects.since;
 end
 $$;
 comment on function saldo_private.run_check__rule is
-  'Keeps the findings of one rule, which looks at the suspects only where it can.';
+  'Keeps the findings of one rule, which looks at the suspects only where it can, and in an '
+  'incremental check at what is news.';
 
 create or replace function saldo_private.run_check__rules(
   check_run_id uuid,

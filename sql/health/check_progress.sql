@@ -85,7 +85,8 @@ begin
   v_suspects := (
     progress.line_count,
     array(select distinct unnest(v_account_ids || v_news.account_ids)),
-    array(select distinct unnest(progress.entry_ids || v_news.entry_ids))
+    array(select distinct unnest(progress.entry_ids || v_news.entry_ids)),
+    null, null
   );
   return saldo_private.run_check__record(progress, 'full', v_suspects, is_complete => true);
 end
@@ -127,7 +128,8 @@ begin
       and r.scope = 'entry'
       union
       select unnest(v_news.entry_ids)
-    )
+    ),
+    null, null
   ), is_complete => true);
 end
 $$;

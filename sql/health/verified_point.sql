@@ -108,6 +108,23 @@ $$;
 comment on function saldo_private.verify_news__totals is
   'All accounts whose totals are not the verified ones and what has come since.';
 
+create or replace function saldo_private.verify_news__accounts(account_ids bigint[])
+returns bigint[]
+language sql
+stable
+as $$
+  -- What is held has not been posted, and its stock is taken.
+  select array(
+    select unnest(account_ids)
+    union
+    select h.account_id
+    from saldo.hold as h
+    where h.status = 'HELD'
+  )
+$$;
+comment on function saldo_private.verify_news__accounts is
+  'Accounts that rules are asked about: these, which were posted to, and those with open holds.';
+
 create or replace function saldo_private.verify_news(since pg_snapshot, is_moving boolean)
 returns saldo_private.suspects
 language sql
@@ -177,7 +194,9 @@ as $$
   select (
     (select count(n.account_id) from news as n),
     coalesce((select array_agg(s.account_id) from suspect_account as s), '{}'),
-    coalesce((select array_agg(s.entry_id) from suspect_entry as s), '{}')
+    coalesce((select array_agg(s.entry_id) from suspect_entry as s), '{}'),
+    verify_news.since,
+    saldo_private.verify_news__accounts(array(select m.account_id from moved as m))
   )::saldo_private.suspects
 $$;
 comment on function saldo_private.verify_news is

@@ -1,8 +1,8 @@
 -- Monthly totals of each customer, as reported: by the month of posting.
 --
 -- Public: saldo.customer_month_total. Private: split_customer_line, add_to_customer_months,
--- derived_customer_month, customer_month_change, write_customer_months, follow_customer_month,
--- heal_customer_month_total, undo_heal_customer_month_total.
+-- derived_customer_figures, derived_customer_month, customer_month_change, write_customer_months,
+-- follow_customer_month.
 -- Openings are not stored, they are sums: a back-dated fact costs the same however many months
 -- come after it.
 -- Invariant, at every commit: a month is the sum of the journal lines of the deposit account, by
@@ -92,42 +92,71 @@ $$;
 comment on function saldo_private.add_rated_volumes is
   'Adds what rated lines change to the months in which they are posted; none where all stay.';
 
-create or replace function saldo_private.derived_customer_month(account_ids bigint[])
-returns table (account_id bigint, month date, figures jsonb, line_count bigint)
+create or replace function saldo_private.derived_customer_figures(account_ids bigint[])
+returns table (
+  account_id bigint,
+  month date,
+  deposits numeric,
+  purchases numeric,
+  deposit_adjustments numeric,
+  purchase_adjustments numeric,
+  others numeric,
+  volume_sm3 numeric,
+  volume_adjustments numeric,
+  line_count bigint
+)
 language sql
 stable
 as $$
-  select part.account_id, part.month, jsonb_build_object(
-      'deposits', trim_scale(sum(part.deposits)),
-      'purchases', trim_scale(sum(part.purchases)),
-      'deposit_adjustments', trim_scale(sum(part.deposit_adjustments)),
-      'purchase_adjustments', trim_scale(sum(part.purchase_adjustments)),
-      'others', trim_scale(sum(part.others)),
-      'volume_sm3', trim_scale(sum(part.volume_sm3)),
-      'volume_adjustments', trim_scale(sum(part.volume_adjustments))
-    ), count(*)
+  select part.account_id, part.month, sum(part.deposits), sum(part.purchases),
+    sum(part.deposit_adjustments), sum(part.purchase_adjustments), sum(part.others),
+    sum(part.volume_sm3), sum(part.volume_adjustments), count(*)
   from (
     select l.account_id, saldo_private.month_of(l.posting_date) as month, s.deposits, s.purchases,
       s.deposit_adjustments, s.purchase_adjustments, s.others, 0 as volume_sm3,
       0 as volume_adjustments
-    from saldo.journal_line as l
+    from saldo.customer as c
+    join saldo.journal_line as l on l.account_id = c.account_id
     join saldo.journal_entry as e on e.id = l.entry_id
     -- An entry that was reversed by hand takes its kind with it.
     left join saldo.journal_entry as reversed on reversed.id = e.reverses
+      and e.reverses is not null
     cross join lateral saldo_private.split_customer_line(
       coalesce(reversed.source, e.source), e.origin_month, l.credit - l.debit
     ) as s
-    where l.account_id = any (account_ids)
+    where account_ids is null
+    or c.account_id = any (account_ids)
     union all
     select r.account_id, about.month, 0, 0, 0, 0, 0,
       case when r.month = about.month then r.volume_change::numeric else 0 end,
       case when r.month <> about.month then r.volume_change::numeric else 0 end
     from saldo.rated_line as r
     cross join lateral (select saldo_private.month_of(r.posting_date) as month) as about
-    where r.account_id = any (account_ids)
-    and r.volume_change <> 0
+    where r.volume_change <> 0
+    and (account_ids is null or r.account_id = any (account_ids))
   ) as part
   group by part.account_id, part.month
+$$;
+comment on function saldo_private.derived_customer_figures is
+  'The figures of those accounts that are customers'' (null = of all) as journal and rated lines '
+  'make them. '
+  'line_count: how many lines.';
+
+create or replace function saldo_private.derived_customer_month(account_ids bigint[])
+returns table (account_id bigint, month date, figures jsonb, line_count bigint)
+language sql
+stable
+as $$
+  select d.account_id, d.month, jsonb_build_object(
+      'deposits', trim_scale(d.deposits),
+      'purchases', trim_scale(d.purchases),
+      'deposit_adjustments', trim_scale(d.deposit_adjustments),
+      'purchase_adjustments', trim_scale(d.purchase_adjustments),
+      'others', trim_scale(d.others),
+      'volume_sm3', trim_scale(d.volume_sm3),
+      'volume_adjustments', trim_scale(d.volume_adjustments)
+    ), d.line_count
+  from saldo_private.derived_customer_figures(account_ids) as d
 $$;
 comment on function saldo_private.derived_customer_month is
   'The totals of these accounts as journal and rated lines make them. line_count: how many lines.';
@@ -218,117 +247,6 @@ end
 $$;
 comment on function saldo_private.lock_customer_months is
   'Locks the totals of these accounts: what the next statement derives is what belongs in them.';
-
-create or replace function saldo_private.balance_change_of(figures jsonb)
-returns numeric
-language sql
-immutable
-as $$
-  select coalesce((figures ->> 'deposits')::numeric - (figures ->> 'purchases')::numeric
-    + (figures ->> 'deposit_adjustments')::numeric - (figures ->> 'purchase_adjustments')::numeric
-    + (figures ->> 'others')::numeric, 0)
-$$;
-comment on function saldo_private.balance_change_of is
-  'What the figures of a month do to the balance.';
-
-create or replace function saldo_private.rule_customer_month_total()
-returns table (
-  key text,
-  account_id bigint,
-  stored text,
-  derived text,
-  difference numeric,
-  detail jsonb
-)
-language sql
-stable
-as $$
-  select format('%s %s', (c.change).account_id, (c.change).month), (c.change).account_id,
-    (c.change).stored::text, (c.change).derived::text,
-    saldo_private.balance_change_of((c.change).stored)
-      - saldo_private.balance_change_of((c.change).derived),
-    jsonb_build_object('month', (c.change).month, 'action', (c.change).action)
-  from saldo_private.customer_month_change(array(
-    select u.account_id from saldo.customer as u
-    union
-    select t.account_id from saldo.customer_month_total as t
-  )) as c
-  where (c.change).action <> 'same'
-$$;
-comment on function saldo_private.rule_customer_month_total is
-  'Months of customers whose totals are not the sums of their lines, missing and superfluous ones '
-  'included. difference: what they do to the balance, stored less derived.';
-
-create or replace function saldo_private.heal_customer_month_total(keys text[])
-returns table (key text, before jsonb, after jsonb)
-language plpgsql
-as $$
-declare
-  v_account_ids bigint[] := array(
-    select distinct split_part(k, ' ', 1)::bigint
-    from unnest(keys) as k
-  );
-  v_changes saldo.monthly_balance_change[];
-begin
-  perform saldo_private.lock_customer_months(v_account_ids);
-  select array_agg(c.change)
-  into v_changes
-  from saldo_private.customer_month_change(v_account_ids) as c
-  where format('%s %s', (c.change).account_id, (c.change).month) = any (keys)
-  and (c.change).action <> 'same';
-  if v_changes is null then
-    return;
-  end if;
-  perform saldo_private.write_customer_months(v_changes);
-  return query
-  select format('%s %s', c.account_id, c.month), c.stored, c.derived
-  from unnest(v_changes) as c;
-end
-$$;
-comment on function saldo_private.heal_customer_month_total is
-  'Sets months of customers to the sums of their lines, under the locks of their writers. A row '
-  'for each that differed.';
-
-create or replace function saldo_private.undo_heal_customer_month_total(
-  key text,
-  before jsonb,
-  after jsonb
-)
-returns table (was jsonb, became jsonb)
-language plpgsql
-as $$
-declare
-  v_account_id bigint := split_part(key, ' ', 1)::bigint;
-  v_month date := split_part(key, ' ', 2)::date;
-  v_was saldo.customer_month_total;
-  v_became saldo.customer_month_total;
-begin
-  perform saldo_private.lock_customer_months(array[v_account_id]);
-  select t.*
-  into v_was
-  from saldo.customer_month_total as t
-  where t.account_id = v_account_id
-  and t.month = v_month;
-  perform saldo_private.add_to_customer_months(array[jsonb_populate_record(
-    null::saldo.customer_month_total,
-    jsonb_build_object('account_id', v_account_id, 'month', v_month) || (
-      select jsonb_object_agg(figure.name, coalesce((before ->> figure.name)::numeric, 0)
-        - coalesce((after ->> figure.name)::numeric, 0))
-      from jsonb_object_keys(coalesce(before, after)) as figure (name)
-    )
-  )]);
-  select t.*
-  into v_became
-  from saldo.customer_month_total as t
-  where t.account_id = v_account_id
-  and t.month = v_month;
-  return query
-  select to_jsonb(v_was) - '{account_id,month,last_calculated_at}'::text[],
-    to_jsonb(v_became) - '{account_id,month,last_calculated_at}'::text[];
-end
-$$;
-comment on function saldo_private.undo_heal_customer_month_total is
-  'Takes from a month of a customer what a heal gave it, under the locks of its writers.';
 
 create or replace function saldo_private.follow_customer_month(lines saldo.journal_line[])
 returns void

@@ -2,8 +2,9 @@
 --
 -- Private: rule_rated_line, rule_rating_entry, rule_reading_rated, rule_deposit_entry. There is no
 -- heal: which side is right takes a human to say. What waits in an open re-rating is not wrong.
+-- Each may be asked about some accounts only.
 
-create or replace function saldo_private.rule_rated_line()
+create or replace function saldo_private.rule_rated_line(account_ids bigint[] default null)
 returns table (
   key text,
   account_id bigint,
@@ -15,35 +16,48 @@ returns table (
 language sql
 stable
 as $$
-  with derived as (
+  with read as (
+    select r.account_id, r.id, r as reading, lag(r.index_value) over (
+        partition by r.account_id, r.meter_id order by r.read_at
+      ) as previous_index
+    from saldo.reading as r
+    where r.status = 'current'
+    and (account_ids is null or r.account_id = any (account_ids))
+  ),
+  derived as (
     select l.account_id, l.id, l.reading_id, l.is_withdrawn, l.is_provisional, l.volume_m3,
       l.volume_sm3, l.amount, m3.volume as own_m3, sm3.volume as own_sm3,
       round(sm3.volume * t.price, 2) as own_amount,
       l.price = t.price and l.factor = f.factor
-        and l.month = saldo_private.month_of(r.read_on) and t.effective_from <= r.read_on
-        and f.effective_from <= r.read_on and coalesce(t.account_id, l.account_id) = l.account_id
+        and l.month = saldo_private.month_of((r.reading).read_on)
+        and t.effective_from <= (r.reading).read_on
+        and f.effective_from <= (r.reading).read_on
+        and coalesce(t.account_id, l.account_id) = l.account_id
         and coalesce(f.account_id, l.account_id) = l.account_id as is_referring,
-      t.removed_at is null and f.removed_at is null as is_standing, r.read_on
+      t.removed_at is null and f.removed_at is null as is_standing, (r.reading).read_on
     from saldo.rated_line as l
-    left join saldo.reading as r on r.account_id = l.account_id and r.id = l.reading_id
-      and r.status = 'current'
-    left join saldo.meter as m on m.account_id = r.account_id and m.id = r.meter_id
+    left join read as r on r.account_id = l.account_id and r.id = l.reading_id
+    left join saldo.meter as m on m.account_id = r.account_id and m.id = (r.reading).meter_id
     left join saldo.tariff_version as t on t.id = l.tariff_version_id
     left join saldo.correction_factor_version as f on f.id = l.factor_version_id
     cross join lateral (
-      select saldo_private.reading_volume(m, r, case when m.kind = 'index'
-        then saldo_private.previous_index(m, r.read_at) end) as volume
+      select saldo_private.reading_volume(
+        m, r.reading, coalesce(r.previous_index, m.start_index)
+      ) as volume
       offset 0 -- else it is computed anew wherever it is used
     ) as m3
     cross join lateral (
       select saldo_private.rounded(m3.volume * f.factor, f.volume_digits, f.rounding) as volume
     ) as sm3
     where l.superseded_at is null
+    and (account_ids is null or l.account_id = any (account_ids))
   ),
   chain as (
     select l.account_id, l.reading_id, sum(l.amount_change) as amount,
       sum(l.volume_change) as volume, count(*) filter (where l.superseded_at is null) as current
     from saldo.rated_line as l
+    where account_ids is null
+    or l.account_id = any (account_ids)
     group by l.account_id, l.reading_id
   )
   select d.id::text, d.account_id, format('%s m3, %s Sm3, %s', d.volume_m3, d.volume_sm3, d.amount),
@@ -66,9 +80,9 @@ as $$
 $$;
 comment on function saldo_private.rule_rated_line is
   'Current rated lines that are not what their reading and versions make, and readings whose '
-  'changes do not sum to the current line.';
+  'changes do not sum to the current line: of all accounts, or of these.';
 
-create or replace function saldo_private.rule_rating_entry()
+create or replace function saldo_private.rule_rating_entry(account_ids bigint[] default null)
 returns table (
   key text,
   account_id bigint,
@@ -80,22 +94,47 @@ returns table (
 language sql
 stable
 as $$
-  with posted as (
-    select l.account_id,
+  -- An entry that was reversed by hand takes its kind with it. Reversals are few, and looked up.
+  with entry as (
+    select e.id, e.origin_month, true as is_own
+    from saldo.journal_entry as e
+    where e.reverses is null
+    and e.source = 'rating'
+    union all
+    select e.id, e.origin_month, e.source = 'rating'
+    from saldo.journal_entry as e
+    left join saldo.journal_entry as reversed on reversed.id = e.reverses
+    where e.reverses is not null
+    and coalesce(reversed.source, e.source) = 'rating'
+  ),
+  line as materialized (
+    select l.account_id, l.entry_id, e.is_own,
       coalesce(e.origin_month, saldo_private.month_of(l.posting_date)) as month,
-      sum(l.debit - l.credit) as amount
+      l.debit - l.credit as amount
     from saldo.customer as c
     join saldo.journal_line as l on l.account_id = c.account_id
-    join saldo.journal_entry as e on e.id = l.entry_id
-    left join saldo.journal_entry as reversed on reversed.id = e.reverses
-    where coalesce(reversed.source, e.source) = 'rating'
-    group by 1, 2
+    join entry as e on e.id = l.entry_id
+    where account_ids is null
+    or l.account_id = any (account_ids)
+  ),
+  posted as (
+    select l.account_id, l.month, sum(l.amount) as amount
+    from line as l
+    group by l.account_id, l.month
   ),
   rated as (
     select l.account_id, l.month::date as month, sum(l.amount) as amount
     from saldo.rated_line as l
     where l.superseded_at is null
+    and (account_ids is null or l.account_id = any (account_ids))
     group by 1, 2
+  ),
+  change as (
+    select l.account_id, l.entry_id, sum(l.amount_change) as amount
+    from saldo.rated_line as l
+    where l.entry_id is not null
+    and (account_ids is null or l.account_id = any (account_ids))
+    group by l.account_id, l.entry_id
   )
   select format('%s %s', coalesce(p.account_id, r.account_id), coalesce(p.month, r.month)),
     coalesce(p.account_id, r.account_id), coalesce(p.amount, 0)::text,
@@ -106,26 +145,93 @@ as $$
   where coalesce(p.amount, 0) <> coalesce(r.amount, 0)
   union all
   -- By entry as well: two that are wrong may cancel each other.
-  select l.entry_id::text, l.account_id, coalesce(j.amount::text, 'no entry'),
-    sum(l.amount_change)::text, j.amount - sum(l.amount_change),
-    jsonb_build_object('entry_id', l.entry_id)
-  from saldo.rated_line as l
-  left join lateral (
-    select sum(line.debit - line.credit) as amount
-    from saldo.journal_line as line
-    join saldo.journal_entry as e on e.id = line.entry_id and e.source = 'rating'
-    where line.entry_id = l.entry_id
-    and line.account_id = l.account_id
-  ) as j on true
-  where l.entry_id is not null
-  group by l.account_id, l.entry_id, j.amount
-  having (j.amount = sum(l.amount_change)) is not true
+  select c.entry_id::text, c.account_id, coalesce(l.amount::text, 'no entry'), c.amount::text,
+    l.amount - c.amount, jsonb_build_object('entry_id', c.entry_id)
+  from change as c
+  left join (
+    select line.account_id, line.entry_id, sum(line.amount) as amount
+    from line
+    where line.is_own
+    group by line.account_id, line.entry_id
+  ) as l on l.account_id = c.account_id and l.entry_id = c.entry_id
+  where (l.amount = c.amount) is not true
 $$;
 comment on function saldo_private.rule_rating_entry is
   'Customers and months whose posted rating is not the sum of their current lines, and entries '
-  'that are not the sum of the changes they post. stored: the journal; derived: the lines.';
+  'that are not the sum of the changes they post: of all accounts, or of these. stored: the '
+  'journal; derived: the lines.';
 
-create or replace function saldo_private.rule_reading_rated()
+create or replace function saldo_private.rule_reading_rated__suspects(account_ids bigint[])
+returns setof uuid
+language sql
+stable
+as $$
+  -- Whoever has no versions of his own shares those of all, so that they are looked up once a day
+  -- of reading and not once a reading.
+  with reading as materialized (
+    select r.account_id, r.id, r.read_on, c.currency,
+      case when exists (select from saldo.tariff_version as t where t.account_id = r.account_id)
+        then r.account_id else 0 end as tariff_account,
+      case when exists (
+        select from saldo.correction_factor_version as f where f.account_id = r.account_id
+      ) then r.account_id else 0 end as factor_account
+    from saldo.reading as r
+    join saldo.customer as c on c.account_id = r.account_id
+    join saldo.account as a on a.id = r.account_id
+    left join saldo_private.book_state as b on b.id = 1
+    where r.status = 'current'
+    -- A price that changes for all leaves those alone who have had their last bill, and rates
+    -- frozen ones when they are released.
+    and a.closed_at is null
+    and a.frozen_at is null
+    -- In a locked month nothing is said any more: it stays as it was billed.
+    and (r.read_on <= b.locked_through) is not true
+    and (account_ids is null or r.account_id = any (account_ids))
+  ),
+  tariff as (
+    select d.tariff_account, d.currency, d.read_on, t.id
+    from (select distinct tariff_account, currency, read_on from reading) as d
+    cross join lateral (
+      select v.id
+      from saldo.tariff_version as v
+      where coalesce(v.account_id, 0) = any (array[d.tariff_account, 0])
+      and v.currency = d.currency
+      and v.effective_from <= d.read_on
+      and (v.effective_to < d.read_on) is not true
+      and v.removed_at is null
+      order by v.account_id nulls last, v.effective_from desc
+      limit 1
+    ) as t
+  ),
+  factor as (
+    select d.factor_account, d.read_on, f.id
+    from (select distinct factor_account, read_on from reading) as d
+    cross join lateral (
+      select v.id
+      from saldo.correction_factor_version as v
+      where coalesce(v.account_id, 0) = any (array[d.factor_account, 0])
+      and v.effective_from <= d.read_on
+      and (v.effective_to < d.read_on) is not true
+      and v.removed_at is null
+      order by v.account_id nulls last, v.effective_from desc
+      limit 1
+    ) as f
+  )
+  select r.id
+  from reading as r
+  join tariff as t on t.tariff_account = r.tariff_account and t.currency = r.currency
+    and t.read_on = r.read_on
+  join factor as f on f.factor_account = r.factor_account and f.read_on = r.read_on
+  left join saldo.rated_line as l on l.account_id = r.account_id and l.reading_id = r.id
+    and l.superseded_at is null and not l.is_withdrawn
+  where (l.tariff_version_id, l.factor_version_id, l.is_provisional)
+    is distinct from (t.id, f.id, false)
+$$;
+comment on function saldo_private.rule_reading_rated__suspects is
+  'Current readings of these accounts (null = of all) that are not rated by the versions in '
+  'effect. rating_of has the last word about them: it is dear.';
+
+create or replace function saldo_private.rule_reading_rated(account_ids bigint[] default null)
 returns table (
   key text,
   account_id bigint,
@@ -144,17 +250,8 @@ as $$
     coalesce(l.amount, 0) - w.amount,
     jsonb_build_object('reading_id', w.reading_id, 'read_at', w.read_at)
   from saldo_private.rating_of(array(
-    select r.id
-    from saldo.reading as r
-    join saldo.account as a on a.id = r.account_id
-    left join saldo_private.book_state as b on b.id = 1
-    where r.status = 'current'
-    -- A price that changes for all leaves those alone who have had their last bill, and rates
-    -- frozen ones when they are released.
-    and a.closed_at is null
-    and a.frozen_at is null
-    -- In a locked month nothing is said any more: it stays as it was billed.
-    and (r.read_on <= b.locked_through) is not true
+    select s.reading_id
+    from saldo_private.rule_reading_rated__suspects(account_ids) as s (reading_id)
   )) as w
   left join saldo.rated_line as l on l.account_id = w.account_id and l.reading_id = w.reading_id
     and l.superseded_at is null and not l.is_withdrawn
@@ -177,13 +274,14 @@ as $$
   where l.superseded_at is null
   and not l.is_withdrawn
   and r.id is null
+  and (account_ids is null or l.account_id = any (account_ids))
 $$;
 comment on function saldo_private.rule_reading_rated is
   'Current readings with a price and a factor in effect that are not rated by those, but for '
   'locked months and for accounts that are closed or frozen; and lines of readings that do not '
-  'stand.';
+  'stand: of all accounts, or of these.';
 
-create or replace function saldo_private.rule_deposit_entry()
+create or replace function saldo_private.rule_deposit_entry(account_ids bigint[] default null)
 returns table (
   key text,
   account_id bigint,
@@ -195,19 +293,35 @@ returns table (
 language sql
 stable
 as $$
-  with net as (
-    select d.account_id, d.id, coalesce(sum(l.credit - l.debit), 0) as amount
+  with looked_at as not materialized (
+    select d.account_id, d.id, d.entry_id, d.status, d.amount,
+      case when d.status = 'current' then d.amount else 0 end as standing
     from saldo.deposit as d
-    left join saldo.journal_entry as e on e.id = d.entry_id or e.reverses = d.entry_id
-    left join saldo.journal_line as l on l.entry_id = e.id and l.account_id = d.account_id
-    group by d.account_id, d.id
+    where account_ids is null
+    or d.account_id = any (account_ids)
+  ),
+  -- Each by a join of its own: an "or" between the two would look up deposit by deposit.
+  posted as (
+    select d.account_id, d.id, e.id as entry_id
+    from looked_at as d
+    join saldo.journal_entry as e on e.id = d.entry_id
+    union all
+    select d.account_id, d.id, e.id
+    from looked_at as d
+    join saldo.journal_entry as e on e.reverses = d.entry_id
+  ),
+  net as (
+    select p.account_id, p.id, sum(l.credit - l.debit) as amount
+    from posted as p
+    join saldo.journal_line as l on l.entry_id = p.entry_id and l.account_id = p.account_id
+    group by p.account_id, p.id
   )
-  select d.id::text, d.account_id, format('%s %s', d.status, d.amount), n.amount::text,
-    case when d.status = 'current' then d.amount else 0 end - n.amount,
+  select d.id::text, d.account_id, format('%s %s', d.status, d.amount),
+    coalesce(n.amount, 0)::text, d.standing - coalesce(n.amount, 0),
     jsonb_build_object('deposit_id', d.id, 'entry_id', d.entry_id)
-  from saldo.deposit as d
-  join net as n on n.account_id = d.account_id and n.id = d.id
-  where n.amount <> case when d.status = 'current' then d.amount else 0 end
+  from looked_at as d
+  left join net as n on n.account_id = d.account_id and n.id = d.id
+  where coalesce(n.amount, 0) <> d.standing
   union all
   select e.id::text, l.account_id, 'no deposit', (l.credit - l.debit)::text,
     l.debit - l.credit, jsonb_build_object('entry_id', e.id)
@@ -216,10 +330,11 @@ as $$
   join saldo.customer as c on c.account_id = l.account_id
   where e.source = 'deposit'
   and e.kind = 'normal'
+  and (account_ids is null or l.account_id = any (account_ids))
   and not exists (
     select from saldo.deposit as d where d.account_id = l.account_id and d.entry_id = e.id
   )
 $$;
 comment on function saldo_private.rule_deposit_entry is
   'Deposits whose entry, with its reversal, does not come to what they say, and entries of '
-  'deposits that are not recorded.';
+  'deposits that are not recorded: of all accounts, or of these.';

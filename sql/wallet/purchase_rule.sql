@@ -1,8 +1,9 @@
 -- The rule over purchases: record, journal and stock tell the same story.
 --
--- Private: rule_purchase_entry. There is no heal: which side is right takes a human to say.
+-- Private: rule_purchase_entry. There is no heal: which side is right takes a human to say. It may
+-- be asked about some accounts only.
 
-create or replace function saldo_private.rule_purchase_entry__purchases()
+create or replace function saldo_private.rule_purchase_entry__purchases(account_ids bigint[])
 returns table (
   account_id bigint,
   id uuid,
@@ -18,30 +19,37 @@ returns table (
 language sql
 stable
 as $$
-  with paid as (
-    select p.account_id, p.id, sum(l.debit - l.credit) as amount
+  with looked_at as not materialized (
+    select p.*
     from saldo.purchase as p
-    join saldo.journal_entry as e on e.id = p.entry_id
-      and (e.status = 'reversed') = (p.status = 'refunded')
-    join saldo.journal_line as l on l.entry_id = e.id and l.account_id = p.account_id
+    where account_ids is null
+    or p.account_id = any (account_ids)
+  ),
+  paid as (
+    select p.account_id, p.id, sum(l.debit - l.credit) as amount
+    from looked_at as p
+    join saldo.journal_line as l on l.entry_id = p.entry_id and l.account_id = p.account_id
     group by p.account_id, p.id
   ),
   refunded as (
     select p.account_id, p.id, sum(l.credit - l.debit) as amount
-    from saldo.purchase as p
+    from looked_at as p
     join saldo.journal_entry as e on e.id = p.refund_entry_id and e.reverses = p.entry_id
     join saldo.journal_line as l on l.entry_id = e.id and l.account_id = p.account_id
+    where p.refund_entry_id is not null
     group by p.account_id, p.id
   ),
   assigned as (
     select s.account_id, s.purchase_id, s.product_id, count(*) as item_count
     from saldo.stock_item as s
     where s.purchase_id is not null
+    and (account_ids is null or s.account_id = any (account_ids))
     group by s.account_id, s.purchase_id, s.product_id
   )
   select p.account_id, p.id, p.status,
     case when p.status in ('completed', 'refunded') then p.amount else 0 end,
-    coalesce(paid.amount, 0),
+    case when (e.status = 'reversed') = (p.status = 'refunded') then coalesce(paid.amount, 0)
+    else 0 end,
     case when p.status = 'refunded' then p.amount else 0 end,
     coalesce(refunded.amount, 0),
     case when product.is_stock_tracked and p.status in ('pending', 'completed') then p.quantity
@@ -49,19 +57,21 @@ as $$
     coalesce(assigned.item_count, 0),
     m.id is not null and product.id is not null
       and (p.entry_id is null or count(*) over (partition by p.entry_id) = 1)
-  from saldo.purchase as p
+  from looked_at as p
   left join saldo.member as m on m.id = p.member_id and m.account_id = p.account_id
   left join saldo.product on product.id = p.product_id
+  left join saldo.journal_entry as e on e.id = p.entry_id
   left join paid on paid.account_id = p.account_id and paid.id = p.id
   left join refunded on refunded.account_id = p.account_id and refunded.id = p.id
   left join assigned on assigned.account_id = p.account_id and assigned.purchase_id = p.id
     and assigned.product_id = p.product_id
 $$;
 comment on function saldo_private.rule_purchase_entry__purchases is
-  'What each purchase says that was paid, refunded and assigned, beside what the journal and the '
+  'What each purchase of these accounts (null = all) says that was paid, refunded and assigned, '
+  'beside what the journal and the '
   'stock say; is_referring: its member and product exist and its entry is its alone.';
 
-create or replace function saldo_private.rule_purchase_entry()
+create or replace function saldo_private.rule_purchase_entry(account_ids bigint[] default null)
 returns table (
   key text,
   account_id bigint,
@@ -78,7 +88,7 @@ as $$
     format('paid %s, refunded %s, items %s', p.payment, p.refund, p.items),
     (p.stored_payment - p.stored_refund) - (p.payment - p.refund),
     jsonb_build_object('purchase_id', p.id, 'status', p.status, 'is_referring', p.is_referring)
-  from saldo_private.rule_purchase_entry__purchases() as p
+  from saldo_private.rule_purchase_entry__purchases(account_ids) as p
   where p.stored_payment <> p.payment
   or p.stored_refund <> p.refund
   or p.stored_items <> p.items
@@ -92,6 +102,7 @@ as $$
   join saldo.member as m on m.account_id = l.account_id
   where e.source = 'purchase'
   and e.kind = 'normal'
+  and (account_ids is null or l.account_id = any (account_ids))
   and not exists (
     select
     from saldo.purchase as p
@@ -106,8 +117,10 @@ as $$
     and p.product_id = s.product_id
   where s.purchase_id is not null
   and p.id is null
+  and (account_ids is null or s.account_id = any (account_ids))
 $$;
 comment on function saldo_private.rule_purchase_entry is
   'Purchases that disagree with the journal or the stock: a completed one has its entry with its '
   'amount on the wallet, a refunded one the reversal of it as well, a pending or failed one none; '
-  'items are assigned to pending and completed purchases of tracked products, one a unit.';
+  'items are assigned to pending and completed purchases of tracked products, one a unit. Of all '
+  'accounts, or of these.';

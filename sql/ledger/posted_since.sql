@@ -1,0 +1,17 @@
+-- News of the journal: what was posted since a snapshot, for rules that an incremental check asks
+-- about that only.
+--
+-- Private: is_posted_since. A transaction that commits late is not in the snapshot, so what it
+-- posted is news when it has; a time or an id would have passed it over.
+
+create or replace function saldo_private.is_posted_since(posted_in xid8, since pg_snapshot)
+returns boolean
+language sql
+immutable
+as $$
+  -- Inlined and folded: without a snapshot nothing is left of it, with one the index is used.
+  select since is null
+    or (posted_in >= pg_snapshot_xmin(since) and not pg_visible_in_snapshot(posted_in, since))
+$$;
+comment on function saldo_private.is_posted_since is
+  'Whether an entry that this transaction posted is news since the snapshot; null = all are.';
