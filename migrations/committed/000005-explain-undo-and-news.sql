@@ -1,5 +1,5 @@
 --! Previous: sha1:a9ade9453a1294d74936e38ed0cfce301560b7ae
---! Hash: sha1:b9236395da0610732d4c65424a2cb19e711720af
+--! Hash: sha1:ae40020e8c994731c2298cf2dff75a242a3c4e9b
 --! Message: explain undo and news
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -17263,14 +17263,16 @@ comment on function saldo_private.current_objects is
 
 create or replace function saldo_private.record_build()
 returns void
-language sql
+language plpgsql
 security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
+begin
   delete from saldo_private.built_object;
   insert into saldo_private.built_object (kind, name, hash, server_version)
   select o.kind, o.name, o.hash, current_setting('server_version_num')::integer / 10000
   from saldo_private.current_objects() as o;
+end
 $$;
 comment on function saldo_private.record_build is
   'Takes functions, triggers and views as they are for those that were built.';

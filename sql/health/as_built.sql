@@ -35,14 +35,16 @@ comment on function saldo_private.current_objects is
 
 create or replace function saldo_private.record_build()
 returns void
-language sql
+language plpgsql
 security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
+begin
   delete from saldo_private.built_object;
   insert into saldo_private.built_object (kind, name, hash, server_version)
   select o.kind, o.name, o.hash, current_setting('server_version_num')::integer / 10000
   from saldo_private.current_objects() as o;
+end
 $$;
 comment on function saldo_private.record_build is
   'Takes functions, triggers and views as they are for those that were built.';

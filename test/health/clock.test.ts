@@ -46,7 +46,10 @@ test("a clock that was set back is found, with how far and since when, and accep
       next.findings[0]?.explanation ?? "",
       /^The clock was set back: the latest check is dated .*, \d+ seconds later than now\. \(certain\)$/,
     );
-    t.regex((await check(pool)).findings[0]?.explanation ?? "", / It was so before .*\. \(certain\)$/);
+    t.regex(
+      (await check(pool)).findings[0]?.explanation ?? "",
+      / It was so before .*\. \(certain\)$/,
+    );
     t.true((await alerts(pool)).includes("clock_set_back"));
     t.false((await alerts(pool)).includes("drift_found"));
     // Nothing is healed because of it, and nothing else is held up.

@@ -364,7 +364,10 @@ test("a guard that is disabled, changed or dropped is a finding", async (t) => {
     await call(pool as never, "enable_balance_rule", { name: "user_balance" });
     t.deepEqual(await states(), []);
     await pool.query("alter function saldo_rule.inspect owner to saldo_operator");
-    t.deepEqual(await states(), [["engine_configuration", "owner saldo_operator"]]);
+    t.deepEqual(await states(), [
+      ["engine_configuration", "changed"],
+      ["engine_configuration", "owner saldo_operator"],
+    ]);
   } finally {
     await database.close();
   }
