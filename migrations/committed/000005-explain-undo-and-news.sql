@@ -1,5 +1,5 @@
 --! Previous: sha1:a9ade9453a1294d74936e38ed0cfce301560b7ae
---! Hash: sha1:ae40020e8c994731c2298cf2dff75a242a3c4e9b
+--! Hash: sha1:90741b68a9c74eae66c5fdca6421dc2e3c4b0060
 --! Message: explain undo and news
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -2063,21 +2063,18 @@ set plan_cache_mode = auto
 as $$
 declare
   v_follower text;
+  v_lines saldo.journal_line[];
 begin
   perform saldo_private.plan_for(cardinality(lines));
-  for v_follower in
-    select distinct f.follower
-    from saldo_private.account_follower as f
-    where f.account_id in (select l.account_id from unnest(lines) as l)
+  for v_follower, v_lines in
+    select f.follower, array_agg(l)
+    from unnest(lines) as l
+    join saldo_private.account_follower as f on f.account_id = l.account_id
+    group by f.follower
     order by f.follower
   loop
     execute format('select saldo_private.%I($1)', 'follow_' || v_follower)
-    using array(
-      select l
-      from unnest(lines) as l
-      join saldo_private.account_follower as f on f.account_id = l.account_id
-      where f.follower = v_follower
-    );
+    using v_lines;
   end loop;
 end
 $$;
@@ -11061,7 +11058,12 @@ begin
       from unnest(lines) as l
       group by l.account_id, l.month
     ) as g
-    join saldo.customer as c on c.account_id = g.account_id
+    cross join lateral (
+      select customer.currency
+      from saldo.customer
+      where customer.account_id = g.account_id
+      offset 0
+    ) as c
     join unnest(v_days) as day on day.occurred_at = g.read_at
   );
 end
@@ -11070,7 +11072,31 @@ comment on function saldo_private.rate_readings__postings is
   'What is to be posted for these lines, and when: one for each customer and month. One without '
   'an entry came to nothing. Error: SB108.';
 
-create or replace function saldo_private.rate_readings__post(
+create or replace function saldo_private.rate_readings__description(
+  posting saldo_private.rating_posting
+)
+returns text
+language sql
+stable
+as $$
+  select case when posting.origin_month is null then 'Consumption in ' else 'Adjustment for ' end
+    || to_char(posting.month, 'YYYY-MM')
+$$;
+comment on function saldo_private.rate_readings__description is 'What the entry is called.';
+
+create or replace function saldo_private.rate_readings__metadata(
+  posting saldo_private.rating_posting
+)
+returns jsonb
+language sql
+stable
+as $$
+  select jsonb_build_object('month', to_char(posting.month, 'YYYY-MM'),
+    'reading_count', posting.reading_count, 'volume_sm3', posting.volume)
+$$;
+comment on function saldo_private.rate_readings__metadata is 'What else is told by the entry.';
+
+create or replace function saldo_private.rate_readings__post_many(
   postings saldo_private.rating_posting[]
 )
 returns void
@@ -11079,10 +11105,6 @@ as $$
 declare
   v_actor text := saldo_private.actor();
 begin
-  -- Each line is an amount; their sum has to be one as well.
-  perform saldo_private.require_rated(max(abs(p.amount)))
-  from unnest(postings) as p;
-
   -- In a statement of its own: the account may have to be opened.
   perform saldo_private.system_account('revenue', p.currency)
   from (select distinct q.currency from unnest(postings) as q where q.entry_id is not null) as p;
@@ -11094,13 +11116,9 @@ begin
     )
     select p.entry_id, case when p.origin_month is null then 'normal' else 'adjustment' end
         ::saldo.entry_kind,
-      p.occurred_at, p.posting_date, p.origin_month,
-      case when p.origin_month is null then 'Consumption in ' else 'Adjustment for ' end
-        || to_char(p.month, 'YYYY-MM'),
-      'rating',
-      jsonb_build_object('month', to_char(p.month, 'YYYY-MM'), 'reading_count', p.reading_count,
-        'volume_sm3', p.volume),
-      2, clock_timestamp(), v_actor, pg_current_xact_id()
+      p.occurred_at, p.posting_date, p.origin_month, saldo_private.rate_readings__description(p),
+      'rating', saldo_private.rate_readings__metadata(p), 2, clock_timestamp(), v_actor,
+      pg_current_xact_id()
     from unnest(postings) as p
     where p.entry_id is not null
   )
@@ -11114,8 +11132,41 @@ begin
   where p.entry_id is not null;
 end
 $$;
+comment on function saldo_private.rate_readings__post_many is
+  'Posts the changes: one insert of entries, one of lines. SB102 for a closed account.';
+
+create or replace function saldo_private.rate_readings__post(
+  postings saldo_private.rating_posting[]
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_first saldo_private.rating_posting := postings[1];
+begin
+  -- Each line is an amount; their sum has to be one as well.
+  perform saldo_private.require_rated(max(abs(p.amount)))
+  from unnest(postings) as p;
+
+  if cardinality(postings) = 1 and v_first.origin_month is null and v_first.amount > 0 then
+    -- A reading that comes in, by far the most frequent: without the cost of sets.
+    perform saldo_private.post_pair(
+      entry_id => v_first.entry_id,
+      debit_account_id => v_first.account_id,
+      credit_account_id => saldo_private.system_account('revenue', v_first.currency),
+      amount => v_first.amount,
+      description => saldo_private.rate_readings__description(v_first),
+      source => 'rating',
+      occurred_at => v_first.occurred_at,
+      metadata => saldo_private.rate_readings__metadata(v_first)
+    );
+    return;
+  end if;
+  perform saldo_private.rate_readings__post_many(postings);
+end
+$$;
 comment on function saldo_private.rate_readings__post is
-  'Posts the changes: one insert of entries, one of lines. SB004, SB102 for a closed account.';
+  'Posts the changes: SB004, SB102 for a closed account.';
 
 create or replace function saldo_private.rate_readings(reading_ids uuid[])
 returns integer
@@ -12579,12 +12630,18 @@ begin
       from unnest(readings) with ordinality
         as u (meter_id, read_at, index_value, volume, quality, is_rollover, row_no)
     ) as q
-    left join saldo.meter as m on m.id = q.meter_id
+    -- Looked up for each: a join would read all meters for a single reading.
+    left join lateral (
+      select meter.*
+      from saldo.meter
+      where meter.id = q.meter_id
+      offset 0
+    ) as m on true
     cross join lateral (
       select saldo_private.reading_problem(
         (q.meter_id, q.read_at, q.index_value, q.volume, q.quality, q.is_rollover)
           ::saldo.reading_request,
-        m, q.copy_no > 1 or exists (
+        m::saldo.meter, q.copy_no > 1 or exists (
           select
           from saldo.reading as r
           where r.account_id = m.account_id
@@ -12700,7 +12757,13 @@ begin
       coalesce(q.is_rollover, false), coalesce(q.quality, 'actual'),
       coalesce(old_reading.revision, 0) + 1, old_reading.id, record_readings.batch_id, v_actor
     from unnest(readings) as q
-    join saldo.meter as m on m.id = q.meter_id
+    -- Looked up for each: a join would read all meters for a single reading.
+    cross join lateral (
+      select meter.account_id, meter.id
+      from saldo.meter
+      where meter.id = q.meter_id
+      offset 0
+    ) as m
     returning reading.id
   )
   select array_agg(r.id)

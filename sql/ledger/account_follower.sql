@@ -12,21 +12,18 @@ set plan_cache_mode = auto
 as $$
 declare
   v_follower text;
+  v_lines saldo.journal_line[];
 begin
   perform saldo_private.plan_for(cardinality(lines));
-  for v_follower in
-    select distinct f.follower
-    from saldo_private.account_follower as f
-    where f.account_id in (select l.account_id from unnest(lines) as l)
+  for v_follower, v_lines in
+    select f.follower, array_agg(l)
+    from unnest(lines) as l
+    join saldo_private.account_follower as f on f.account_id = l.account_id
+    group by f.follower
     order by f.follower
   loop
     execute format('select saldo_private.%I($1)', 'follow_' || v_follower)
-    using array(
-      select l
-      from unnest(lines) as l
-      join saldo_private.account_follower as f on f.account_id = l.account_id
-      where f.follower = v_follower
-    );
+    using v_lines;
   end loop;
 end
 $$;

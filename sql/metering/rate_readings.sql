@@ -33,7 +33,12 @@ begin
       from unnest(lines) as l
       group by l.account_id, l.month
     ) as g
-    join saldo.customer as c on c.account_id = g.account_id
+    cross join lateral (
+      select customer.currency
+      from saldo.customer
+      where customer.account_id = g.account_id
+      offset 0
+    ) as c
     join unnest(v_days) as day on day.occurred_at = g.read_at
   );
 end
@@ -42,7 +47,31 @@ comment on function saldo_private.rate_readings__postings is
   'What is to be posted for these lines, and when: one for each customer and month. One without '
   'an entry came to nothing. Error: SB108.';
 
-create or replace function saldo_private.rate_readings__post(
+create or replace function saldo_private.rate_readings__description(
+  posting saldo_private.rating_posting
+)
+returns text
+language sql
+stable
+as $$
+  select case when posting.origin_month is null then 'Consumption in ' else 'Adjustment for ' end
+    || to_char(posting.month, 'YYYY-MM')
+$$;
+comment on function saldo_private.rate_readings__description is 'What the entry is called.';
+
+create or replace function saldo_private.rate_readings__metadata(
+  posting saldo_private.rating_posting
+)
+returns jsonb
+language sql
+stable
+as $$
+  select jsonb_build_object('month', to_char(posting.month, 'YYYY-MM'),
+    'reading_count', posting.reading_count, 'volume_sm3', posting.volume)
+$$;
+comment on function saldo_private.rate_readings__metadata is 'What else is told by the entry.';
+
+create or replace function saldo_private.rate_readings__post_many(
   postings saldo_private.rating_posting[]
 )
 returns void
@@ -51,10 +80,6 @@ as $$
 declare
   v_actor text := saldo_private.actor();
 begin
-  -- Each line is an amount; their sum has to be one as well.
-  perform saldo_private.require_rated(max(abs(p.amount)))
-  from unnest(postings) as p;
-
   -- In a statement of its own: the account may have to be opened.
   perform saldo_private.system_account('revenue', p.currency)
   from (select distinct q.currency from unnest(postings) as q where q.entry_id is not null) as p;
@@ -66,13 +91,9 @@ begin
     )
     select p.entry_id, case when p.origin_month is null then 'normal' else 'adjustment' end
         ::saldo.entry_kind,
-      p.occurred_at, p.posting_date, p.origin_month,
-      case when p.origin_month is null then 'Consumption in ' else 'Adjustment for ' end
-        || to_char(p.month, 'YYYY-MM'),
-      'rating',
-      jsonb_build_object('month', to_char(p.month, 'YYYY-MM'), 'reading_count', p.reading_count,
-        'volume_sm3', p.volume),
-      2, clock_timestamp(), v_actor, pg_current_xact_id()
+      p.occurred_at, p.posting_date, p.origin_month, saldo_private.rate_readings__description(p),
+      'rating', saldo_private.rate_readings__metadata(p), 2, clock_timestamp(), v_actor,
+      pg_current_xact_id()
     from unnest(postings) as p
     where p.entry_id is not null
   )
@@ -86,8 +107,41 @@ begin
   where p.entry_id is not null;
 end
 $$;
+comment on function saldo_private.rate_readings__post_many is
+  'Posts the changes: one insert of entries, one of lines. SB102 for a closed account.';
+
+create or replace function saldo_private.rate_readings__post(
+  postings saldo_private.rating_posting[]
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_first saldo_private.rating_posting := postings[1];
+begin
+  -- Each line is an amount; their sum has to be one as well.
+  perform saldo_private.require_rated(max(abs(p.amount)))
+  from unnest(postings) as p;
+
+  if cardinality(postings) = 1 and v_first.origin_month is null and v_first.amount > 0 then
+    -- A reading that comes in, by far the most frequent: without the cost of sets.
+    perform saldo_private.post_pair(
+      entry_id => v_first.entry_id,
+      debit_account_id => v_first.account_id,
+      credit_account_id => saldo_private.system_account('revenue', v_first.currency),
+      amount => v_first.amount,
+      description => saldo_private.rate_readings__description(v_first),
+      source => 'rating',
+      occurred_at => v_first.occurred_at,
+      metadata => saldo_private.rate_readings__metadata(v_first)
+    );
+    return;
+  end if;
+  perform saldo_private.rate_readings__post_many(postings);
+end
+$$;
 comment on function saldo_private.rate_readings__post is
-  'Posts the changes: one insert of entries, one of lines. SB004, SB102 for a closed account.';
+  'Posts the changes: SB004, SB102 for a closed account.';
 
 create or replace function saldo_private.rate_readings(reading_ids uuid[])
 returns integer

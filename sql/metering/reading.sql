@@ -53,7 +53,13 @@ begin
       coalesce(q.is_rollover, false), coalesce(q.quality, 'actual'),
       coalesce(old_reading.revision, 0) + 1, old_reading.id, record_readings.batch_id, v_actor
     from unnest(readings) as q
-    join saldo.meter as m on m.id = q.meter_id
+    -- Looked up for each: a join would read all meters for a single reading.
+    cross join lateral (
+      select meter.account_id, meter.id
+      from saldo.meter
+      where meter.id = q.meter_id
+      offset 0
+    ) as m
     returning reading.id
   )
   select array_agg(r.id)

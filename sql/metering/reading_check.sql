@@ -53,12 +53,18 @@ begin
       from unnest(readings) with ordinality
         as u (meter_id, read_at, index_value, volume, quality, is_rollover, row_no)
     ) as q
-    left join saldo.meter as m on m.id = q.meter_id
+    -- Looked up for each: a join would read all meters for a single reading.
+    left join lateral (
+      select meter.*
+      from saldo.meter
+      where meter.id = q.meter_id
+      offset 0
+    ) as m on true
     cross join lateral (
       select saldo_private.reading_problem(
         (q.meter_id, q.read_at, q.index_value, q.volume, q.quality, q.is_rollover)
           ::saldo.reading_request,
-        m, q.copy_no > 1 or exists (
+        m::saldo.meter, q.copy_no > 1 or exists (
           select
           from saldo.reading as r
           where r.account_id = m.account_id
