@@ -1,5 +1,5 @@
 --! Previous: sha1:a9ade9453a1294d74936e38ed0cfce301560b7ae
---! Hash: sha1:90741b68a9c74eae66c5fdca6421dc2e3c4b0060
+--! Hash: sha1:bdebbc309ee3e08e678d949e1a68b47d17e4c32d
 --! Message: explain undo and news
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -584,17 +584,25 @@ comment on column saldo.setting.description is 'What it decides.';
 -- Private: actor, current_member_id, is_member_session, require_own_member,
 -- require_durable_commit.
 -- These settings decide what a member sees, which is safe because members reach the database
--- through the server only; guards and privileges never rest on them.
+-- through the server only; guards and privileges never rest on them. Anyone can set them, so that
+-- a name counts only where the server's login gives it, or one that is the engine's owner anyway:
+-- else an administrator in psql could approve as somebody else what he has proposed himself.
 
 create or replace function saldo_private.actor()
 returns text
 language sql
 stable
 as $$
-  select coalesce(nullif(current_setting('saldo.subject', true), ''), session_user::text)
+  select case when coalesce(current_setting('saldo.subject', true), '') <> '' and (
+      pg_has_role(session_user, 'saldo_server', 'member')
+      or pg_has_role(session_user, 'saldo_owner', 'member')
+    )
+    then current_setting('saldo.subject')
+    else session_user::text end
 $$;
 comment on function saldo_private.actor is
-  'Subject of the verified token, or the login when there is none.';
+  'Subject of the verified token, or the login when there is none. A login that is neither the '
+  'server''s nor the owner''s speaks for itself, whatever it has set.';
 
 create or replace function saldo_private.current_member_id()
 returns bigint

@@ -44,6 +44,34 @@ test("another administrator approves, not the one who proposed, and once", async
   }
 });
 
+test("an administrator's own login does not speak for another one", async (t) => {
+  const database = await openChain();
+  const { pool } = database;
+  const login = `admin_${database.name}`;
+  const client = await pool.connect();
+  try {
+    await as(pool, "anna", limit);
+    await pool.query(`create role ${login} in role saldo_admin`);
+    await drift(pool, [2]);
+    await client.query(`set session authorization ${login}; set role saldo_admin`);
+    await client.query("select saldo.auto_heal(false)");
+    await client.query("set saldo.subject = 'budi'");
+    const { rows } = await client.query("select id, proposed_by from saldo.heal_proposal");
+    t.is(rows[0]?.proposed_by, login);
+    t.is(
+      await errorCode(client.query("select saldo.approve_heal($1, 'x')", [rows[0]?.id])),
+      "SB621",
+    );
+    const moved = await client.query("select posted_by from saldo.transfer(2, 3, 1)");
+    t.is(moved.rows[0]?.posted_by, login);
+    t.is(await balanceOf(pool, 2), "8");
+  } finally {
+    client.release(true);
+    await pool.query(`drop role if exists ${login}`);
+    await database.close();
+  }
+});
+
 test("what the scheduler proposed any administrator may approve", async (t) => {
   const database = await openChain();
   const { pool } = database;
