@@ -1,5 +1,5 @@
 --! Previous: sha1:a9ade9453a1294d74936e38ed0cfce301560b7ae
---! Hash: sha1:bdebbc309ee3e08e678d949e1a68b47d17e4c32d
+--! Hash: sha1:1012cdd66f02880a4b69655bd8db26c722ac1ea5
 --! Message: explain undo and news
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -18145,6 +18145,7 @@ comment on function saldo_private.verify_news__accounts is
 create or replace function saldo_private.verify_news(since pg_snapshot, is_moving boolean)
 returns saldo_private.suspects
 language sql
+set jit = off -- as for rules
 as $$
   -- One statement: what is news, what is stored, and the point that is set are of one snapshot.
   with news as materialized (
@@ -19623,6 +19624,9 @@ as $$
       case when s.is_one_exact then 'Exactly the difference:'
         when s.change = s.difference then format('%s writes make exactly the difference; the last:',
           s.event_count)
+        when s.event_count = 1
+        then format('A recorded write changed it by %s, which is not the difference:',
+          trim_scale(s.change))
         else format('%s recorded writes changed it by %s, which is not the difference; the last:',
           s.event_count, trim_scale(s.change)) end,
       s.event ->> 'operation', s.event ->> 'table_name',
@@ -20509,6 +20513,10 @@ begin
       );
     when no_data_found then
       v_result := jsonb_build_object('refusal', 'There is no such row in the table of the rule.');
+    when too_many_rows then
+      v_result := jsonb_build_object(
+        'refusal', 'There are several rows of this key in the table of the rule.'
+      );
     when query_canceled or others then
       if sqlstate = '57014' and not saldo_private.was_rule_stopped(v_started_at) then
         raise;
@@ -20596,6 +20604,9 @@ begin
     when no_data_found then
       v_code := '';
       v_message := 'there is no such row any more';
+    when too_many_rows then
+      v_code := '';
+      v_message := 'there are several rows of this key now';
     when sqlstate 'SBR02' then
       v_code := sqlstate;
       v_message := 'a trigger of the table''s changed a setting of the session';
@@ -20677,6 +20688,8 @@ create or replace function saldo_private.run_check__rules(
   out failed_rule_count integer
 )
 language plpgsql
+-- Rules are dear by the estimates, and quick: to compile one takes seconds.
+set jit = off
 as $$
 declare
   v_rule saldo.balance_rule;
@@ -22667,6 +22680,7 @@ create or replace function saldo_private.run_heal(
 )
 returns saldo.heal_run
 language plpgsql
+set jit = off -- as for rules
 as $$
 declare
   v_run saldo.heal_run;

@@ -56,6 +56,8 @@ create or replace function saldo_private.run_check__rules(
   out failed_rule_count integer
 )
 language plpgsql
+-- Rules are dear by the estimates, and quick: to compile one takes seconds.
+set jit = off
 as $$
 declare
   v_rule saldo.balance_rule;

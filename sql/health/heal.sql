@@ -50,6 +50,7 @@ create or replace function saldo_private.run_heal(
 )
 returns saldo.heal_run
 language plpgsql
+set jit = off -- as for rules
 as $$
 declare
   v_run saldo.heal_run;

@@ -94,6 +94,9 @@ as $$
       case when s.is_one_exact then 'Exactly the difference:'
         when s.change = s.difference then format('%s writes make exactly the difference; the last:',
           s.event_count)
+        when s.event_count = 1
+        then format('A recorded write changed it by %s, which is not the difference:',
+          trim_scale(s.change))
         else format('%s recorded writes changed it by %s, which is not the difference; the last:',
           s.event_count, trim_scale(s.change)) end,
       s.event ->> 'operation', s.event ->> 'table_name',

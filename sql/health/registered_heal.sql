@@ -45,6 +45,10 @@ begin
       );
     when no_data_found then
       v_result := jsonb_build_object('refusal', 'There is no such row in the table of the rule.');
+    when too_many_rows then
+      v_result := jsonb_build_object(
+        'refusal', 'There are several rows of this key in the table of the rule.'
+      );
     when query_canceled or others then
       if sqlstate = '57014' and not saldo_private.was_rule_stopped(v_started_at) then
         raise;
@@ -132,6 +136,9 @@ begin
     when no_data_found then
       v_code := '';
       v_message := 'there is no such row any more';
+    when too_many_rows then
+      v_code := '';
+      v_message := 'there are several rows of this key now';
     when sqlstate 'SBR02' then
       v_code := sqlstate;
       v_message := 'a trigger of the table''s changed a setting of the session';

@@ -128,6 +128,7 @@ comment on function saldo_private.verify_news__accounts is
 create or replace function saldo_private.verify_news(since pg_snapshot, is_moving boolean)
 returns saldo_private.suspects
 language sql
+set jit = off -- as for rules
 as $$
   -- One statement: what is news, what is stored, and the point that is set are of one snapshot.
   with news as materialized (

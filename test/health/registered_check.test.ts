@@ -242,6 +242,28 @@ test("what cannot be healed is refused with its reason, and the rest is healed",
   }
 });
 
+test("a key that has become double is not healed, and is said to be", async (t) => {
+  const database = await openShop();
+  const { pool } = database;
+  try {
+    await registerShop(database, { heal: "update" });
+    await pool.query(`
+      alter table public.users drop constraint users_pkey cascade;
+      insert into public.users select * from public.users where id = 3;
+      update public.users set balance = balance + 1 where id = 3;
+    `);
+    await pool.query("select saldo.auto_heal(false)");
+    const { rows } = await pool.query("select distinct key, outcome, reason from saldo.heal_action");
+    t.deepEqual(
+      rows.map(({ key, outcome }) => [key, outcome]),
+      [["3", "refused"]],
+    );
+    t.regex(rows[0].reason, /several rows of this key/);
+  } finally {
+    await database.close();
+  }
+});
+
 test("a function of the user's heals, and has to bring the figures together", async (t) => {
   const database = await openShop(1_500_000);
   const { pool } = database;
