@@ -253,7 +253,9 @@ test("a key that has become double is not healed, and is said to be", async (t) 
       update public.users set balance = balance + 1 where id = 3;
     `);
     await pool.query("select saldo.auto_heal(false)");
-    const { rows } = await pool.query("select distinct key, outcome, reason from saldo.heal_action");
+    const { rows } = await pool.query(
+      "select distinct key, outcome, reason from saldo.heal_action",
+    );
     t.deepEqual(
       rows.map(({ key, outcome }) => [key, outcome]),
       [["3", "refused"]],
