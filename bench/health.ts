@@ -209,6 +209,8 @@ async function healSeconds(client: Client): Promise<[heal: number, withChecks: n
   await drift(client);
   await client.query("begin");
   const check = await client.query("select id from saldo.check_balance_health()");
+  // Of itself: to anybody else, a superuser too, the guard refuses what a heal writes.
+  await client.query("set local role saldo_owner");
   const heal = await healed(
     client,
     `select healed_count from saldo_private.run_heal(
