@@ -163,7 +163,7 @@ function makeClient(url: string, root: Api["root"]) {
         ({ name }) =>
           `select '${name}' as name, md5(string_agg(t::text, ';' order by t::text)) from ${name} t`,
       );
-      return JSON.stringify(await root(parts.join(" union all ")));
+      return JSON.stringify(await root(`${parts.join(" union all ")} order by name`));
     },
     async member(code: string, amount?: string) {
       const { data } = await post(CREATE_MEMBER, { code });
