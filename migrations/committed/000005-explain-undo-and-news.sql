@@ -1,5 +1,5 @@
 --! Previous: sha1:a9ade9453a1294d74936e38ed0cfce301560b7ae
---! Hash: sha1:1012cdd66f02880a4b69655bd8db26c722ac1ea5
+--! Hash: sha1:03e418d3a9c43e76503c7708e454842e95812402
 --! Message: explain undo and news
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -18479,11 +18479,11 @@ comment on function saldo_private.largest_gaps is
   'for there.';
 
 create or replace function saldo_private.sound_checks()
-returns table (check_run_id uuid, snapshot pg_snapshot, finished_at timestamptz)
+returns table (check_run_id uuid, snapshot pg_snapshot, number bigint, finished_at timestamptz)
 language sql
 stable
 as $$
-  select c.id, c.snapshot::pg_snapshot, c.finished_at
+  select c.id, c.snapshot::pg_snapshot, c.number, c.finished_at
   from saldo.check_run as c
   where c.failed_rule_count = 0
   -- Others do not look at what was posted long ago.
@@ -18506,7 +18506,7 @@ stable
 as $$
   select s.snapshot
   from saldo_private.sound_checks() as s
-  order by s.check_run_id desc
+  order by s.number desc, s.finished_at desc -- whatever its clock said
   limit 1
 $$;
 comment on function saldo_private.sound_snapshot is
@@ -18536,9 +18536,9 @@ comment on type saldo_private.possible_cause is 'A cause that a finding may have
 --! Included health/explanation_writes.sql
 -- Recorded writes past the engine as causes: who wrote what, and whether it is the difference.
 --
--- Private: unsettled_events, unsettled_guard_event, unsettled_entry_events, event_text,
--- event_change, causes_of_recorded_writes. One write that changed the figures by exactly the
--- difference, or all of them together, are certain; any other is possible.
+-- Private: unsettled_events, unsettled_guard_event, unsettled_entry_events, event_figures,
+-- event_text, event_change, recorded_writes, causes_of_recorded_writes. One write that changed the
+-- figures by exactly the difference, or all of them together, are certain; any other is possible.
 
 create or replace function saldo_private.unsettled_events(account_ids bigint[])
 returns table (account_id bigint, event saldo.guard_event)
@@ -18563,7 +18563,7 @@ as $$
   -- Settled is what a check saw and still found journal and account in order. By transaction, not
   -- by time: a write may be older than a check that could not see it yet.
   sound as materialized (
-    select s.check_run_id, s.snapshot
+    select s.check_run_id, s.snapshot, s.number, s.finished_at
     from saldo_private.sound_checks() as s
   ),
   settled as materialized (
@@ -18576,7 +18576,7 @@ as $$
         where f.account_id = a.account_id
         and f.check_run_id = s.check_run_id
       )
-      order by s.check_run_id desc
+      order by s.number desc, s.finished_at desc
       limit 1
     ) as snapshot
     from (select distinct concerned.account_id from concerned) as a
@@ -19151,8 +19151,9 @@ comment on function saldo_private.causes_of_two_witnesses is
 --! Included health/explanation_doubled.sql
 -- Entries that are in the journal twice, while the totals know one of them.
 --
--- Private: doubled_entries, causes_of_doubled_entries. Alike are two entries with the same lines
--- and the same idempotency key, or at most 60 seconds apart. Looked for behind the largest gaps.
+-- Private: entry_signature, doubled_entries, causes_of_doubled_entries. Alike are two entries with
+-- the same lines and the same idempotency key, or at most 60 seconds apart. Looked for behind the
+-- largest gaps.
 
 create or replace function saldo_private.entry_signature(entry_id uuid)
 returns text

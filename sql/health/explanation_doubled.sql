@@ -1,7 +1,8 @@
 -- Entries that are in the journal twice, while the totals know one of them.
 --
--- Private: doubled_entries, causes_of_doubled_entries. Alike are two entries with the same lines
--- and the same idempotency key, or at most 60 seconds apart. Looked for behind the largest gaps.
+-- Private: entry_signature, doubled_entries, causes_of_doubled_entries. Alike are two entries with
+-- the same lines and the same idempotency key, or at most 60 seconds apart. Looked for behind the
+-- largest gaps.
 
 create or replace function saldo_private.entry_signature(entry_id uuid)
 returns text

@@ -1,8 +1,8 @@
 -- Recorded writes past the engine as causes: who wrote what, and whether it is the difference.
 --
--- Private: unsettled_events, unsettled_guard_event, unsettled_entry_events, event_text,
--- event_change, causes_of_recorded_writes. One write that changed the figures by exactly the
--- difference, or all of them together, are certain; any other is possible.
+-- Private: unsettled_events, unsettled_guard_event, unsettled_entry_events, event_figures,
+-- event_text, event_change, recorded_writes, causes_of_recorded_writes. One write that changed the
+-- figures by exactly the difference, or all of them together, are certain; any other is possible.
 
 create or replace function saldo_private.unsettled_events(account_ids bigint[])
 returns table (account_id bigint, event saldo.guard_event)
@@ -27,7 +27,7 @@ as $$
   -- Settled is what a check saw and still found journal and account in order. By transaction, not
   -- by time: a write may be older than a check that could not see it yet.
   sound as materialized (
-    select s.check_run_id, s.snapshot
+    select s.check_run_id, s.snapshot, s.number, s.finished_at
     from saldo_private.sound_checks() as s
   ),
   settled as materialized (
@@ -40,7 +40,7 @@ as $$
         where f.account_id = a.account_id
         and f.check_run_id = s.check_run_id
       )
-      order by s.check_run_id desc
+      order by s.number desc, s.finished_at desc
       limit 1
     ) as snapshot
     from (select distinct concerned.account_id from concerned) as a

@@ -72,6 +72,23 @@ test("a clock that was set back is found, with how far and since when, and accep
   }
 });
 
+test("what is settled goes by the last sound check, not by the one with the latest id", async (t) => {
+  const database = await openChain();
+  const { pool } = database;
+  try {
+    await check(pool);
+    await ahead(pool, "update saldo.check_run set id = 'ffffffff-0000-7000-8000-000000000000'");
+    await pool.query("select saldo.transfer(2, 3, 1)");
+    await check(pool);
+    const { rows } = await pool.query(`
+      select saldo_private.sound_snapshot()::text as snapshot,
+        (select snapshot::text from saldo.check_run order by number desc limit 1) as newest`);
+    t.is(rows[0].snapshot, rows[0].newest);
+  } finally {
+    await database.close();
+  }
+});
+
 test("the last check is the one that ended last, whatever its clock said", async (t) => {
   const database = await openChain();
   const { pool } = database;
