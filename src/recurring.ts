@@ -3,7 +3,8 @@ import type { Log } from "./log.ts";
 
 /** Asks for a job again and again, more often than cron's once a minute. */
 export interface Recurring {
-  stop(): void;
+  /** Asks no more; resolves when every request is answered. */
+  stop(): Promise<void>;
 }
 
 /**
@@ -13,8 +14,9 @@ export interface Recurring {
  * that is locked loses its key to the next. One that a clock ahead of time has put off is replaced.
  */
 export function runEvery(seconds: number, task: string, pool: Pool, log: Log): Recurring {
+  let asked: Promise<unknown> = Promise.resolve();
   const ask = () => {
-    pool
+    const answer = pool
       .query(
         `select from graphile_worker.add_job(
           $1,
@@ -33,8 +35,14 @@ export function runEvery(seconds: number, task: string, pool: Pool, log: Log): R
       .catch((error: Error) =>
         log.warn("a job was not asked for", { task, reason: error.message }),
       );
+    asked = Promise.all([asked, answer]);
   };
   ask();
   const timer = setInterval(ask, seconds * 1000);
-  return { stop: () => clearInterval(timer) };
+  return {
+    async stop() {
+      clearInterval(timer);
+      await asked;
+    },
+  };
 }

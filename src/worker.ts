@@ -102,10 +102,10 @@ export async function startWorker(
     async stop() {
       isStopping = true;
       stopUpkeep();
-      for (const each of recurring) each.stop();
       stopPulse();
       ruleWatch.stop();
       clockWatch?.stop();
+      await Promise.all(recurring.map((each) => each.stop()));
       await runner.stop();
       name.release();
     },

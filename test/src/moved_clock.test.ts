@@ -75,10 +75,27 @@ test.serial("settlement goes on whose next job is of a time to come", async (t) 
       );
       return rows.length > 0;
     });
-    recurring.stop();
+    await recurring.stop();
     const { rows } = await pool.query("select key from graphile_worker.jobs");
     t.deepEqual(rows, [{ key: "settle_sub_balances" }], "one, and not one more");
   } finally {
+    await database.close();
+  }
+});
+
+test.serial("who stops asking waits for what is asked already", async (t) => {
+  const database = await openWorked();
+  const { pool } = database;
+  const holder = await pool.connect();
+  try {
+    await holder.query("begin; lock table graphile_worker._private_jobs in exclusive mode");
+    const stopped = runEvery(60, "rerate", pool, silent).stop();
+    t.is(await Promise.race([stopped.then(() => "stopped"), sleep(200, "waiting")]), "waiting");
+    await holder.query("commit");
+    await stopped;
+    t.is((await pool.query("select from graphile_worker.jobs where key = 'rerate'")).rowCount, 1);
+  } finally {
+    holder.release();
     await database.close();
   }
 });
