@@ -91,9 +91,11 @@ create or replace function saldo.trial_balance_between(
 returns setof saldo.trial_balance_movement
 language sql
 stable
+set work_mem = '64MB'
 as $$
   select a.id, a.code, a.name, a.type, a.currency, trim_scale(t.opening * side.sign),
-    trim_scale(t.debit), trim_scale(t.credit), trim_scale(t.closing * side.sign)
+    trim_scale(t.debit), trim_scale(t.credit),
+    trim_scale((t.opening + t.debit - t.credit) * side.sign)
   from saldo.account as a
   cross join lateral (
     select case when a.type in ('asset', 'expense') then 1 else -1 end as sign
@@ -101,8 +103,7 @@ as $$
   left join (
     select part.account_id, sum(part.debit - part.credit) filter (where part.is_opening) as opening,
       sum(part.debit) filter (where not part.is_opening) as debit,
-      sum(part.credit) filter (where not part.is_opening) as credit,
-      sum(part.debit - part.credit) as closing
+      sum(part.credit) filter (where not part.is_opening) as credit
     from (
       select o.account_id, o.debit, o.credit, true as is_opening
       from saldo_private.totals_until(
@@ -128,7 +129,7 @@ as $$
   ) as movement on movement.account_id = a.id
   cross join lateral (
     select coalesce(movement.opening, 0) as opening, coalesce(movement.debit, 0) as debit,
-      coalesce(movement.credit, 0) as credit, coalesce(movement.closing, 0) as closing
+      coalesce(movement.credit, 0) as credit
   ) as t
   order by a.currency, a.code
 $$;
