@@ -147,7 +147,7 @@ async function growLedger(client: Client): Promise<void> {
     select l.account_id, date_trunc('month', l.posting_date::timestamp)::date, sum(l.debit),
       sum(l.credit), count(*)
     from saldo.journal_line as l join saldo.account as a on a.id = l.account_id
-    where a.code like 'check-%' group by 1, 2`);
+    where a.code like 'check-%' group by 1, 2 order by 2, 1`);
   await client.query(`update saldo.account as a set debit_total = m.debit, credit_total = m.credit
     from (select account_id, sum(debit) as debit, sum(credit) as credit
       from saldo.month_movement group by account_id) as m

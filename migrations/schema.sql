@@ -173,12 +173,6 @@ create type saldo.balance_summary as (
   pending_count bigint
 );
 
-create type saldo_private.check_slice as (
-  starts_on date,
-  ends_on date,
-  line_count bigint
-);
-
 create type saldo.checklist_item as (
   item text,
   title text,
@@ -216,11 +210,6 @@ create type saldo_private.dated_day as (
   occurred_at timestamp with time zone,
   posting_date date,
   origin_month date
-);
-
-create type saldo_private.entry_sieve_result as (
-  are_entries_suspect boolean,
-  months date[]
 );
 
 create type saldo_private.finding_gap as (
@@ -485,11 +474,6 @@ create type saldo.settlement_health_result as (
   open_hold_count bigint,
   overdue_hold_count bigint,
   slot_rebuild_count bigint
-);
-
-create type saldo_private.sieve_result as (
-  line_count bigint,
-  account_ids bigint[]
 );
 
 create type saldo_private.slot_position as (
@@ -853,6 +837,7 @@ create table saldo.check_progress (
   total_line_count bigint not null,
   account_ids bigint[] default '{}'::bigint[] not null,
   entry_ids uuid[] default '{}'::uuid[] not null,
+  slice_ends date[] not null,
   constraint check_progress_pkey PRIMARY KEY (id)
 );
 -- policy owner_all

@@ -1,8 +1,8 @@
 -- A full check, slice after slice: each may be a transaction of its own, and whoever comes next
 -- goes on where the last one ended.
 --
--- Public: continue_check; saldo.check_progress. Private: new_check_progress, check_slice,
--- finish_check, continue_check_of, recheck.
+-- Public: continue_check; saldo.check_progress. Private: new_check_progress, plan_slices,
+-- name_suspects, check_slice, finish_check, continue_check_of, recheck.
 -- What is posted while it is under way is looked at at the end.
 
 create or replace function saldo_private.new_check_progress(kind saldo.check_kind)
@@ -12,53 +12,84 @@ as $$
   select (
     saldo_private.uuid_v7(), new_check_progress.kind, saldo_private.actor(), clock_timestamp(),
     clock_timestamp(), pg_current_snapshot(), hashint8extended((random() * 1e15)::bigint, 0),
-    '-infinity', 0, 0, 0, '{}', '{}'
+    '-infinity', 0, 0, 0, '{}', '{}', '{}'
   )::saldo.check_progress
 $$;
 comment on function saldo_private.new_check_progress is 'A full check that has not begun.';
+
+create or replace function saldo_private.plan_slices(progress saldo.check_progress)
+returns saldo.check_progress
+language plpgsql
+as $$
+begin
+  select s.ends, s.line_count
+  into progress.slice_ends, progress.total_line_count
+  from saldo_private.journal_slices(
+    saldo_private.setting_value('check_slice_lines')::bigint
+  ) as s;
+  return progress;
+end
+$$;
+comment on function saldo_private.plan_slices is 'The progress with the slices to come.';
+
+create or replace function saldo_private.name_suspects(
+  progress saldo.check_progress,
+  months date[]
+)
+returns saldo.check_progress
+language plpgsql
+as $$
+declare
+  v_entry_ids uuid[] := array(
+    select unnest(saldo_private.suspect_entries(
+      m.month, (m.month + interval '1 month - 1 day')::date
+    ))
+    from unnest(months) as m (month)
+  );
+begin
+  progress.entry_ids := progress.entry_ids || v_entry_ids;
+  progress.account_ids := progress.account_ids || array(
+    select unnest(saldo_private.suspect_accounts(
+      m.month, (m.month + interval '1 month - 1 day')::date
+    ))
+    from unnest(months) as m (month)
+    union
+    select l.account_id
+    from saldo.journal_line as l
+    where l.entry_id = any (v_entry_ids)
+  );
+  return progress;
+end
+$$;
+comment on function saldo_private.name_suspects is
+  'The progress with the accounts and entries of these months that may be wrong.';
 
 create or replace function saldo_private.check_slice(progress saldo.check_progress)
 returns saldo.check_progress
 language plpgsql
 as $$
 declare
-  -- Of another size each time, so that slices end elsewhere.
-  v_slice saldo_private.check_slice := saldo_private.next_slice(
-    progress.next_starts_on,
-    (saldo_private.setting_value('check_slice_lines')::bigint * (1 + random()) / 2)::bigint
-  );
-  v_accounts saldo_private.sieve_result := (
-    select s
-    from saldo_private.sieve_accounts(v_slice.starts_on, v_slice.ends_on) as s
-  );
-  v_entries saldo_private.entry_sieve_result := (
-    select s
-    from saldo_private.sieve_entries(v_slice.starts_on, v_slice.ends_on, progress.seed) as s
-  );
-  v_entry_ids uuid[] := '{}';
+  v_progress saldo.check_progress := case when progress.slice_count > 0 then progress
+    else saldo_private.plan_slices(progress) end;
+  v_ends_on date := coalesce(v_progress.slice_ends[v_progress.slice_count + 1], 'infinity');
+  v_line_count bigint;
+  v_months date[];
 begin
-  if v_entries.are_entries_suspect or v_accounts.account_ids is not null then
-    v_entry_ids := saldo_private.suspect_entries(v_slice.starts_on, v_slice.ends_on);
+  select s.line_count, s.months
+  into v_line_count, v_months
+  from saldo_private.sieve_months(v_progress.next_starts_on, v_ends_on, v_progress.seed) as s;
+
+  if v_months <> '{}' then
+    v_progress := saldo_private.name_suspects(v_progress, v_months);
   end if;
-  progress.entry_ids := progress.entry_ids || v_entry_ids;
-  progress.account_ids := progress.account_ids || coalesce(v_accounts.account_ids, '{}') || array(
-    select distinct l.account_id
-    from saldo.journal_line as l
-    where l.entry_id = any (v_entry_ids)
-  ) || array(
-    select unnest(one.account_ids)
-    from unnest(v_entries.months) as m (month)
-    cross join lateral saldo_private.sieve_accounts(
-      m.month, (m.month + interval '1 month - 1 day')::date
-    ) as one
-  );
-  progress.next_starts_on := case when v_slice.ends_on = 'infinity' then 'infinity'
-    else v_slice.ends_on + 1 end;
-  progress.slice_count := progress.slice_count + 1;
-  progress.total_line_count := progress.line_count + v_slice.line_count;
-  progress.line_count := progress.line_count + v_accounts.line_count;
-  progress.continued_at := clock_timestamp();
-  return progress;
+  v_progress.next_starts_on := case when v_ends_on = 'infinity' then v_ends_on
+    else v_ends_on + 1 end;
+  v_progress.slice_count := v_progress.slice_count + 1;
+  v_progress.line_count := v_progress.line_count + v_line_count;
+  v_progress.total_line_count := case when v_ends_on = 'infinity' then v_progress.line_count
+    else greatest(v_progress.total_line_count, v_progress.line_count) end;
+  v_progress.continued_at := clock_timestamp();
+  return v_progress;
 end
 $$;
 comment on function saldo_private.check_slice is
@@ -173,7 +204,8 @@ begin
     line_count = excluded.line_count,
     total_line_count = excluded.total_line_count,
     account_ids = excluded.account_ids,
-    entry_ids = excluded.entry_ids;
+    entry_ids = excluded.entry_ids,
+    slice_ends = excluded.slice_ends;
   return v_run;
 end
 $$;
@@ -210,7 +242,8 @@ comment on column saldo.check_progress.actor is 'Who asked: token subject or log
 comment on column saldo.check_progress.started_at is 'When it began.';
 comment on column saldo.check_progress.continued_at is 'When the last slice was done.';
 comment on column saldo.check_progress.snapshot is 'Snapshot at its beginning (pg_snapshot).';
-comment on column saldo.check_progress.seed is 'Seed of the hash that the sieve throws entries by.';
+comment on column saldo.check_progress.seed is
+  'Seed of the hash that gives the sieve its weights.';
 comment on column saldo.check_progress.next_starts_on is
   'First posting date of the slice that comes next.';
 comment on column saldo.check_progress.slice_count is 'Slices that are done.';
@@ -218,3 +251,5 @@ comment on column saldo.check_progress.line_count is 'Lines that were looked at.
 comment on column saldo.check_progress.total_line_count is 'Lines that there are in all.';
 comment on column saldo.check_progress.account_ids is 'Accounts that are suspect so far.';
 comment on column saldo.check_progress.entry_ids is 'Entries that are suspect so far.';
+comment on column saldo.check_progress.slice_ends is
+  'Last posting dates of its slices; where there is none, the slice is the last.';

@@ -1,133 +1,118 @@
--- The sieve: a few cheap passes over the journal that say where something may be wrong. What the
--- rules prove exactly they prove there only: they are dear, and nearly everything is all right.
+-- The sieve: one cheap pass over the journal that says where something may be wrong. What the rules
+-- prove exactly they prove there only: they are dear, and nearly everything is all right.
 --
--- Private: next_slice, sieve_accounts, sieve_entries, sieve_totals, suspect_entries.
--- A pass compares sums. Accounts are compared one by one, so that none can hide another; their
--- months over the slice and, all accounts together, month by month: only two that are wrong the
--- opposite way in the same two months hide each other, until a slice ends between these. Entries of
--- a day are thrown into 64 buckets by a hash with a new seed each time: one that is wrong always
--- shows; two of a day whose errors cancel each other meet in a bucket once in 64 checks.
--- A slice of a single month hides nothing of the former, and slices end elsewhere each time.
--- Each pass is one statement and so sees one snapshot: writers beside it make no suspect. Nothing
--- is locked. RETURN QUERY, since what gives a single row in any other way uses no parallel workers.
+-- Private: journal_slices, sieve_months, sieve_totals, suspect_accounts, suspect_entries.
+-- A fingerprint is compared instead of each account and each entry: every account and every entry
+-- has a random weight, by a hash with a new seed each time, and what is right adds up to nothing,
+-- month by month:
+--   debits  x (debit weight of the account  + weight of the entry)
+-- + credits x (credit weight of the account - weight of the entry)
+-- - what the account's month says x the same weights of the account.
+-- The entry's part is nothing where the entry balances, the rest where the months are the sums of
+-- their lines. Whatever is wrong, in however many places, is left over unless its weights happen to
+-- cancel it, once in 2^31. (R. Freivalds 1977 checks products of matrices like this.) The numbers
+-- of lines are compared in the same way: those of months by month, those of entries by day.
+-- A pass is one statement and so sees one snapshot: writers beside it make no suspect. Nothing is
+-- locked. RETURN QUERY, since what gives a single row in any other way uses no parallel workers.
 
-create or replace function saldo_private.next_slice(from_date date, line_count bigint)
-returns saldo_private.check_slice
-language sql
-stable
-as $$
-  -- Whole months, as many as have so many lines, at least one. The first slice begins and the last
-  -- one ends with time itself: a line may stand on any date.
-  select (
-    from_date,
-    coalesce(min(m.month) filter (where m.before > 0 and m.so_far > next_slice.line_count) - 1,
-      'infinity'),
-    coalesce(sum(m.line_count), 0)
-  )::saldo_private.check_slice
-  from (
-    select n.month, n.line_count, sum(n.line_count) over w as so_far,
-      sum(n.line_count) over w - n.line_count as before
-    from (
-      select p.month, sum(p.line_count) as line_count
-      from saldo_private.posted_movement as p
-      where p.month >= from_date
-      group by p.month
-    ) as n
-    window w as (order by n.month)
-  ) as m
-$$;
-comment on function saldo_private.next_slice is
-  'The next slice of the journal by posting date, of about so many lines. line_count: the lines of '
-  'it and of all slices after it.';
-
-create or replace function saldo_private.sieve_accounts(starts_on date, ends_on date)
-returns setof saldo_private.sieve_result
+create or replace function saldo_private.journal_slices(slice_lines bigint)
+returns table (ends date[], line_count bigint)
 language plpgsql
 stable
-set work_mem = '64MB'
 as $$
 begin
   return query
-  select coalesce(sum(l.line_count), 0)::bigint,
-    array_agg(coalesce(l.account_id, m.account_id)) filter (
-      where (l.debit, l.credit, l.line_count) is distinct from (m.debit, m.credit, m.line_count)
-    )
+  select coalesce(array_agg(m.month - 1 order by m.month) filter (where m.is_first), '{}')
+      || 'infinity'::date,
+    coalesce(sum(m.line_count), 0)::bigint
   from (
-    select line.account_id, sum(line.debit) as debit, sum(line.credit) as credit,
-      count(*)::numeric as line_count
-    from saldo.journal_line as line
-    where line.posting_date between starts_on and ends_on
-    group by line.account_id
-  ) as l
-  full join (
-    select p.account_id, sum(p.debit) as debit, sum(p.credit) as credit,
-      sum(p.line_count) as line_count
-    from saldo_private.posted_movement as p
-    where p.month between starts_on and ends_on
-    group by p.account_id
-  ) as m on m.account_id = l.account_id;
+    select s.month, s.line_count, s.number > lag(s.number) over (order by s.month) as is_first
+    from (
+      select n.month, n.line_count,
+        div(sum(n.line_count) over (order by n.month) - n.line_count, slice_lines) as number
+      from (
+        select p.month, sum(p.line_count) as line_count
+        from saldo_private.posted_movement as p
+        group by p.month
+      ) as n
+    ) as s
+  ) as m;
 end
 $$;
-comment on function saldo_private.sieve_accounts is
-  'Lines on these dates, and the accounts whose lines are not what their months say.';
+comment on function saldo_private.journal_slices is
+  'The last days of slices of the journal of about so many lines, and the lines of all: whole '
+  'months, at least one. The last slice ends with time itself, as the first one begins with it: a '
+  'line may stand on any date.';
 
-create or replace function saldo_private.sieve_entries(starts_on date, ends_on date, seed bigint)
-returns setof saldo_private.entry_sieve_result
+create or replace function saldo_private.sieve_months(starts_on date, ends_on date, seed bigint)
+returns table (line_count bigint, months date[])
 language plpgsql
 stable
 set work_mem = '64MB'
--- The planner takes each hash for a group of its own, and would sort.
-set enable_sort = off
 as $$
 begin
   return query
   with line as materialized (
-    select l.posting_date, uuid_hash_extended(l.entry_id, seed) & 63 as bucket,
-      sum(l.debit) as debit, sum(l.credit) as credit, count(*) as line_count,
+    select l.posting_date, count(*) as line_count,
+      -- Half of all amounts are 0, and to multiply these takes as long.
+      sum(l.debit * (w.debit + w.entry)) filter (where l.debit <> 0) as debit,
+      sum(l.credit * (w.credit - w.entry)) filter (where l.credit <> 0) as credit,
+      sum(w.debit) as account_lines, sum(w.entry) as entry_lines,
       bool_and(l.line_no > 0 and (l.debit > 0) <> (l.credit > 0)) as is_sane
     from saldo.journal_line as l
+    cross join lateral (
+      select hashint8extended(l.account_id, seed) & 2147483647 as debit,
+        hashint8extended(l.account_id, ~ seed) & 2147483647 as credit,
+        uuid_hash_extended(l.entry_id, seed) & 2147483647 as entry
+    ) as w
     where l.posting_date between starts_on and ends_on
-    group by 1, 2
+    group by l.posting_date
   ),
-  entry as (
-    select e.posting_date, uuid_hash_extended(e.id, seed) & 63 as bucket,
-      sum(e.line_count) as line_count, bool_and(e.line_count > 1) as is_sane
+  entry as materialized (
+    select e.posting_date,
+      sum((uuid_hash_extended(e.id, seed) & 2147483647) * e.line_count) as entry_lines,
+      bool_and(e.line_count > 1) as is_sane
     from saldo.journal_entry as e
     where e.posting_date between starts_on and ends_on
     and e.status <> 'draft'
-    group by 1, 2
+    group by e.posting_date
   ),
-  month as (
-    select l.month, (l.debit, l.credit, l.line_count)
-      is not distinct from (m.debit, m.credit, m.line_count) as is_right
-    from (
-      select saldo_private.month_of(line.posting_date) as month, sum(line.debit) as debit,
-        sum(line.credit) as credit, sum(line.line_count) as line_count
-      from line
-      group by 1
-    ) as l
-    left join (
-      select p.month, sum(p.debit) as debit, sum(p.credit) as credit,
-        sum(p.line_count) as line_count
-      from saldo_private.posted_movement as p
-      where p.month between starts_on and ends_on
-      group by p.month
-    ) as m on m.month = l.month
+  movement as materialized (
+    select p.month, sum(p.debit * w.debit + p.credit * w.credit) as amount,
+      sum(w.debit * p.line_count) as account_lines
+    from saldo_private.posted_movement as p
+    cross join lateral (
+      select hashint8extended(p.account_id, seed) & 2147483647 as debit,
+        hashint8extended(p.account_id, ~ seed) & 2147483647 as credit
+    ) as w
+    where p.month between starts_on and ends_on
+    group by p.month
+  ),
+  journal as (
+    select saldo_private.month_of(coalesce(l.posting_date, e.posting_date)) as month,
+      sum(l.line_count) as line_count,
+      coalesce(sum(l.debit), 0) + coalesce(sum(l.credit), 0) as amount,
+      coalesce(sum(l.account_lines), 0) as account_lines,
+      bool_and((l.is_sane and e.is_sane and l.entry_lines = e.entry_lines) is true) as is_right
+    from line as l
+    full join entry as e on e.posting_date = l.posting_date
+    group by 1
   )
-  select coalesce((
-      select bool_or((
-        line.debit = line.credit and line.is_sane and entry.is_sane
-        and line.line_count = entry.line_count
-      ) is not true)
-      from line
-      full join entry on entry.posting_date = line.posting_date and entry.bucket = line.bucket
-    ), false),
-    coalesce((select array_agg(month.month) from month where not month.is_right), '{}');
+  select coalesce(sum(j.line_count), 0)::bigint,
+    coalesce(array_agg(coalesce(j.month, m.month)) filter (
+      where (
+        j.is_right and j.account_lines = m.account_lines
+        and j.amount - m.amount = 0 -- what is the same, and a number
+      ) is not true
+    ), '{}')
+  from journal as j
+  full join movement as m on m.month = j.month;
 end
 $$;
-comment on function saldo_private.sieve_entries is
-  'Whether entries on these dates may not balance, or not have the lines that they were posted '
-  'with; and the months whose lines do not sum up to what all accounts'' months say.';
+comment on function saldo_private.sieve_months is
+  'Lines on these dates, and the months in which anything may be wrong: an entry that does not '
+  'balance, lines without their entry or entries without their lines, an account''s month that is '
+  'not the sum of its lines. The dates are those of whole months.';
 
 create or replace function saldo_private.sieve_totals()
 returns setof bigint[]
@@ -150,6 +135,31 @@ end
 $$;
 comment on function saldo_private.sieve_totals is
   'Accounts whose totals are not those of their months.';
+
+create or replace function saldo_private.suspect_accounts(starts_on date, ends_on date)
+returns bigint[]
+language sql
+stable
+as $$
+  select coalesce(array_agg(coalesce(l.account_id, m.account_id)), '{}')
+  from (
+    select line.account_id, sum(line.debit) as debit, sum(line.credit) as credit,
+      count(*)::numeric as line_count
+    from saldo.journal_line as line
+    where line.posting_date between starts_on and ends_on
+    group by line.account_id
+  ) as l
+  full join (
+    select p.account_id, sum(p.debit) as debit, sum(p.credit) as credit,
+      sum(p.line_count) as line_count
+    from saldo_private.posted_movement as p
+    where p.month between starts_on and ends_on
+    group by p.account_id
+  ) as m on m.account_id = l.account_id
+  where (l.debit, l.credit, l.line_count) is distinct from (m.debit, m.credit, m.line_count)
+$$;
+comment on function saldo_private.suspect_accounts is
+  'Accounts whose lines on these dates are not what their months say, one by one.';
 
 create or replace function saldo_private.suspect_entries(starts_on date, ends_on date)
 returns uuid[]
