@@ -225,6 +225,11 @@ create type saldo_private.finding_gap as (
   is_debit_normal boolean
 );
 
+create type saldo_private.fingerprint as (
+  amount numeric,
+  line_count numeric
+);
+
 create type saldo_private.healed_key as (
   key text,
   before jsonb,
@@ -1834,6 +1839,14 @@ CREATE UNIQUE INDEX tariff_version_begins_once_a_day ON saldo.tariff_version USI
 -- policy owner_all
 -- policy select_all
 
+create table saldo_private.verified_month (
+  month saldo.month_start not null,
+  amount numeric not null,
+  line_count numeric not null,
+  constraint verified_month_pkey PRIMARY KEY (month)
+);
+-- policy owner_all
+
 create table saldo_private.verified_point (
   id integer default 1 not null,
   cluster text,
@@ -1841,6 +1854,7 @@ create table saldo_private.verified_point (
   full_started_at timestamp with time zone,
   verified_at timestamp with time zone,
   line_count bigint default 0 not null,
+  seed bigint default 0 not null,
   constraint verified_point_pkey PRIMARY KEY (id),
   constraint verified_point_has_one_row CHECK ((id = 1))
 );

@@ -107,6 +107,7 @@
 --!include health/configuration.sql
 --!include health/clock.sql
 --!include health/builtin_rules.sql
+--!include health/fingerprint.sql
 --!include health/sieve.sql
 --!include health/verified_point.sql
 --!include health/item_sets.sql

@@ -1,5 +1,5 @@
 --! Previous: sha1:a9ade9453a1294d74936e38ed0cfce301560b7ae
---! Hash: sha1:7693a847ecb85192b8118852e9ba9a2b8a9160a1
+--! Hash: sha1:1d8cd5cc5963224c9e4e4eaad94ed76f2baf6afd
 --! Message: explain undo and news
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -15,9 +15,21 @@ drop function saldo_private.next_slice(date, bigint);
 drop type saldo_private.sieve_result;
 drop type saldo_private.entry_sieve_result;
 drop type saldo_private.check_slice;
+drop function saldo_private.verify_news__months(bigint[], date[]);
+drop function saldo_private.verify_news__totals(bigint[], numeric[], numeric[]);
 
 -- health: what a heal has set in a user's own table, whose rule may change before it is undone
 alter table saldo.heal_action add column target jsonb;
+
+-- health: what months came to at the verified point, in sums with random weights
+create type saldo_private.fingerprint as (amount numeric, line_count numeric);
+create table saldo_private.verified_month (
+  month saldo.month_start primary key,
+  amount numeric not null,
+  line_count numeric not null
+);
+alter table saldo_private.verified_point add column seed bigint not null default 0;
+update saldo_private.verified_point set seed = hashint8extended((random() * 1e15)::bigint, 0);
 
 -- health: the slices of a check, known when it begins; one that is under way has one left
 alter table saldo.check_progress add column slice_ends date[] not null default '{}';
@@ -13896,28 +13908,22 @@ returns table (
 language sql
 stable
 as $$
-  -- An entry that was reversed by hand takes its kind with it. Reversals are few, and looked up.
-  with entry as (
-    select e.id, e.origin_month, true as is_own
-    from saldo.journal_entry as e
-    where e.reverses is null
-    and e.source = 'rating'
-    union all
-    select e.id, e.origin_month, e.source = 'rating'
-    from saldo.journal_entry as e
-    left join saldo.journal_entry as reversed on reversed.id = e.reverses
-    where e.reverses is not null
-    and coalesce(reversed.source, e.source) = 'rating'
-  ),
-  line as materialized (
-    select l.account_id, l.entry_id, e.is_own,
+  with line as materialized (
+    select l.account_id, l.entry_id, e.source = 'rating' as is_own,
       coalesce(e.origin_month, saldo_private.month_of(l.posting_date)) as month,
       l.debit - l.credit as amount
     from saldo.customer as c
     join saldo.journal_line as l on l.account_id = c.account_id
-    join entry as e on e.id = l.entry_id
-    where account_ids is null
-    or l.account_id = any (account_ids)
+    join saldo.journal_entry as e on e.id = l.entry_id
+    where (account_ids is null or c.account_id = any (account_ids))
+    -- An entry that was reversed by hand takes its kind with it. Reversals are few, and looked up.
+    and case when e.reverses is null then e.source = 'rating'
+      else coalesce((
+        select reversed.source
+        from saldo.journal_entry as reversed
+        where reversed.id = e.reverses
+      ), e.source) = 'rating'
+    end
   ),
   posted as (
     select l.account_id, l.month, sum(l.amount) as amount
@@ -17845,21 +17851,94 @@ from (
 ) as c (name, scope, news)
 where r.name = c.name;
 --! EndIncluded health/builtin_rules.sql
+--! Included health/fingerprint.sql
+-- Fingerprints: sums in which every account and every entry has a random weight.
+--
+-- Private: debit_weight, credit_weight, entry_weight, line_fingerprint, movement_fingerprint.
+-- Two sets of amounts have the same fingerprint when they are the same, account by account, and
+-- otherwise once in 2^31, however many differ: one number says what a comparison one by one would.
+-- (R. Freivalds 1977 checks products of matrices like this.) The weights come from a hash with a
+-- random seed, so that nobody can plan for them.
+
+create or replace function saldo_private.debit_weight(account_id bigint, seed bigint)
+returns bigint
+language sql
+immutable
+parallel safe
+as $$
+  select hashint8extended(account_id, seed) & 2147483647
+$$;
+comment on function saldo_private.debit_weight is
+  'Weight of an account''s debits, and of its lines: below 2^31.';
+
+create or replace function saldo_private.credit_weight(account_id bigint, seed bigint)
+returns bigint
+language sql
+immutable
+parallel safe
+as $$
+  select hashint8extended(account_id, ~ seed) & 2147483647
+$$;
+comment on function saldo_private.credit_weight is 'Weight of an account''s credits: below 2^31.';
+
+create or replace function saldo_private.entry_weight(entry_id uuid, seed bigint)
+returns bigint
+language sql
+immutable
+parallel safe
+as $$
+  select uuid_hash_extended(entry_id, seed) & 2147483647
+$$;
+comment on function saldo_private.entry_weight is 'Weight of an entry: below 2^31.';
+
+create or replace function saldo_private.line_fingerprint(month date, seed bigint)
+returns saldo_private.fingerprint
+language sql
+stable
+as $$
+  select (
+    -- Half of all amounts are 0, and to multiply these takes as long.
+    coalesce(sum(l.debit * saldo_private.debit_weight(l.account_id, seed))
+      filter (where l.debit <> 0), 0)
+      + coalesce(sum(l.credit * saldo_private.credit_weight(l.account_id, seed))
+        filter (where l.credit <> 0), 0),
+    coalesce(sum(saldo_private.debit_weight(l.account_id, seed)), 0)
+  )::saldo_private.fingerprint
+  from saldo.journal_line as l
+  where l.posting_date between month and (month + interval '1 month - 1 day')::date
+$$;
+comment on function saldo_private.line_fingerprint is 'Fingerprint of the lines of a month.';
+
+create or replace function saldo_private.movement_fingerprint(month date, seed bigint)
+returns saldo_private.fingerprint
+language sql
+stable
+as $$
+  select (
+    coalesce(sum(p.debit * saldo_private.debit_weight(p.account_id, seed)
+      + p.credit * saldo_private.credit_weight(p.account_id, seed)), 0),
+    coalesce(sum(saldo_private.debit_weight(p.account_id, seed) * p.line_count), 0)
+  )::saldo_private.fingerprint
+  from saldo_private.posted_movement as p
+  where p.month = movement_fingerprint.month
+$$;
+comment on function saldo_private.movement_fingerprint is
+  'Fingerprint of what all accounts'' months say.';
+--! EndIncluded health/fingerprint.sql
 --! Included health/sieve.sql
 -- The sieve: one cheap pass over the journal that says where something may be wrong. What the rules
 -- prove exactly they prove there only: they are dear, and nearly everything is all right.
 --
 -- Private: journal_slices, sieve_months, sieve_totals, suspect_accounts, suspect_entries.
--- A fingerprint is compared instead of each account and each entry: every account and every entry
--- has a random weight, by a hash with a new seed each time, and what is right adds up to nothing,
--- month by month:
+-- Fingerprints (fingerprint.sql) are compared instead of each account and each entry. What is right
+-- adds up to nothing, month by month:
 --   debits  x (debit weight of the account  + weight of the entry)
 -- + credits x (credit weight of the account - weight of the entry)
--- - what the account's month says x the same weights of the account.
+-- - what the accounts' months say x the same weights of the accounts.
 -- The entry's part is nothing where the entry balances, the rest where the months are the sums of
 -- their lines. Whatever is wrong, in however many places, is left over unless its weights happen to
--- cancel it, once in 2^31. (R. Freivalds 1977 checks products of matrices like this.) The numbers
--- of lines are compared in the same way: those of months by month, those of entries by day.
+-- cancel it, once in 2^31. The numbers of lines are compared in the same way: those of months by
+-- month, those of entries by day.
 -- A pass is one statement and so sees one snapshot: writers beside it make no suspect. Nothing is
 -- locked. RETURN QUERY, since what gives a single row in any other way uses no parallel workers.
 
@@ -17909,16 +17988,16 @@ begin
       bool_and(l.line_no > 0 and (l.debit > 0) <> (l.credit > 0)) as is_sane
     from saldo.journal_line as l
     cross join lateral (
-      select hashint8extended(l.account_id, seed) & 2147483647 as debit,
-        hashint8extended(l.account_id, ~ seed) & 2147483647 as credit,
-        uuid_hash_extended(l.entry_id, seed) & 2147483647 as entry
+      select saldo_private.debit_weight(l.account_id, seed) as debit,
+        saldo_private.credit_weight(l.account_id, seed) as credit,
+        saldo_private.entry_weight(l.entry_id, seed) as entry
     ) as w
     where l.posting_date between starts_on and ends_on
     group by l.posting_date
   ),
   entry as materialized (
     select e.posting_date,
-      sum((uuid_hash_extended(e.id, seed) & 2147483647) * e.line_count) as entry_lines,
+      sum(saldo_private.entry_weight(e.id, seed) * e.line_count) as entry_lines,
       bool_and(e.line_count > 1) as is_sane
     from saldo.journal_entry as e
     where e.posting_date between starts_on and ends_on
@@ -17930,8 +18009,8 @@ begin
       sum(w.debit * p.line_count) as account_lines
     from saldo_private.posted_movement as p
     cross join lateral (
-      select hashint8extended(p.account_id, seed) & 2147483647 as debit,
-        hashint8extended(p.account_id, ~ seed) & 2147483647 as credit
+      select saldo_private.debit_weight(p.account_id, seed) as debit,
+        saldo_private.credit_weight(p.account_id, seed) as credit
     ) as w
     where p.month between starts_on and ends_on
     group by p.month
@@ -18040,11 +18119,13 @@ comment on function saldo_private.suspect_entries is
 --! EndIncluded health/sieve.sql
 --! Included health/verified_point.sql
 -- The verified point: up to which transaction the journal has been checked, and what the accounts
--- came to by then. From there on an incremental check looks at what was posted since.
+-- and months came to by then. From there on an incremental check looks at what was posted since.
 --
--- Private: verified_totals, verify_news, set_verified_point; tables verified_point, verified_total.
--- The totals follow from the lines that were checked, never from what is stored: a drift that is
--- there stays a suspect. An unknown total (null) is one for ever: the next full check settles it.
+-- Private: known_snapshot, lock_verified_point, verify_news and its steps, set_verified_point;
+-- tables verified_point, verified_total, verified_month.
+-- The figures follow from the lines that were checked, never from what is stored: a drift that is
+-- there stays a suspect. What is unknown (of an account that was suspect, of a month that had no
+-- news since the full check) is summed up from the lines once, when it is needed.
 -- What was changed among lines that were checked before is for full checks and seals to find.
 -- Transaction numbers mean nothing in another cluster: there no point is known.
 
@@ -18103,51 +18184,106 @@ $$;
 comment on function saldo_private.verify_news__news is
   'Lines of the entries that were posted since a snapshot, and entries without any.';
 
-create or replace function saldo_private.verify_news__months(account_ids bigint[], months date[])
-returns setof bigint
+create or replace function saldo_private.expected_fingerprint(
+  month date,
+  seed bigint,
+  news saldo_private.fingerprint
+)
+returns saldo_private.fingerprint
+language plpgsql
+stable
+as $$
+declare
+  v_known saldo_private.verified_month;
+begin
+  select *
+  into v_known
+  from saldo_private.verified_month as v
+  where v.month = expected_fingerprint.month;
+  if v_known.month is null then
+    return saldo_private.line_fingerprint(expected_fingerprint.month, seed);
+  end if;
+  return (v_known.amount + news.amount, v_known.line_count + news.line_count);
+end
+$$;
+comment on function saldo_private.expected_fingerprint is
+  'What the accounts'' months should come to, by the lines: those of the verified point and the '
+  'news, or where it knows nothing all lines of the month.';
+
+create or replace function saldo_private.verify_news__months(
+  account_ids bigint[],
+  months date[],
+  debits numeric[],
+  credits numeric[]
+)
+returns table (month date, amount numeric, line_count numeric, suspect_ids bigint[])
 language sql
 stable
 as $$
-  select t.account_id
-  from unnest(account_ids, months) as t (account_id, month)
-  cross join lateral (
-    select sum(l.debit) as debit, sum(l.credit) as credit, count(*)::numeric as line_count
-    from saldo.journal_line as l
-    where l.account_id = t.account_id
-    and l.posting_date between t.month and (t.month + interval '1 month - 1 day')::date
-  ) as l
-  cross join lateral (
-    select sum(p.debit) as debit, sum(p.credit) as credit, sum(p.line_count) as line_count
-    from saldo_private.posted_movement as p
-    where p.account_id = t.account_id
-    and p.month = t.month
-  ) as p
-  where (l.debit, l.credit, l.line_count) is distinct from (p.debit, p.credit, p.line_count)
+  with news as (
+    select t.month, p.seed, (
+      sum(t.debit * saldo_private.debit_weight(t.account_id, p.seed)
+        + t.credit * saldo_private.credit_weight(t.account_id, p.seed)),
+      sum(saldo_private.debit_weight(t.account_id, p.seed))
+    )::saldo_private.fingerprint as fingerprint
+    from unnest(account_ids, months, debits, credits) as t (account_id, month, debit, credit)
+    cross join saldo_private.verified_point as p
+    where p.id = 1
+    group by t.month, p.seed
+  ),
+  compared as materialized (
+    select n.month, saldo_private.movement_fingerprint(n.month, n.seed) as stored,
+      saldo_private.expected_fingerprint(n.month, n.seed, n.fingerprint) as expected
+    from news as n
+  )
+  select c.month, (c.stored).amount, (c.stored).line_count,
+    case
+      when (c.stored).amount - (c.expected).amount = 0 -- the same, and a number
+        and (c.stored).line_count = (c.expected).line_count then '{}'
+      else saldo_private.suspect_accounts(c.month, (c.month + interval '1 month - 1 day')::date)
+    end
+  from compared as c
 $$;
 comment on function saldo_private.verify_news__months is
-  'Those of the accounts whose month is not the sum of all its lines.';
+  'Months with these new lines: what all accounts'' months come to, and the accounts whose month '
+  'is not the sum of its lines.';
 
 create or replace function saldo_private.verify_news__totals(
   account_ids bigint[],
   debits numeric[],
   credits numeric[]
 )
-returns setof bigint
+returns table (account_id bigint, debit numeric, credit numeric, is_right boolean)
 language sql
 stable
 as $$
-  select t.account_id
+  with unknown as materialized (
+    select v.account_id, coalesce(sum(l.debit), 0) as debit, coalesce(sum(l.credit), 0) as credit
+    from saldo_private.verified_total as v
+    left join saldo.journal_line as l on l.account_id = v.account_id
+    where v.debit_total is null
+    group by v.account_id
+  )
+  select t.account_id, truth.debit, truth.credit, truth.is_right
   from saldo_private.account_total as t
   left join saldo_private.verified_total as v on v.account_id = t.account_id
+  left join unknown as u on u.account_id = t.account_id
   left join unnest(account_ids, debits, credits) as m (account_id, debit, credit)
     on m.account_id = t.account_id
-  where (t.debit_total, t.credit_total) is distinct from (
-    case when v.account_id is null then 0 else v.debit_total end + coalesce(m.debit, 0),
-    case when v.account_id is null then 0 else v.credit_total end + coalesce(m.credit, 0)
-  )
+  cross join lateral (
+    select d.debit, d.credit, (t.debit_total, t.credit_total) = (d.debit, d.credit) as is_right
+    from (
+      select coalesce(u.debit, coalesce(v.debit_total, 0) + coalesce(m.debit, 0)) as debit,
+        coalesce(u.credit, coalesce(v.credit_total, 0) + coalesce(m.credit, 0)) as credit
+    ) as d
+  ) as truth
+  where u.account_id is not null
+  or m.account_id is not null
+  or truth.is_right is not true
 $$;
 comment on function saldo_private.verify_news__totals is
-  'All accounts whose totals are not the verified ones and what has come since.';
+  'Accounts with news, those whose sums were unknown, and any others whose totals are not the '
+  'verified ones and what has come since: what their lines sum up to.';
 
 create or replace function saldo_private.verify_news__accounts(account_ids bigint[])
 returns bigint[]
@@ -18166,21 +18302,49 @@ $$;
 comment on function saldo_private.verify_news__accounts is
   'Accounts that rules are asked about: these, which were posted to, and those with open holds.';
 
-create or replace function saldo_private.verify_news(since pg_snapshot, is_moving boolean)
-returns saldo_private.suspects
+create or replace function saldo_private.verify_news__look(
+  since pg_snapshot,
+  out snapshot pg_snapshot,
+  out line_count bigint,
+  out suspect_account_ids bigint[],
+  out suspect_entry_ids uuid[],
+  out account_ids bigint[],
+  out totals saldo_private.verified_total[],
+  out months saldo_private.verified_month[]
+)
 language sql
+stable
 set jit = off -- as for rules
+set work_mem = '64MB'
 as $$
-  -- One statement: what is news, what is stored, and the point that is set are of one snapshot.
   with news as materialized (
     select n.*
     from saldo_private.verify_news__news(since) as n
   ),
   moved as materialized (
-    select n.account_id, sum(n.debit) as debit, sum(n.credit) as credit
-    from news as n
-    where n.account_id is not null
-    group by n.account_id
+    select array_agg(m.account_id) as ids, array_agg(m.debit) as debits,
+      array_agg(m.credit) as credits
+    from (
+      select n.account_id, sum(n.debit) as debit, sum(n.credit) as credit
+      from news as n
+      where n.account_id is not null
+      group by n.account_id
+    ) as m
+  ),
+  total as materialized (
+    select t.*
+    from moved as m
+    cross join lateral saldo_private.verify_news__totals(m.ids, m.debits, m.credits) as t
+  ),
+  month as materialized (
+    select t.*
+    from (
+      select array_agg(n.account_id) as ids, array_agg(n.month) as months,
+        array_agg(n.debit) as debits, array_agg(n.credit) as credits
+      from news as n
+      where n.account_id is not null
+    ) as n
+    cross join lateral saldo_private.verify_news__months(n.ids, n.months, n.debits, n.credits) as t
   ),
   suspect_entry as (
     select n.entry_id
@@ -18191,55 +18355,78 @@ as $$
       sum(n.debit) = sum(n.credit) and count(*) = min(n.line_count) and bool_and(n.is_sane)
       and count(a.currency) = count(*) and min(a.currency) = max(a.currency)
     ) is not true
-  ),
-  suspect_account (account_id) as (
-    select saldo_private.verify_news__totals(
-      array_agg(m.account_id), array_agg(m.debit), array_agg(m.credit)
-    )
-    from moved as m
-    union
-    select saldo_private.verify_news__months(
-      array_agg(t.account_id order by t.account_id, t.month),
-      array_agg(t.month order by t.account_id, t.month)
-    )
-    from (
-      select distinct n.account_id, n.month
-      from news as n
-      where n.account_id is not null
-    ) as t
-  ),
-  changed as (
-    update saldo_private.verified_total as v
-    set debit_total = v.debit_total + m.debit,
-      credit_total = v.credit_total + m.credit
-    from moved as m
-    where m.account_id = v.account_id
-    and is_moving
-  ),
-  added as (
-    insert into saldo_private.verified_total (account_id, debit_total, credit_total)
-    select m.account_id, m.debit, m.credit
-    from moved as m
-    where is_moving
-    and not exists (
-      select from saldo_private.verified_total as v where v.account_id = m.account_id
-    )
-  ),
-  pointed as (
-    update saldo_private.verified_point as p
-    set snapshot = pg_current_snapshot(),
-      verified_at = clock_timestamp(),
-      line_count = p.line_count + (select count(n.account_id) from news as n)
-    where p.id = 1
-    and is_moving
   )
-  select (
-    (select count(n.account_id) from news as n),
-    coalesce((select array_agg(s.account_id) from suspect_account as s), '{}'),
-    coalesce((select array_agg(s.entry_id) from suspect_entry as s), '{}'),
-    verify_news.since,
-    saldo_private.verify_news__accounts(array(select m.account_id from moved as m))
-  )::saldo_private.suspects
+  select pg_current_snapshot(), (select count(n.account_id) from news as n),
+    array(
+      select t.account_id from total as t where t.is_right is not true
+      union
+      select unnest(m.suspect_ids) from month as m
+    ),
+    array(select s.entry_id from suspect_entry as s),
+    coalesce((select m.ids from moved as m), '{}'),
+    array(select (t.account_id, t.debit, t.credit)::saldo_private.verified_total from total as t),
+    array(
+      select (m.month, m.amount, m.line_count)::saldo_private.verified_month
+      from month as m
+      where m.suspect_ids = '{}'
+    )
+$$;
+comment on function saldo_private.verify_news__look is
+  'Sieves what was posted since a snapshot, and says what the point would come to. One statement: '
+  'what is news, what is stored, and the point are of one snapshot.';
+
+create or replace function saldo_private.move_verified_point(
+  snapshot pg_snapshot,
+  line_count bigint,
+  totals saldo_private.verified_total[],
+  months saldo_private.verified_month[]
+)
+returns void
+language sql
+as $$
+  with totals_set as (
+    insert into saldo_private.verified_total (account_id, debit_total, credit_total)
+    select t.account_id, t.debit_total, t.credit_total
+    from unnest(totals) as t
+    on conflict on constraint verified_total_pkey do update
+    set debit_total = excluded.debit_total,
+      credit_total = excluded.credit_total
+  ),
+  months_set as (
+    insert into saldo_private.verified_month (month, amount, line_count)
+    select m.month, m.amount, m.line_count
+    from unnest(months) as m
+    on conflict on constraint verified_month_pkey do update
+    set amount = excluded.amount,
+      line_count = excluded.line_count
+  )
+  update saldo_private.verified_point as p
+  set snapshot = move_verified_point.snapshot,
+    verified_at = clock_timestamp(),
+    line_count = p.line_count + move_verified_point.line_count
+  where p.id = 1
+$$;
+comment on function saldo_private.move_verified_point is
+  'Moves the point to a snapshot, by what was looked at. A month with a suspect is not among '
+  'these: what was known of it stays behind, and fits no more.';
+
+create or replace function saldo_private.verify_news(since pg_snapshot, is_moving boolean)
+returns saldo_private.suspects
+language plpgsql
+as $$
+declare
+  v_look record := saldo_private.verify_news__look(since);
+begin
+  if is_moving then
+    perform saldo_private.move_verified_point(
+      v_look.snapshot, v_look.line_count, v_look.totals, v_look.months
+    );
+  end if;
+  return (
+    v_look.line_count, v_look.suspect_account_ids, v_look.suspect_entry_ids, since,
+    saldo_private.verify_news__accounts(v_look.account_ids)
+  );
+end
 $$;
 comment on function saldo_private.verify_news is
   'Sieves what was posted since a snapshot, entries and the months and totals of their accounts, '
@@ -18275,9 +18462,14 @@ as $$
     where not exists (
       select from saldo_private.verified_total as v where v.account_id = t.account_id
     )
+  ),
+  forgotten as (
+    -- Of other weights.
+    delete from saldo_private.verified_month
   )
   update saldo_private.verified_point as p
-  set cluster = (select c.system_identifier::text from pg_catalog.pg_control_system() as c),
+  set seed = hashint8extended((random() * 1e15)::bigint, 0),
+    cluster = (select c.system_identifier::text from pg_catalog.pg_control_system() as c),
     snapshot = pg_current_snapshot(),
     full_started_at = set_verified_point.full_started_at,
     verified_at = clock_timestamp(),
@@ -18289,10 +18481,13 @@ comment on function saldo_private.set_verified_point is
 
 select saldo_private.secure_table('saldo_private.verified_point');
 select saldo_private.secure_table('saldo_private.verified_total');
+select saldo_private.secure_table('saldo_private.verified_month');
 
 comment on table saldo_private.verified_point is
   'One row: up to where the journal has been checked.';
 comment on column saldo_private.verified_point.id is '1.';
+comment on column saldo_private.verified_point.seed is
+  'Seed of the weights in verified_month; every full check takes another.';
 comment on column saldo_private.verified_point.cluster is
   'System identifier of the cluster whose transaction numbers these are.';
 comment on column saldo_private.verified_point.snapshot is
@@ -18307,6 +18502,11 @@ comment on column saldo_private.verified_total.account_id is 'Account.';
 comment on column saldo_private.verified_total.debit_total is
   'Sum of its debits; null = unknown, it was suspect.';
 comment on column saldo_private.verified_total.credit_total is 'Sum of its credits; null as well.';
+comment on table saldo_private.verified_month is
+  'Fingerprint of all accounts'' lines of a month at the verified point; none = unknown.';
+comment on column saldo_private.verified_month.month is 'First day of the month.';
+comment on column saldo_private.verified_month.amount is 'Sum of amounts times weights.';
+comment on column saldo_private.verified_month.line_count is 'Sum of the weights of the lines.';
 --! EndIncluded health/verified_point.sql
 --! Included health/item_sets.sql
 -- Which items add up to a difference: the pending and the failed ones, alone and with others.
@@ -20730,13 +20930,14 @@ begin
     order by r.name
   loop
     rule_count := rule_count + 1;
-    -- Where the sieve has found nothing, it has proven them already.
+    -- Where the sieve has found nothing, it has proven them already; without news there is nothing
+    -- to ask about.
     continue when to_regproc('saldo_private.rule_' || v_rule.name) is not null
       and case v_rule.scope
         when 'account' then suspects.account_ids = '{}'
         when 'entry' then suspects.entry_ids = '{}'
         when 'journal' then suspects.account_ids = '{}' and suspects.entry_ids = '{}'
-        else false
+        else v_rule.news = 'accounts' and suspects.news_account_ids = '{}'
       end;
     begin
       perform saldo_private.run_check__rule(check_run_id, v_rule, suspects);
@@ -20835,13 +21036,19 @@ language plpgsql
 as $$
 declare
   v_progress saldo.check_progress;
-  v_since pg_snapshot := saldo_private.known_snapshot();
+  v_is_moving boolean;
+  v_since pg_snapshot;
   v_suspects saldo_private.suspects;
 begin
   v_progress := saldo_private.new_check_progress(kind);
   -- What was wrong stays in question until a full check finds it in order.
-  if scope = 'incremental' and v_since is not null and saldo_private.was_last_check_healthy() then
-    v_suspects := saldo_private.verify_news(v_since, saldo_private.lock_verified_point());
+  if scope = 'incremental' and saldo_private.was_last_check_healthy() then
+    -- In this order: whoever has moved the point just before has let go of the lock by then.
+    v_is_moving := saldo_private.lock_verified_point();
+    v_since := saldo_private.known_snapshot();
+  end if;
+  if v_since is not null then
+    v_suspects := saldo_private.verify_news(v_since, v_is_moving);
     v_progress.line_count := v_suspects.line_count;
     return saldo_private.run_check__record(
       v_progress, 'incremental', v_suspects, is_complete => false

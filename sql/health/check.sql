@@ -73,13 +73,14 @@ begin
     order by r.name
   loop
     rule_count := rule_count + 1;
-    -- Where the sieve has found nothing, it has proven them already.
+    -- Where the sieve has found nothing, it has proven them already; without news there is nothing
+    -- to ask about.
     continue when to_regproc('saldo_private.rule_' || v_rule.name) is not null
       and case v_rule.scope
         when 'account' then suspects.account_ids = '{}'
         when 'entry' then suspects.entry_ids = '{}'
         when 'journal' then suspects.account_ids = '{}' and suspects.entry_ids = '{}'
-        else false
+        else v_rule.news = 'accounts' and suspects.news_account_ids = '{}'
       end;
     begin
       perform saldo_private.run_check__rule(check_run_id, v_rule, suspects);
@@ -178,13 +179,19 @@ language plpgsql
 as $$
 declare
   v_progress saldo.check_progress;
-  v_since pg_snapshot := saldo_private.known_snapshot();
+  v_is_moving boolean;
+  v_since pg_snapshot;
   v_suspects saldo_private.suspects;
 begin
   v_progress := saldo_private.new_check_progress(kind);
   -- What was wrong stays in question until a full check finds it in order.
-  if scope = 'incremental' and v_since is not null and saldo_private.was_last_check_healthy() then
-    v_suspects := saldo_private.verify_news(v_since, saldo_private.lock_verified_point());
+  if scope = 'incremental' and saldo_private.was_last_check_healthy() then
+    -- In this order: whoever has moved the point just before has let go of the lock by then.
+    v_is_moving := saldo_private.lock_verified_point();
+    v_since := saldo_private.known_snapshot();
+  end if;
+  if v_since is not null then
+    v_suspects := saldo_private.verify_news(v_since, v_is_moving);
     v_progress.line_count := v_suspects.line_count;
     return saldo_private.run_check__record(
       v_progress, 'incremental', v_suspects, is_complete => false

@@ -2,16 +2,15 @@
 -- prove exactly they prove there only: they are dear, and nearly everything is all right.
 --
 -- Private: journal_slices, sieve_months, sieve_totals, suspect_accounts, suspect_entries.
--- A fingerprint is compared instead of each account and each entry: every account and every entry
--- has a random weight, by a hash with a new seed each time, and what is right adds up to nothing,
--- month by month:
+-- Fingerprints (fingerprint.sql) are compared instead of each account and each entry. What is right
+-- adds up to nothing, month by month:
 --   debits  x (debit weight of the account  + weight of the entry)
 -- + credits x (credit weight of the account - weight of the entry)
--- - what the account's month says x the same weights of the account.
+-- - what the accounts' months say x the same weights of the accounts.
 -- The entry's part is nothing where the entry balances, the rest where the months are the sums of
 -- their lines. Whatever is wrong, in however many places, is left over unless its weights happen to
--- cancel it, once in 2^31. (R. Freivalds 1977 checks products of matrices like this.) The numbers
--- of lines are compared in the same way: those of months by month, those of entries by day.
+-- cancel it, once in 2^31. The numbers of lines are compared in the same way: those of months by
+-- month, those of entries by day.
 -- A pass is one statement and so sees one snapshot: writers beside it make no suspect. Nothing is
 -- locked. RETURN QUERY, since what gives a single row in any other way uses no parallel workers.
 
@@ -61,16 +60,16 @@ begin
       bool_and(l.line_no > 0 and (l.debit > 0) <> (l.credit > 0)) as is_sane
     from saldo.journal_line as l
     cross join lateral (
-      select hashint8extended(l.account_id, seed) & 2147483647 as debit,
-        hashint8extended(l.account_id, ~ seed) & 2147483647 as credit,
-        uuid_hash_extended(l.entry_id, seed) & 2147483647 as entry
+      select saldo_private.debit_weight(l.account_id, seed) as debit,
+        saldo_private.credit_weight(l.account_id, seed) as credit,
+        saldo_private.entry_weight(l.entry_id, seed) as entry
     ) as w
     where l.posting_date between starts_on and ends_on
     group by l.posting_date
   ),
   entry as materialized (
     select e.posting_date,
-      sum((uuid_hash_extended(e.id, seed) & 2147483647) * e.line_count) as entry_lines,
+      sum(saldo_private.entry_weight(e.id, seed) * e.line_count) as entry_lines,
       bool_and(e.line_count > 1) as is_sane
     from saldo.journal_entry as e
     where e.posting_date between starts_on and ends_on
@@ -82,8 +81,8 @@ begin
       sum(w.debit * p.line_count) as account_lines
     from saldo_private.posted_movement as p
     cross join lateral (
-      select hashint8extended(p.account_id, seed) & 2147483647 as debit,
-        hashint8extended(p.account_id, ~ seed) & 2147483647 as credit
+      select saldo_private.debit_weight(p.account_id, seed) as debit,
+        saldo_private.credit_weight(p.account_id, seed) as credit
     ) as w
     where p.month between starts_on and ends_on
     group by p.month

@@ -1,9 +1,11 @@
 -- The verified point: up to which transaction the journal has been checked, and what the accounts
--- came to by then. From there on an incremental check looks at what was posted since.
+-- and months came to by then. From there on an incremental check looks at what was posted since.
 --
--- Private: verified_totals, verify_news, set_verified_point; tables verified_point, verified_total.
--- The totals follow from the lines that were checked, never from what is stored: a drift that is
--- there stays a suspect. An unknown total (null) is one for ever: the next full check settles it.
+-- Private: known_snapshot, lock_verified_point, verify_news and its steps, set_verified_point;
+-- tables verified_point, verified_total, verified_month.
+-- The figures follow from the lines that were checked, never from what is stored: a drift that is
+-- there stays a suspect. What is unknown (of an account that was suspect, of a month that had no
+-- news since the full check) is summed up from the lines once, when it is needed.
 -- What was changed among lines that were checked before is for full checks and seals to find.
 -- Transaction numbers mean nothing in another cluster: there no point is known.
 
@@ -62,51 +64,106 @@ $$;
 comment on function saldo_private.verify_news__news is
   'Lines of the entries that were posted since a snapshot, and entries without any.';
 
-create or replace function saldo_private.verify_news__months(account_ids bigint[], months date[])
-returns setof bigint
+create or replace function saldo_private.expected_fingerprint(
+  month date,
+  seed bigint,
+  news saldo_private.fingerprint
+)
+returns saldo_private.fingerprint
+language plpgsql
+stable
+as $$
+declare
+  v_known saldo_private.verified_month;
+begin
+  select *
+  into v_known
+  from saldo_private.verified_month as v
+  where v.month = expected_fingerprint.month;
+  if v_known.month is null then
+    return saldo_private.line_fingerprint(expected_fingerprint.month, seed);
+  end if;
+  return (v_known.amount + news.amount, v_known.line_count + news.line_count);
+end
+$$;
+comment on function saldo_private.expected_fingerprint is
+  'What the accounts'' months should come to, by the lines: those of the verified point and the '
+  'news, or where it knows nothing all lines of the month.';
+
+create or replace function saldo_private.verify_news__months(
+  account_ids bigint[],
+  months date[],
+  debits numeric[],
+  credits numeric[]
+)
+returns table (month date, amount numeric, line_count numeric, suspect_ids bigint[])
 language sql
 stable
 as $$
-  select t.account_id
-  from unnest(account_ids, months) as t (account_id, month)
-  cross join lateral (
-    select sum(l.debit) as debit, sum(l.credit) as credit, count(*)::numeric as line_count
-    from saldo.journal_line as l
-    where l.account_id = t.account_id
-    and l.posting_date between t.month and (t.month + interval '1 month - 1 day')::date
-  ) as l
-  cross join lateral (
-    select sum(p.debit) as debit, sum(p.credit) as credit, sum(p.line_count) as line_count
-    from saldo_private.posted_movement as p
-    where p.account_id = t.account_id
-    and p.month = t.month
-  ) as p
-  where (l.debit, l.credit, l.line_count) is distinct from (p.debit, p.credit, p.line_count)
+  with news as (
+    select t.month, p.seed, (
+      sum(t.debit * saldo_private.debit_weight(t.account_id, p.seed)
+        + t.credit * saldo_private.credit_weight(t.account_id, p.seed)),
+      sum(saldo_private.debit_weight(t.account_id, p.seed))
+    )::saldo_private.fingerprint as fingerprint
+    from unnest(account_ids, months, debits, credits) as t (account_id, month, debit, credit)
+    cross join saldo_private.verified_point as p
+    where p.id = 1
+    group by t.month, p.seed
+  ),
+  compared as materialized (
+    select n.month, saldo_private.movement_fingerprint(n.month, n.seed) as stored,
+      saldo_private.expected_fingerprint(n.month, n.seed, n.fingerprint) as expected
+    from news as n
+  )
+  select c.month, (c.stored).amount, (c.stored).line_count,
+    case
+      when (c.stored).amount - (c.expected).amount = 0 -- the same, and a number
+        and (c.stored).line_count = (c.expected).line_count then '{}'
+      else saldo_private.suspect_accounts(c.month, (c.month + interval '1 month - 1 day')::date)
+    end
+  from compared as c
 $$;
 comment on function saldo_private.verify_news__months is
-  'Those of the accounts whose month is not the sum of all its lines.';
+  'Months with these new lines: what all accounts'' months come to, and the accounts whose month '
+  'is not the sum of its lines.';
 
 create or replace function saldo_private.verify_news__totals(
   account_ids bigint[],
   debits numeric[],
   credits numeric[]
 )
-returns setof bigint
+returns table (account_id bigint, debit numeric, credit numeric, is_right boolean)
 language sql
 stable
 as $$
-  select t.account_id
+  with unknown as materialized (
+    select v.account_id, coalesce(sum(l.debit), 0) as debit, coalesce(sum(l.credit), 0) as credit
+    from saldo_private.verified_total as v
+    left join saldo.journal_line as l on l.account_id = v.account_id
+    where v.debit_total is null
+    group by v.account_id
+  )
+  select t.account_id, truth.debit, truth.credit, truth.is_right
   from saldo_private.account_total as t
   left join saldo_private.verified_total as v on v.account_id = t.account_id
+  left join unknown as u on u.account_id = t.account_id
   left join unnest(account_ids, debits, credits) as m (account_id, debit, credit)
     on m.account_id = t.account_id
-  where (t.debit_total, t.credit_total) is distinct from (
-    case when v.account_id is null then 0 else v.debit_total end + coalesce(m.debit, 0),
-    case when v.account_id is null then 0 else v.credit_total end + coalesce(m.credit, 0)
-  )
+  cross join lateral (
+    select d.debit, d.credit, (t.debit_total, t.credit_total) = (d.debit, d.credit) as is_right
+    from (
+      select coalesce(u.debit, coalesce(v.debit_total, 0) + coalesce(m.debit, 0)) as debit,
+        coalesce(u.credit, coalesce(v.credit_total, 0) + coalesce(m.credit, 0)) as credit
+    ) as d
+  ) as truth
+  where u.account_id is not null
+  or m.account_id is not null
+  or truth.is_right is not true
 $$;
 comment on function saldo_private.verify_news__totals is
-  'All accounts whose totals are not the verified ones and what has come since.';
+  'Accounts with news, those whose sums were unknown, and any others whose totals are not the '
+  'verified ones and what has come since: what their lines sum up to.';
 
 create or replace function saldo_private.verify_news__accounts(account_ids bigint[])
 returns bigint[]
@@ -125,21 +182,49 @@ $$;
 comment on function saldo_private.verify_news__accounts is
   'Accounts that rules are asked about: these, which were posted to, and those with open holds.';
 
-create or replace function saldo_private.verify_news(since pg_snapshot, is_moving boolean)
-returns saldo_private.suspects
+create or replace function saldo_private.verify_news__look(
+  since pg_snapshot,
+  out snapshot pg_snapshot,
+  out line_count bigint,
+  out suspect_account_ids bigint[],
+  out suspect_entry_ids uuid[],
+  out account_ids bigint[],
+  out totals saldo_private.verified_total[],
+  out months saldo_private.verified_month[]
+)
 language sql
+stable
 set jit = off -- as for rules
+set work_mem = '64MB'
 as $$
-  -- One statement: what is news, what is stored, and the point that is set are of one snapshot.
   with news as materialized (
     select n.*
     from saldo_private.verify_news__news(since) as n
   ),
   moved as materialized (
-    select n.account_id, sum(n.debit) as debit, sum(n.credit) as credit
-    from news as n
-    where n.account_id is not null
-    group by n.account_id
+    select array_agg(m.account_id) as ids, array_agg(m.debit) as debits,
+      array_agg(m.credit) as credits
+    from (
+      select n.account_id, sum(n.debit) as debit, sum(n.credit) as credit
+      from news as n
+      where n.account_id is not null
+      group by n.account_id
+    ) as m
+  ),
+  total as materialized (
+    select t.*
+    from moved as m
+    cross join lateral saldo_private.verify_news__totals(m.ids, m.debits, m.credits) as t
+  ),
+  month as materialized (
+    select t.*
+    from (
+      select array_agg(n.account_id) as ids, array_agg(n.month) as months,
+        array_agg(n.debit) as debits, array_agg(n.credit) as credits
+      from news as n
+      where n.account_id is not null
+    ) as n
+    cross join lateral saldo_private.verify_news__months(n.ids, n.months, n.debits, n.credits) as t
   ),
   suspect_entry as (
     select n.entry_id
@@ -150,55 +235,78 @@ as $$
       sum(n.debit) = sum(n.credit) and count(*) = min(n.line_count) and bool_and(n.is_sane)
       and count(a.currency) = count(*) and min(a.currency) = max(a.currency)
     ) is not true
-  ),
-  suspect_account (account_id) as (
-    select saldo_private.verify_news__totals(
-      array_agg(m.account_id), array_agg(m.debit), array_agg(m.credit)
-    )
-    from moved as m
-    union
-    select saldo_private.verify_news__months(
-      array_agg(t.account_id order by t.account_id, t.month),
-      array_agg(t.month order by t.account_id, t.month)
-    )
-    from (
-      select distinct n.account_id, n.month
-      from news as n
-      where n.account_id is not null
-    ) as t
-  ),
-  changed as (
-    update saldo_private.verified_total as v
-    set debit_total = v.debit_total + m.debit,
-      credit_total = v.credit_total + m.credit
-    from moved as m
-    where m.account_id = v.account_id
-    and is_moving
-  ),
-  added as (
-    insert into saldo_private.verified_total (account_id, debit_total, credit_total)
-    select m.account_id, m.debit, m.credit
-    from moved as m
-    where is_moving
-    and not exists (
-      select from saldo_private.verified_total as v where v.account_id = m.account_id
-    )
-  ),
-  pointed as (
-    update saldo_private.verified_point as p
-    set snapshot = pg_current_snapshot(),
-      verified_at = clock_timestamp(),
-      line_count = p.line_count + (select count(n.account_id) from news as n)
-    where p.id = 1
-    and is_moving
   )
-  select (
-    (select count(n.account_id) from news as n),
-    coalesce((select array_agg(s.account_id) from suspect_account as s), '{}'),
-    coalesce((select array_agg(s.entry_id) from suspect_entry as s), '{}'),
-    verify_news.since,
-    saldo_private.verify_news__accounts(array(select m.account_id from moved as m))
-  )::saldo_private.suspects
+  select pg_current_snapshot(), (select count(n.account_id) from news as n),
+    array(
+      select t.account_id from total as t where t.is_right is not true
+      union
+      select unnest(m.suspect_ids) from month as m
+    ),
+    array(select s.entry_id from suspect_entry as s),
+    coalesce((select m.ids from moved as m), '{}'),
+    array(select (t.account_id, t.debit, t.credit)::saldo_private.verified_total from total as t),
+    array(
+      select (m.month, m.amount, m.line_count)::saldo_private.verified_month
+      from month as m
+      where m.suspect_ids = '{}'
+    )
+$$;
+comment on function saldo_private.verify_news__look is
+  'Sieves what was posted since a snapshot, and says what the point would come to. One statement: '
+  'what is news, what is stored, and the point are of one snapshot.';
+
+create or replace function saldo_private.move_verified_point(
+  snapshot pg_snapshot,
+  line_count bigint,
+  totals saldo_private.verified_total[],
+  months saldo_private.verified_month[]
+)
+returns void
+language sql
+as $$
+  with totals_set as (
+    insert into saldo_private.verified_total (account_id, debit_total, credit_total)
+    select t.account_id, t.debit_total, t.credit_total
+    from unnest(totals) as t
+    on conflict on constraint verified_total_pkey do update
+    set debit_total = excluded.debit_total,
+      credit_total = excluded.credit_total
+  ),
+  months_set as (
+    insert into saldo_private.verified_month (month, amount, line_count)
+    select m.month, m.amount, m.line_count
+    from unnest(months) as m
+    on conflict on constraint verified_month_pkey do update
+    set amount = excluded.amount,
+      line_count = excluded.line_count
+  )
+  update saldo_private.verified_point as p
+  set snapshot = move_verified_point.snapshot,
+    verified_at = clock_timestamp(),
+    line_count = p.line_count + move_verified_point.line_count
+  where p.id = 1
+$$;
+comment on function saldo_private.move_verified_point is
+  'Moves the point to a snapshot, by what was looked at. A month with a suspect is not among '
+  'these: what was known of it stays behind, and fits no more.';
+
+create or replace function saldo_private.verify_news(since pg_snapshot, is_moving boolean)
+returns saldo_private.suspects
+language plpgsql
+as $$
+declare
+  v_look record := saldo_private.verify_news__look(since);
+begin
+  if is_moving then
+    perform saldo_private.move_verified_point(
+      v_look.snapshot, v_look.line_count, v_look.totals, v_look.months
+    );
+  end if;
+  return (
+    v_look.line_count, v_look.suspect_account_ids, v_look.suspect_entry_ids, since,
+    saldo_private.verify_news__accounts(v_look.account_ids)
+  );
+end
 $$;
 comment on function saldo_private.verify_news is
   'Sieves what was posted since a snapshot, entries and the months and totals of their accounts, '
@@ -234,9 +342,14 @@ as $$
     where not exists (
       select from saldo_private.verified_total as v where v.account_id = t.account_id
     )
+  ),
+  forgotten as (
+    -- Of other weights.
+    delete from saldo_private.verified_month
   )
   update saldo_private.verified_point as p
-  set cluster = (select c.system_identifier::text from pg_catalog.pg_control_system() as c),
+  set seed = hashint8extended((random() * 1e15)::bigint, 0),
+    cluster = (select c.system_identifier::text from pg_catalog.pg_control_system() as c),
     snapshot = pg_current_snapshot(),
     full_started_at = set_verified_point.full_started_at,
     verified_at = clock_timestamp(),
@@ -248,10 +361,13 @@ comment on function saldo_private.set_verified_point is
 
 select saldo_private.secure_table('saldo_private.verified_point');
 select saldo_private.secure_table('saldo_private.verified_total');
+select saldo_private.secure_table('saldo_private.verified_month');
 
 comment on table saldo_private.verified_point is
   'One row: up to where the journal has been checked.';
 comment on column saldo_private.verified_point.id is '1.';
+comment on column saldo_private.verified_point.seed is
+  'Seed of the weights in verified_month; every full check takes another.';
 comment on column saldo_private.verified_point.cluster is
   'System identifier of the cluster whose transaction numbers these are.';
 comment on column saldo_private.verified_point.snapshot is
@@ -266,3 +382,8 @@ comment on column saldo_private.verified_total.account_id is 'Account.';
 comment on column saldo_private.verified_total.debit_total is
   'Sum of its debits; null = unknown, it was suspect.';
 comment on column saldo_private.verified_total.credit_total is 'Sum of its credits; null as well.';
+comment on table saldo_private.verified_month is
+  'Fingerprint of all accounts'' lines of a month at the verified point; none = unknown.';
+comment on column saldo_private.verified_month.month is 'First day of the month.';
+comment on column saldo_private.verified_month.amount is 'Sum of amounts times weights.';
+comment on column saldo_private.verified_month.line_count is 'Sum of the weights of the lines.';

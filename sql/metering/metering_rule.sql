@@ -94,28 +94,22 @@ returns table (
 language sql
 stable
 as $$
-  -- An entry that was reversed by hand takes its kind with it. Reversals are few, and looked up.
-  with entry as (
-    select e.id, e.origin_month, true as is_own
-    from saldo.journal_entry as e
-    where e.reverses is null
-    and e.source = 'rating'
-    union all
-    select e.id, e.origin_month, e.source = 'rating'
-    from saldo.journal_entry as e
-    left join saldo.journal_entry as reversed on reversed.id = e.reverses
-    where e.reverses is not null
-    and coalesce(reversed.source, e.source) = 'rating'
-  ),
-  line as materialized (
-    select l.account_id, l.entry_id, e.is_own,
+  with line as materialized (
+    select l.account_id, l.entry_id, e.source = 'rating' as is_own,
       coalesce(e.origin_month, saldo_private.month_of(l.posting_date)) as month,
       l.debit - l.credit as amount
     from saldo.customer as c
     join saldo.journal_line as l on l.account_id = c.account_id
-    join entry as e on e.id = l.entry_id
-    where account_ids is null
-    or l.account_id = any (account_ids)
+    join saldo.journal_entry as e on e.id = l.entry_id
+    where (account_ids is null or c.account_id = any (account_ids))
+    -- An entry that was reversed by hand takes its kind with it. Reversals are few, and looked up.
+    and case when e.reverses is null then e.source = 'rating'
+      else coalesce((
+        select reversed.source
+        from saldo.journal_entry as reversed
+        where reversed.id = e.reverses
+      ), e.source) = 'rating'
+    end
   ),
   posted as (
     select l.account_id, l.month, sum(l.amount) as amount

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
 import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
 import { forced } from "../_support/faults.ts";
@@ -42,6 +43,23 @@ const rulesOf = async (database: TestDatabase, run: Run) =>
   ).rows.map(({ rule }) => rule);
 const force = (database: TestDatabase, text: string) =>
   forced(database.pool, (client) => client.query(text));
+/** What the verified point says otherwise than the books, which are right. */
+const pointErrors = (database: TestDatabase) =>
+  one(
+    database,
+    `select (
+        select count(*)::integer from saldo_private.account_total as t
+        left join saldo_private.verified_total as v on v.account_id = t.account_id
+        where (v.debit_total, v.credit_total) is distinct from (t.debit_total, t.credit_total)
+      ) as totals,
+      (
+        select count(*)::integer from saldo_private.verified_month as v
+        cross join saldo_private.verified_point as p
+        where (v.amount, v.line_count)::saldo_private.fingerprint
+          is distinct from saldo_private.movement_fingerprint(v.month, p.seed)
+      ) as months,
+      (select count(*)::integer from saldo_private.verified_month) as month_count`,
+  );
 /** A full check in slices of a single month; how many steps it took. */
 async function slices(database: TestDatabase): Promise<{ run: Run; steps: number }> {
   await database.pool.query("select saldo.set_setting('check_slice_lines', '1')");
@@ -259,5 +277,103 @@ test("checks beside writers and beside each other alarm at nothing", async (t) =
   statuses.add((await news(database)).status);
   t.deepEqual([...statuses], ["healthy"]);
   t.like(await news(database), { line_count: "0" });
+  await database.close();
+});
+
+test("incremental checks beside each other count nothing twice, and leave nothing out", async (t) => {
+  const database = await openYear();
+  await full(database);
+  let isWriting = true;
+  const write = async () => {
+    for (let round = 0; round < 60; round++) await pay(database, 1, `2025-${1 + (round % 12)}-11`);
+  };
+  const look = async () => {
+    while (isWriting) await news(database);
+  };
+  const looking = [look(), look(), look()];
+  await Promise.all([write(), write()]);
+  isWriting = false;
+  await Promise.all(looking);
+  await news(database);
+  t.deepEqual(await pointErrors(database), { totals: 0, months: 0, month_count: 12 });
+  await database.close();
+});
+
+test("a check that another one overtakes begins where that one has ended", async (t) => {
+  const database = await openYear();
+  const { pool } = database;
+  await full(database);
+  await pay(database);
+  // Between the look at the point and the lock: there another check may move it.
+  await pool.query("alter function saldo_private.lock_verified_point() rename to lock_at_once");
+  await pool.query(
+    `create function saldo_private.lock_verified_point() returns boolean language plpgsql as $$
+    begin
+      if current_setting('application_name') = 'slow' then
+        perform pg_advisory_lock(99);
+      end if;
+      return saldo_private.lock_at_once();
+    end
+    $$`,
+  );
+  const [gate, slow] = [await pool.connect(), await pool.connect()];
+  await gate.query("select pg_advisory_lock(99)");
+  await slow.query("set application_name = 'slow'");
+  const overtaken = slow.query("select scope from saldo.reconcile()");
+  const waiting = "select from pg_locks where locktype = 'advisory' and objid = 99 and not granted";
+  while ((await pool.query(waiting)).rowCount === 0) await sleep(10);
+  t.like(await news(database), { scope: "incremental" });
+  await gate.query("select pg_advisory_unlock(99)");
+  t.deepEqual((await overtaken).rows, [{ scope: "incremental" }]);
+  t.deepEqual(await pointErrors(database), { totals: 0, months: 0, month_count: 1 });
+  for (const client of [gate, slow]) client.release();
+  await database.close();
+});
+
+test("a month of an account without news is found wrong when another account has news in it", async (t) => {
+  for (const isKnown of [false, true]) {
+    const database = await openYear();
+    await full(database);
+    if (isKnown) {
+      await pay(database);
+      t.like(await news(database), { status: "healthy" });
+    }
+    // Its weights are its own: what another account's month lacks does not make up for it.
+    await force(
+      database,
+      `update saldo.month_movement set credit = credit + case account_id when 4 then 7 else -7 end
+      where account_id in (3, 4) and month in ('2025-12-01', '2025-11-01')`,
+    );
+    await force(
+      database,
+      `insert into saldo.month_movement (account_id, month, credit, line_count)
+      values (4, '2025-12-01', 7, 0) on conflict do nothing`,
+    );
+    await pay(database);
+    const run = await news(database);
+    t.like(run, { scope: "incremental", status: "unhealthy" }, `known: ${isKnown}`);
+    t.deepEqual(await rulesOf(database, run), ["month_movement"]);
+    await database.close();
+  }
+});
+
+test("what an account came to that was suspect is summed up once, and known from then on", async (t) => {
+  const database = await openYear();
+  const { pool } = database;
+  await full(database);
+  await force(
+    database,
+    "update saldo.account set debit_total = debit_total + 7 where id in (1, 2)",
+  );
+  t.like(await full(database), { status: "unhealthy" });
+  const unknown =
+    "select account_id from saldo_private.verified_total where debit_total is null order by 1";
+  t.deepEqual((await pool.query(unknown)).rows, [{ account_id: "1" }, { account_id: "2" }]);
+  await pool.query("select saldo.auto_heal(false)");
+  await pay(database);
+  t.like(await news(database), { scope: "incremental", status: "healthy" });
+  t.deepEqual((await pool.query(unknown)).rows, []);
+  await force(database, "update saldo.account set debit_total = debit_total + 7 where id = 2");
+  t.like(await news(database), { scope: "incremental", status: "unhealthy" });
   await database.close();
 });
