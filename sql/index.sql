@@ -110,6 +110,7 @@
 --!include health/fingerprint.sql
 --!include health/sieve.sql
 --!include health/verified_point.sql
+--!include health/verify_news.sql
 --!include health/item_sets.sql
 --!include health/explanation_gap.sql
 --!include health/explanation_writes.sql

@@ -1,5 +1,5 @@
 --! Previous: sha1:a9ade9453a1294d74936e38ed0cfce301560b7ae
---! Hash: sha1:1d8cd5cc5963224c9e4e4eaad94ed76f2baf6afd
+--! Hash: sha1:13c71e508f8cf0693b94fbd877f02b4d9281b98d
 --! Message: explain undo and news
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -3332,8 +3332,26 @@ grant execute on function saldo.reverse_entry to saldo_admin;
 --! Included ledger/account_balance_rule.sql
 -- account.debit_total and credit_total: the rule that derives them again, and the heal.
 --
--- Private: rule_account_balance, heal_account_balance, undo_heal_account_balance. The
+-- Private: line_totals, rule_account_balance, heal_account_balance, undo_heal_account_balance. The
 -- trigger is in posting.sql.
+
+create or replace function saldo_private.line_totals(account_ids bigint[])
+returns table (account_id bigint, debit numeric, credit numeric)
+language plpgsql
+stable
+set work_mem = '64MB'
+as $$
+begin
+  return query
+  select l.account_id, sum(l.debit), sum(l.credit)
+  from saldo.journal_line as l
+  where l.account_id = any (account_ids)
+  group by l.account_id;
+end
+$$;
+comment on function saldo_private.line_totals is
+  'What the lines of these accounts sum up to. A function, so that it runs on all cores within '
+  'statements that write, too.';
 
 create or replace function saldo_private.rule_account_balance(account_ids bigint[] default null)
 returns table (
@@ -3346,6 +3364,7 @@ returns table (
 )
 language sql
 stable
+parallel safe
 as $$
   -- From the account's side, so that an account whose lines are all gone is seen.
   select a.account_id::text, a.account_id, trim_scale(a.balance)::text, trim_scale(d.balance)::text,
@@ -3395,8 +3414,7 @@ begin
     select part.account_id, sum(part.debit) as debit, sum(part.credit) as credit
     from (
       select l.account_id, l.debit, l.credit
-      from saldo.journal_line as l
-      where l.account_id = any (v_account_ids)
+      from saldo_private.line_totals(v_account_ids) as l
       union all
       select s.account_id, -s.debit, -s.credit
       from saldo_private.account_stripe as s
@@ -3486,6 +3504,7 @@ returns table (
 )
 language sql
 stable
+parallel safe
 as $$
   select format('%s %s', account_id, month), account_id,
     format('debit %s, credit %s, lines %s', m.debit, m.credit, coalesce(m.line_count, 0)),
@@ -15374,6 +15393,7 @@ returns table (
 )
 language sql
 stable
+parallel safe
 as $$
   select coalesce(a.currency, 'unknown'), null::bigint, sum(l.debit)::text, sum(l.credit)::text,
     sum(l.debit) - sum(l.credit), '{}'::jsonb
@@ -18121,8 +18141,8 @@ comment on function saldo_private.suspect_entries is
 -- The verified point: up to which transaction the journal has been checked, and what the accounts
 -- and months came to by then. From there on an incremental check looks at what was posted since.
 --
--- Private: known_snapshot, lock_verified_point, verify_news and its steps, set_verified_point;
--- tables verified_point, verified_total, verified_month.
+-- Private: known_snapshot, lock_verified_point, move_verified_point, set_verified_point; tables
+-- verified_point, verified_total, verified_month.
 -- The figures follow from the lines that were checked, never from what is stored: a drift that is
 -- there stays a suspect. What is unknown (of an account that was suspect, of a month that had no
 -- news since the full check) is summed up from the lines once, when it is needed.
@@ -18158,6 +18178,123 @@ $$;
 comment on function saldo_private.lock_verified_point is
   'Whether this transaction may move the verified point: nobody else is about to, and it has '
   'posted nothing.';
+
+create or replace function saldo_private.move_verified_point(
+  snapshot pg_snapshot,
+  line_count bigint,
+  totals saldo_private.verified_total[],
+  months saldo_private.verified_month[]
+)
+returns void
+language sql
+as $$
+  with totals_set as (
+    insert into saldo_private.verified_total (account_id, debit_total, credit_total)
+    select t.account_id, t.debit_total, t.credit_total
+    from unnest(totals) as t
+    on conflict on constraint verified_total_pkey do update
+    set debit_total = excluded.debit_total,
+      credit_total = excluded.credit_total
+  ),
+  months_set as (
+    insert into saldo_private.verified_month (month, amount, line_count)
+    select m.month, m.amount, m.line_count
+    from unnest(months) as m
+    on conflict on constraint verified_month_pkey do update
+    set amount = excluded.amount,
+      line_count = excluded.line_count
+  )
+  update saldo_private.verified_point as p
+  set snapshot = move_verified_point.snapshot,
+    verified_at = clock_timestamp(),
+    line_count = p.line_count + move_verified_point.line_count
+  where p.id = 1
+$$;
+comment on function saldo_private.move_verified_point is
+  'Moves the point to a snapshot, by what was looked at. A month with a suspect is not among '
+  'these: what was known of it stays behind, and fits no more.';
+
+create or replace function saldo_private.set_verified_point(
+  full_started_at timestamptz,
+  line_count bigint,
+  suspect_ids bigint[]
+)
+returns void
+language sql
+as $$
+  -- One statement, as above. What differs is written, no more.
+  with total as materialized (
+    select t.account_id,
+      case when t.account_id = any (suspect_ids) then null else t.debit_total end as debit_total,
+      case when t.account_id = any (suspect_ids) then null else t.credit_total end as credit_total
+    from saldo_private.account_total as t
+  ),
+  changed as (
+    update saldo_private.verified_total as v
+    set debit_total = t.debit_total,
+      credit_total = t.credit_total
+    from total as t
+    where t.account_id = v.account_id
+    and (t.debit_total, t.credit_total) is distinct from (v.debit_total, v.credit_total)
+  ),
+  added as (
+    insert into saldo_private.verified_total (account_id, debit_total, credit_total)
+    select t.account_id, t.debit_total, t.credit_total
+    from total as t
+    where not exists (
+      select from saldo_private.verified_total as v where v.account_id = t.account_id
+    )
+  ),
+  forgotten as (
+    -- Of other weights.
+    delete from saldo_private.verified_month
+  )
+  update saldo_private.verified_point as p
+  set seed = hashint8extended((random() * 1e15)::bigint, 0),
+    cluster = (select c.system_identifier::text from pg_catalog.pg_control_system() as c),
+    snapshot = pg_current_snapshot(),
+    full_started_at = set_verified_point.full_started_at,
+    verified_at = clock_timestamp(),
+    line_count = set_verified_point.line_count
+  where p.id = 1
+$$;
+comment on function saldo_private.set_verified_point is
+  'What the accounts come to now, at the end of a full check that suspects these accounts.';
+
+select saldo_private.secure_table('saldo_private.verified_point');
+select saldo_private.secure_table('saldo_private.verified_total');
+select saldo_private.secure_table('saldo_private.verified_month');
+
+comment on table saldo_private.verified_point is
+  'One row: up to where the journal has been checked.';
+comment on column saldo_private.verified_point.id is '1.';
+comment on column saldo_private.verified_point.seed is
+  'Seed of the weights in verified_month; every full check takes another.';
+comment on column saldo_private.verified_point.cluster is
+  'System identifier of the cluster whose transaction numbers these are.';
+comment on column saldo_private.verified_point.snapshot is
+  'Whose postings have been checked (pg_snapshot); null = no full check yet.';
+comment on column saldo_private.verified_point.full_started_at is
+  'When the full check began that the point goes back to.';
+comment on column saldo_private.verified_point.verified_at is 'When the last check set it.';
+comment on column saldo_private.verified_point.line_count is 'Lines that were checked.';
+comment on table saldo_private.verified_total is
+  'What an account''s lines sum up to at the verified point.';
+comment on column saldo_private.verified_total.account_id is 'Account.';
+comment on column saldo_private.verified_total.debit_total is
+  'Sum of its debits; null = unknown, it was suspect.';
+comment on column saldo_private.verified_total.credit_total is 'Sum of its credits; null as well.';
+comment on table saldo_private.verified_month is
+  'Fingerprint of all accounts'' lines of a month at the verified point; none = unknown.';
+comment on column saldo_private.verified_month.month is 'First day of the month.';
+comment on column saldo_private.verified_month.amount is 'Sum of amounts times weights.';
+comment on column saldo_private.verified_month.line_count is 'Sum of the weights of the lines.';
+--! EndIncluded health/verified_point.sql
+--! Included health/verify_news.sql
+-- The sieve for what was posted since the verified point.
+--
+-- Private: verify_news and its steps, expected_fingerprint. One statement looks at everything: what
+-- is news, what is stored, and where the point is moved to are of one snapshot.
 
 create or replace function saldo_private.verify_news__news(since pg_snapshot)
 returns table (
@@ -18251,18 +18388,23 @@ comment on function saldo_private.verify_news__months is
 create or replace function saldo_private.verify_news__totals(
   account_ids bigint[],
   debits numeric[],
-  credits numeric[]
+  credits numeric[],
+  is_moving boolean
 )
 returns table (account_id bigint, debit numeric, credit numeric, is_right boolean)
 language sql
 stable
 as $$
   with unknown as materialized (
-    select v.account_id, coalesce(sum(l.debit), 0) as debit, coalesce(sum(l.credit), 0) as credit
+    select v.account_id, coalesce(l.debit, 0) as debit, coalesce(l.credit, 0) as credit
     from saldo_private.verified_total as v
-    left join saldo.journal_line as l on l.account_id = v.account_id
+    left join saldo_private.line_totals(array(
+      select v.account_id
+      from saldo_private.verified_total as v
+      where v.debit_total is null
+    )) as l on l.account_id = v.account_id
     where v.debit_total is null
-    group by v.account_id
+    and is_moving
   )
   select t.account_id, truth.debit, truth.credit, truth.is_right
   from saldo_private.account_total as t
@@ -18273,8 +18415,12 @@ as $$
   cross join lateral (
     select d.debit, d.credit, (t.debit_total, t.credit_total) = (d.debit, d.credit) as is_right
     from (
-      select coalesce(u.debit, coalesce(v.debit_total, 0) + coalesce(m.debit, 0)) as debit,
-        coalesce(u.credit, coalesce(v.credit_total, 0) + coalesce(m.credit, 0)) as credit
+      select coalesce(u.debit, known.debit + coalesce(m.debit, 0)) as debit,
+        coalesce(u.credit, known.credit + coalesce(m.credit, 0)) as credit
+      from (
+        select case when v.account_id is null then 0 else v.debit_total end as debit,
+          case when v.account_id is null then 0 else v.credit_total end as credit
+      ) as known
     ) as d
   ) as truth
   where u.account_id is not null
@@ -18282,8 +18428,8 @@ as $$
   or truth.is_right is not true
 $$;
 comment on function saldo_private.verify_news__totals is
-  'Accounts with news, those whose sums were unknown, and any others whose totals are not the '
-  'verified ones and what has come since: what their lines sum up to.';
+  'Accounts with news, and any others whose totals are not the verified ones and what has come '
+  'since: what their lines sum up to. is_moving: those whose sums are unknown are summed up.';
 
 create or replace function saldo_private.verify_news__accounts(account_ids bigint[])
 returns bigint[]
@@ -18304,6 +18450,7 @@ comment on function saldo_private.verify_news__accounts is
 
 create or replace function saldo_private.verify_news__look(
   since pg_snapshot,
+  is_moving boolean,
   out snapshot pg_snapshot,
   out line_count bigint,
   out suspect_account_ids bigint[],
@@ -18334,7 +18481,9 @@ as $$
   total as materialized (
     select t.*
     from moved as m
-    cross join lateral saldo_private.verify_news__totals(m.ids, m.debits, m.credits) as t
+    cross join lateral saldo_private.verify_news__totals(
+      m.ids, m.debits, m.credits, is_moving
+    ) as t
   ),
   month as materialized (
     select t.*
@@ -18375,47 +18524,12 @@ comment on function saldo_private.verify_news__look is
   'Sieves what was posted since a snapshot, and says what the point would come to. One statement: '
   'what is news, what is stored, and the point are of one snapshot.';
 
-create or replace function saldo_private.move_verified_point(
-  snapshot pg_snapshot,
-  line_count bigint,
-  totals saldo_private.verified_total[],
-  months saldo_private.verified_month[]
-)
-returns void
-language sql
-as $$
-  with totals_set as (
-    insert into saldo_private.verified_total (account_id, debit_total, credit_total)
-    select t.account_id, t.debit_total, t.credit_total
-    from unnest(totals) as t
-    on conflict on constraint verified_total_pkey do update
-    set debit_total = excluded.debit_total,
-      credit_total = excluded.credit_total
-  ),
-  months_set as (
-    insert into saldo_private.verified_month (month, amount, line_count)
-    select m.month, m.amount, m.line_count
-    from unnest(months) as m
-    on conflict on constraint verified_month_pkey do update
-    set amount = excluded.amount,
-      line_count = excluded.line_count
-  )
-  update saldo_private.verified_point as p
-  set snapshot = move_verified_point.snapshot,
-    verified_at = clock_timestamp(),
-    line_count = p.line_count + move_verified_point.line_count
-  where p.id = 1
-$$;
-comment on function saldo_private.move_verified_point is
-  'Moves the point to a snapshot, by what was looked at. A month with a suspect is not among '
-  'these: what was known of it stays behind, and fits no more.';
-
 create or replace function saldo_private.verify_news(since pg_snapshot, is_moving boolean)
 returns saldo_private.suspects
 language plpgsql
 as $$
 declare
-  v_look record := saldo_private.verify_news__look(since);
+  v_look record := saldo_private.verify_news__look(since, is_moving);
 begin
   if is_moving then
     perform saldo_private.move_verified_point(
@@ -18431,83 +18545,7 @@ $$;
 comment on function saldo_private.verify_news is
   'Sieves what was posted since a snapshot, entries and the months and totals of their accounts, '
   'and the totals of all other accounts, which must not have moved; moves the point when asked to.';
-
-create or replace function saldo_private.set_verified_point(
-  full_started_at timestamptz,
-  line_count bigint,
-  suspect_ids bigint[]
-)
-returns void
-language sql
-as $$
-  -- One statement, as above. What differs is written, no more.
-  with total as materialized (
-    select t.account_id,
-      case when t.account_id = any (suspect_ids) then null else t.debit_total end as debit_total,
-      case when t.account_id = any (suspect_ids) then null else t.credit_total end as credit_total
-    from saldo_private.account_total as t
-  ),
-  changed as (
-    update saldo_private.verified_total as v
-    set debit_total = t.debit_total,
-      credit_total = t.credit_total
-    from total as t
-    where t.account_id = v.account_id
-    and (t.debit_total, t.credit_total) is distinct from (v.debit_total, v.credit_total)
-  ),
-  added as (
-    insert into saldo_private.verified_total (account_id, debit_total, credit_total)
-    select t.account_id, t.debit_total, t.credit_total
-    from total as t
-    where not exists (
-      select from saldo_private.verified_total as v where v.account_id = t.account_id
-    )
-  ),
-  forgotten as (
-    -- Of other weights.
-    delete from saldo_private.verified_month
-  )
-  update saldo_private.verified_point as p
-  set seed = hashint8extended((random() * 1e15)::bigint, 0),
-    cluster = (select c.system_identifier::text from pg_catalog.pg_control_system() as c),
-    snapshot = pg_current_snapshot(),
-    full_started_at = set_verified_point.full_started_at,
-    verified_at = clock_timestamp(),
-    line_count = set_verified_point.line_count
-  where p.id = 1
-$$;
-comment on function saldo_private.set_verified_point is
-  'What the accounts come to now, at the end of a full check that suspects these accounts.';
-
-select saldo_private.secure_table('saldo_private.verified_point');
-select saldo_private.secure_table('saldo_private.verified_total');
-select saldo_private.secure_table('saldo_private.verified_month');
-
-comment on table saldo_private.verified_point is
-  'One row: up to where the journal has been checked.';
-comment on column saldo_private.verified_point.id is '1.';
-comment on column saldo_private.verified_point.seed is
-  'Seed of the weights in verified_month; every full check takes another.';
-comment on column saldo_private.verified_point.cluster is
-  'System identifier of the cluster whose transaction numbers these are.';
-comment on column saldo_private.verified_point.snapshot is
-  'Whose postings have been checked (pg_snapshot); null = no full check yet.';
-comment on column saldo_private.verified_point.full_started_at is
-  'When the full check began that the point goes back to.';
-comment on column saldo_private.verified_point.verified_at is 'When the last check set it.';
-comment on column saldo_private.verified_point.line_count is 'Lines that were checked.';
-comment on table saldo_private.verified_total is
-  'What an account''s lines sum up to at the verified point.';
-comment on column saldo_private.verified_total.account_id is 'Account.';
-comment on column saldo_private.verified_total.debit_total is
-  'Sum of its debits; null = unknown, it was suspect.';
-comment on column saldo_private.verified_total.credit_total is 'Sum of its credits; null as well.';
-comment on table saldo_private.verified_month is
-  'Fingerprint of all accounts'' lines of a month at the verified point; none = unknown.';
-comment on column saldo_private.verified_month.month is 'First day of the month.';
-comment on column saldo_private.verified_month.amount is 'Sum of amounts times weights.';
-comment on column saldo_private.verified_month.line_count is 'Sum of the weights of the lines.';
---! EndIncluded health/verified_point.sql
+--! EndIncluded health/verify_news.sql
 --! Included health/item_sets.sql
 -- Which items add up to a difference: the pending and the failed ones, alone and with others.
 --
@@ -20864,6 +20902,45 @@ comment on function saldo_private.undo_registered_heal is
 -- come since the verified point, where they can be asked about that. Each rule sees one snapshot of
 -- its own, so that nothing alarms falsely. Locks no data.
 
+create or replace function saldo_private.run_check__rows(
+  rule saldo.balance_rule,
+  suspects saldo_private.suspects
+)
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language plpgsql
+stable
+set work_mem = '64MB'
+as $$
+begin
+  -- Apart from the statement that keeps them: what writes runs on one core.
+  return query execute format(
+    $sql$
+      select r.key, r.account_id, r.stored, r.derived, r.difference, r.detail
+      from saldo_private.%I(%s) as r
+    $sql$,
+    'rule_' || rule.name,
+    case
+      when rule.scope = 'account' then '$1'
+      when rule.scope = 'entry' then '$2'
+      when rule.news = 'accounts' then '$3'
+      when rule.news = 'entries' then '$4'
+      else ''
+    end
+  )
+  using suspects.account_ids, suspects.entry_ids, suspects.news_account_ids, suspects.since;
+end
+$$;
+comment on function saldo_private.run_check__rows is
+  'What a rule of the engine finds, which looks at the suspects only where it can, and in an '
+  'incremental check at what is news.';
+
 create or replace function saldo_private.run_check__rule(
   check_run_id uuid,
   rule saldo.balance_rule,
@@ -20871,39 +20948,23 @@ create or replace function saldo_private.run_check__rule(
 )
 returns void
 language plpgsql
-set work_mem = '64MB'
 as $$
 begin
   if rule.is_registered then
     perform saldo_private.check_registered_rule(check_run_id, rule.name);
     return;
   end if;
-  execute format(
-    $sql$
-      insert into saldo.finding (
-        id, check_run_id, rule, key, account_id, stored, derived, difference, detail, cause,
-        explanation
-      )
-      select saldo_private.uuid_v7(), $1, $2, r.key, r.account_id, r.stored, r.derived,
-        r.difference, coalesce(r.detail, '{}'), 'unknown', ''
-      from saldo_private.%I(%s) as r
-    $sql$,
-    'rule_' || rule.name,
-    case
-      when rule.scope = 'account' then '$3'
-      when rule.scope = 'entry' then '$4'
-      when rule.news = 'accounts' then '$5'
-      when rule.news = 'entries' then '$6'
-      else ''
-    end
+  insert into saldo.finding (
+    id, check_run_id, rule, key, account_id, stored, derived, difference, detail, cause,
+    explanation
   )
-  using check_run_id, rule.name, suspects.account_ids, suspects.entry_ids,
-    suspects.news_account_ids, suspects.since;
+  select saldo_private.uuid_v7(), run_check__rule.check_run_id, rule.name, r.key, r.account_id,
+    r.stored, r.derived, r.difference, coalesce(r.detail, '{}'), 'unknown', ''
+  from saldo_private.run_check__rows(rule, suspects) as r;
 end
 $$;
 comment on function saldo_private.run_check__rule is
-  'Keeps the findings of one rule, which looks at the suspects only where it can, and in an '
-  'incremental check at what is news.';
+  'Keeps the findings of one rule.';
 
 create or replace function saldo_private.run_check__rules(
   check_run_id uuid,

@@ -131,6 +131,7 @@ returns table (
 )
 language sql
 stable
+parallel safe
 as $$
   select coalesce(a.currency, 'unknown'), null::bigint, sum(l.debit)::text, sum(l.credit)::text,
     sum(l.debit) - sum(l.credit), '{}'::jsonb

@@ -7,6 +7,45 @@
 -- come since the verified point, where they can be asked about that. Each rule sees one snapshot of
 -- its own, so that nothing alarms falsely. Locks no data.
 
+create or replace function saldo_private.run_check__rows(
+  rule saldo.balance_rule,
+  suspects saldo_private.suspects
+)
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language plpgsql
+stable
+set work_mem = '64MB'
+as $$
+begin
+  -- Apart from the statement that keeps them: what writes runs on one core.
+  return query execute format(
+    $sql$
+      select r.key, r.account_id, r.stored, r.derived, r.difference, r.detail
+      from saldo_private.%I(%s) as r
+    $sql$,
+    'rule_' || rule.name,
+    case
+      when rule.scope = 'account' then '$1'
+      when rule.scope = 'entry' then '$2'
+      when rule.news = 'accounts' then '$3'
+      when rule.news = 'entries' then '$4'
+      else ''
+    end
+  )
+  using suspects.account_ids, suspects.entry_ids, suspects.news_account_ids, suspects.since;
+end
+$$;
+comment on function saldo_private.run_check__rows is
+  'What a rule of the engine finds, which looks at the suspects only where it can, and in an '
+  'incremental check at what is news.';
+
 create or replace function saldo_private.run_check__rule(
   check_run_id uuid,
   rule saldo.balance_rule,
@@ -14,39 +53,23 @@ create or replace function saldo_private.run_check__rule(
 )
 returns void
 language plpgsql
-set work_mem = '64MB'
 as $$
 begin
   if rule.is_registered then
     perform saldo_private.check_registered_rule(check_run_id, rule.name);
     return;
   end if;
-  execute format(
-    $sql$
-      insert into saldo.finding (
-        id, check_run_id, rule, key, account_id, stored, derived, difference, detail, cause,
-        explanation
-      )
-      select saldo_private.uuid_v7(), $1, $2, r.key, r.account_id, r.stored, r.derived,
-        r.difference, coalesce(r.detail, '{}'), 'unknown', ''
-      from saldo_private.%I(%s) as r
-    $sql$,
-    'rule_' || rule.name,
-    case
-      when rule.scope = 'account' then '$3'
-      when rule.scope = 'entry' then '$4'
-      when rule.news = 'accounts' then '$5'
-      when rule.news = 'entries' then '$6'
-      else ''
-    end
+  insert into saldo.finding (
+    id, check_run_id, rule, key, account_id, stored, derived, difference, detail, cause,
+    explanation
   )
-  using check_run_id, rule.name, suspects.account_ids, suspects.entry_ids,
-    suspects.news_account_ids, suspects.since;
+  select saldo_private.uuid_v7(), run_check__rule.check_run_id, rule.name, r.key, r.account_id,
+    r.stored, r.derived, r.difference, coalesce(r.detail, '{}'), 'unknown', ''
+  from saldo_private.run_check__rows(rule, suspects) as r;
 end
 $$;
 comment on function saldo_private.run_check__rule is
-  'Keeps the findings of one rule, which looks at the suspects only where it can, and in an '
-  'incremental check at what is news.';
+  'Keeps the findings of one rule.';
 
 create or replace function saldo_private.run_check__rules(
   check_run_id uuid,

@@ -1,7 +1,25 @@
 -- account.debit_total and credit_total: the rule that derives them again, and the heal.
 --
--- Private: rule_account_balance, heal_account_balance, undo_heal_account_balance. The
+-- Private: line_totals, rule_account_balance, heal_account_balance, undo_heal_account_balance. The
 -- trigger is in posting.sql.
+
+create or replace function saldo_private.line_totals(account_ids bigint[])
+returns table (account_id bigint, debit numeric, credit numeric)
+language plpgsql
+stable
+set work_mem = '64MB'
+as $$
+begin
+  return query
+  select l.account_id, sum(l.debit), sum(l.credit)
+  from saldo.journal_line as l
+  where l.account_id = any (account_ids)
+  group by l.account_id;
+end
+$$;
+comment on function saldo_private.line_totals is
+  'What the lines of these accounts sum up to. A function, so that it runs on all cores within '
+  'statements that write, too.';
 
 create or replace function saldo_private.rule_account_balance(account_ids bigint[] default null)
 returns table (
@@ -14,6 +32,7 @@ returns table (
 )
 language sql
 stable
+parallel safe
 as $$
   -- From the account's side, so that an account whose lines are all gone is seen.
   select a.account_id::text, a.account_id, trim_scale(a.balance)::text, trim_scale(d.balance)::text,
@@ -63,8 +82,7 @@ begin
     select part.account_id, sum(part.debit) as debit, sum(part.credit) as credit
     from (
       select l.account_id, l.debit, l.credit
-      from saldo.journal_line as l
-      where l.account_id = any (v_account_ids)
+      from saldo_private.line_totals(v_account_ids) as l
       union all
       select s.account_id, -s.debit, -s.credit
       from saldo_private.account_stripe as s

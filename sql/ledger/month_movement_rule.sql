@@ -14,6 +14,7 @@ returns table (
 )
 language sql
 stable
+parallel safe
 as $$
   select format('%s %s', account_id, month), account_id,
     format('debit %s, credit %s, lines %s', m.debit, m.credit, coalesce(m.line_count, 0)),

@@ -1,0 +1,254 @@
+-- The sieve for what was posted since the verified point.
+--
+-- Private: verify_news and its steps, expected_fingerprint. One statement looks at everything: what
+-- is news, what is stored, and where the point is moved to are of one snapshot.
+
+create or replace function saldo_private.verify_news__news(since pg_snapshot)
+returns table (
+  account_id bigint,
+  month date,
+  entry_id uuid,
+  debit numeric,
+  credit numeric,
+  line_count integer,
+  is_sane boolean
+)
+language sql
+stable
+as $$
+  select l.account_id, saldo_private.month_of(e.posting_date), e.id, l.debit, l.credit,
+    e.line_count, (l.posting_date = e.posting_date and l.line_no > 0 and e.line_count > 1
+      and (l.debit > 0) <> (l.credit > 0)) is true
+  from saldo.journal_entry as e
+  left join saldo.journal_line as l on l.entry_id = e.id
+  where e.posted_in >= pg_snapshot_xmin(since)
+  and not pg_visible_in_snapshot(e.posted_in, since)
+  and e.posted_in is distinct from pg_current_xact_id_if_assigned()
+$$;
+comment on function saldo_private.verify_news__news is
+  'Lines of the entries that were posted since a snapshot, and entries without any.';
+
+create or replace function saldo_private.expected_fingerprint(
+  month date,
+  seed bigint,
+  news saldo_private.fingerprint
+)
+returns saldo_private.fingerprint
+language plpgsql
+stable
+as $$
+declare
+  v_known saldo_private.verified_month;
+begin
+  select *
+  into v_known
+  from saldo_private.verified_month as v
+  where v.month = expected_fingerprint.month;
+  if v_known.month is null then
+    return saldo_private.line_fingerprint(expected_fingerprint.month, seed);
+  end if;
+  return (v_known.amount + news.amount, v_known.line_count + news.line_count);
+end
+$$;
+comment on function saldo_private.expected_fingerprint is
+  'What the accounts'' months should come to, by the lines: those of the verified point and the '
+  'news, or where it knows nothing all lines of the month.';
+
+create or replace function saldo_private.verify_news__months(
+  account_ids bigint[],
+  months date[],
+  debits numeric[],
+  credits numeric[]
+)
+returns table (month date, amount numeric, line_count numeric, suspect_ids bigint[])
+language sql
+stable
+as $$
+  with news as (
+    select t.month, p.seed, (
+      sum(t.debit * saldo_private.debit_weight(t.account_id, p.seed)
+        + t.credit * saldo_private.credit_weight(t.account_id, p.seed)),
+      sum(saldo_private.debit_weight(t.account_id, p.seed))
+    )::saldo_private.fingerprint as fingerprint
+    from unnest(account_ids, months, debits, credits) as t (account_id, month, debit, credit)
+    cross join saldo_private.verified_point as p
+    where p.id = 1
+    group by t.month, p.seed
+  ),
+  compared as materialized (
+    select n.month, saldo_private.movement_fingerprint(n.month, n.seed) as stored,
+      saldo_private.expected_fingerprint(n.month, n.seed, n.fingerprint) as expected
+    from news as n
+  )
+  select c.month, (c.stored).amount, (c.stored).line_count,
+    case
+      when (c.stored).amount - (c.expected).amount = 0 -- the same, and a number
+        and (c.stored).line_count = (c.expected).line_count then '{}'
+      else saldo_private.suspect_accounts(c.month, (c.month + interval '1 month - 1 day')::date)
+    end
+  from compared as c
+$$;
+comment on function saldo_private.verify_news__months is
+  'Months with these new lines: what all accounts'' months come to, and the accounts whose month '
+  'is not the sum of its lines.';
+
+create or replace function saldo_private.verify_news__totals(
+  account_ids bigint[],
+  debits numeric[],
+  credits numeric[],
+  is_moving boolean
+)
+returns table (account_id bigint, debit numeric, credit numeric, is_right boolean)
+language sql
+stable
+as $$
+  with unknown as materialized (
+    select v.account_id, coalesce(l.debit, 0) as debit, coalesce(l.credit, 0) as credit
+    from saldo_private.verified_total as v
+    left join saldo_private.line_totals(array(
+      select v.account_id
+      from saldo_private.verified_total as v
+      where v.debit_total is null
+    )) as l on l.account_id = v.account_id
+    where v.debit_total is null
+    and is_moving
+  )
+  select t.account_id, truth.debit, truth.credit, truth.is_right
+  from saldo_private.account_total as t
+  left join saldo_private.verified_total as v on v.account_id = t.account_id
+  left join unknown as u on u.account_id = t.account_id
+  left join unnest(account_ids, debits, credits) as m (account_id, debit, credit)
+    on m.account_id = t.account_id
+  cross join lateral (
+    select d.debit, d.credit, (t.debit_total, t.credit_total) = (d.debit, d.credit) as is_right
+    from (
+      select coalesce(u.debit, known.debit + coalesce(m.debit, 0)) as debit,
+        coalesce(u.credit, known.credit + coalesce(m.credit, 0)) as credit
+      from (
+        select case when v.account_id is null then 0 else v.debit_total end as debit,
+          case when v.account_id is null then 0 else v.credit_total end as credit
+      ) as known
+    ) as d
+  ) as truth
+  where u.account_id is not null
+  or m.account_id is not null
+  or truth.is_right is not true
+$$;
+comment on function saldo_private.verify_news__totals is
+  'Accounts with news, and any others whose totals are not the verified ones and what has come '
+  'since: what their lines sum up to. is_moving: those whose sums are unknown are summed up.';
+
+create or replace function saldo_private.verify_news__accounts(account_ids bigint[])
+returns bigint[]
+language sql
+stable
+as $$
+  -- What is held has not been posted, and its stock is taken.
+  select array(
+    select unnest(account_ids)
+    union
+    select h.account_id
+    from saldo.hold as h
+    where h.status = 'HELD'
+  )
+$$;
+comment on function saldo_private.verify_news__accounts is
+  'Accounts that rules are asked about: these, which were posted to, and those with open holds.';
+
+create or replace function saldo_private.verify_news__look(
+  since pg_snapshot,
+  is_moving boolean,
+  out snapshot pg_snapshot,
+  out line_count bigint,
+  out suspect_account_ids bigint[],
+  out suspect_entry_ids uuid[],
+  out account_ids bigint[],
+  out totals saldo_private.verified_total[],
+  out months saldo_private.verified_month[]
+)
+language sql
+stable
+set jit = off -- as for rules
+set work_mem = '64MB'
+as $$
+  with news as materialized (
+    select n.*
+    from saldo_private.verify_news__news(since) as n
+  ),
+  moved as materialized (
+    select array_agg(m.account_id) as ids, array_agg(m.debit) as debits,
+      array_agg(m.credit) as credits
+    from (
+      select n.account_id, sum(n.debit) as debit, sum(n.credit) as credit
+      from news as n
+      where n.account_id is not null
+      group by n.account_id
+    ) as m
+  ),
+  total as materialized (
+    select t.*
+    from moved as m
+    cross join lateral saldo_private.verify_news__totals(
+      m.ids, m.debits, m.credits, is_moving
+    ) as t
+  ),
+  month as materialized (
+    select t.*
+    from (
+      select array_agg(n.account_id) as ids, array_agg(n.month) as months,
+        array_agg(n.debit) as debits, array_agg(n.credit) as credits
+      from news as n
+      where n.account_id is not null
+    ) as n
+    cross join lateral saldo_private.verify_news__months(n.ids, n.months, n.debits, n.credits) as t
+  ),
+  suspect_entry as (
+    select n.entry_id
+    from news as n
+    left join saldo.account as a on a.id = n.account_id
+    group by n.entry_id
+    having (
+      sum(n.debit) = sum(n.credit) and count(*) = min(n.line_count) and bool_and(n.is_sane)
+      and count(a.currency) = count(*) and min(a.currency) = max(a.currency)
+    ) is not true
+  )
+  select pg_current_snapshot(), (select count(n.account_id) from news as n),
+    array(
+      select t.account_id from total as t where t.is_right is not true
+      union
+      select unnest(m.suspect_ids) from month as m
+    ),
+    array(select s.entry_id from suspect_entry as s),
+    coalesce((select m.ids from moved as m), '{}'),
+    array(select (t.account_id, t.debit, t.credit)::saldo_private.verified_total from total as t),
+    array(
+      select (m.month, m.amount, m.line_count)::saldo_private.verified_month
+      from month as m
+      where m.suspect_ids = '{}'
+    )
+$$;
+comment on function saldo_private.verify_news__look is
+  'Sieves what was posted since a snapshot, and says what the point would come to. One statement: '
+  'what is news, what is stored, and the point are of one snapshot.';
+
+create or replace function saldo_private.verify_news(since pg_snapshot, is_moving boolean)
+returns saldo_private.suspects
+language plpgsql
+as $$
+declare
+  v_look record := saldo_private.verify_news__look(since, is_moving);
+begin
+  if is_moving then
+    perform saldo_private.move_verified_point(
+      v_look.snapshot, v_look.line_count, v_look.totals, v_look.months
+    );
+  end if;
+  return (
+    v_look.line_count, v_look.suspect_account_ids, v_look.suspect_entry_ids, since,
+    saldo_private.verify_news__accounts(v_look.account_ids)
+  );
+end
+$$;
+comment on function saldo_private.verify_news is
+  'Sieves what was posted since a snapshot, entries and the months and totals of their accounts, '
+  'and the totals of all other accounts, which must not have moved; moves the point when asked to.';
