@@ -1,5 +1,5 @@
 --! Previous: sha1:a9ade9453a1294d74936e38ed0cfce301560b7ae
---! Hash: sha1:13c71e508f8cf0693b94fbd877f02b4d9281b98d
+--! Hash: sha1:8d2b2f947f5f52b9a68c2c21043f546944a7f456
 --! Message: explain undo and news
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -17874,11 +17874,12 @@ where r.name = c.name;
 --! Included health/fingerprint.sql
 -- Fingerprints: sums in which every account and every entry has a random weight.
 --
--- Private: debit_weight, credit_weight, entry_weight, line_fingerprint, movement_fingerprint.
+-- Private: debit_weight, credit_weight, entry_weight, line_fingerprint, movement_fingerprint,
+-- month_or_beyond, days_of_month.
 -- Two sets of amounts have the same fingerprint when they are the same, account by account, and
 -- otherwise once in 2^31, however many differ: one number says what a comparison one by one would.
 -- (R. Freivalds 1977 checks products of matrices like this.) The weights come from a hash with a
--- random seed, so that nobody can plan for them.
+-- random seed: who would plan for them has to know it first.
 
 create or replace function saldo_private.debit_weight(account_id bigint, seed bigint)
 returns bigint
@@ -17886,7 +17887,8 @@ language sql
 immutable
 parallel safe
 as $$
-  select hashint8extended(account_id, seed) & 2147483647
+  -- By itself the hash has the same value for ids that are 2^32 apart.
+  select hashint8extended(account_id, seed # (account_id >> 32)) & 2147483647
 $$;
 comment on function saldo_private.debit_weight is
   'Weight of an account''s debits, and of its lines: below 2^31.';
@@ -17897,7 +17899,7 @@ language sql
 immutable
 parallel safe
 as $$
-  select hashint8extended(account_id, ~ seed) & 2147483647
+  select hashint8extended(account_id, ~ seed # (account_id >> 32)) & 2147483647
 $$;
 comment on function saldo_private.credit_weight is 'Weight of an account''s credits: below 2^31.';
 
@@ -17937,13 +17939,42 @@ as $$
   select (
     coalesce(sum(p.debit * saldo_private.debit_weight(p.account_id, seed)
       + p.credit * saldo_private.credit_weight(p.account_id, seed)), 0),
-    coalesce(sum(saldo_private.debit_weight(p.account_id, seed) * p.line_count), 0)
+    coalesce(sum(saldo_private.debit_weight(p.account_id, seed) * p.line_count::numeric), 0)
   )::saldo_private.fingerprint
   from saldo_private.posted_movement as p
   where p.month = movement_fingerprint.month
 $$;
 comment on function saldo_private.movement_fingerprint is
   'Fingerprint of what all accounts'' months say.';
+
+create or replace function saldo_private.month_or_beyond(on_date date)
+returns date
+language sql
+immutable
+parallel safe
+as $$
+  select case when on_date between '1900-01-01' and '9999-12-31'
+    then saldo_private.month_of(on_date) else 'infinity' end
+$$;
+comment on function saldo_private.month_or_beyond is
+  'Month of a date; infinity stands for all dates on which nothing can be posted, and of which '
+  'some have no month.';
+
+create or replace function saldo_private.days_of_month(month date)
+returns table (starts_on date, ends_on date)
+language sql
+immutable
+as $$
+  select days.starts_on, days.ends_on
+  from (
+    values (month, case when isfinite(month) then (month + interval '1 month - 1 day')::date end),
+      ('-infinity', case when not isfinite(month) then '1899-12-31'::date end),
+      ('10000-01-01', case when not isfinite(month) then 'infinity'::date end)
+  ) as days (starts_on, ends_on)
+  where days.ends_on is not null
+$$;
+comment on function saldo_private.days_of_month is
+  'First and last day of a month, or of the times beyond all months.';
 --! EndIncluded health/fingerprint.sql
 --! Included health/sieve.sql
 -- The sieve: one cheap pass over the journal that says where something may be wrong. What the rules
@@ -18026,7 +18057,8 @@ begin
   ),
   movement as materialized (
     select p.month, sum(p.debit * w.debit + p.credit * w.credit) as amount,
-      sum(w.debit * p.line_count) as account_lines
+      sum(w.debit * p.line_count::numeric) as account_lines,
+      bool_and(p.line_count > 0) as is_sane
     from saldo_private.posted_movement as p
     cross join lateral (
       select saldo_private.debit_weight(p.account_id, seed) as debit,
@@ -18036,7 +18068,7 @@ begin
     group by p.month
   ),
   journal as (
-    select saldo_private.month_of(coalesce(l.posting_date, e.posting_date)) as month,
+    select saldo_private.month_or_beyond(coalesce(l.posting_date, e.posting_date)) as month,
       sum(l.line_count) as line_count,
       coalesce(sum(l.debit), 0) + coalesce(sum(l.credit), 0) as amount,
       coalesce(sum(l.account_lines), 0) as account_lines,
@@ -18048,7 +18080,7 @@ begin
   select coalesce(sum(j.line_count), 0)::bigint,
     coalesce(array_agg(coalesce(j.month, m.month)) filter (
       where (
-        j.is_right and j.account_lines = m.account_lines
+        j.is_right and m.is_sane and j.account_lines = m.account_lines
         and j.amount - m.amount = 0 -- what is the same, and a number
       ) is not true
     ), '{}')
@@ -18144,8 +18176,8 @@ comment on function saldo_private.suspect_entries is
 -- Private: known_snapshot, lock_verified_point, move_verified_point, set_verified_point; tables
 -- verified_point, verified_total, verified_month.
 -- The figures follow from the lines that were checked, never from what is stored: a drift that is
--- there stays a suspect. What is unknown (of an account that was suspect, of a month that had no
--- news since the full check) is summed up from the lines once, when it is needed.
+-- there stays a suspect. What is unknown is summed up from the lines once, by the next incremental
+-- check: of accounts that were suspect, and of months that have their first news since.
 -- What was changed among lines that were checked before is for full checks and seals to find.
 -- Transaction numbers mean nothing in another cluster: there no point is known.
 
@@ -18183,7 +18215,8 @@ create or replace function saldo_private.move_verified_point(
   snapshot pg_snapshot,
   line_count bigint,
   totals saldo_private.verified_total[],
-  months saldo_private.verified_month[]
+  months saldo_private.verified_month[],
+  suspect_months date[]
 )
 returns void
 language sql
@@ -18203,6 +18236,11 @@ as $$
     on conflict on constraint verified_month_pkey do update
     set amount = excluded.amount,
       line_count = excluded.line_count
+  ),
+  forgotten as (
+    -- What it came to at another point could fit again by what is missing since.
+    delete from saldo_private.verified_month as v
+    where v.month = any (suspect_months)
   )
   update saldo_private.verified_point as p
   set snapshot = move_verified_point.snapshot,
@@ -18211,8 +18249,7 @@ as $$
   where p.id = 1
 $$;
 comment on function saldo_private.move_verified_point is
-  'Moves the point to a snapshot, by what was looked at. A month with a suspect is not among '
-  'these: what was known of it stays behind, and fits no more.';
+  'Moves the point to a snapshot, by what was looked at; of suspect months nothing is known.';
 
 create or replace function saldo_private.set_verified_point(
   full_started_at timestamptz,
@@ -18309,7 +18346,7 @@ returns table (
 language sql
 stable
 as $$
-  select l.account_id, saldo_private.month_of(e.posting_date), e.id, l.debit, l.credit,
+  select l.account_id, saldo_private.month_or_beyond(e.posting_date), e.id, l.debit, l.credit,
     e.line_count, (l.posting_date = e.posting_date and l.line_no > 0 and e.line_count > 1
       and (l.debit > 0) <> (l.credit > 0)) is true
   from saldo.journal_entry as e
@@ -18351,7 +18388,8 @@ create or replace function saldo_private.verify_news__months(
   account_ids bigint[],
   months date[],
   debits numeric[],
-  credits numeric[]
+  credits numeric[],
+  line_counts bigint[]
 )
 returns table (month date, amount numeric, line_count numeric, suspect_ids bigint[])
 language sql
@@ -18361,9 +18399,10 @@ as $$
     select t.month, p.seed, (
       sum(t.debit * saldo_private.debit_weight(t.account_id, p.seed)
         + t.credit * saldo_private.credit_weight(t.account_id, p.seed)),
-      sum(saldo_private.debit_weight(t.account_id, p.seed))
+      sum(saldo_private.debit_weight(t.account_id, p.seed) * t.line_count::numeric)
     )::saldo_private.fingerprint as fingerprint
-    from unnest(account_ids, months, debits, credits) as t (account_id, month, debit, credit)
+    from unnest(account_ids, months, debits, credits, line_counts)
+      as t (account_id, month, debit, credit, line_count)
     cross join saldo_private.verified_point as p
     where p.id = 1
     group by t.month, p.seed
@@ -18457,7 +18496,8 @@ create or replace function saldo_private.verify_news__look(
   out suspect_entry_ids uuid[],
   out account_ids bigint[],
   out totals saldo_private.verified_total[],
-  out months saldo_private.verified_month[]
+  out months saldo_private.verified_month[],
+  out suspect_months date[]
 )
 language sql
 stable
@@ -18489,11 +18529,20 @@ as $$
     select t.*
     from (
       select array_agg(n.account_id) as ids, array_agg(n.month) as months,
-        array_agg(n.debit) as debits, array_agg(n.credit) as credits
-      from news as n
-      where n.account_id is not null
+        array_agg(n.debit) as debits, array_agg(n.credit) as credits,
+        array_agg(n.line_count) as line_counts
+      from (
+        select n.account_id, n.month, sum(n.debit) as debit, sum(n.credit) as credit,
+          count(*) as line_count
+        from news as n
+        where n.account_id is not null
+        and n.month < 'infinity'
+        group by n.account_id, n.month
+      ) as n
     ) as n
-    cross join lateral saldo_private.verify_news__months(n.ids, n.months, n.debits, n.credits) as t
+    cross join lateral saldo_private.verify_news__months(
+      n.ids, n.months, n.debits, n.credits, n.line_counts
+    ) as t
   ),
   suspect_entry as (
     select n.entry_id
@@ -18518,7 +18567,8 @@ as $$
       select (m.month, m.amount, m.line_count)::saldo_private.verified_month
       from month as m
       where m.suspect_ids = '{}'
-    )
+    ),
+    array(select m.month from month as m where m.suspect_ids <> '{}')
 $$;
 comment on function saldo_private.verify_news__look is
   'Sieves what was posted since a snapshot, and says what the point would come to. One statement: '
@@ -18533,7 +18583,7 @@ declare
 begin
   if is_moving then
     perform saldo_private.move_verified_point(
-      v_look.snapshot, v_look.line_count, v_look.totals, v_look.months
+      v_look.snapshot, v_look.line_count, v_look.totals, v_look.months, v_look.suspect_months
     );
   end if;
   return (
@@ -21203,18 +21253,16 @@ language plpgsql
 as $$
 declare
   v_entry_ids uuid[] := array(
-    select unnest(saldo_private.suspect_entries(
-      m.month, (m.month + interval '1 month - 1 day')::date
-    ))
+    select unnest(saldo_private.suspect_entries(d.starts_on, d.ends_on))
     from unnest(months) as m (month)
+    cross join lateral saldo_private.days_of_month(m.month) as d
   );
 begin
   progress.entry_ids := progress.entry_ids || v_entry_ids;
   progress.account_ids := progress.account_ids || array(
-    select unnest(saldo_private.suspect_accounts(
-      m.month, (m.month + interval '1 month - 1 day')::date
-    ))
+    select unnest(saldo_private.suspect_accounts(d.starts_on, d.ends_on))
     from unnest(months) as m (month)
+    cross join lateral saldo_private.days_of_month(m.month) as d
     union
     select l.account_id
     from saldo.journal_line as l

@@ -41,18 +41,16 @@ language plpgsql
 as $$
 declare
   v_entry_ids uuid[] := array(
-    select unnest(saldo_private.suspect_entries(
-      m.month, (m.month + interval '1 month - 1 day')::date
-    ))
+    select unnest(saldo_private.suspect_entries(d.starts_on, d.ends_on))
     from unnest(months) as m (month)
+    cross join lateral saldo_private.days_of_month(m.month) as d
   );
 begin
   progress.entry_ids := progress.entry_ids || v_entry_ids;
   progress.account_ids := progress.account_ids || array(
-    select unnest(saldo_private.suspect_accounts(
-      m.month, (m.month + interval '1 month - 1 day')::date
-    ))
+    select unnest(saldo_private.suspect_accounts(d.starts_on, d.ends_on))
     from unnest(months) as m (month)
+    cross join lateral saldo_private.days_of_month(m.month) as d
     union
     select l.account_id
     from saldo.journal_line as l

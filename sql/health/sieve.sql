@@ -78,7 +78,8 @@ begin
   ),
   movement as materialized (
     select p.month, sum(p.debit * w.debit + p.credit * w.credit) as amount,
-      sum(w.debit * p.line_count) as account_lines
+      sum(w.debit * p.line_count::numeric) as account_lines,
+      bool_and(p.line_count > 0) as is_sane
     from saldo_private.posted_movement as p
     cross join lateral (
       select saldo_private.debit_weight(p.account_id, seed) as debit,
@@ -88,7 +89,7 @@ begin
     group by p.month
   ),
   journal as (
-    select saldo_private.month_of(coalesce(l.posting_date, e.posting_date)) as month,
+    select saldo_private.month_or_beyond(coalesce(l.posting_date, e.posting_date)) as month,
       sum(l.line_count) as line_count,
       coalesce(sum(l.debit), 0) + coalesce(sum(l.credit), 0) as amount,
       coalesce(sum(l.account_lines), 0) as account_lines,
@@ -100,7 +101,7 @@ begin
   select coalesce(sum(j.line_count), 0)::bigint,
     coalesce(array_agg(coalesce(j.month, m.month)) filter (
       where (
-        j.is_right and j.account_lines = m.account_lines
+        j.is_right and m.is_sane and j.account_lines = m.account_lines
         and j.amount - m.amount = 0 -- what is the same, and a number
       ) is not true
     ), '{}')

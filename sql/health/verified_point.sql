@@ -4,8 +4,8 @@
 -- Private: known_snapshot, lock_verified_point, move_verified_point, set_verified_point; tables
 -- verified_point, verified_total, verified_month.
 -- The figures follow from the lines that were checked, never from what is stored: a drift that is
--- there stays a suspect. What is unknown (of an account that was suspect, of a month that had no
--- news since the full check) is summed up from the lines once, when it is needed.
+-- there stays a suspect. What is unknown is summed up from the lines once, by the next incremental
+-- check: of accounts that were suspect, and of months that have their first news since.
 -- What was changed among lines that were checked before is for full checks and seals to find.
 -- Transaction numbers mean nothing in another cluster: there no point is known.
 
@@ -43,7 +43,8 @@ create or replace function saldo_private.move_verified_point(
   snapshot pg_snapshot,
   line_count bigint,
   totals saldo_private.verified_total[],
-  months saldo_private.verified_month[]
+  months saldo_private.verified_month[],
+  suspect_months date[]
 )
 returns void
 language sql
@@ -63,6 +64,11 @@ as $$
     on conflict on constraint verified_month_pkey do update
     set amount = excluded.amount,
       line_count = excluded.line_count
+  ),
+  forgotten as (
+    -- What it came to at another point could fit again by what is missing since.
+    delete from saldo_private.verified_month as v
+    where v.month = any (suspect_months)
   )
   update saldo_private.verified_point as p
   set snapshot = move_verified_point.snapshot,
@@ -71,8 +77,7 @@ as $$
   where p.id = 1
 $$;
 comment on function saldo_private.move_verified_point is
-  'Moves the point to a snapshot, by what was looked at. A month with a suspect is not among '
-  'these: what was known of it stays behind, and fits no more.';
+  'Moves the point to a snapshot, by what was looked at; of suspect months nothing is known.';
 
 create or replace function saldo_private.set_verified_point(
   full_started_at timestamptz,

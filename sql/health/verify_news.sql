@@ -16,7 +16,7 @@ returns table (
 language sql
 stable
 as $$
-  select l.account_id, saldo_private.month_of(e.posting_date), e.id, l.debit, l.credit,
+  select l.account_id, saldo_private.month_or_beyond(e.posting_date), e.id, l.debit, l.credit,
     e.line_count, (l.posting_date = e.posting_date and l.line_no > 0 and e.line_count > 1
       and (l.debit > 0) <> (l.credit > 0)) is true
   from saldo.journal_entry as e
@@ -58,7 +58,8 @@ create or replace function saldo_private.verify_news__months(
   account_ids bigint[],
   months date[],
   debits numeric[],
-  credits numeric[]
+  credits numeric[],
+  line_counts bigint[]
 )
 returns table (month date, amount numeric, line_count numeric, suspect_ids bigint[])
 language sql
@@ -68,9 +69,10 @@ as $$
     select t.month, p.seed, (
       sum(t.debit * saldo_private.debit_weight(t.account_id, p.seed)
         + t.credit * saldo_private.credit_weight(t.account_id, p.seed)),
-      sum(saldo_private.debit_weight(t.account_id, p.seed))
+      sum(saldo_private.debit_weight(t.account_id, p.seed) * t.line_count::numeric)
     )::saldo_private.fingerprint as fingerprint
-    from unnest(account_ids, months, debits, credits) as t (account_id, month, debit, credit)
+    from unnest(account_ids, months, debits, credits, line_counts)
+      as t (account_id, month, debit, credit, line_count)
     cross join saldo_private.verified_point as p
     where p.id = 1
     group by t.month, p.seed
@@ -164,7 +166,8 @@ create or replace function saldo_private.verify_news__look(
   out suspect_entry_ids uuid[],
   out account_ids bigint[],
   out totals saldo_private.verified_total[],
-  out months saldo_private.verified_month[]
+  out months saldo_private.verified_month[],
+  out suspect_months date[]
 )
 language sql
 stable
@@ -196,11 +199,20 @@ as $$
     select t.*
     from (
       select array_agg(n.account_id) as ids, array_agg(n.month) as months,
-        array_agg(n.debit) as debits, array_agg(n.credit) as credits
-      from news as n
-      where n.account_id is not null
+        array_agg(n.debit) as debits, array_agg(n.credit) as credits,
+        array_agg(n.line_count) as line_counts
+      from (
+        select n.account_id, n.month, sum(n.debit) as debit, sum(n.credit) as credit,
+          count(*) as line_count
+        from news as n
+        where n.account_id is not null
+        and n.month < 'infinity'
+        group by n.account_id, n.month
+      ) as n
     ) as n
-    cross join lateral saldo_private.verify_news__months(n.ids, n.months, n.debits, n.credits) as t
+    cross join lateral saldo_private.verify_news__months(
+      n.ids, n.months, n.debits, n.credits, n.line_counts
+    ) as t
   ),
   suspect_entry as (
     select n.entry_id
@@ -225,7 +237,8 @@ as $$
       select (m.month, m.amount, m.line_count)::saldo_private.verified_month
       from month as m
       where m.suspect_ids = '{}'
-    )
+    ),
+    array(select m.month from month as m where m.suspect_ids <> '{}')
 $$;
 comment on function saldo_private.verify_news__look is
   'Sieves what was posted since a snapshot, and says what the point would come to. One statement: '
@@ -240,7 +253,7 @@ declare
 begin
   if is_moving then
     perform saldo_private.move_verified_point(
-      v_look.snapshot, v_look.line_count, v_look.totals, v_look.months
+      v_look.snapshot, v_look.line_count, v_look.totals, v_look.months, v_look.suspect_months
     );
   end if;
   return (

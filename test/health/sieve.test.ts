@@ -6,13 +6,13 @@ import { forced } from "../_support/faults.ts";
 
 const seeds = 40;
 
-/** Books of six accounts, one of them hot, with three entries on each day 15 of four months. */
+/** Books of seven accounts, one of them hot and one idle, with three entries on each day 15 of four months. */
 async function openMonths() {
   const database = await openTestDatabase(4);
   await database.pool.query(
     `select saldo.open_account('a' || g, 'A', (case g when 1 then 'asset' else 'liability' end)
       ::saldo.account_type, mode => (case g when 6 then 'hot' else 'immediate' end)::saldo.account_mode)
-    from generate_series(1, 6) as g`,
+    from generate_series(1, 7) as g`,
   );
   await database.pool.query(
     `select saldo.transfer(1, g, 10 * m + g,
@@ -26,7 +26,7 @@ const entryOf = (month: number, account: number) =>
   `(select entry_id from saldo.journal_line where account_id = ${account}
     and posting_date = '2025-0${month}-15')`;
 
-const faults: [string, string, number[]][] = [
+const faults: [string, string, (number | string)[]][] = [
   ["nothing", "select", []],
   [
     "months of two accounts that were shifted the opposite way",
@@ -107,6 +107,28 @@ const faults: [string, string, number[]][] = [
     [1],
   ],
   [
+    "a number of lines beyond reason",
+    `update saldo.month_movement set line_count = 9000000000000000000
+    where account_id = 2 and month = '2025-03-01'`,
+    [3],
+  ],
+  [
+    "a month of nothing beside months of something",
+    "insert into saldo.month_movement (account_id, month) values (7, '2025-02-01')",
+    [2],
+  ],
+  [
+    "an entry on a day that has no month",
+    `update saldo.journal_entry set posting_date = '500000-01-01' where id = ${entryOf(4, 2)}`,
+    [4, "infinity"],
+  ],
+  [
+    "a line on a day that has no month",
+    `update saldo.journal_line set posting_date = '500000-01-01'
+    where account_id = 2 and posting_date = '2025-04-15'`,
+    [4, "infinity"],
+  ],
+  [
     "a month without a line",
     `insert into saldo.month_movement (account_id, month, debit, credit, line_count)
     values (2, '2025-09-01', 1, 1, 2)`,
@@ -127,14 +149,17 @@ for (const [what, text, months] of faults) {
       await client.query(text);
     });
     const { rows } = await pool.query(
-      `select distinct s.line_count, s.months::text
+      `select distinct s.line_count,
+        array(select unnest(s.months) order by 1)::text as months
       from generate_series(1, $1) as g
       cross join lateral saldo_private.sieve_months(
         '-infinity', 'infinity', hashint8extended(g, 0)
       ) as s`,
       [seeds],
     );
-    const found = months.map((month) => `2025-0${month}-01`).join();
+    const found = months
+      .map((month) => (typeof month === "number" ? `2025-0${month}-01` : month))
+      .join();
     t.deepEqual(rows, [{ line_count: "40", months: `{${found}}` }]);
     await database.close();
   });
