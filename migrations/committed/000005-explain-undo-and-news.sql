@@ -1,5 +1,5 @@
 --! Previous: sha1:a9ade9453a1294d74936e38ed0cfce301560b7ae
---! Hash: sha1:8d2b2f947f5f52b9a68c2c21043f546944a7f456
+--! Hash: sha1:119303bcdb968cf6840c7e0b296eab70a430bf7e
 --! Message: explain undo and news
 
 -- Everything belongs to saldo_owner, whoever the login is.
@@ -19132,7 +19132,9 @@ as $$
     select w.*, coalesce(w.is_row or w.change = w.amounts, false) as is_exact,
       row_number() over (
         partition by w.finding_id, w.is_journal
-        order by coalesce(w.is_row or w.change = w.amounts, false) desc, w.event_id desc
+        order by coalesce(w.is_row or w.change = w.amounts, false) desc,
+          -- Before PostgreSQL 18 ids of the same millisecond are in no order.
+          (w.event).occurred_at desc, w.event_id desc
       ) as place
     from written as w
     -- A write to a cache that did not touch the figure explains nothing of it.

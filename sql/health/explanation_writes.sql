@@ -284,7 +284,9 @@ as $$
     select w.*, coalesce(w.is_row or w.change = w.amounts, false) as is_exact,
       row_number() over (
         partition by w.finding_id, w.is_journal
-        order by coalesce(w.is_row or w.change = w.amounts, false) desc, w.event_id desc
+        order by coalesce(w.is_row or w.change = w.amounts, false) desc,
+          -- Before PostgreSQL 18 ids of the same millisecond are in no order.
+          (w.event).occurred_at desc, w.event_id desc
       ) as place
     from written as w
     -- A write to a cache that did not touch the figure explains nothing of it.
