@@ -3,8 +3,8 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
-import { startEmbedded } from "../src/embedded.ts";
-import { migrate } from "../src/migrate.ts";
+import { startEmbedded } from "../src/database/embedded.ts";
+import { migrate } from "../src/database/migrate.ts";
 
 /** A migrated, empty database that is gone after the run. */
 export interface BenchDatabase {

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Client } from "pg";
-import { startEmbedded } from "../src/embedded.ts";
-import { migrate } from "../src/migrate.ts";
+import { startEmbedded } from "../src/database/embedded.ts";
+import { migrate } from "../src/database/migrate.ts";
 
 /**
  * `npm run migrate:commit -- "what it does"` turns migrations/current.sql into the next committed

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Pool } from "pg";
 import { settings } from "../src/config.ts";
-import { startEmbedded } from "../src/embedded.ts";
-import { migrate } from "../src/migrate.ts";
-import { printSchemaOf } from "../src/print_schema.ts";
+import { startEmbedded } from "../src/database/embedded.ts";
+import { migrate } from "../src/database/migrate.ts";
+import { printSchemaOf } from "../src/graphql/print_schema.ts";
 import { schemaSql } from "./schema_sql.ts";
 import { surfaceText } from "./surface_text.ts";
 

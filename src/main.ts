@@ -1,5 +1,5 @@
 import { ConfigError, readConfig } from "./config.ts";
-import { StartError } from "./embedded.ts";
+import { StartError } from "./database/embedded.ts";
 import { makeLog } from "./log.ts";
 import { type Parts, type Running, start } from "./server.ts";
 

@@ -4,18 +4,18 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { channelsOf } from "./alert_delivery.ts";
-import { watchAlerts } from "./alert_watch.ts";
-import { createApp } from "./app.ts";
-import { signToken } from "./auth.ts";
+import { channelsOf } from "./alerts/delivery.ts";
+import { watchAlerts } from "./alerts/watch.ts";
 import type { Config } from "./config.ts";
-import { makePool, serverLogin, writeSettings } from "./database.ts";
-import { StartError, startEmbedded } from "./embedded.ts";
-import { GRAPHIQL_PATH } from "./graphql.ts";
+import { StartError, startEmbedded } from "./database/embedded.ts";
+import { migrate } from "./database/migrate.ts";
+import { makePool, serverLogin, writeSettings } from "./database/pools.ts";
+import { GRAPHIQL_PATH } from "./graphql/preset.ts";
+import { createApp } from "./http/app.ts";
+import { signToken } from "./http/auth.ts";
+import { startWorker } from "./jobs/worker.ts";
 import type { Log } from "./log.ts";
-import { migrate } from "./migrate.ts";
-import { applyRules, readRulesFile } from "./rules_file.ts";
-import { startWorker } from "./worker.ts";
+import { applyRules, readRulesFile } from "./own_tables/rules_file.ts";
 
 /** Which parts a process runs. */
 export interface Parts {

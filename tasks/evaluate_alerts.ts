@@ -1,8 +1,8 @@
 import type { Task } from "graphile-worker";
 import { z } from "zod";
-import { channelsOf } from "../src/alert_delivery.ts";
+import { channelsOf } from "../src/alerts/delivery.ts";
 import { readConfig } from "../src/config.ts";
-import { queryAsAdmin } from "../src/task_query.ts";
+import { queryAsAdmin } from "../src/jobs/task_query.ts";
 
 const payloadSchema = z.object({}).strict();
 

@@ -1,6 +1,6 @@
 import type { Task } from "graphile-worker";
 import { z } from "zod";
-import { deliverAlert } from "../src/alert_delivery.ts";
+import { deliverAlert } from "../src/alerts/delivery.ts";
 import { readConfig } from "../src/config.ts";
 
 const payloadSchema = z.object({ deliveryId: z.uuid() }).strict();

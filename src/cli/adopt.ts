@@ -1,6 +1,6 @@
 import { Client } from "pg";
-import { propose, sqlOf } from "../adopt.ts";
 import { readConfig } from "../config.ts";
+import { propose, sqlOf } from "../own_tables/adopt.ts";
 import { StartError } from "../start_error.ts";
 import { type Command, requireNoWords, textOption } from "./command.ts";
 import { connect } from "./connection.ts";

@@ -1,5 +1,5 @@
 import type { Client } from "pg";
-import { applyRules, readRulesFile } from "../rules_file.ts";
+import { applyRules, readRulesFile } from "../own_tables/rules_file.ts";
 import { type Command, UsageError } from "./command.ts";
 
 /** `saldo rules`: lists the rules over the user's own tables, or applies a file of them. */

@@ -1,4 +1,4 @@
-import { StartError, startEmbedded } from "../../src/embedded.ts";
+import { StartError, startEmbedded } from "../../src/database/embedded.ts";
 
 /*
  * `node launch.ts FOLDER`: starts the embedded PostgreSQL, and nothing else, as the server does.

@@ -4,8 +4,8 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
-import { startEmbedded } from "../../src/embedded.ts";
-import { migrate } from "../../src/migrate.ts";
+import { startEmbedded } from "../../src/database/embedded.ts";
+import { migrate } from "../../src/database/migrate.ts";
 
 /**
  * `npm test`: a real PostgreSQL for the tests (that of DATABASE_URL, or an embedded one that is

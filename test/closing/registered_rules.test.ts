@@ -1,7 +1,7 @@
 import test from "ava";
 import type { TestDatabase } from "../_support/database.ts";
 import { check } from "../_support/faults.ts";
-import { call, openShop, registerShop } from "../health/_shop.ts";
+import { call, openShop, registerShop } from "../own_tables/_shop.ts";
 
 /** A shop whose table drifts beside books that are in order, with a posting in June. */
 async function openBooks() {

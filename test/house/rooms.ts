@@ -1,5 +1,5 @@
 import { codeOf, lineAt } from "./sql_text.ts";
-import { rooms, type Violation } from "./tidy.ts";
+import { placeOf, type Violation } from "./tidy.ts";
 
 /** Which room a name of the database is at home in, and who uses it from above. */
 
@@ -30,11 +30,11 @@ export function laterNames(files: SqlFiles): Violation[] {
   const home = homes(files);
   const violations: Violation[] = [];
   for (const [file, text] of files) {
-    const own = rooms.indexOf(roomOf(file));
+    const own = placeOf(roomOf(file));
     const code = codeOf(text);
     for (const match of code.matchAll(/\bsaldo(?:_private)?\.\w+/g)) {
       const room = home.get(match[0]);
-      if (room === undefined || rooms.indexOf(room) <= own) continue;
+      if (room === undefined || placeOf(room) <= own) continue;
       violations.push({
         file,
         line: lineAt(code, match.index),

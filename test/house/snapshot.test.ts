@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import test from "ava";
 import { Pool } from "pg";
 import { schemaSql } from "../../scripts/schema_sql.ts";
-import { printSchemaOf } from "../../src/print_schema.ts";
+import { printSchemaOf } from "../../src/graphql/print_schema.ts";
 import { openTestDatabase } from "../_support/database.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import test from "ava";
 import { Client } from "pg";
 import { replayIncident } from "../../demo/incident.ts";
-import { migrate } from "../../src/migrate.ts";
+import { migrate } from "../../src/database/migrate.ts";
 import { openTestDatabase, urlOf } from "../_support/database.ts";
 import { brokenRules } from "../_support/faults.ts";
 import { logicOf } from "./catalogue.ts";

@@ -1,0 +1,85 @@
+/** Sends one message about an alert, from a job or from the server: who holds its row sends it. */
+import type { ClientBase } from "pg";
+import { z } from "zod";
+import {
+  type AlertConfig,
+  type Delivery,
+  type Outcome,
+  sendMail,
+  sendWebhook,
+} from "./channels.ts";
+import { messageSchema } from "./message.ts";
+
+export type AlertChannel = "webhook" | "email";
+
+const rowSchema = z.object({
+  id: z.uuid(),
+  channel: z.enum(["webhook", "email"]),
+  message: messageSchema,
+});
+
+/** The channels that the settings have an address for. */
+export function channelsOf(config: Pick<AlertConfig, "alertWebhookUrl" | "alertSmtpUrl">) {
+  const channels: AlertChannel[] = [];
+  if (config.alertWebhookUrl !== undefined) channels.push("webhook");
+  if (config.alertSmtpUrl !== undefined) channels.push("email");
+  return channels;
+}
+
+/**
+ * Claims the message, sends it and records how that went, in one transaction: its row is locked
+ * meanwhile, so nobody else sends it, and whoever dies lets go of it. Undefined when there is
+ * nothing to send, or another process is sending it.
+ */
+export async function deliverAlert(
+  client: ClientBase,
+  deliveryId: string,
+  config: AlertConfig,
+  abortSignal?: AbortSignal,
+): Promise<Outcome | undefined> {
+  await client.query("begin");
+  try {
+    await client.query("set local role saldo_admin");
+    // The receiver may take longer to answer than the database lets a transaction rest.
+    await client.query("set local idle_in_transaction_session_timeout = 0");
+    const { rows } = await client.query(
+      "select id, channel, message from saldo_private.claim_alert_delivery($1)",
+      [deliveryId],
+    );
+    let outcome: Outcome | undefined;
+    if (rows[0] !== undefined) {
+      const { channel, ...delivery } = rowSchema.parse(rows[0]);
+      outcome = await send(channel, delivery, config, abortSignal);
+      const { status, error, retryAfterSeconds } = outcome;
+      await client.query("select saldo_private.record_alert_attempt($1, $2, $3, $4, $5)", [
+        deliveryId,
+        outcome.outcome,
+        status ?? null,
+        error ?? null,
+        retryAfterSeconds ?? 0,
+      ]);
+    }
+    await client.query("commit");
+    return outcome;
+  } catch (error) {
+    await client.query("rollback").catch(() => {}); // the connection is gone, and the lock with it
+    throw error;
+  }
+}
+
+async function send(
+  channel: AlertChannel,
+  delivery: Delivery,
+  config: AlertConfig,
+  abortSignal: AbortSignal | undefined,
+): Promise<Outcome> {
+  if (!channelsOf(config).includes(channel)) {
+    return { outcome: "retry", error: "this process has no address for the channel" };
+  }
+  const timeout = AbortSignal.timeout(config.alertTimeoutMs);
+  const signal = abortSignal ? AbortSignal.any([abortSignal, timeout]) : timeout;
+  const outcome = await (channel === "webhook" ? sendWebhook : sendMail)(delivery, config, signal);
+  // Cut short by a stop: whether it arrived is not known, and it is no fault of the receiver.
+  if (outcome.outcome !== "delivered") abortSignal?.throwIfAborted();
+  return outcome;
+}

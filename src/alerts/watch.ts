@@ -1,0 +1,110 @@
+import type { ClientBase } from "pg";
+import { makePool } from "../database/pools.ts";
+import type { Log } from "../log.ts";
+import type { AlertConfig } from "./channels.ts";
+import { channelsOf, deliverAlert } from "./delivery.ts";
+
+/** The server's own look at alerts. */
+export interface AlertWatch {
+  /** Ends the look that is under way. */
+  stop(): Promise<void>;
+}
+
+// After so many intervals without an evaluation the server takes it that no worker does it.
+const STALE_INTERVAL_COUNT = 3;
+
+/**
+ * Alerts are a worker's task; that no worker runs has to be told by somebody else. The server looks
+ * at every interval, and where workers leave alerts alone it evaluates and sends itself, by the
+ * same functions and under the same locks.
+ */
+export function watchAlerts(
+  serverConnectionString: string,
+  config: AlertConfig,
+  log: Log,
+): AlertWatch {
+  // Of its own: a receiver that is slow must not cost the API a connection.
+  const pool = makePool(serverConnectionString, 1, log);
+  const stopping = new AbortController();
+  const staleSeconds = STALE_INTERVAL_COUNT * config.alertEverySeconds;
+  // Workers that start together with the server have their time.
+  const begin = Date.now() + staleSeconds * 1000;
+  let current: Promise<void> | undefined;
+
+  const look = async () => {
+    const client = await pool.connect();
+    try {
+      if (await needsWatch(client, staleSeconds)) {
+        await evaluateAndSend(client, config, stopping.signal, log);
+      }
+      client.release();
+    } catch (error) {
+      client.release(true);
+      throw error;
+    }
+  };
+  const timer = setInterval(() => {
+    if (current !== undefined || Date.now() < begin) return;
+    current = look()
+      .catch((error: Error) => {
+        if (!stopping.signal.aborted) log.warn("alerts not watched", { reason: error.message });
+      })
+      .finally(() => {
+        current = undefined;
+      });
+  }, config.alertEverySeconds * 1000);
+
+  return {
+    async stop() {
+      clearInterval(timer);
+      stopping.abort();
+      await current;
+      await pool.end();
+    },
+  };
+}
+
+async function asAdmin<Row>(client: ClientBase, text: string, values: unknown[]): Promise<Row[]> {
+  await client.query("begin");
+  try {
+    await client.query("set local role saldo_admin");
+    await client.query("set local statement_timeout = '30s'");
+    const { rows } = await client.query(text, values);
+    await client.query("commit");
+    return rows as Row[];
+  } catch (error) {
+    await client.query("rollback").catch(() => {}); // the connection is gone
+    throw error;
+  }
+}
+
+async function needsWatch(client: ClientBase, staleSeconds: number): Promise<boolean> {
+  const [row] = await asAdmin<{ is_needed: boolean }>(
+    client,
+    "select saldo_private.needs_alert_watch($1) as is_needed",
+    [staleSeconds],
+  );
+  return row?.is_needed === true;
+}
+
+async function evaluateAndSend(
+  client: ClientBase,
+  config: AlertConfig,
+  signal: AbortSignal,
+  log: Log,
+): Promise<void> {
+  await asAdmin(client, "select saldo.evaluate_alerts()", []);
+  const due = await asAdmin<{ id: string }>(
+    client,
+    "select id from saldo_private.due_alert_deliveries($1, 0)",
+    [channelsOf(config)],
+  );
+  log.warn("no worker takes care of alerts: the server does", { messages: due.length });
+  for (const { id } of due) {
+    if (signal.aborted) return;
+    const outcome = await deliverAlert(client, id, config, signal);
+    if (outcome?.error !== undefined) {
+      log.warn("an alert was not delivered", { delivery: id, ...outcome });
+    }
+  }
+}

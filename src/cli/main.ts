@@ -1,0 +1,77 @@
+/**
+ * The command line: finds the command, runs it, and ends with 0 when it is done, 1 when rows were
+ * refused, or something was found or differs, 2 when it was called wrongly or cannot reach the database.
+ */
+import { parseArgs } from "node:util";
+import { adoptCommand } from "./adopt.ts";
+import { type Command, UsageError } from "./command.ts";
+import { connect } from "./connection.ts";
+import { checkCommand, healCommand } from "./health.ts";
+import { importCommand } from "./import.ts";
+import { compareCommand, initCommand, syncCommand } from "./monthly.ts";
+import { describeFailure } from "./output.ts";
+import { rulesCommand } from "./rules.ts";
+import { exportCommand, verifyCommand } from "./verify.ts";
+
+const commands: Record<string, Command> = {
+  import: importCommand,
+  check: checkCommand,
+  heal: healCommand,
+  init: initCommand,
+  sync: syncCommand,
+  compare: compareCommand,
+  verify: verifyCommand,
+  export: exportCommand,
+  rules: rulesCommand,
+  adopt: adoptCommand,
+};
+
+function usage(): string {
+  const lines = Object.values(commands).flatMap((command) => [
+    `  npx saldo ${command.usage}`,
+    ...command.help.map((line) => `      ${line}`),
+  ]);
+  return [
+    "Usage:",
+    ...lines,
+    "",
+    "The database is that of DATABASE_URL, or the one that npm start runs in SALDO_DATA_DIR (.saldo).",
+    "Ends with 0: done; 1: rows refused, findings, or differences; 2: wrong usage, or no connection.",
+    "",
+  ].join("\n");
+}
+
+async function main(words: string[]): Promise<number> {
+  const [name = "", ...rest] = words;
+  if (["", "help", "-h", "--help"].includes(name) || rest.includes("--help")) {
+    (name === "" ? process.stderr : process.stdout).write(usage());
+    return name === "" ? 2 : 0;
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) throw new UsageError(`There is no command ${name}.`);
+  const parsed = parse(command, rest);
+  const work = await command.prepare(parsed)();
+  if (typeof work === "number") return work;
+  const client = await (command.connect?.(parsed) ?? connect(process.env));
+  try {
+    return await work(client);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+function parse(command: Command, words: string[]) {
+  try {
+    return parseArgs({ args: words, options: command.options, allowPositionals: true });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(describeFailure(error));
+  if (error instanceof UsageError) process.stderr.write("npx saldo --help tells what there is.\n");
+  process.exitCode = 2;
+}

@@ -1,0 +1,122 @@
+import { createHmac } from "node:crypto";
+import { Client, Pool } from "pg";
+import type { Log } from "../log.ts";
+import { StartError } from "../start_error.ts";
+
+/** A pool whose broken connections are logged instead of ending the process. */
+export function makePool(connectionString: string, max: number, log: Log): Pool {
+  const pool = new Pool({
+    connectionString,
+    max,
+    application_name: "saldo",
+    // A request that finds no free connection is refused in time instead of waiting for ever.
+    connectionTimeoutMillis: 5000,
+  });
+  const report = (error: Error) => log.warn("database connection lost", { reason: error.message });
+  pool.on("error", report);
+  // A client that is checked out has no listener of the pool's.
+  pool.on("connect", (client) => client.on("error", () => {}));
+  return pool;
+}
+
+/**
+ * The address with which the API logs in: that of the settings, or saldo_server on the owner's
+ * server. Its password is derived from the owner's, so that all servers of a database agree on it
+ * without storing it; it is set when logging in with it fails.
+ */
+export async function serverLogin(ownerUrl: string, given: string | undefined): Promise<string> {
+  if (given !== undefined) return given;
+  const owner = new URL(ownerUrl);
+  const key = decodeURIComponent(owner.password) || (owner.searchParams.get("password") ?? "");
+  const password = key && createHmac("sha256", key).update("saldo_server").digest("hex");
+  const address = withLogin(owner, "saldo_server", password);
+  let refusal = await refusalOf(address);
+  // A login without password (peer, trust) has nothing that could be set.
+  for (let attempt = 0; attempt < 5 && refusal !== undefined && password !== ""; attempt += 1) {
+    await setServerPassword(ownerUrl, password);
+    refusal = await refusalOf(address);
+  }
+  if (refusal === undefined) return address;
+  throw new StartError(
+    `The API cannot log in as saldo_server (${refusal}): give its login as SERVER_DATABASE_URL.`,
+  );
+}
+
+function withLogin(address: URL, user: string, password: string): string {
+  const url = new URL(address);
+  for (const name of ["user", "password"]) url.searchParams.delete(name);
+  if (url.hostname === "") {
+    // A URL without a host (a socket's) has no place for a login before it.
+    url.searchParams.set("user", user);
+    if (password !== "") url.searchParams.set("password", password);
+  } else {
+    url.username = user;
+    url.password = password;
+  }
+  return url.href;
+}
+
+/** Why this login is refused; undefined when it is not. */
+async function refusalOf(connectionString: string): Promise<string | undefined> {
+  const client = new Client({ connectionString });
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    return undefined;
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    // Without a code it is the driver that misses a password.
+    if (code === undefined || code.startsWith("28")) return message;
+    throw error;
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+async function setServerPassword(ownerUrl: string, password: string): Promise<void> {
+  const owner = new Client({ connectionString: ownerUrl });
+  owner.on("error", () => {}); // a lost connection fails the query that was under way
+  await owner.connect();
+  try {
+    // No parameters in ALTER ROLE; the password is a digest of our own, in hexadecimal.
+    await owner.query(`alter role saldo_server login password '${password}'`);
+  } catch (error) {
+    // Another server set it at the same moment, and to the same.
+    if ((error as { code?: string }).code !== "XX000") throw error;
+  } finally {
+    await owner.end();
+  }
+}
+
+/** What SQL goes by; the channels of alerts are told by those processes only that send them. */
+export interface SqlSettings {
+  timeZone: string;
+  currency: string;
+  checkOverdueHours: number;
+  alertChannels?: readonly string[] | undefined;
+}
+
+/** Writes the settings that SQL goes by. */
+export async function writeSettings(ownerUrl: string, values: SqlSettings): Promise<void> {
+  const owner = new Client({ connectionString: ownerUrl });
+  await owner.connect();
+  try {
+    await owner.query(
+      `select saldo.set_setting(name, value)
+      from unnest($1::text[], $2::text[]) as setting (name, value)
+      where value is not null
+      order by name`,
+      [
+        ["business_time_zone", "currency", "check_overdue_hours", "alert_channels"],
+        [
+          values.timeZone,
+          values.currency,
+          values.checkOverdueHours,
+          values.alertChannels?.join(",") ?? null,
+        ],
+      ],
+    );
+  } finally {
+    await owner.end();
+  }
+}

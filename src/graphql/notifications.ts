@@ -1,0 +1,104 @@
+import { EventEmitter, on } from "node:events";
+import { Client, escapeIdentifier } from "pg";
+import type { Log } from "../log.ts";
+
+/** What comes over one channel, from the moment of subscribing. */
+export type Source = AsyncIterableIterator<string>;
+
+/** Channels of PostgreSQL, over one connection that listens for all. */
+export interface Notifications {
+  /** Resolves when the database listens: nothing that is sent later is missed. */
+  subscribe(channel: string): Promise<Source>;
+  /** Ends all sources and the connection. */
+  release(): Promise<void>;
+}
+
+/**
+ * The library's subscriber does not tell when it listens, and says what breaks on the console.
+ * When the connection is lost all sources end with an error: who listens must look again, since
+ * something may have been missed.
+ */
+export function makeNotifications(connectionString: string, log: Log): Notifications {
+  let emitter = new EventEmitter().setMaxListeners(0);
+  let connecting: Promise<Client> | undefined;
+  const listenerCounts = new Map<string, number>();
+
+  function lose(error: Error): void {
+    if (connecting === undefined) return;
+    log.warn("listening connection lost", { reason: error.message });
+    const lost = emitter;
+    connecting = undefined;
+    emitter = new EventEmitter().setMaxListeners(0);
+    listenerCounts.clear();
+    // Without a listener an emitter throws an error at us.
+    if (lost.listenerCount("error") > 0) lost.emit("error", error);
+  }
+
+  async function connect(): Promise<Client> {
+    const client = new Client({ connectionString, application_name: "saldo listen" });
+    client.on("error", lose);
+    client.on("end", () => lose(new Error("the connection ended")));
+    client.on("notification", ({ channel, payload = "" }) => emitter.emit(channel, payload));
+    try {
+      await client.connect();
+    } catch (error) {
+      connecting = undefined;
+      throw error;
+    }
+    return client;
+  }
+
+  function count(channel: string, change: 1 | -1): number {
+    const next = (listenerCounts.get(channel) ?? 0) + change;
+    if (next > 0) listenerCounts.set(channel, next);
+    else listenerCounts.delete(channel);
+    return next;
+  }
+
+  async function subscribe(channel: string): Promise<Source> {
+    connecting ??= connect();
+    const client = await connecting;
+    const events = on(emitter, channel, { close: ["released"] });
+    const mine = emitter;
+    count(channel, 1);
+    let isOver = false;
+    const stop = async () => {
+      if (isOver) return;
+      isOver = true;
+      await events.return?.();
+      // A connection that was lost meanwhile has taken its channels along.
+      if (mine === emitter && count(channel, -1) === 0) {
+        await client.query(`unlisten ${escapeIdentifier(channel)}`).catch(() => {});
+      }
+    };
+    try {
+      // Again for each: the one before may be waiting for its answer still.
+      await client.query(`listen ${escapeIdentifier(channel)}`);
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+    const source: Source = {
+      [Symbol.asyncIterator]: () => source,
+      async next() {
+        const { done, value } = await events.next();
+        return done ? { done, value: undefined } : { done: false, value: value[0] as string };
+      },
+      async return() {
+        await stop();
+        return { done: true, value: undefined };
+      },
+    };
+    return source;
+  }
+
+  return {
+    subscribe,
+    async release() {
+      const client = await connecting?.catch(() => undefined);
+      connecting = undefined;
+      emitter.emit("released");
+      await client?.end();
+    },
+  };
+}

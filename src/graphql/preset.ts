@@ -1,0 +1,122 @@
+/**
+ * The GraphQL side: schema saldo as PostGraphile derives it. Tables and reports are queries,
+ * functions are mutations, and nothing else writes.
+ */
+import "./graphile_env.ts";
+import { PgSimplifyInflectionPreset } from "@graphile/simplify-inflection";
+import type { Pool } from "pg";
+import { makePgService } from "postgraphile/adaptors/pg";
+import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
+import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connection-filter";
+import { currentCaller, settingsFor } from "../http/auth.ts";
+import type { AppContext } from "../http/context.ts";
+import { makeMaskError } from "../http/errors.ts";
+import { accountEventsFor } from "./account_events.ts";
+import type { Notifications } from "./notifications.ts";
+import { makePageLimitsPlugin } from "./page_limits.ts";
+import { DEFAULT_QUERY_LIMITS, type QueryLimits } from "./query_cost.ts";
+import { StrictScalarsPlugin } from "./strict_scalars.ts";
+import { SubscriptionsPlugin } from "./subscriptions.ts";
+import { SurfacePlugin } from "./surface.ts";
+import { makeValidationPlugin } from "./validation.ts";
+
+/** Where GraphiQL is served when it is on. */
+export const GRAPHIQL_PATH = "/graphiql";
+
+// Comparisons only: patterns (like, regular expressions) would scan whole tables.
+const FILTER_OPERATORS = [
+  "isNull",
+  "equalTo",
+  "notEqualTo",
+  "in",
+  "lessThan",
+  "lessThanOrEqualTo",
+  "greaterThan",
+  "greaterThanOrEqualTo",
+];
+
+/** The part of the preset that decides what the schema looks like. */
+export function makeSchemaPreset(pool: Pool, limits: QueryLimits): GraphileConfig.Preset {
+  return {
+    extends: [
+      PostGraphileAmberPreset,
+      PgSimplifyInflectionPreset,
+      PostGraphileConnectionFilterPreset,
+    ],
+    plugins: [
+      SurfacePlugin,
+      StrictScalarsPlugin,
+      SubscriptionsPlugin,
+      makePageLimitsPlugin(limits),
+    ],
+    disablePlugins: [
+      "NodePlugin",
+      "QueryQueryPlugin",
+      // These payload fields would read in another transaction than the mutation's.
+      "MutationPayloadQueryPlugin",
+      "PgMutationPayloadEdgePlugin",
+      // One way to filter is enough, and not across relations.
+      "PgConnectionArgFilterBackwardRelationsPlugin",
+      "PgConnectionArgFilterForwardRelationsPlugin",
+      "PgConditionArgumentPlugin",
+      "PgConditionCustomFieldsPlugin",
+    ],
+    pgServices: [makePgService({ pool, schemas: ["saldo"], pubsub: false })],
+    gather: { pgStrictFunctions: true },
+    schema: {
+      defaultBehavior: "-resource:insert -resource:update -resource:delete",
+      connectionFilterAllowedOperators: FILTER_OPERATORS,
+      connectionFilterComputedColumns: false,
+      connectionFilterSetofFunctions: false,
+      connectionFilterArrays: false,
+      connectionFilterRelations: false,
+    },
+  };
+}
+
+/** The limits of one request, with the page sizes of the settings. */
+export function queryLimitsOf(config: AppContext["config"]): QueryLimits {
+  return {
+    ...DEFAULT_QUERY_LIMITS,
+    pageSizeDefault: config.pageSizeDefault,
+    pageSizeMax: config.pageSizeMax,
+  };
+}
+
+/** The whole preset: schema, callers, errors, and what is open to whom. */
+export function makePreset(
+  context: AppContext,
+  notifications: Notifications,
+): GraphileConfig.Preset {
+  const { config, serverPool: pool } = context;
+  const timeoutMs = config.statementTimeoutMs;
+  const maskError = makeMaskError(context.log, {
+    suggestions: config.isIntrospectionEnabled,
+    isAnonymous: () => currentCaller().role === "saldo_anonymous",
+  });
+  return {
+    extends: [makeSchemaPreset(context.serverPool, queryLimitsOf(config))],
+    plugins: [
+      makeValidationPlugin({ isIntrospectionAllowed: config.isIntrospectionEnabled, maskError }),
+    ],
+    grafast: {
+      // Execution has no limit here: statement_timeout stops the SQL itself, this would not.
+      timeouts: { planning: 5000 },
+      context: () => ({
+        pgSettings: settingsFor(currentCaller(), timeoutMs),
+        accountEvents: accountEventsFor(currentCaller(), { pool, notifications, timeoutMs }),
+      }),
+    },
+    grafserv: {
+      graphqlPath: "/graphql",
+      graphqlOverGET: false,
+      graphiql: config.isGraphiqlEnabled,
+      graphiqlPath: GRAPHIQL_PATH,
+      graphiqlOnGraphQLGET: false,
+      websockets: true,
+      watch: false,
+      maxRequestLength: config.bodyByteCountMax,
+      maskError,
+    },
+  };
+}

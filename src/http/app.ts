@@ -1,0 +1,176 @@
+/** The HTTP side: what is served, in the order in which a request meets it. */
+import "../graphql/graphile_env.ts";
+import express, { type ErrorRequestHandler, type Express } from "express";
+import { postgraphile } from "postgraphile";
+import { grafserv } from "postgraphile/grafserv/express/v4";
+import { makeNotifications } from "../graphql/notifications.ts";
+import { GRAPHIQL_PATH, makePreset, queryLimitsOf } from "../graphql/preset.ts";
+import { authenticateRequests } from "./auth.ts";
+import {
+  answerOf,
+  type BalanceHealth,
+  makeBalanceHealth,
+  makeHealthFigures,
+  makeSealStatus,
+  makeSettlementHealth,
+} from "./balance_health.ts";
+import { cached } from "./cached.ts";
+import type { AppContext } from "./context.ts";
+import { causeOf } from "./errors.ts";
+import { makeFailureLimit } from "./failure_limit.ts";
+import { limitQuery, readJsonBody, requireJsonPost } from "./limits.ts";
+import { makeMetrics } from "./metrics.ts";
+import { Refusal, refusalBody } from "./refusal.ts";
+import { makeWebsockets, type Websockets } from "./websockets.ts";
+
+/** An app that listens nowhere yet, and the way to let go of what it holds. */
+export interface App {
+  readonly express: Express;
+  /** Subscriptions: to be attached to the HTTP server, and ended before it. */
+  readonly websockets: Websockets;
+  /** Ends what GraphQL keeps open; the pools belong to the context. */
+  release(): Promise<void>;
+}
+
+// A client whose token has just expired retries a few times; a guesser does not stop at ten.
+const FAILED_TOKEN_COUNT_MAX = 10;
+const FAILED_TOKEN_WINDOW_MS = 10_000;
+
+/** Builds the app of a context. The database must be migrated: the schema is read from it. */
+export async function createApp(context: AppContext): Promise<App> {
+  const app = express();
+  const readHealth = makeBalanceHealth(context.serverPool);
+  const metrics = makeMetrics(
+    readHealth,
+    makeSettlementHealth(context.serverPool),
+    makeHealthFigures(context.serverPool),
+    makeSealStatus(context.serverPool),
+  );
+
+  app.use(metrics.measure);
+  installHeaders(app, context);
+  installProbes(app, context);
+  app.get("/metrics", metrics.serve);
+  installBalanceHealth(app, readHealth);
+  installGraphqlGate(app, context);
+  const { websockets, release } = await installGraphql(app, context);
+  installFrontDoor(app, context);
+  installErrors(app, context);
+  return { express: app, websockets, release };
+}
+
+function installHeaders(app: Express, context: AppContext): void {
+  app.disable("x-powered-by");
+  app.disable("etag");
+  app.use((request, response, next) => {
+    response.setHeader("X-Content-Type-Options", "nosniff");
+    response.setHeader("X-Frame-Options", "DENY");
+    response.setHeader("Referrer-Policy", "no-referrer");
+    response.setHeader("Cross-Origin-Resource-Policy", "same-origin");
+    response.setHeader("Cache-Control", "no-store");
+    if (!context.isReady()) {
+      // A server that stops waits for its connections: this one ends with its answer.
+      response.setHeader("Connection", "close");
+    }
+    // GraphiQL is a page with scripts and workers; everything else is data.
+    if (request.path !== GRAPHIQL_PATH && !request.path.startsWith("/ruru-static/")) {
+      response.setHeader("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+    }
+    next();
+  });
+}
+
+function installProbes(app: Express, context: AppContext): void {
+  const isReachable = cached(1000, async () => {
+    const { rows } = await context.serverPool.query<{ is_migrated: boolean }>(
+      "select to_regnamespace('saldo') is not null as is_migrated",
+    );
+    return rows[0]?.is_migrated === true;
+  });
+
+  app.get("/health", (_request, response) => {
+    response.json({ status: "ok" });
+  });
+  app.get("/ready", async (_request, response) => {
+    const isReady = context.isReady() && (await isReachable().catch(() => false));
+    response.status(isReady ? 200 : 503).json({ status: isReady ? "ready" : "not ready" });
+  });
+}
+
+function installBalanceHealth(app: Express, readHealth: () => Promise<BalanceHealth>): void {
+  app.get("/admin/balance-health/check", async (_request, response) => {
+    const { httpStatus, body } = answerOf(await readHealth().catch(() => undefined));
+    response.status(httpStatus).json(body);
+  });
+}
+
+function installGraphqlGate(app: Express, context: AppContext): void {
+  const failures = makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS);
+  app.use(
+    "/graphql",
+    requireJsonPost,
+    authenticateRequests(context.jwtSecret, failures),
+    readJsonBody(context.config.bodyByteCountMax),
+    limitQuery(queryLimitsOf(context.config)),
+  );
+}
+
+async function installGraphql(app: Express, context: AppContext) {
+  const notifications = makeNotifications(context.serverConnectionString, context.log);
+  const instance = postgraphile(makePreset(context, notifications));
+  await instance.getSchema();
+  const serv = instance.createServ(grafserv);
+  // The library's own websockets know nothing of our callers and limits.
+  await serv.addTo(app, null, false);
+  return {
+    websockets: makeWebsockets(serv, context),
+    async release() {
+      await notifications.release();
+      await instance.release();
+    },
+  };
+}
+
+function installFrontDoor(app: Express, { config }: AppContext): void {
+  app.get("/", (_request, response) => {
+    if (config.isGraphiqlEnabled) {
+      response.redirect(302, GRAPHIQL_PATH);
+    } else {
+      response.json({ name: "saldo", graphql: "/graphql", ready: "/ready" });
+    }
+  });
+}
+
+function installErrors(app: Express, { log }: AppContext): void {
+  app.use((request) => {
+    throw new Refusal("not_found", `${request.method} ${request.path.slice(0, 100)}`);
+  });
+  // Express tells an error handler by its four parameters.
+  const answerError: ErrorRequestHandler = (error, request, response, next) => {
+    if (response.headersSent) {
+      next(error);
+      return;
+    }
+    const refusal = refusalFor(error);
+    if (refusal.condition === "internal_error") {
+      log.error("request failed", { path: request.path, ...causeOf(error) });
+    }
+    response.status(refusal.status).json(refusalBody(refusal));
+  };
+  app.use(answerError);
+}
+
+/** What an error means to the client. Errors below 500 come from reading the body. */
+function refusalFor(error: unknown): Refusal {
+  if (error instanceof Refusal) {
+    return error;
+  }
+  const status = (error as { status?: unknown } | null)?.status;
+  if (status === 413) {
+    return new Refusal("query_too_complex", "the body is too large", { status });
+  }
+  if (typeof status === "number" && status >= 400 && status < 500) {
+    return new Refusal("input_invalid", "the body could not be read", { status });
+  }
+  return new Refusal("internal_error");
+}

@@ -1,0 +1,257 @@
+import { EventEmitter } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { Logger, parseCronItems, run, runMigrations, type WorkerEvents } from "graphile-worker";
+import type { Pool, PoolClient } from "pg";
+import type { Config } from "../config.ts";
+import type { Log } from "../log.ts";
+import { watchRules } from "../own_tables/rule_watch.ts";
+import { mendSchedule, watchClock } from "./clock.ts";
+import { type Recurring, runEvery } from "./recurring.ts";
+import { isDailyDue, isReconcileDue, isWeeklyDue } from "./schedule.ts";
+
+// The first half of a two-part advisory lock; the second is a worker's name.
+const workerLockSpace = 7_246;
+const releaseIntervalMs = 30_000;
+const retryIntervalMs = 500;
+const pulseIntervalMs = 10_000;
+
+/** The jobs of a process. */
+export interface Worker {
+  /** Lets the running job finish, or gives it back when it takes longer than the grace. */
+  stop(): Promise<void>;
+  /** Resolves when the worker ends without having been told to, with the reason. */
+  stopped: Promise<string>;
+}
+
+type ScheduleConfig = Pick<
+  Config,
+  "timeZone" | "maintenanceAt" | "reconcileEveryHours" | "monthlySyncAt" | "monthlyRecalculationAt"
+>;
+type WorkerConfig = ScheduleConfig &
+  Pick<
+    Config,
+    | "shutdownGraceMs"
+    | "settleEverySeconds"
+    | "rerateEverySeconds"
+    | "sealEverySeconds"
+    | "alertEverySeconds"
+  >;
+
+/** Starts a worker on a pool of its own, which it leaves open. */
+export async function startWorker(
+  pool: Pool,
+  config: WorkerConfig,
+  log: Log,
+  clockIntervalMs?: number,
+): Promise<Worker> {
+  let isStopping = false; // that it stops is news to the worker only
+  const logger = new Logger(({ label, taskIdentifier, jobId }) => (level, message) => {
+    const fields = { reason: message, task: taskIdentifier, job: jobId };
+    if (level === "error") log.error("job", fields);
+    else if (level === "warning" && !isStopping) log.warn("job", fields);
+    // The worker's own chatter is left out; what a task says is not.
+    else if (level === "info" && label === "job") log.info("job", fields);
+  });
+  await runMigrations({ pgPool: pool, logger });
+  await releaseJobsOfDeadWorkers(pool);
+  await mendSchedule(pool);
+  const events: WorkerEvents = new EventEmitter();
+  const name = holdName(pool, events);
+  const runner = await run({
+    events,
+    pgPool: pool,
+    logger,
+    taskDirectory: fileURLToPath(new URL("../../tasks", import.meta.url)),
+    // More than the long jobs (a check, a maintenance, a recalculation), so that settlements and
+    // re-ratings have their turn.
+    concurrency: 4,
+    pollInterval: 1000,
+    // The server stops its parts itself, in order; see main.ts.
+    noHandleSignals: true,
+    gracefulShutdownAbortTimeout: config.shutdownGraceMs,
+    // In batches (of no delay) the ends of jobs are waited for when the worker stops.
+    preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
+    parsedCronItems: cronItems(config),
+  });
+  const stopPulse = beat(pool, log);
+  const ruleWatch = watchRules(pool, log);
+  await pool.query(
+    "select from graphile_worker.add_job('reconcile_overdue', '{}', job_key => 'reconcile_overdue')",
+  );
+  const recurring = askForJobs(pool, config, log);
+  const stopUpkeep = keepUp(pool, log);
+  let clockWatch: { stop(): void } | undefined;
+  const setBack = new Promise<string>((done) => {
+    clockWatch = watchClock(
+      (seconds) =>
+        done(`the clock was set back by ${seconds} s, and the schedule has to begin anew`),
+      undefined,
+      clockIntervalMs,
+    );
+  });
+  return {
+    // It may end in peace as well: when its pool was shut down after an error, say.
+    stopped: Promise.race([
+      setBack,
+      runner.promise.then(
+        () => "the worker ended",
+        (error: Error) => error.message,
+      ),
+    ]),
+    async stop() {
+      isStopping = true;
+      stopUpkeep();
+      stopPulse();
+      ruleWatch.stop();
+      clockWatch?.stop();
+      await Promise.all(recurring.map((each) => each.stop()));
+      await runner.stop();
+      name.release();
+    },
+  };
+}
+
+/** Asks for the jobs that come more often than cron could. */
+function askForJobs(pool: Pool, config: WorkerConfig, log: Log): Recurring[] {
+  return [
+    runEvery(config.settleEverySeconds, "settle_sub_balances", pool, log),
+    runEvery(config.rerateEverySeconds, "rerate", pool, log),
+    runEvery(config.sealEverySeconds, "seal_journal", pool, log),
+    runEvery(config.alertEverySeconds, "evaluate_alerts", pool, log),
+  ];
+}
+
+/** Looks after jobs that nobody would run: of dead workers, and put off by a wrong clock. */
+function keepUp(pool: Pool, log: Log): () => void {
+  const timer = setInterval(() => {
+    releaseJobsOfDeadWorkers(pool).catch((error: Error) =>
+      log.warn("jobs of dead workers not released", { reason: error.message }),
+    );
+    mendSchedule(pool).catch((error: Error) =>
+      log.warn("the schedule was not looked at", { reason: error.message }),
+    );
+  }, releaseIntervalMs);
+  return () => clearInterval(timer);
+}
+
+/** Notes that a worker lives, again and again, so that others can tell when none does. */
+function beat(pool: Pool, log: Log): () => void {
+  const note = () => {
+    pool
+      .query("select saldo_private.record_worker_seen()")
+      .catch((error: Error) => log.warn("the worker was not noted", { reason: error.message }));
+  };
+  note();
+  const timer = setInterval(note, pulseIntervalMs);
+  return () => clearInterval(timer);
+}
+
+/**
+ * The scheduled jobs. Cron knows UTC only, so a matching function looks at the business clock; the
+ * worker sees to it that several processes make one job of an occasion.
+ */
+export function cronItems(config: ScheduleConfig) {
+  const { timeZone, maintenanceAt, reconcileEveryHours } = config;
+  const { monthlySyncAt, monthlyRecalculationAt } = config;
+  return parseCronItems([
+    {
+      task: "reconcile",
+      identifier: "reconcile",
+      match: (minute) => isReconcileDue(instantOf(minute), timeZone, reconcileEveryHours),
+      options: { maxAttempts: 3, backfillPeriod: 0 },
+    },
+    {
+      task: "scheduled_maintenance",
+      identifier: "scheduled_maintenance",
+      match: (minute) => isDailyDue(instantOf(minute), timeZone, maintenanceAt),
+      options: { maxAttempts: 3, backfillPeriod: 0 },
+    },
+    {
+      task: "sync_monthly_balances",
+      identifier: "sync_monthly_balances",
+      match: (minute) => isDailyDue(instantOf(minute), timeZone, monthlySyncAt),
+      payload: { force: false },
+      options: { maxAttempts: 3, backfillPeriod: 0 },
+    },
+    {
+      task: "sync_monthly_balances",
+      identifier: "recalculate_monthly_balances",
+      match: (minute) => isWeeklyDue(instantOf(minute), timeZone, monthlyRecalculationAt),
+      payload: { force: true },
+      options: { maxAttempts: 3, backfillPeriod: 0 },
+    },
+    {
+      task: "expire_holds",
+      identifier: "expire_holds",
+      match: "* * * * *",
+      options: { maxAttempts: 3, backfillPeriod: 0 },
+    },
+  ]);
+}
+
+/** Cron gives a minute of UTC without its year; it is this year's, or last year's at New Year. */
+function instantOf(minute: { min: number; hour: number; date: number; month: number }): Date {
+  const now = new Date();
+  const at = (year: number) =>
+    new Date(Date.UTC(year, minute.month - 1, minute.date, minute.hour, minute.min));
+  const candidate = at(now.getUTCFullYear());
+  return candidate.getTime() > now.getTime() + 86_400_000
+    ? at(now.getUTCFullYear() - 1)
+    : candidate;
+}
+
+/**
+ * A worker that was killed keeps its jobs locked for four hours. A living one holds an advisory
+ * lock under its name, which PostgreSQL lets go of when it dies: jobs of a name that nobody holds
+ * are given back. A new worker may take its first job an instant before its lock, hence the wait.
+ */
+export async function releaseJobsOfDeadWorkers(pool: Pool, waitSeconds = 5): Promise<void> {
+  await pool.query(
+    `select graphile_worker.force_unlock_workers(array_agg(dead.worker_id))
+    from (
+      select job.locked_by as worker_id
+      from graphile_worker.jobs as job
+      where job.locked_by is not null
+      group by job.locked_by
+      having max(job.locked_at) not between now() - make_interval(secs => $1)
+        and now() + interval '1 minute' -- of a clock that was set back
+    ) as dead
+    where pg_try_advisory_xact_lock(${workerLockSpace}, hashtext(dead.worker_id))
+    having count(*) > 0`,
+    [waitSeconds],
+  );
+}
+
+/**
+ * Holds the advisory lock of this process's workers on a connection of its own, and takes it again
+ * when that is lost.
+ */
+function holdName(pool: Pool, events: WorkerEvents): { release(): void } {
+  let isReleased = false;
+  let holder: PoolClient | undefined;
+  const hold = async (name: string) => {
+    while (!isReleased) {
+      try {
+        const client = await pool.connect();
+        const lost = new Promise((done) => client.once("error", done));
+        holder = client;
+        await client.query("select pg_advisory_lock($1, hashtext($2))", [workerLockSpace, name]);
+        await lost;
+      } catch {
+        await sleep(retryIntervalMs); // no database just now
+      }
+      holder?.release(true);
+      holder = undefined;
+    }
+  };
+  // Jobs are locked under the name of the pool of workers, not of a worker.
+  events.on("pool:create", ({ workerPool }) => void hold(workerPool.id));
+  return {
+    release() {
+      isReleased = true;
+      holder?.release(true);
+      holder = undefined;
+    },
+  };
+}

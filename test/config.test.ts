@@ -1,0 +1,106 @@
+import test from "ava";
+import { ConfigError, readConfig, requireNode, settings } from "../src/config.ts";
+
+const read = (environment: Record<string, string>) => () => readConfig(environment);
+const databaseUrl = "postgres://owner:secret@127.0.0.1/saldo";
+
+test("without any variable every setting has its default", (t) => {
+  const config = readConfig({});
+  t.is(config.port, 8080);
+  t.is(config.timeZone, "Asia/Jakarta");
+  t.is(config.currency, "IDR");
+  t.is(config.maintenanceAt, "02:00");
+  t.is(config.reconcileEveryHours, 6);
+  t.is(config.settleEverySeconds, 5);
+  t.is(config.databaseUrl, undefined);
+  t.true(config.isGraphiqlEnabled);
+});
+
+test("an empty variable means the same as none", (t) => {
+  t.deepEqual(
+    readConfig(Object.fromEntries(Object.values(settings).map(({ name }) => [name, ""]))),
+    readConfig({}),
+  );
+});
+
+for (const [name, value] of [
+  ["PORT", "65536"],
+  ["PORT", "-1"],
+  ["PORT", "80.5"],
+  ["PORT", "http"],
+  ["NODE_ENV", "staging"],
+  ["DATABASE_URL", "mysql://host/db"],
+  ["DATABASE_URL", "postgres://[/db"],
+  ["SALDO_JWT_SECRET", "short"],
+  ["SALDO_TIME_ZONE", "Asia/Atlantis"],
+  ["SALDO_CURRENCY", "rupiah"],
+  ["SALDO_MAINTENANCE_AT", "24:00"],
+  ["SALDO_MONTHLY_SYNC_AT", "24:00"],
+  ["SALDO_MONTHLY_RECALCULATION_AT", "Sun 01:00"],
+  ["SALDO_RECONCILE_HOURS", "0"],
+  ["SALDO_SETTLE_EVERY_SECONDS", "0"],
+  ["SALDO_SETTLE_EVERY_SECONDS", "3601"],
+  ["SALDO_GRAPHIQL", "yes"],
+  ["LOG_LEVEL", "loud"],
+  ["SALDO_POOL_SIZE", "Infinity"],
+  ["SALDO_ALERT_WEBHOOK_URL", "ftp://host/secret"],
+  ["SALDO_ALERT_WEBHOOK_SECRET", "short"],
+  ["SALDO_ALERT_SMTP_URL", "https://user:secret@host"],
+  ["SALDO_ALERT_EMAIL_FROM", "Saldo <saldo@example.com>"],
+  ["SALDO_ALERT_EMAIL_TO", "anna@example.com,,budi@example.com"],
+  ["SALDO_ALERT_EVERY_SECONDS", "0"],
+  ["SALDO_CHECK_OVERDUE_HOURS", "169"],
+] as const) {
+  test(`${name}=${value} is refused in one sentence that names it`, (t) => {
+    const error = t.throws(read({ [name]: value }), { instanceOf: ConfigError });
+    t.regex(error.message, new RegExp(`^${name} is not valid: give [^\n]+\\.$`));
+    t.false(error.message.includes("secret"));
+  });
+}
+
+test("a page is not larger by default than at most", (t) => {
+  t.throws(read({ SALDO_PAGE_SIZE: "300", SALDO_PAGE_SIZE_MAX: "200" }), {
+    instanceOf: ConfigError,
+  });
+});
+
+test("mails need their server, from and to, all three", (t) => {
+  const mail = {
+    SALDO_ALERT_SMTP_URL: "smtps://user:secret@mail.example.com:465",
+    SALDO_ALERT_EMAIL_FROM: "saldo@example.com",
+    SALDO_ALERT_EMAIL_TO: "anna@example.com, budi@example.com",
+  };
+  t.deepEqual(readConfig(mail).alertEmailTo, ["anna@example.com", "budi@example.com"]);
+  for (const name of Object.keys(mail)) {
+    const error = t.throws(read({ ...mail, [name]: "" }), { instanceOf: ConfigError });
+    t.false(error.message.includes("secret"));
+  }
+});
+
+test("a check is overdue an hour after it was due, unless said otherwise", (t) => {
+  t.is(readConfig({}).checkOverdueHours, 7);
+  t.is(readConfig({ SALDO_RECONCILE_HOURS: "24" }).checkOverdueHours, 25);
+  t.is(readConfig({ SALDO_CHECK_OVERDUE_HOURS: "48" }).checkOverdueHours, 48);
+});
+
+test("production on a server of one's own wants a secret, embedded it makes one", (t) => {
+  t.throws(read({ NODE_ENV: "production", DATABASE_URL: databaseUrl }), {
+    instanceOf: ConfigError,
+    message: /SALDO_JWT_SECRET/,
+  });
+  t.notThrows(read({ NODE_ENV: "production" }));
+  const config = readConfig({
+    NODE_ENV: "production",
+    DATABASE_URL: databaseUrl,
+    SALDO_JWT_SECRET: "x".repeat(32),
+  });
+  t.false(config.isGraphiqlEnabled);
+  t.false(config.isIntrospectionEnabled);
+});
+
+test("a Node that cannot run TypeScript is refused", (t) => {
+  t.throws(() => requireNode("20.20.2"), { instanceOf: ConfigError });
+  t.throws(() => requireNode("22.17.9"), { instanceOf: ConfigError });
+  t.notThrows(() => requireNode("22.18.0"));
+  t.notThrows(() => requireNode("24.12.0"));
+});

@@ -1,0 +1,169 @@
+import { createHmac } from "node:crypto";
+import test from "ava";
+import { SignJWT } from "jose";
+import { ANONYMOUS, authenticate, settingsFor, signToken } from "../../src/http/auth.ts";
+import { makeFailureLimit } from "../../src/http/failure_limit.ts";
+
+const SECRET = "a secret of more than thirty-two characters";
+const key = (secret: string) => new TextEncoder().encode(secret);
+const base64 = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+const inAnHour = () => Math.floor(Date.now() / 1000) + 3600;
+
+/** A token that is right in all but what the test changes. */
+function builder(claims: object = { role: "admin" }, alg = "HS256") {
+  return new SignJWT({ ...claims })
+    .setProtectedHeader({ alg })
+    .setSubject("root")
+    .setAudience("saldo")
+    .setExpirationTime("1h");
+}
+
+const refused = { code: "SB011", condition: "unauthenticated" };
+
+async function extensionsFor(authorization: string) {
+  try {
+    await authenticate(SECRET, authorization);
+  } catch (error) {
+    const { code, condition } = (error as { extensions: Record<string, unknown> }).extensions;
+    return { code, condition };
+  }
+  return "accepted";
+}
+
+test("no header is the anonymous caller", async (t) => {
+  t.deepEqual(await authenticate(SECRET, undefined), ANONYMOUS);
+});
+
+test("each role of a token becomes its database role", async (t) => {
+  for (const role of ["admin", "operator", "branch"] as const) {
+    const token = await signToken(SECRET, { sub: "someone", role }, "1h");
+    t.deepEqual(await authenticate(SECRET, `Bearer ${token}`), {
+      role: `saldo_${role}`,
+      subject: "someone",
+      memberId: "",
+    });
+  }
+});
+
+test("a member's token carries the member's id into the settings", async (t) => {
+  const token = await signToken(SECRET, { sub: "m1", role: "member", member_id: 7 }, "1h");
+  const caller = await authenticate(SECRET, `bearer ${token}`);
+  t.deepEqual(settingsFor(caller, 1500), {
+    role: "saldo_member",
+    "saldo.subject": "m1",
+    "saldo.member_id": "7",
+    statement_timeout: "1500",
+  });
+});
+
+test("a member id on a token of another role is not used", async (t) => {
+  const claims = { sub: "root", role: "operator", member_id: "7" } as const;
+  const token = await signToken(SECRET, claims, "1h");
+  t.is((await authenticate(SECRET, `Bearer ${token}`)).memberId, "");
+});
+
+test("a token signed with another key is refused", async (t) => {
+  const token = await builder().sign(key("another secret of sufficient length"));
+  t.deepEqual(await extensionsFor(`Bearer ${token}`), refused);
+});
+
+test("a token of algorithm none is refused, with and without a signature", async (t) => {
+  const claims = { sub: "root", role: "admin", aud: "saldo", exp: inAnHour() };
+  const unsigned = `${base64({ alg: "none" })}.${base64(claims)}.`;
+  t.deepEqual(await extensionsFor(`Bearer ${unsigned}`), refused);
+  t.deepEqual(await extensionsFor(`Bearer ${unsigned}c2ln`), refused);
+});
+
+test("a token of another algorithm is refused although its key is right", async (t) => {
+  const long = SECRET.padEnd(64, "x");
+  const token = await builder({ role: "admin" }, "HS512").sign(key(long));
+  await t.throwsAsync(authenticate(long, `Bearer ${token}`), { name: "Refusal" });
+});
+
+test("a token that names RS256 but is signed with the secret is refused", async (t) => {
+  const claims = { sub: "root", role: "admin", aud: "saldo", exp: inAnHour() };
+  const signed = `${base64({ alg: "RS256" })}.${base64(claims)}`;
+  const signature = createHmac("sha256", SECRET).update(signed).digest("base64url");
+  t.deepEqual(await extensionsFor(`Bearer ${signed}.${signature}`), refused);
+});
+
+test("a token that is expired, or not yet valid, or from the future is refused", async (t) => {
+  const past = Math.floor(Date.now() / 1000) - 60;
+  const expired = await builder().setExpirationTime(past).sign(key(SECRET));
+  const early = await builder().setNotBefore("1h").sign(key(SECRET));
+  const future = await builder().setIssuedAt(inAnHour()).sign(key(SECRET));
+  for (const token of [expired, early, future]) {
+    t.deepEqual(await extensionsFor(`Bearer ${token}`), refused);
+  }
+});
+
+test("a token without an end, a subject or a role is refused", async (t) => {
+  const claims = { sub: "root", role: "admin", aud: "saldo", exp: inAnHour() };
+  for (const missing of ["exp", "sub", "role", "aud"]) {
+    const rest = Object.fromEntries(Object.entries(claims).filter(([name]) => name !== missing));
+    const token = await new SignJWT(rest).setProtectedHeader({ alg: "HS256" }).sign(key(SECRET));
+    t.deepEqual(await extensionsFor(`Bearer ${token}`), refused, missing);
+  }
+});
+
+test("a token for another audience is refused", async (t) => {
+  const token = await builder().setAudience("elsewhere").sign(key(SECRET));
+  t.deepEqual(await extensionsFor(`Bearer ${token}`), refused);
+});
+
+test("a role outside the allow-list is refused, a database's role among them", async (t) => {
+  for (const role of ["postgres", "saldo_owner", "saldo_admin", "toString", "", 1, ["admin"]]) {
+    const token = await builder({ role }).sign(key(SECRET));
+    t.deepEqual(await extensionsFor(`Bearer ${token}`), refused, String(role));
+  }
+});
+
+test("a member's token without a proper member id is refused", async (t) => {
+  for (const memberId of [undefined, "", "0", "-1", "1; reset role", 1.5, [1, 2], "9".repeat(19)]) {
+    const token = await builder({ role: "member", member_id: memberId }).sign(key(SECRET));
+    t.deepEqual(await extensionsFor(`Bearer ${token}`), refused, String(memberId));
+  }
+});
+
+test("a subject with control characters is refused", async (t) => {
+  const token = await builder().setSubject("root\u0000").sign(key(SECRET));
+  t.deepEqual(await extensionsFor(`Bearer ${token}`), refused);
+});
+
+test("a token above 4 KB is refused although it is signed", async (t) => {
+  const token = await builder({ role: "admin", padding: "x".repeat(8000) }).sign(key(SECRET));
+  t.deepEqual(await extensionsFor(`Bearer ${token}`), refused);
+});
+
+test("a header that is no bearer token is refused", async (t) => {
+  for (const header of [
+    "",
+    "Bearer",
+    "Bearer ",
+    "Basic cm9vdDpyb290",
+    "Bearer a.b",
+    "Bearer a.b.c",
+  ]) {
+    t.deepEqual(await extensionsFor(header), refused, header);
+  }
+});
+
+test("failures count per address and are forgotten when the window ends", (t) => {
+  let now = 0;
+  const failures = makeFailureLimit(2, 1000, () => now);
+  t.deepEqual(
+    [1, 2, 3].map(() => failures.isExceededBy("a")),
+    [false, false, true],
+  );
+  t.false(failures.isExceededBy("b"));
+  now = 1000;
+  t.false(failures.isExceededBy("a"));
+});
+
+test("failures from very many addresses do not fill the memory", (t) => {
+  const failures = makeFailureLimit(1, 1_000_000);
+  for (let index = 0; index < 10_000; index += 1) {
+    failures.isExceededBy(`address ${index}`);
+  }
+  t.false(failures.isExceededBy("address 1"));
+});

@@ -1,0 +1,87 @@
+import { readFileSync } from "node:fs";
+import { setTimeout as wait } from "node:timers/promises";
+import test from "ava";
+import { openApi } from "../_support/api.ts";
+
+const api = await openApi();
+const anna = await api.member("anna", "1900000");
+test.after.always(() => api.close());
+
+const CHECK = `mutation {
+  checkBalanceHealth(input: {}) {
+    result { status findingCount findings { nodes { key accountId difference cause } } }
+  }
+}`;
+const HEAL = `mutation ($dryRun: Boolean!) {
+  autoHeal(input: { dryRun: $dryRun }) { result { isDryRun healedCount } }
+}`;
+const MAINTAIN = "mutation { scheduledMaintenance(input: {}) { result { status } } }";
+
+test.serial("those who may not heal are told so, and nothing is recorded", async (t) => {
+  const before = await api.digest();
+  for (const token of [await api.memberToken(anna.id), await api.token({ role: "operator" })]) {
+    t.is((await api.post(HEAL, { dryRun: false }, token)).code, "SB006");
+    t.is((await api.post(MAINTAIN, {}, token)).code, "SB006");
+  }
+  t.is((await api.post(HEAL, { dryRun: false }, null)).code, "SB011");
+  t.is((await api.post(CHECK, {}, await api.memberToken(anna.id))).code, "SB006");
+  t.is(await api.digest(), before);
+});
+
+test.serial("a forced balance shows as unhealthy, is found and healed by mutations", async (t) => {
+  // A superuser forces the cached balance past every trigger.
+  await api.root(`do $$ begin
+    set local session_replication_role = replica;
+    update saldo.account set credit_total = 1500000 where id = ${Number(anna.accountId)};
+  end $$`);
+
+  const check = await api.post(CHECK, {}, await api.token({ role: "operator" }));
+  t.is(check.data.checkBalanceHealth.result.status, "unhealthy");
+  const findings = check.data.checkBalanceHealth.result.findings.nodes;
+  const own = findings.filter(
+    (finding: { accountId: string }) => finding.accountId === anna.accountId,
+  );
+  t.true(own.some((finding: { difference: string }) => finding.difference === "-400000"));
+
+  const unhealthy = await api.request("/admin/balance-health/check");
+  t.is(unhealthy.status, 503);
+  t.like(JSON.parse(unhealthy.text), { status: "unhealthy", balance_status: "unbalanced" });
+  t.regex((await api.request("/metrics")).text, /^balance_sheet_valid 0$/m);
+
+  // The query of docs/healing.md, for whoever is looking for the cause.
+  const [, explain = ""] =
+    /```graphql\n([\s\S]*?)```/.exec(readFileSync("docs/healing.md", "utf8")) ?? [];
+  const explained = await api.post(explain, {}, await api.token({ role: "operator" }));
+  const [finding] = explained.data.checkBalanceHealth.result.findings.nodes.filter(
+    ({ rule }: { rule: string }) => rule === "account_balance",
+  );
+  t.like(finding, { cause: "out_of_band_write", difference: "-400000" });
+  t.like(finding.findingExplanations.nodes[0], {
+    rank: 1,
+    cause: "out_of_band_write",
+    confidence: "certain",
+  });
+  t.regex(finding.findingExplanations.nodes[0].explanation, /credit_total 1900000 -> 1500000/);
+  t.is(finding.findingExplanations.nodes.length, 1);
+
+  const dryRun = await api.post(HEAL, { dryRun: true });
+  t.true(dryRun.data.autoHeal.result.isDryRun);
+  const heal = await api.post(HEAL, { dryRun: false });
+  t.true(heal.data.autoHeal.result.healedCount > 0);
+  const { data } = await api.post(`{ account(id: "${anna.accountId}") { balance } }`);
+  t.is(data.account.balance, "1900000");
+  const again = await api.post(CHECK);
+  t.is(again.data.checkBalanceHealth.result.status, "healthy");
+
+  // The endpoint asks the database once in five seconds.
+  await wait(5100);
+  const healthy = await api.request("/admin/balance-health/check");
+  t.is(healthy.status, 200);
+  t.regex(healthy.text, /"total_liabilities":1900000[,}]/);
+  t.regex((await api.request("/metrics")).text, /^balance_sheet_valid 1$/m);
+});
+
+test.serial("maintenance checks, heals and checks again", async (t) => {
+  const { data } = await api.post(MAINTAIN);
+  t.is(data.scheduledMaintenance.result.status, "healthy");
+});

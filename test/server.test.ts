@@ -1,0 +1,130 @@
+import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import test from "ava";
+import { signToken } from "../src/http/auth.ts";
+import { openTestDatabase, type TestDatabase } from "./_support/database.ts";
+import { type Program, runProgram } from "./_support/process.ts";
+
+const secret = "a secret for tests of more than 32 characters";
+
+let database: TestDatabase;
+test.before(async () => {
+  database = await openTestDatabase(5);
+});
+test.after.always(() => database?.close());
+
+function run(part: string[], environment: Record<string, string> = {}): Program {
+  return runProgram("src/main.ts", part, {
+    PORT: "0",
+    NODE_ENV: "production",
+    DATABASE_URL: database.connectionString,
+    // The role's password belongs to all tests of this server.
+    SERVER_DATABASE_URL: database.serverConnectionString,
+    SALDO_JWT_SECRET: secret,
+    ...environment,
+  });
+}
+
+const addressOf = async (program: Program) =>
+  (await program.printed(/"address":"([^"]+)"/))[1] ?? "";
+
+async function end(program: Program): Promise<number | string> {
+  program.child.kill("SIGTERM");
+  return await program.ended;
+}
+
+test("two servers that start at once on one database both answer, and end with 0", async (t) => {
+  const programs = [run([]), run([])];
+  for (const program of programs) {
+    const answer = await fetch(`${await addressOf(program)}/ready`);
+    t.is(answer.status, 200);
+  }
+  t.deepEqual(await Promise.all(programs.map(end)), [0, 0]);
+  for (const program of programs) {
+    const lines = program.output().trim().split("\n");
+    t.notThrows(() => lines.map((line) => JSON.parse(line)), "in production all lines are JSON");
+    t.false(program.output().includes(secret));
+    t.false(program.output().includes(database.connectionString));
+  }
+});
+
+test("a request that is under way at SIGTERM gets its answer", async (t) => {
+  const program = run(["server"]);
+  const address = await addressOf(program);
+  const token = await signToken(secret, { sub: "tester", role: "admin" }, "1h");
+  const blocker = await database.pool.connect();
+  await blocker.query("begin; lock table saldo.member in access exclusive mode");
+  const answer = fetch(`${address}/graphql`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    body: JSON.stringify({ query: "{ members(first: 1) { nodes { id } } }" }),
+  });
+  for (let waiting = 0; waiting === 0; ) {
+    const { rowCount } = await database.pool.query(
+      "select from pg_locks where not granted and relation = 'saldo.member'::regclass",
+    );
+    waiting = rowCount ?? 0;
+  }
+  const ended = end(program);
+  await sleep(200);
+  t.is(program.child.exitCode, null);
+  await blocker.query("rollback");
+  blocker.release();
+  t.is((await answer).status, 200);
+  t.is(await ended, 0);
+});
+
+test("a worker alone opens no port, and ends with 0", async (t) => {
+  const program = run(["worker"]);
+  await program.printed(/jobs are running/);
+  t.is(await end(program), 0);
+  t.false(program.output().includes("listening"));
+});
+
+test("a signal while Saldo starts ends it in order", async (t) => {
+  const program = run([]);
+  await sleep(600);
+  t.true([0, "SIGTERM"].includes(await end(program)));
+});
+
+test("a lost database ends no server, and /ready tells", async (t) => {
+  // Of its own: the other tests' servers are starting at the same time.
+  const own = await openTestDatabase(2);
+  t.teardown(() => own.close());
+  const program = run(["server"], {
+    DATABASE_URL: own.connectionString,
+    SERVER_DATABASE_URL: own.serverConnectionString,
+  });
+  const address = await addressOf(program);
+  await own.pool.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+    where application_name = 'saldo' and usename = 'saldo_server' and datname = current_database()`,
+  );
+  t.is((await fetch(`${address}/health`)).status, 200);
+  t.is((await fetch(`${address}/ready`)).status, 200);
+  t.is(await end(program), 0);
+});
+
+test("what hinders the start is one sentence and exit code 1", async (t) => {
+  const taken = createServer();
+  await new Promise<void>((done) => {
+    taken.listen(0, "127.0.0.1", done);
+  });
+  t.teardown(() => taken.close());
+  const { port } = taken.address() as { port: number };
+  const cases: [Record<string, string>, RegExp][] = [
+    [{ PORT: "eighty" }, /^PORT is not valid: .*\.\n$/],
+    [{ PORT: String(port) }, /^The port is taken: .*\.\n$/],
+    [
+      { DATABASE_URL: "postgres://nobody:x@127.0.0.1:1/none" },
+      /^DATABASE_URL does not work: .*\n$/,
+    ],
+    [{ DATABASE_URL: `${database.connectionString}_gone` }, /^DATABASE_URL does not work: .*\n$/],
+    [{ SALDO_JWT_SECRET: "" }, /^SALDO_JWT_SECRET is missing: .*\.\n$/],
+  ];
+  for (const [environment, sentence] of cases) {
+    const program = run(["server"], environment);
+    t.is(await program.ended, 1);
+    t.regex(program.output(), sentence);
+  }
+});
