@@ -1,6 +1,6 @@
 import type { Client } from "pg";
-import { exportJournal } from "../journal_copy/tamper/export.ts";
-import { type Difference, verifyCopy } from "../journal_copy/tamper/verify_copy.ts";
+import { exportJournal } from "../journal_copy/export.ts";
+import { type Difference, verifyCopy } from "../journal_copy/verify_copy.ts";
 import { type Command, requireNoWords, textOption, UsageError, type Words } from "./command.ts";
 
 const shownMax = 1000;

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
-import { verifyCopy } from "../../src/journal_copy/tamper/verify_copy.ts";
+import { verifyCopy } from "../../src/journal_copy/verify_copy.ts";
 import type { TestDatabase } from "../_support/database.ts";
 import { forced } from "../_support/faults.ts";
 import { runProgram } from "../_support/process.ts";

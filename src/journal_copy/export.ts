@@ -7,7 +7,7 @@ import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Client } from "pg";
 import { to as copyTo } from "pg-copy-streams";
-import { UsageError } from "../../cli/command.ts";
+import { UsageError } from "../cli/command.ts";
 
 /** What manifest.json says about a file. */
 export interface ManifestFile {

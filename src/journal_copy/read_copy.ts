@@ -4,7 +4,7 @@ import { createReadStream } from "node:fs";
 import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StringDecoder } from "node:string_decoder";
-import { StartError } from "../../start_error.ts";
+import { StartError } from "../start_error.ts";
 import type { Manifest } from "./export.ts";
 
 /** The manifest of a copy; one sentence when there is none. */
