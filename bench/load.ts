@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Client } from "pg";
-import { signToken } from "../src/http/auth.ts";
+import { signToken } from "../src/auth/token.ts";
 import { type Measurement, table } from "./measure.ts";
 
 const seconds = Number(process.env.BENCH_LOAD_SECONDS ?? 10);

@@ -1,5 +1,5 @@
 import type { Client } from "pg";
-import { propose, sqlOf } from "../src/own_tables/adopt.ts";
+import { propose, sqlOf } from "../src/own_tables/propose_rules.ts";
 import { one } from "./incident.ts";
 import { createShop } from "./shop.ts";
 

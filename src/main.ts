@@ -1,7 +1,7 @@
 import { ConfigError, readConfig } from "./config.ts";
-import { StartError } from "./database/embedded.ts";
 import { makeLog } from "./log.ts";
-import { type Parts, type Running, start } from "./server.ts";
+import { type Parts, type Running, start } from "./start.ts";
+import { StartError } from "./start_error.ts";
 
 /**
  * The process: `main.ts` runs everything, `main.ts server` serves HTTP only, `main.ts worker` runs

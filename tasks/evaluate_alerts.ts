@@ -2,7 +2,7 @@ import type { Task } from "graphile-worker";
 import { z } from "zod";
 import { channelsOf } from "../src/alerts/delivery.ts";
 import { readConfig } from "../src/config.ts";
-import { queryAsAdmin } from "../src/jobs/task_query.ts";
+import { queryAsAdmin } from "../src/jobs/query_as_admin.ts";
 
 const payloadSchema = z.object({}).strict();
 

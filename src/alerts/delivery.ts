@@ -1,6 +1,7 @@
 /** Sends one message about an alert, from a job or from the server: who holds its row sends it. */
 import type { ClientBase } from "pg";
 import { z } from "zod";
+import { withRole } from "../database/with_role.ts";
 import {
   type AlertConfig,
   type Delivery,
@@ -37,34 +38,26 @@ export async function deliverAlert(
   config: AlertConfig,
   abortSignal?: AbortSignal,
 ): Promise<Outcome | undefined> {
-  await client.query("begin");
-  try {
-    await client.query("set local role saldo_admin");
-    // The receiver may take longer to answer than the database lets a transaction rest.
-    await client.query("set local idle_in_transaction_session_timeout = 0");
+  // The receiver may take longer to answer than the database lets a transaction rest.
+  const settings = { role: "saldo_admin", idle_in_transaction_session_timeout: "0" };
+  return await withRole(client, { settings }, async () => {
     const { rows } = await client.query(
       "select id, channel, message from saldo_private.claim_alert_delivery($1)",
       [deliveryId],
     );
-    let outcome: Outcome | undefined;
-    if (rows[0] !== undefined) {
-      const { channel, ...delivery } = rowSchema.parse(rows[0]);
-      outcome = await send(channel, delivery, config, abortSignal);
-      const { status, error, retryAfterSeconds } = outcome;
-      await client.query("select saldo_private.record_alert_attempt($1, $2, $3, $4, $5)", [
-        deliveryId,
-        outcome.outcome,
-        status ?? null,
-        error ?? null,
-        retryAfterSeconds ?? 0,
-      ]);
-    }
-    await client.query("commit");
+    if (rows[0] === undefined) return undefined;
+    const { channel, ...delivery } = rowSchema.parse(rows[0]);
+    const outcome = await send(channel, delivery, config, abortSignal);
+    const { status, error, retryAfterSeconds } = outcome;
+    await client.query("select saldo_private.record_alert_attempt($1, $2, $3, $4, $5)", [
+      deliveryId,
+      outcome.outcome,
+      status ?? null,
+      error ?? null,
+      retryAfterSeconds ?? 0,
+    ]);
     return outcome;
-  } catch (error) {
-    await client.query("rollback").catch(() => {}); // the connection is gone, and the lock with it
-    throw error;
-  }
+  });
 }
 
 async function send(

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { TextDecoder } from "node:util";
 import { parse } from "csv-parse/sync";
-import { Refusal } from "../http/refusal.ts";
+import { Refusal } from "../errors/refusal.ts";
 import { UsageError } from "./command.ts";
 
 /** The columns of a kind of file; all are texts here, SQL looks at what they say. */

@@ -4,14 +4,14 @@
  */
 import { parseArgs } from "node:util";
 import { adoptCommand } from "./adopt.ts";
+import { checkCommand, healCommand } from "./check_and_heal.ts";
 import { type Command, UsageError } from "./command.ts";
 import { connect } from "./connection.ts";
-import { checkCommand, healCommand } from "./health.ts";
 import { importCommand } from "./import.ts";
-import { compareCommand, initCommand, syncCommand } from "./monthly.ts";
+import { compareCommand, initCommand, syncCommand } from "./monthly_balances.ts";
 import { describeFailure } from "./output.ts";
 import { rulesCommand } from "./rules.ts";
-import { exportCommand, verifyCommand } from "./verify.ts";
+import { exportCommand, verifyCommand } from "./verify_and_export.ts";
 
 const commands: Record<string, Command> = {
   import: importCommand,

@@ -1,5 +1,5 @@
-import { describeDatabaseError } from "../http/errors.ts";
-import { Refusal } from "../http/refusal.ts";
+import { describeDatabaseError } from "../errors/database_error.ts";
+import { Refusal } from "../errors/refusal.ts";
 
 /** An error as the command line tells it: code and message, detail, hint; or one sentence. */
 export function describeFailure(error: unknown): string {

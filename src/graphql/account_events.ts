@@ -1,7 +1,8 @@
 /** What subscriptions are told: events of accounts and jobs, with the rights of who listens. */
 import type { Pool } from "pg";
-import { type Caller, settingsFor } from "../http/auth.ts";
-import { Refusal } from "../http/refusal.ts";
+import { type Caller, settingsFor } from "../auth/caller.ts";
+import { type RoleTransaction, withRole } from "../database/with_role.ts";
+import { Refusal } from "../errors/refusal.ts";
 import type { Notifications, Source } from "./notifications.ts";
 
 /** What a subscription asks for. */
@@ -205,27 +206,13 @@ function sleepUnref(ms: number): Promise<undefined> {
 
 async function queryAs(
   pool: Pool,
-  settings: Record<string, string>,
+  settings: RoleTransaction["settings"],
   text: string,
   values: unknown[],
   access: "read only" | "read write" = "read only",
 ): Promise<Record<string, unknown>[]> {
-  const client = await pool.connect();
-  try {
-    await client.query(`begin ${access}`);
-    await client.query(
-      "select set_config(each.key, each.value, true) from json_each_text($1) as each",
-      [JSON.stringify(settings)],
-    );
+  return await withRole(pool, { settings, mode: access }, async (client) => {
     const { rows } = await client.query<Record<string, unknown>>(text, values);
-    await client.query("commit");
-    client.release();
     return rows;
-  } catch (error) {
-    await client.query("rollback").then(
-      () => client.release(),
-      () => client.release(true),
-    );
-    throw error;
-  }
+  });
 }

@@ -1,6 +1,6 @@
 import { constant, lambda, list, type Step } from "postgraphile/grafast";
 import "postgraphile";
-import { Refusal } from "../http/refusal.ts";
+import { Refusal } from "../errors/refusal.ts";
 import type { QueryLimits } from "./query_cost.ts";
 
 type PageLimits = Pick<QueryLimits, "pageSizeDefault" | "pageSizeMax" | "offsetMax">;

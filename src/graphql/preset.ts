@@ -8,10 +8,10 @@ import type { Pool } from "pg";
 import { makePgService } from "postgraphile/adaptors/pg";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connection-filter";
-import { currentCaller, settingsFor } from "../http/auth.ts";
-import type { AppContext } from "../http/context.ts";
-import { makeMaskError } from "../http/errors.ts";
+import { currentCaller, settingsFor } from "../auth/caller.ts";
+import type { Log } from "../log.ts";
 import { accountEventsFor } from "./account_events.ts";
+import { makeMaskError } from "./mask_error.ts";
 import type { Notifications } from "./notifications.ts";
 import { makePageLimitsPlugin } from "./page_limits.ts";
 import { DEFAULT_QUERY_LIMITS, type QueryLimits } from "./query_cost.ts";
@@ -19,6 +19,26 @@ import { StrictScalarsPlugin } from "./strict_scalars.ts";
 import { SubscriptionsPlugin } from "./subscriptions.ts";
 import { SurfacePlugin } from "./surface.ts";
 import { makeValidationPlugin } from "./validation.ts";
+
+/** The settings that GraphQL goes by. */
+export interface GraphqlConfig {
+  /** GraphiQL in the browser; by default in development only. */
+  readonly isGraphiqlEnabled: boolean;
+  /** Introspection of the schema and suggestions of names; by default in development only. */
+  readonly isIntrospectionEnabled: boolean;
+  readonly statementTimeoutMs: number;
+  readonly bodyByteCountMax: number;
+  readonly pageSizeDefault: number;
+  readonly pageSizeMax: number;
+}
+
+/** What GraphQL needs of a running server. */
+export interface GraphqlContext {
+  readonly config: GraphqlConfig;
+  /** Logs in as saldo_server, which is nobody until it takes a role for a transaction. */
+  readonly serverPool: Pool;
+  readonly log: Log;
+}
 
 /** Where GraphiQL is served when it is on. */
 export const GRAPHIQL_PATH = "/graphiql";
@@ -75,7 +95,7 @@ export function makeSchemaPreset(pool: Pool, limits: QueryLimits): GraphileConfi
 }
 
 /** The limits of one request, with the page sizes of the settings. */
-export function queryLimitsOf(config: AppContext["config"]): QueryLimits {
+export function queryLimitsOf(config: GraphqlConfig): QueryLimits {
   return {
     ...DEFAULT_QUERY_LIMITS,
     pageSizeDefault: config.pageSizeDefault,
@@ -85,7 +105,7 @@ export function queryLimitsOf(config: AppContext["config"]): QueryLimits {
 
 /** The whole preset: schema, callers, errors, and what is open to whom. */
 export function makePreset(
-  context: AppContext,
+  context: GraphqlContext,
   notifications: Notifications,
 ): GraphileConfig.Preset {
   const { config, serverPool: pool } = context;

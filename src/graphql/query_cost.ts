@@ -15,7 +15,7 @@ import {
   TokenKind,
   type ValueNode,
 } from "graphql";
-import { Refusal } from "../http/refusal.ts";
+import { Refusal } from "../errors/refusal.ts";
 
 /** Ceilings of one GraphQL request. */
 export interface QueryLimits {

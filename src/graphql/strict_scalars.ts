@@ -8,7 +8,7 @@ import {
   readDate,
   readDatetime,
   readUuid,
-} from "./scalars.ts";
+} from "./read_scalars.ts";
 
 // Names as PostGraphile derives them from the types numeric, saldo.amount, saldo.total and so on.
 const READERS: Readonly<Record<string, ReadValue>> = {

@@ -3,9 +3,12 @@ import "../graphql/graphile_env.ts";
 import express, { type ErrorRequestHandler, type Express } from "express";
 import { postgraphile } from "postgraphile";
 import { grafserv } from "postgraphile/grafserv/express/v4";
+import { causeOf } from "../errors/database_error.ts";
+import { Refusal, refusalBody } from "../errors/refusal.ts";
 import { makeNotifications } from "../graphql/notifications.ts";
 import { GRAPHIQL_PATH, makePreset, queryLimitsOf } from "../graphql/preset.ts";
-import { authenticateRequests } from "./auth.ts";
+import type { AppContext } from "./app_context.ts";
+import { authenticateRequests } from "./authenticate_requests.ts";
 import {
   answerOf,
   type BalanceHealth,
@@ -15,12 +18,9 @@ import {
   makeSettlementHealth,
 } from "./balance_health.ts";
 import { cached } from "./cached.ts";
-import type { AppContext } from "./context.ts";
-import { causeOf } from "./errors.ts";
 import { makeFailureLimit } from "./failure_limit.ts";
-import { limitQuery, readJsonBody, requireJsonPost } from "./limits.ts";
+import { limitQuery, readJsonBody, requireJsonPost } from "./graphql_gate.ts";
 import { makeMetrics } from "./metrics.ts";
-import { Refusal, refusalBody } from "./refusal.ts";
 import { makeWebsockets, type Websockets } from "./websockets.ts";
 
 /** An app that listens nowhere yet, and the way to let go of what it holds. */

@@ -1,5 +1,6 @@
 /** The health of balances and of settlement, as public SQL functions tell it, for those who watch. */
 import type { Pool } from "pg";
+import { withRole } from "../database/with_role.ts";
 import { cached } from "./cached.ts";
 
 /** The row of saldo.balance_health(); amounts are text, as the driver gives numeric. */
@@ -91,20 +92,11 @@ async function readAsAnonymous<Row extends object>(
   serverPool: Pool,
   statement: string,
 ): Promise<Row[]> {
-  const client = await serverPool.connect();
-  try {
-    await client.query("begin read only");
-    await client.query("set local role saldo_anonymous");
-    await client.query("set local statement_timeout = '5s'");
+  const settings = { role: "saldo_anonymous", statement_timeout: "5s" };
+  return await withRole(serverPool, { settings, mode: "read only" }, async (client) => {
     const { rows } = await client.query<Row>(statement);
-    await client.query("commit");
-    client.release();
     return rows;
-  } catch (error) {
-    // The connection may be in a failed transaction, or dead: it is not worth keeping.
-    client.release(true);
-    throw error;
-  }
+  });
 }
 
 /**

@@ -7,13 +7,14 @@ import { useServer } from "graphql-ws/use/ws";
 import { decodeJwt } from "jose";
 import { type GrafservBase, makeGraphQLWSConfig } from "postgraphile/grafserv";
 import { type WebSocket, WebSocketServer } from "ws";
+import { type Caller, withCaller } from "../auth/caller.ts";
+import { authenticate } from "../auth/token.ts";
+import { Refusal } from "../errors/refusal.ts";
 import { queryLimitsOf } from "../graphql/preset.ts";
 import { checkQuery, type Variables } from "../graphql/query_cost.ts";
-import { authenticate, type Caller, withCaller } from "./auth.ts";
-import type { AppContext } from "./context.ts";
+import type { AppContext } from "./app_context.ts";
 import { makeFailureLimit } from "./failure_limit.ts";
-import { checkVariables } from "./limits.ts";
-import { Refusal } from "./refusal.ts";
+import { checkVariables } from "./graphql_gate.ts";
 
 const PATH = "/graphql";
 const SOCKET_COUNT_MAX = 1000;

@@ -7,7 +7,8 @@ import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Client } from "pg";
 import { to as copyTo } from "pg-copy-streams";
-import { UsageError } from "../cli/command.ts";
+import { withRole } from "../database/with_role.ts";
+import { StartError } from "../start_error.ts";
 
 /** What manifest.json says about a file. */
 export interface ManifestFile {
@@ -117,11 +118,11 @@ const files: Record<string, string> = {
 export async function exportJournal(client: Client, folder: string): Promise<Manifest> {
   await mkdir(folder, { recursive: true });
   if ((await readdir(folder)).length > 0) {
-    throw new UsageError(`The folder ${folder} is not empty: name another one.`);
+    throw new StartError(`The folder ${folder} is not empty: name another one.`);
   }
-  await client.query("begin isolation level repeatable read read only");
-  try {
-    await client.query("set local role saldo_admin");
+  const settings = { role: "saldo_admin" };
+  const mode = "isolation level repeatable read read only";
+  return await withRole(client, { settings, mode }, async () => {
     const { rows } = await client.query<{ at: string; number: string; hash: string | null }>(
       `select ${instant("now()")} as at, head_number as number, head_hash as hash
       from saldo.seal_status()`,
@@ -139,9 +140,7 @@ export async function exportJournal(client: Client, folder: string): Promise<Man
     // Last, so that a copy that was interrupted has none.
     await writeFile(join(folder, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
     return manifest;
-  } finally {
-    await client.query("rollback").catch(() => {}); // it only read
-  }
+  });
 }
 
 async function writeRows(

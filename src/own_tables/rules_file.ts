@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { ClientBase } from "pg";
 import { z } from "zod";
-import { CATALOGUE } from "../http/refusal.ts";
+import { CATALOGUE } from "../errors/refusal.ts";
 import { StartError } from "../start_error.ts";
 
 const text = z.string().min(1);

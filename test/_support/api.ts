@@ -1,8 +1,8 @@
 import type { AddressInfo } from "node:net";
 import pg from "pg";
+import { signToken, type TokenClaims } from "../../src/auth/token.ts";
 import { createApp } from "../../src/http/app.ts";
-import { signToken, type TokenClaims } from "../../src/http/auth.ts";
-import type { AppContext } from "../../src/http/context.ts";
+import type { AppContext } from "../../src/http/app_context.ts";
 import { openTestDatabase } from "./database.ts";
 
 export const SECRET = "a secret for tests of more than 32 characters";

@@ -3,7 +3,7 @@
  * "0x10" on to PostgreSQL, whose reading of it differs between versions.
  */
 import { Kind, type ValueNode } from "graphql";
-import { type Condition, refusalError } from "../http/refusal.ts";
+import { type Condition, refusalError } from "../errors/refusal.ts";
 
 // Longer than any amount; what PostgreSQL would take has no end (131,072 digits and more).
 const TEXT_LENGTH_MAX = 60;

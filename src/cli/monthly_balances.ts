@@ -1,5 +1,5 @@
 import type { Client } from "pg";
-import { Refusal } from "../http/refusal.ts";
+import { Refusal } from "../errors/refusal.ts";
 import {
   type Command,
   requireNoWords,

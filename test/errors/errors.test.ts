@@ -1,5 +1,5 @@
 import test from "ava";
-import { CATALOGUE } from "../../src/http/refusal.ts";
+import { CATALOGUE } from "../../src/errors/refusal.ts";
 import { openApi } from "../_support/api.ts";
 
 const FAULTS = `

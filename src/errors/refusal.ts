@@ -178,6 +178,11 @@ export function extensionsOf(condition: Condition, detail = "", hint?: string): 
   };
 }
 
+/** What a client gets to know of an error that has this condition. */
+export function described(condition: Condition, detail = ""): Description {
+  return { message: CATALOGUE[condition].message, extensions: extensionsOf(condition, detail) };
+}
+
 /** A refusal in the form that GraphQL's own validation and coercion pass on. */
 export function refusalError(condition: Condition, detail = "", hint?: string): GraphQLError {
   return new GraphQLError(CATALOGUE[condition].message, {

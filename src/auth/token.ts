@@ -1,27 +1,15 @@
 /**
- * Who calls: a JSON web token, verified, becomes a database role and a subject. No token is the
- * role saldo_anonymous; a token that is not good in every respect is refused, never downgraded.
+ * A JSON web token, verified, becomes a caller. No token is the role saldo_anonymous; a token that
+ * is not good in every respect is refused, never downgraded.
  */
-import { AsyncLocalStorage } from "node:async_hooks";
-import type { RequestHandler } from "express";
 import { jwtVerify, SignJWT } from "jose";
-import type { FailureLimit } from "./failure_limit.ts";
-import { Refusal } from "./refusal.ts";
+import { Refusal } from "../errors/refusal.ts";
+import { ANONYMOUS, type Caller, DATABASE_ROLES, type TokenRole } from "./caller.ts";
 
 // The algorithm is ours to fix: a token that names its own (none, RS256) is a known attack.
 const ALGORITHM = "HS256";
 const AUDIENCE = "saldo";
 const TOKEN_LENGTH_MAX = 4096;
-
-const DATABASE_ROLES = {
-  admin: "saldo_admin",
-  operator: "saldo_operator",
-  member: "saldo_member",
-  branch: "saldo_branch",
-} as const;
-
-/** A role as a token names it. */
-export type TokenRole = keyof typeof DATABASE_ROLES;
 
 /** What a token of Saldo says. */
 export interface TokenClaims {
@@ -30,28 +18,6 @@ export interface TokenClaims {
   readonly role: TokenRole;
   /** The member that a token of role member acts for. */
   readonly member_id?: string | number;
-}
-
-/** The verified caller of a request. */
-export interface Caller {
-  readonly role: "saldo_anonymous" | (typeof DATABASE_ROLES)[TokenRole];
-  readonly subject: string;
-  readonly memberId: string;
-}
-
-/** The caller of a request without a token. */
-export const ANONYMOUS: Caller = { role: "saldo_anonymous", subject: "anonymous", memberId: "" };
-
-const callers = new AsyncLocalStorage<Caller>();
-
-/** The caller of the request that is being served; anonymous outside of one. */
-export function currentCaller(): Caller {
-  return callers.getStore() ?? ANONYMOUS;
-}
-
-/** Does something as a caller: nested calls see it as the current one. */
-export function withCaller<Result>(caller: Caller | undefined, work: () => Result): Result {
-  return callers.run(caller ?? ANONYMOUS, work);
 }
 
 function keyOf(secret: string): Uint8Array {
@@ -122,31 +88,4 @@ function callerOf(claims: Record<string, unknown>): Caller {
     throw new Refusal("unauthenticated", "claim member_id");
   }
   return { role: DATABASE_ROLES.member, subject: sub, memberId: String(memberId) };
-}
-
-/** The settings under which a caller's SQL runs, each for one transaction only. */
-export function settingsFor(caller: Caller, timeoutMs: number): Record<string, string> {
-  return {
-    role: caller.role,
-    "saldo.subject": caller.subject,
-    "saldo.member_id": caller.memberId,
-    statement_timeout: String(timeoutMs),
-  };
-}
-
-/**
- * Serves the request under its verified caller. Failures are counted per address, and answered 429
- * beyond the limit; a good token passes even then, so that one bad client does not lock out the
- * others behind the same address.
- */
-export function authenticateRequests(secret: string, failures: FailureLimit): RequestHandler {
-  return async (request, _response, next) => {
-    let caller: Caller;
-    try {
-      caller = await authenticate(secret, request.headers.authorization);
-    } catch (error) {
-      throw failures.isExceededBy(request.ip ?? "") ? new Refusal("too_many_requests") : error;
-    }
-    callers.run(caller, next);
-  };
 }

@@ -1,7 +1,7 @@
 import test from "ava";
 import { getIntrospectionQuery } from "graphql";
 import { checkQuery, DEFAULT_QUERY_LIMITS, type Variables } from "../../src/graphql/query_cost.ts";
-import { checkVariables } from "../../src/http/limits.ts";
+import { checkVariables } from "../../src/http/graphql_gate.ts";
 
 function codeOf(act: () => void): unknown {
   try {

@@ -6,7 +6,7 @@ import {
   readDate,
   readDatetime,
   readUuid,
-} from "../../src/graphql/scalars.ts";
+} from "../../src/graphql/read_scalars.ts";
 
 function codeOf(read: ReadValue, value: unknown): unknown {
   try {

@@ -3,13 +3,13 @@
  * for. Everything here is refused before planning and before the database.
  */
 import express, { type RequestHandler } from "express";
+import { Refusal } from "../errors/refusal.ts";
 import {
   checkQuery,
   type QueryLimits,
   requireCleanText,
   type Variables,
 } from "../graphql/query_cost.ts";
-import { Refusal } from "./refusal.ts";
 
 // Deeper than any argument of ours; jsonb of the database would take thousands of levels.
 const VARIABLE_DEPTH_MAX = 20;

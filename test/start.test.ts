@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
-import { signToken } from "../src/http/auth.ts";
+import { signToken } from "../src/auth/token.ts";
 import { openTestDatabase, type TestDatabase } from "./_support/database.ts";
 import { type Program, runProgram } from "./_support/process.ts";
 

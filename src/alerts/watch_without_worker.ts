@@ -1,5 +1,6 @@
 import type { ClientBase } from "pg";
 import { makePool } from "../database/pools.ts";
+import { withRole } from "../database/with_role.ts";
 import type { Log } from "../log.ts";
 import type { AlertConfig } from "./channels.ts";
 import { channelsOf, deliverAlert } from "./delivery.ts";
@@ -65,17 +66,11 @@ export function watchAlerts(
 }
 
 async function asAdmin<Row>(client: ClientBase, text: string, values: unknown[]): Promise<Row[]> {
-  await client.query("begin");
-  try {
-    await client.query("set local role saldo_admin");
-    await client.query("set local statement_timeout = '30s'");
+  const settings = { role: "saldo_admin", statement_timeout: "30s" };
+  return await withRole(client, { settings }, async () => {
     const { rows } = await client.query(text, values);
-    await client.query("commit");
     return rows as Row[];
-  } catch (error) {
-    await client.query("rollback").catch(() => {}); // the connection is gone
-    throw error;
-  }
+  });
 }
 
 async function needsWatch(client: ClientBase, staleSeconds: number): Promise<boolean> {

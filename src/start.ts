@@ -5,17 +5,18 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { channelsOf } from "./alerts/delivery.ts";
-import { watchAlerts } from "./alerts/watch.ts";
+import { watchAlerts } from "./alerts/watch_without_worker.ts";
+import { signToken } from "./auth/token.ts";
 import type { Config } from "./config.ts";
-import { StartError, startEmbedded } from "./database/embedded.ts";
+import { startEmbedded } from "./database/embedded.ts";
 import { migrate } from "./database/migrate.ts";
 import { makePool, serverLogin, writeSettings } from "./database/pools.ts";
 import { GRAPHIQL_PATH } from "./graphql/preset.ts";
 import { createApp } from "./http/app.ts";
-import { signToken } from "./http/auth.ts";
 import { startWorker } from "./jobs/worker.ts";
 import type { Log } from "./log.ts";
 import { applyRules, readRulesFile } from "./own_tables/rules_file.ts";
+import { StartError } from "./start_error.ts";
 
 /** Which parts a process runs. */
 export interface Parts {

@@ -1,7 +1,8 @@
 import { createHmac } from "node:crypto";
 import test from "ava";
 import { SignJWT } from "jose";
-import { ANONYMOUS, authenticate, settingsFor, signToken } from "../../src/http/auth.ts";
+import { ANONYMOUS, settingsFor } from "../../src/auth/caller.ts";
+import { authenticate, signToken } from "../../src/auth/token.ts";
 import { makeFailureLimit } from "../../src/http/failure_limit.ts";
 
 const SECRET = "a secret of more than thirty-two characters";

@@ -1,7 +1,8 @@
 import type { JobHelpers } from "graphile-worker";
+import { withRole } from "../database/with_role.ts";
 
 // When this process is killed PostgreSQL sees it by then, also in the middle of a statement or of a
-// wait for a lock: else a heal of the dead would keep its locks, and others out, until it is done.
+// wait for a lock: otherwise a heal of the dead would keep its locks, and others out, until it is done.
 // PostgreSQL on Windows cannot look.
 const sessionQuery = `
   select pg_backend_pid() as pid, case when version() !~ 'Visual C|mingw'
@@ -28,14 +29,10 @@ export async function queryAsAdmin<Row>(
     abortSignal?.addEventListener("abort", cancel, { once: true });
     client.on("notice", warn);
     try {
-      await client.query("begin");
-      await client.query("set local role saldo_admin");
-      const { rows } = await client.query<object>(statement, values);
-      await client.query("commit");
-      return rows[0] as Row | undefined;
-    } catch (error) {
-      await client.query("rollback");
-      throw error;
+      return await withRole(client, { settings: { role: "saldo_admin" } }, async () => {
+        const { rows } = await client.query<object>(statement, values);
+        return rows[0] as Row | undefined;
+      });
     } finally {
       client.off("notice", warn);
       abortSignal?.removeEventListener("abort", cancel);
