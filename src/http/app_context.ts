@@ -1,4 +1,3 @@
-import type { Pool } from "pg";
 import type { GraphqlConfig, GraphqlContext } from "../graphql/preset.ts";
 
 /** The settings that the HTTP side goes by. */
@@ -10,7 +9,6 @@ export interface ApiConfig extends GraphqlConfig {
 /** What the parts of a running server share. */
 export interface AppContext extends GraphqlContext {
   readonly config: ApiConfig;
-  readonly ownerPool?: Pool;
   readonly serverConnectionString: string;
   readonly jwtSecret: string;
   /** Whether the database is migrated and the server is not shutting down. */

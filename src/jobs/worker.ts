@@ -6,7 +6,6 @@ import type { Pool, PoolClient } from "pg";
 import type { Config } from "../config.ts";
 import type { Log } from "../log.ts";
 import { watchRules } from "../own_tables/rule_watch.ts";
-import { mendSchedule, watchClock } from "./clock.ts";
 import { type Recurring, runEvery } from "./recurring.ts";
 import { isDailyDue, isReconcileDue, isWeeklyDue } from "./schedule.ts";
 
@@ -39,12 +38,7 @@ type WorkerConfig = ScheduleConfig &
   >;
 
 /** Starts a worker on a pool of its own, which it leaves open. */
-export async function startWorker(
-  pool: Pool,
-  config: WorkerConfig,
-  log: Log,
-  clockIntervalMs?: number,
-): Promise<Worker> {
+export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): Promise<Worker> {
   let isStopping = false; // that it stops is news to the worker only
   const logger = new Logger(({ label, taskIdentifier, jobId }) => (level, message) => {
     const fields = { reason: message, task: taskIdentifier, job: jobId };
@@ -55,7 +49,6 @@ export async function startWorker(
   });
   await runMigrations({ pgPool: pool, logger });
   await releaseJobsOfDeadWorkers(pool);
-  await mendSchedule(pool);
   const events: WorkerEvents = new EventEmitter();
   const name = holdName(pool, events);
   const runner = await run({
@@ -81,30 +74,17 @@ export async function startWorker(
   );
   const recurring = askForJobs(pool, config, log);
   const stopUpkeep = keepUp(pool, log);
-  let clockWatch: { stop(): void } | undefined;
-  const setBack = new Promise<string>((done) => {
-    clockWatch = watchClock(
-      (seconds) =>
-        done(`the clock was set back by ${seconds} s, and the schedule has to begin anew`),
-      undefined,
-      clockIntervalMs,
-    );
-  });
   return {
     // It may end in peace as well: when its pool was shut down after an error, say.
-    stopped: Promise.race([
-      setBack,
-      runner.promise.then(
-        () => "the worker ended",
-        (error: Error) => error.message,
-      ),
-    ]),
+    stopped: runner.promise.then(
+      () => "the worker ended",
+      (error: Error) => error.message,
+    ),
     async stop() {
       isStopping = true;
       stopUpkeep();
       stopPulse();
       ruleWatch.stop();
-      clockWatch?.stop();
       await Promise.all(recurring.map((each) => each.stop()));
       await runner.stop();
       name.release();
@@ -122,14 +102,11 @@ function askForJobs(pool: Pool, config: WorkerConfig, log: Log): Recurring[] {
   ];
 }
 
-/** Looks after jobs that nobody would run: of dead workers, and put off by a wrong clock. */
+/** Gives back the jobs of dead workers, which nobody would run. */
 function keepUp(pool: Pool, log: Log): () => void {
   const timer = setInterval(() => {
     releaseJobsOfDeadWorkers(pool).catch((error: Error) =>
       log.warn("jobs of dead workers not released", { reason: error.message }),
-    );
-    mendSchedule(pool).catch((error: Error) =>
-      log.warn("the schedule was not looked at", { reason: error.message }),
     );
   }, releaseIntervalMs);
   return () => clearInterval(timer);

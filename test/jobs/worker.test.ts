@@ -192,19 +192,22 @@ test.serial("jobs of a dead worker are given back, those of a living one are not
   const ids = [
     await addJob(database.pool, "reconcile", {}),
     await addJob(database.pool, "reconcile", {}),
+    await addJob(database.pool, "reconcile", {}),
   ];
   const living = await database.pool.connect();
   await living.query("select pg_advisory_lock(7246, hashtext('worker-living'))");
   await database.pool.query(
     `update graphile_worker._private_jobs
-    set locked_at = now() - interval '1 minute',
-      locked_by = case id when $1 then 'worker-dead' else 'worker-living' end
-    where id in ($1, $2)`,
+    set locked_at = now() + case id when $3 then interval '10 years' else interval '-1 minute' end,
+      locked_by = case id when $2 then 'worker-living' when $3 then 'worker-ahead'
+        else 'worker-dead' end
+    where id in ($1, $2, $3)`,
     ids,
   );
   await releaseJobsOfDeadWorkers(database.pool);
   t.is((await job(ids[0] ?? ""))?.locked_by, null);
   t.is((await job(ids[1] ?? ""))?.locked_by, "worker-living");
+  t.is((await job(ids[2] ?? ""))?.locked_by, null, "by a clock that was set back since");
   living.release(true);
 });
 
