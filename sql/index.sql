@@ -1,7 +1,8 @@
 -- The load order, and the table of contents. A room may use the rooms above it, never one below.
 
--- foundation: errors, settings, amounts and texts, the business calendar, who acts, retries
+-- foundation: errors, locks, settings, amounts and texts, the business calendar, who acts, retries
 --!include foundation/error.sql
+--!include foundation/advisory_lock.sql
 --!include foundation/setting.sql
 --!include foundation/actor.sql
 --!include foundation/money.sql

@@ -151,7 +151,8 @@ declare
   v_snapshot text;
   v_facts saldo_private.alert_fact[];
 begin
-  v_result.is_skipped := not pg_try_advisory_xact_lock(7247, 1);
+  v_result.is_skipped :=
+    not pg_try_advisory_xact_lock(saldo_private.alert_evaluation_lock(), 0);
   if not v_result.is_skipped then
     -- Taken before anything is looked at: what comes meanwhile is new to the next evaluation.
     v_snapshot := pg_current_snapshot();

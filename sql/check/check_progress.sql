@@ -175,7 +175,7 @@ declare
   v_run saldo.check_run;
 begin
   -- One at a time: whoever else comes waits for the slice, and takes the next.
-  perform pg_advisory_xact_lock(7246, 3);
+  perform pg_advisory_xact_lock(saldo_private.check_lock(), 0);
   select *
   into v_progress
   from saldo.check_progress as p

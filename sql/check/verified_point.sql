@@ -33,7 +33,7 @@ as $$
     where e.posted_in = pg_current_xact_id_if_assigned()
   )
   and current_setting('transaction_isolation') = 'read committed'
-  and pg_try_advisory_xact_lock(7246, 2)
+  and pg_try_advisory_xact_lock(saldo_private.verified_point_lock(), 0)
 $$;
 comment on function saldo_private.lock_verified_point is
   'Whether this transaction may move the verified point: nobody else is about to, and it has '

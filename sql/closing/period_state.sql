@@ -23,7 +23,7 @@ declare
   v_state saldo_private.book_state;
 begin
   perform saldo_private.require_read_committed();
-  perform pg_advisory_xact_lock(7247, 0);
+  perform pg_advisory_xact_lock(saldo_private.closing_lock(), 0);
   select *
   into strict v_state
   from saldo_private.book_state
@@ -161,7 +161,7 @@ begin
   end if;
 
   -- Waits for the postings under way in it; at the first closing, in all months before it as well.
-  perform pg_advisory_xact_lock(7247, m.number)
+  perform pg_advisory_xact_lock(saldo_private.posting_month_lock(), m.number)
   from (
     select g.number
     from generate_series(
@@ -266,7 +266,7 @@ begin
     perform saldo_private.refuse_period(v_period, 'only a closed one is locked');
   end if;
   -- Waits for what is under way about it.
-  perform pg_advisory_xact_lock(7247, m.number)
+  perform pg_advisory_xact_lock(saldo_private.posting_month_lock(), m.number)
   from generate_series(
     saldo_private.month_number(coalesce(v_state.locked_through + 1, '1900-01-01')),
     saldo_private.month_number(v_period.ends_on)

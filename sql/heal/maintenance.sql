@@ -12,7 +12,7 @@ language plpgsql
 as $$
 begin
   -- Ends with the transaction, however it ends.
-  if not pg_try_advisory_xact_lock(7246, 1) then
+  if not pg_try_advisory_xact_lock(saldo_private.maintenance_lock(), 0) then
     perform saldo_private.fail('maintenance_running', '');
   end if;
 end

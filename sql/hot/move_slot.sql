@@ -161,9 +161,7 @@ begin
       else
         -- One at a time: who waits here goes on with a slot that the one before has filled. If all
         -- waited for all slots, each would gather again, one after the other, for ever.
-        perform pg_advisory_xact_lock(
-          hashtextextended(format('saldo gather %s', account_id), 0)
-        );
+        perform pg_advisory_xact_lock(saldo_private.gather_lock(account_id));
         v_is_safe := true;
       end if;
     end if;
@@ -328,9 +326,7 @@ begin
   loop
     v_slot_no := v_slot_no + 1;
     -- Somebody who adds the same number at this moment is not waited for.
-    if pg_try_advisory_xact_lock(
-      hashtextextended(format('saldo slot %s %s', account_id, v_slot_no), 0)
-    ) then
+    if pg_try_advisory_xact_lock(saldo_private.slot_lock(account_id, v_slot_no)) then
       insert into saldo_private.settlement_mark (account_id, slot_no)
       values (account_id, v_slot_no)
       on conflict on constraint settlement_mark_pkey do nothing;

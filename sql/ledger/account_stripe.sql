@@ -128,9 +128,7 @@ language plpgsql
 as $$
 begin
   -- Who makes all of them at this moment is not waited for.
-  if pg_try_advisory_xact_lock(
-    hashtextextended(format('saldo stripes %s %s', account.id, month), 0)
-  ) then
+  if pg_try_advisory_xact_lock(saldo_private.stripes_lock(account.id, month)) then
     insert into saldo_private.account_stripe (account_id, month, stripe_no, is_limited)
     select account.id, add_to_stripes__new_no.month, g.stripe_no, account.min_balance is not null
     from generate_series(1, account.slots) as g (stripe_no)
@@ -190,9 +188,7 @@ declare
 begin
   loop
     -- Somebody who adds the same number at this moment is not waited for.
-    if pg_try_advisory_xact_lock(
-      hashtextextended(format('saldo stripe %s %s %s', account_id, month, v_stripe_no), 0)
-    ) then
+    if pg_try_advisory_xact_lock(saldo_private.stripe_lock(account_id, month, v_stripe_no)) then
       insert into saldo_private.account_stripe (account_id, month, stripe_no, is_limited)
       values (account_id, month, v_stripe_no, is_limited)
       on conflict on constraint account_stripe_pkey do nothing;

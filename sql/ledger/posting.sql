@@ -243,7 +243,7 @@ as $$
 begin
   -- Whoever moves the slots of an account twice holds one the second time: to gather then, beside
   -- another who gathers, would be a circle.
-  perform pg_advisory_xact_lock(hashtextextended(format('saldo gather %s', twice.account_id), 0))
+  perform pg_advisory_xact_lock(saldo_private.gather_lock(twice.account_id))
   from (
     select line.account_id
     from unnest(lines) as line

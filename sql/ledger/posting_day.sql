@@ -41,7 +41,9 @@ returns saldo_private.posting_day
 language plpgsql
 as $$
 declare
-  v_lock text := pg_advisory_xact_lock_shared(7247, saldo_private.month_number(on_date));
+  v_lock text := pg_advisory_xact_lock_shared(
+    saldo_private.posting_month_lock(), saldo_private.month_number(on_date)
+  );
   v_closed_through date := saldo_private.closed_through();
   v_first_open date;
 begin
@@ -54,7 +56,9 @@ begin
   -- The month that it goes to may be closed next: until that is locked as well.
   loop
     v_first_open := v_closed_through + 1;
-    perform pg_advisory_xact_lock_shared(7247, saldo_private.month_number(v_first_open));
+    perform pg_advisory_xact_lock_shared(
+      saldo_private.posting_month_lock(), saldo_private.month_number(v_first_open)
+    );
     v_closed_through := saldo_private.closed_through();
     exit when (v_first_open <= v_closed_through) is not true;
   end loop;
@@ -79,12 +83,12 @@ declare
     saldo_private.month_number(((at - interval '14 hours') at time zone 'UTC')::date);
   v_last integer :=
     saldo_private.month_number(((at + interval '14 hours') at time zone 'UTC')::date);
-  v_lock text := pg_advisory_xact_lock_shared(7247, v_first);
+  v_lock text := pg_advisory_xact_lock_shared(saldo_private.posting_month_lock(), v_first);
   v_date date;
   v_closed_through date;
 begin
   if v_last <> v_first then
-    v_lock := pg_advisory_xact_lock_shared(7247, v_last);
+    v_lock := pg_advisory_xact_lock_shared(saldo_private.posting_month_lock(), v_last);
   end if;
   -- One statement, as every posting pays for it.
   select (at at time zone zone.value)::date, b.closed_through
@@ -131,7 +135,9 @@ begin
   if about not between '1900-01-01' and '9999-12-31' then
     perform saldo_private.fail('input_invalid', 'origin_month: from 1900 to 9999');
   end if;
-  v_lock := pg_advisory_xact_lock_shared(7247, saldo_private.month_number(about));
+  v_lock := pg_advisory_xact_lock_shared(
+    saldo_private.posting_month_lock(), saldo_private.month_number(about)
+  );
   if about <= saldo_private.closed_through(is_locked => true) then
     perform saldo_private.fail('period_locked', format('origin_month %s', about));
   end if;
@@ -147,7 +153,7 @@ returns void
 language plpgsql
 as $$
 begin
-  perform pg_advisory_xact_lock_shared(7247, m.number)
+  perform pg_advisory_xact_lock_shared(saldo_private.posting_month_lock(), m.number)
   from (
     select distinct saldo_private.month_number(
       ((i.at + shift.hours) at time zone 'UTC')::date

@@ -39,7 +39,9 @@ begin
 
   if is_correction then
     v_origin_month := coalesce(v_entry.origin_month, saldo_private.month_of(v_entry.posting_date));
-    perform pg_advisory_xact_lock_shared(7247, saldo_private.month_number(v_origin_month));
+    perform pg_advisory_xact_lock_shared(
+      saldo_private.posting_month_lock(), saldo_private.month_number(v_origin_month)
+    );
     if v_origin_month <= saldo_private.closed_through(is_locked => true) then
       v_origin_month := null; -- nothing is about that month any more
     end if;

@@ -35,10 +35,10 @@ as $$
 begin
   perform saldo_private.require_read_committed();
   if account_ids is null then
-    perform pg_advisory_xact_lock(7248, 0);
+    perform pg_advisory_xact_lock(saldo_private.rating_lock(), 0);
     return;
   end if;
-  perform pg_advisory_xact_lock_shared(7248, 0);
+  perform pg_advisory_xact_lock_shared(saldo_private.rating_lock(), 0);
   perform
   from saldo.customer as c
   where c.account_id = any (account_ids)

@@ -15,13 +15,13 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
   select l.pid, l.running_seconds
   from (
-    select l.pid, l.classid = 7252 as is_trial,
+    select l.pid, l.classid::bigint = saldo_rule.trial_lock() as is_trial,
       extract(epoch from clock_timestamp())::bigint % 2147483648 - l.objid::bigint
         as running_seconds
     from pg_catalog.pg_locks as l
     join pg_catalog.pg_database as d on d.oid = l.database
     where l.locktype = 'advisory'
-    and l.classid in (7251, 7252)
+    and l.classid::bigint in (saldo_rule.query_lock(), saldo_rule.trial_lock())
     and l.objsubid = 2
     and l.granted
     and d.datname = current_database()

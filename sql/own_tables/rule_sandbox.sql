@@ -18,7 +18,7 @@ set search_path = pg_catalog, pg_temp
 as $$
   -- Seconds as 31 bits; shared, since two may begin within one.
   select pg_advisory_xact_lock_shared(
-    case when is_trial then 7252 else 7251 end,
+    case when is_trial then saldo_rule.trial_lock() else saldo_rule.query_lock() end,
     (extract(epoch from clock_timestamp())::bigint % 2147483648)::integer
   )
 $$;

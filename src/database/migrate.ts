@@ -7,9 +7,9 @@ import { compile, defaultLogger, migrate as runCommitted } from "graphile-migrat
 import { Logger, runMigrations } from "graphile-worker";
 import { Client } from "pg";
 import { StartError } from "./embedded.ts";
+import { locks } from "./locks.ts";
 
 const folder = fileURLToPath(new URL("../../migrations/", import.meta.url));
-const migrationLock = 7_246_002;
 const silence = () => () => {};
 // graphile-migrate insists on the class of its own copy of the logger.
 const quietMigrate = new (defaultLogger.constructor as typeof Logger)(silence);
@@ -37,7 +37,7 @@ export async function migrate(
   await client.connect();
   try {
     await requireVersion(client);
-    await client.query("select pg_advisory_lock($1)", [migrationLock]);
+    await client.query("select pg_advisory_lock($1)", [locks.migration]);
     await refuseNewer(client);
     await client.query(await readFile(`${folder}roles.sql`, "utf8"));
     await runMigrations({ connectionString, logger: quietWorker });

@@ -4,13 +4,12 @@ import { fileURLToPath } from "node:url";
 import { Logger, parseCronItems, run, runMigrations, type WorkerEvents } from "graphile-worker";
 import type { Pool, PoolClient } from "pg";
 import type { Config } from "../config.ts";
+import { locks } from "../database/locks.ts";
 import type { Log } from "../log.ts";
 import { watchRules } from "../own_tables/rule_watch.ts";
 import { type Recurring, runEvery } from "./recurring.ts";
 import { isDailyDue, isReconcileDue, isWeeklyDue } from "./schedule.ts";
 
-// The first half of a two-part advisory lock; the second is a worker's name.
-const workerLockSpace = 7_246;
 const releaseIntervalMs = 30_000;
 const retryIntervalMs = 500;
 const pulseIntervalMs = 10_000;
@@ -194,7 +193,7 @@ export async function releaseJobsOfDeadWorkers(pool: Pool, waitSeconds = 5): Pro
       having max(job.locked_at) not between now() - make_interval(secs => $1)
         and now() + interval '1 minute' -- of a clock that was set back
     ) as dead
-    where pg_try_advisory_xact_lock(${workerLockSpace}, hashtext(dead.worker_id))
+    where pg_try_advisory_xact_lock(${locks.worker}, hashtext(dead.worker_id))
     having count(*) > 0`,
     [waitSeconds],
   );
@@ -213,7 +212,7 @@ function holdName(pool: Pool, events: WorkerEvents): { release(): void } {
         const client = await pool.connect();
         const lost = new Promise((done) => client.once("error", done));
         holder = client;
-        await client.query("select pg_advisory_lock($1, hashtext($2))", [workerLockSpace, name]);
+        await client.query("select pg_advisory_lock($1, hashtext($2))", [locks.worker, name]);
         await lost;
       } catch {
         await sleep(retryIntervalMs); // no database just now

@@ -302,6 +302,7 @@ test("incremental checks beside each other count nothing twice, and leave nothin
 test("a check that another one overtakes begins where that one has ended", async (t) => {
   const database = await openYear();
   const { pool } = database;
+  const gateLock = 99;
   await full(database);
   await pay(database);
   // Between the look at the point and the lock: there another check may move it.
@@ -310,20 +311,21 @@ test("a check that another one overtakes begins where that one has ended", async
     `create function saldo_private.lock_verified_point() returns boolean language plpgsql as $$
     begin
       if current_setting('application_name') = 'slow' then
-        perform pg_advisory_lock(99);
+        perform pg_advisory_lock(${gateLock});
       end if;
       return saldo_private.lock_at_once();
     end
     $$`,
   );
   const [gate, slow] = [await pool.connect(), await pool.connect()];
-  await gate.query("select pg_advisory_lock(99)");
+  await gate.query("select pg_advisory_lock($1)", [gateLock]);
   await slow.query("set application_name = 'slow'");
   const overtaken = slow.query("select scope from saldo.reconcile()");
-  const waiting = "select from pg_locks where locktype = 'advisory' and objid = 99 and not granted";
+  const waiting = `select from pg_locks
+    where locktype = 'advisory' and objid = ${gateLock} and not granted`;
   while ((await pool.query(waiting)).rowCount === 0) await sleep(10);
   t.like(await news(database), { scope: "incremental" });
-  await gate.query("select pg_advisory_unlock(99)");
+  await gate.query("select pg_advisory_unlock($1)", [gateLock]);
   t.deepEqual((await overtaken).rows, [{ scope: "incremental" }]);
   t.deepEqual(await pointErrors(database), { totals: 0, months: 0, month_count: 1 });
   for (const client of [gate, slow]) client.release();

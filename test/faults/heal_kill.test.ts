@@ -160,7 +160,8 @@ test("a worker killed in the middle of a heal leaves nothing half done, and anot
     // The session of the dead ends by itself, although what it waits for is not over.
     await until(async () => {
       const { rows } = await client.query(
-        "select from pg_locks where locktype = 'advisory' and classid = 7246 and objid = 1",
+        `select from pg_locks where locktype = 'advisory'
+        and classid::bigint = saldo_private.maintenance_lock()`,
       );
       return rows.length === 0;
     }, "the maintenance of the killed worker ends");

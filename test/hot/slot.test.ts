@@ -271,6 +271,7 @@ test.serial("what comes in by a slot that is added while all are gathered stays"
   const account = await hot.account({ funds: 10, slots: 2 });
   const counter_account_id = await hot.account({ minBalance: null });
   const give = { account_id: account, amount: 5, direction: "credit", counter_account_id };
+  const gateLock = 4711;
   // The one who gathers waits for us between its look at the slots and its sharing out: at its
   // third check that the funds suffice.
   const [original] = await hot.root(
@@ -279,7 +280,7 @@ test.serial("what comes in by a slot that is added while all are gathered stays"
   const body = `
     perform set_config('test.checks', coalesce(current_setting('test.checks', true), '') || 'x', true);
     if current_setting('test.checks') = 'xxx' then
-      perform pg_advisory_xact_lock_shared(4711);
+      perform pg_advisory_xact_lock_shared(${gateLock});
     end if;`;
   await hot.root(
     `create or replace function saldo_private.move_slot__require(
@@ -288,7 +289,7 @@ test.serial("what comes in by a slot that is added while all are gathered stays"
   );
   const gate = await hot.session();
   await gate.client.query("set local role none");
-  await gate.client.query("select pg_advisory_xact_lock(4711)");
+  await gate.client.query("select pg_advisory_xact_lock($1)", [gateLock]);
   const gathering = hot.submit(account, 10, "debit");
   await hot.waitForWaiters(1);
   const giver = await hot.session();

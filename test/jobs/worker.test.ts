@@ -195,7 +195,9 @@ test.serial("jobs of a dead worker are given back, those of a living one are not
     await addJob(database.pool, "reconcile", {}),
   ];
   const living = await database.pool.connect();
-  await living.query("select pg_advisory_lock(7246, hashtext('worker-living'))");
+  await living.query(
+    "select pg_advisory_lock(saldo_private.worker_lock(), hashtext('worker-living'))",
+  );
   await database.pool.query(
     `update graphile_worker._private_jobs
     set locked_at = now() + case id when $3 then interval '10 years' else interval '-1 minute' end,
@@ -216,7 +218,8 @@ test.serial("a worker that loses the lock on its name takes it again", async (t)
   const worker = await startWorker(pool, config, keptLog());
   const holders = async () => {
     const { rows } = await database.pool.query<{ pid: number }>(
-      `select pid from pg_locks where locktype = 'advisory' and classid = 7246 and granted
+      `select pid from pg_locks where locktype = 'advisory' and granted
+      and classid::bigint = saldo_private.worker_lock()
       and database = (select oid from pg_database where datname = current_database())`,
     );
     return rows.map(({ pid }) => pid);

@@ -83,7 +83,9 @@ test.serial("a reading that waits for a month to be closed is posted after it", 
   // As whoever closes does: the month's lock, then the date.
   const end = await metering.open(
     `with lock as materialized (
-      select pg_advisory_xact_lock(7247, saldo_private.month_number('2025-02-01'))
+      select pg_advisory_xact_lock(
+        saldo_private.posting_month_lock(), saldo_private.month_number('2025-02-01')
+      )
     )
     update saldo_private.book_state set closed_through = '2025-02-28' from lock`,
   );

@@ -197,7 +197,8 @@ test("whoever cancels a check himself ends it", async (t) => {
     const checking = errorCode(client.query("select saldo.check_balance_health()"));
     for (;;) {
       const locks = await pool.query(
-        "select from pg_locks where locktype = 'advisory' and classid = 7251 and pid = $1",
+        `select from pg_locks where locktype = 'advisory' and pid = $1
+        and classid::bigint = saldo_rule.query_lock()`,
         [rows[0].pid],
       );
       if (locks.rows.length > 0) break;
