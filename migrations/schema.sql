@@ -700,6 +700,14 @@ create table saldo_private.account_watch (
 );
 -- policy owner_all
 
+create table saldo_private.after_migration (
+  name text not null,
+  is_run boolean not null,
+  recorded_at timestamp with time zone default now() not null,
+  constraint after_migration_pkey PRIMARY KEY (name)
+);
+-- policy owner_all
+
 create table saldo.alert (
   id uuid not null,
   condition text not null,
@@ -770,6 +778,17 @@ create table saldo_private.alert_state (
   worker_seen_at timestamp with time zone,
   constraint alert_state_pkey PRIMARY KEY (id),
   constraint alert_state_has_one_row CHECK ((id = 1))
+);
+-- policy owner_all
+
+create table saldo_private.applied_logic (
+  id integer not null,
+  hash text not null,
+  parts jsonb not null,
+  applied_at timestamp with time zone not null,
+  applied_by text not null,
+  constraint applied_logic_pkey PRIMARY KEY (id),
+  constraint applied_logic_has_one_row CHECK ((id = 1))
 );
 -- policy owner_all
 

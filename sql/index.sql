@@ -1,7 +1,9 @@
 -- The load order, and the table of contents. A room may use the rooms above it, never one below.
 
 -- foundation: errors, locks, settings, amounts and texts, the business calendar, who acts, retries
+--!include foundation/schema.sql
 --!include foundation/error.sql
+--!include foundation/applied_logic.sql
 --!include foundation/advisory_lock.sql
 --!include foundation/setting.sql
 --!include foundation/actor.sql
@@ -151,4 +153,3 @@
 --!include closing/closing_rule.sql
 --!include closing/verify_journal.sql
 --!include closing/journal_seal_rule.sql
---!include closing/record_build.sql

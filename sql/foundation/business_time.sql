@@ -86,3 +86,5 @@ $$;
 comment on function saldo_private.require_occurred_at is
   'The moment of a business event, now by default. Errors in checking order: SB006 for a member '
   'who sets it, SB010 outside of 1900 to 9999.';
+
+comment on domain saldo.month_start is 'A month, as its first day.';

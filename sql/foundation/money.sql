@@ -74,3 +74,9 @@ $$;
 comment on function saldo_private.require_text is
   'The text in normal form C without blanks at its ends. Errors in this order: SB010 for none, '
   'SB008 for control characters, SB009 for an empty or too long one.';
+
+comment on domain saldo.amount is
+  'An amount of money in units of its account''s currency: exact, at most 2 decimals, below 10^15.';
+comment on domain saldo.total is
+  'A sum of amounts: exact, at most 2 decimals, below 10^21.';
+comment on domain saldo.held_total is 'A sum of holds: a total that is never negative.';

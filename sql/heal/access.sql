@@ -1,22 +1,34 @@
 -- Who reads the records of health: administrators and operators; nobody writes them.
 
-do $do$
-declare
-  v_table text;
-begin
-  foreach v_table in array array[
-    'check_run', 'finding', 'heal_run', 'heal_action', 'maintenance_run'
-  ] loop
-    perform saldo_private.secure_table(format('saldo.%I', v_table)::regclass);
-    execute format('drop policy if exists select_all on saldo.%I', v_table);
-    execute format(
-      'create policy select_all on saldo.%I for select to saldo_admin, saldo_operator using (true)',
-      v_table
-    );
-    execute format('grant select on saldo.%I to saldo_admin, saldo_operator', v_table);
-  end loop;
-end
-$do$;
+select saldo_private.secure_table('saldo.check_run');
+drop policy if exists select_all on saldo.check_run;
+create policy select_all on saldo.check_run for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.check_run to saldo_admin, saldo_operator;
+
+select saldo_private.secure_table('saldo.finding');
+drop policy if exists select_all on saldo.finding;
+create policy select_all on saldo.finding for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.finding to saldo_admin, saldo_operator;
+
+select saldo_private.secure_table('saldo.heal_run');
+drop policy if exists select_all on saldo.heal_run;
+create policy select_all on saldo.heal_run for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.heal_run to saldo_admin, saldo_operator;
+
+select saldo_private.secure_table('saldo.heal_action');
+drop policy if exists select_all on saldo.heal_action;
+create policy select_all on saldo.heal_action for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.heal_action to saldo_admin, saldo_operator;
+
+select saldo_private.secure_table('saldo.maintenance_run');
+drop policy if exists select_all on saldo.maintenance_run;
+create policy select_all on saldo.maintenance_run for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.maintenance_run to saldo_admin, saldo_operator;
 
 comment on type saldo.check_kind is 'What asked for a check.';
 comment on type saldo.check_scope is 'How much a check looks at.';

@@ -301,6 +301,8 @@ drop policy if exists select_all on saldo.reading;
 create policy select_all on saldo.reading for select to saldo_admin, saldo_operator using (true);
 grant select on saldo.reading to saldo_admin, saldo_operator;
 
+comment on domain saldo.volume is
+  'A volume in cubic metres, or what a register shows: exact, at most 6 decimals, below 10^15.';
 comment on type saldo.reading_quality is 'actual: read off; estimated: guessed, by whatever rule.';
 comment on type saldo.reading_request is
   'A reading to record: the meter, when, index_value or volume, and as in add_reading.';

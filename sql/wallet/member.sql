@@ -110,24 +110,27 @@ drop policy if exists select_own on saldo.account;
 create policy select_own on saldo.account for select to saldo_member
   using (id = (select saldo_private.current_account_id()));
 
-do $do$
-declare
-  v_table regclass;
-begin
-  foreach v_table in array array[
-    'saldo.sub_balance', 'saldo.settlement', 'saldo.settlement_range', 'saldo.hold',
-    'saldo_private.account_stripe', 'saldo_private.account_slot', 'saldo_private.settlement_mark'
-  ]::regclass[] loop
-    execute format('drop policy if exists select_own on %s', v_table);
-    execute format(
-      'create policy select_own on %s for select to saldo_member '
-        'using (account_id = (select saldo_private.current_account_id()))',
-      v_table
-    );
-  end loop;
-end
-$do$;
-
+drop policy if exists select_own on saldo.sub_balance;
+create policy select_own on saldo.sub_balance for select to saldo_member
+  using (account_id = (select saldo_private.current_account_id()));
+drop policy if exists select_own on saldo.settlement;
+create policy select_own on saldo.settlement for select to saldo_member
+  using (account_id = (select saldo_private.current_account_id()));
+drop policy if exists select_own on saldo.settlement_range;
+create policy select_own on saldo.settlement_range for select to saldo_member
+  using (account_id = (select saldo_private.current_account_id()));
+drop policy if exists select_own on saldo.hold;
+create policy select_own on saldo.hold for select to saldo_member
+  using (account_id = (select saldo_private.current_account_id()));
+drop policy if exists select_own on saldo_private.account_stripe;
+create policy select_own on saldo_private.account_stripe for select to saldo_member
+  using (account_id = (select saldo_private.current_account_id()));
+drop policy if exists select_own on saldo_private.account_slot;
+create policy select_own on saldo_private.account_slot for select to saldo_member
+  using (account_id = (select saldo_private.current_account_id()));
+drop policy if exists select_own on saldo_private.settlement_mark;
+create policy select_own on saldo_private.settlement_mark for select to saldo_member
+  using (account_id = (select saldo_private.current_account_id()));
 drop policy if exists select_own on saldo.month_movement;
 create policy select_own on saldo.month_movement for select to saldo_member
   using (account_id = (select saldo_private.current_account_id()));

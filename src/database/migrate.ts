@@ -1,91 +1,216 @@
-import { cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { compile, defaultLogger, migrate as runCommitted } from "graphile-migrate";
 import { Logger, runMigrations } from "graphile-worker";
-import { Client } from "pg";
-import { StartError } from "./embedded.ts";
+import { Client, type DatabaseError } from "pg";
+import { StartError } from "../start_error.ts";
+import {
+  afterFolder,
+  afterNames,
+  noteAfterMigrations,
+  runAfterMigrations,
+} from "./after_migrations.ts";
+import { applyLogic } from "./apply_logic.ts";
+import {
+  committedNames,
+  isTakenOver,
+  migrationsFolder,
+  readCurrent,
+  refuseUnknown,
+  runCommittedMigrations,
+} from "./committed.ts";
 import { locks } from "./locks.ts";
+import { type Logic, logicFolder, readLogic } from "./logic_source.ts";
 
-const folder = fileURLToPath(new URL("../../migrations/", import.meta.url));
-const silence = () => () => {};
-// graphile-migrate insists on the class of its own copy of the logger.
-const quietMigrate = new (defaultLogger.constructor as typeof Logger)(silence);
-const quietWorker = new Logger(silence);
+const quietWorker = new Logger(() => () => {});
 const versions = { min: 150_000, max: 190_000 };
 
 /** What a migration may be told. */
 export interface MigrateOptions {
+  /** Hears of waits for others. */
+  log?: { info(message: string, fields?: Record<string, unknown>): void };
+  /** How long others are waited for. */
+  patienceMs?: number;
   /** Also applies migrations/current.sql, the migration at hand: for development and tests. */
   withCurrent?: boolean;
-  /** Stops after this committed migration: for the test of upgrades. */
+  /** Stops after this committed migration, before the logic: for the test of upgrades. */
   upTo?: string;
+  /** Another sql/: for tests. */
+  logicFolder?: string;
+  /** Another migrations/after/: for tests. */
+  afterFolder?: string;
 }
 
+type Settled = Required<Pick<MigrateOptions, "patienceMs" | "logicFolder" | "afterFolder">> &
+  MigrateOptions;
+
 /**
- * Brings a database up to date: roles, the worker's schema, then the committed migrations. Servers
- * that start at once wait for each other; whoever comes second finds nothing to do.
+ * Brings a database up to date: roles, the worker's schema, the committed migrations, the logic of
+ * sql/, and the steps of data that need it. A database that is up to date is asked one query and
+ * nothing else. Servers that start at once wait for each other; whoever comes second finds nothing
+ * to do. A start that was killed leaves what the next one goes on from.
  */
 export async function migrate(
   connectionString: string,
   options: MigrateOptions = {},
 ): Promise<void> {
+  const settled = { patienceMs: 600_000, logicFolder, afterFolder, ...options };
   const client = new Client({ connectionString, application_name: "saldo migrate" });
   client.on("error", () => {}); // a lost connection fails the query that was under way
   await client.connect();
   try {
+    const logic = await readLogic(settled.logicFolder);
+    if (!options.withCurrent && (await isUpToDate(client, logic, settled))) return;
     await requireVersion(client);
-    await client.query("select pg_advisory_lock($1)", [locks.migration]);
-    await refuseNewer(client);
-    await client.query(await readFile(`${folder}roles.sql`, "utf8"));
-    await runMigrations({ connectionString, logger: quietWorker });
-    await client.query("grant usage, create on schema graphile_worker to saldo_owner");
-    await runCommittedUpTo(connectionString, options.upTo);
-    // graphile-migrate keeps a pool for 200 ms that ends the process when its connection breaks.
-    await sleep(300);
-    if (options.withCurrent) await applyCurrent(client, connectionString);
+    await takeMigrationLock(client, settled);
+    if (!options.withCurrent && (await isUpToDate(client, logic, settled))) return;
+    await bringUpToDate(client, connectionString, logic, settled);
   } finally {
     await client.end();
   }
 }
 
-async function runCommittedUpTo(connectionString: string, last?: string): Promise<void> {
-  if (last === undefined) {
-    await runCommitted(settingsOf(connectionString));
-    return;
-  }
-  const part = await mkdtemp(join(tmpdir(), "saldo-migrations-"));
+async function bringUpToDate(
+  client: Client,
+  connectionString: string,
+  logic: Logic,
+  options: Settled,
+): Promise<void> {
+  await refuseUnknown(client);
+  await client.query(await readFile(`${migrationsFolder}roles.sql`, "utf8"));
+  await runMigrations({ connectionString, logger: quietWorker });
+  await client.query("grant usage, create on schema graphile_worker to saldo_owner");
+  await runCommittedMigrations(client, connectionString, options.upTo);
+  if (options.withCurrent) await applyCurrent(client, connectionString);
+  if (options.upTo !== undefined) return;
+  await applyLogicPatiently(client, logic, options);
+  await runAfterMigrations(client, options.afterFolder);
+}
+
+/**
+ * One query, whatever there is to know: committed migrations, logic, steps after it, and what the
+ * roles may. It fails on a database without Saldo, which is an answer too.
+ */
+async function isUpToDate(client: Client, logic: Logic, options: Settled): Promise<boolean> {
+  const values = [
+    versions.min,
+    versions.max,
+    (await committedNames()).at(-1),
+    logic.hash,
+    await afterNames(options.afterFolder),
+  ];
   try {
-    await cp(folder, part, { recursive: true, verbatimSymlinks: false, dereference: true });
-    for (const file of await readdir(join(part, "committed"))) {
-      if (file > last) await rm(join(part, "committed", file));
+    const { rows } = await client.query<{ is_up_to_date: boolean }>(standingQuery, values);
+    return rows[0]?.is_up_to_date ?? false;
+  } catch (error) {
+    // No such schema, table or role; or a login that only migrations make a member of the owner.
+    if (
+      ["3F000", "42P01", "42703", "42704", "42501"].includes((error as DatabaseError).code ?? "")
+    ) {
+      return false;
     }
-    await runCommitted(settingsOf(connectionString, part));
-  } finally {
-    await rm(part, { recursive: true });
+    throw error;
   }
 }
 
-function settingsOf(connectionString: string, migrationsFolder = folder) {
-  return {
-    connectionString,
-    migrationsFolder,
-    // Its Settings name the class of its own copy of the logger.
-    logger: quietMigrate as never,
-  };
+const standingQuery = `
+  select current_setting('server_version_num')::integer between $1 and $2 - 1
+    and (select max(filename) from graphile_migrate.migrations) = $3
+    and (select hash from saldo_private.applied_logic) = $4
+    and $5::text[] <@ array(select name from saldo_private.after_migration)
+    and to_regclass('graphile_worker.migrations') is not null
+    and (
+      select bool_and(pg_has_role('saldo_server', role, 'member'))
+      from unnest(array['saldo_admin', 'saldo_operator', 'saldo_member', 'saldo_branch',
+        'saldo_anonymous']) as role
+    )
+    and pg_has_role('saldo_owner', 'saldo_rule_reader', 'member')
+    and pg_has_role(session_user, 'saldo_owner', 'member')
+    and pg_has_role(session_user, 'saldo_admin', 'member')
+    and has_database_privilege('saldo_server', current_database(), 'connect')
+    and has_database_privilege('saldo_owner', current_database(), 'create')
+    and has_database_privilege('saldo_rule_reader', current_database(), 'temporary')
+    as is_up_to_date`;
+
+/** Waits for whoever migrates; says so when that takes longer than a moment. */
+async function takeMigrationLock(client: Client, options: Settled): Promise<void> {
+  const startedAt = Date.now();
+  let isAnnounced = false;
+  for (;;) {
+    const { rows } = await client.query("select pg_try_advisory_lock($1) as is_ours", [
+      locks.migration,
+    ]);
+    if (rows[0].is_ours) return;
+    const waitedMs = Date.now() - startedAt;
+    if (waitedMs > options.patienceMs) {
+      throw new StartError(
+        `Another Saldo has been migrating the database for ${Math.round(waitedMs / 1000)} s ` +
+          `(${await holders(client)}): look at it, end it, and start again.`,
+      );
+    }
+    if (waitedMs > 2000 && !isAnnounced) {
+      isAnnounced = true;
+      options.log?.info("waiting for another Saldo that migrates the database", {
+        holder: await holders(client),
+      });
+    }
+    await sleep(100);
+  }
 }
 
-/** Whether there is a migration at hand: a current.sql that is more than comments. */
-export async function readCurrent(connectionString: string): Promise<string> {
-  const text = await readFile(`${folder}current.sql`, "utf8").catch(() => "");
-  const hasStatements = text
-    .split("\n")
-    .some(
-      (line) => line.trim() !== "" && (!line.startsWith("--") || line.startsWith("--!include")),
-    );
-  return hasStatements ? await compile(settingsOf(connectionString), text) : "";
+async function holders(client: Client): Promise<string> {
+  const { rows } = await client.query(
+    `select string_agg(format('session %s from %s', l.pid,
+      coalesce(host(a.client_addr), 'this machine')), ', ') as text
+    from pg_locks as l
+    left join pg_stat_activity as a on a.pid = l.pid
+    where l.locktype = 'advisory' and l.objid = $1 and l.objsubid = 1 and l.granted`,
+    [locks.migration],
+  );
+  return rows[0].text ?? "gone now";
+}
+
+/**
+ * Applies the logic in one transaction. Where it has to lock tables that others work with, it gives
+ * way before their deadlock_timeout, so that none of them is chosen as the victim, and tries again;
+ * in time it insists for longer.
+ */
+async function applyLogicPatiently(client: Client, logic: Logic, options: Settled): Promise<void> {
+  const startedAt = Date.now();
+  const hasData = await isTakenOver(client);
+  let isAnnounced = false;
+  for (let attempt = 1; ; attempt += 1) {
+    const timeoutMs = Math.min(100 + 50 * attempt, attempt > 60 ? 3000 : 700);
+    try {
+      await client.query(
+        `begin; set local role saldo_owner; set local lock_timeout = '${timeoutMs}ms'`,
+      );
+      const isFirst = await applyLogic(client, logic);
+      if (isFirst && !hasData) await noteAfterMigrations(client, options.afterFolder);
+      await client.query("commit");
+      return;
+    } catch (error) {
+      await client.query("rollback").catch(() => {}); // the error says what happened
+      if (!isLockRefused(error)) throw error;
+      const waitedMs = Date.now() - startedAt;
+      if (waitedMs > options.patienceMs) {
+        throw new StartError(
+          `Tables that the new version changes have been in use for ${Math.round(waitedMs / 1000)} ` +
+            "s without a pause: end the longest transactions, and start again.",
+        );
+      }
+      if (waitedMs > 2000 && !isAnnounced) {
+        isAnnounced = true;
+        options.log?.info("waiting for tables that are in use");
+      }
+      await sleep(50 + Math.random() * 200);
+    }
+  }
+}
+
+/** lock_not_available or deadlock_detected, also as an error of a file. */
+function isLockRefused(error: unknown): boolean {
+  const code = (error as DatabaseError).code ?? ((error as Error).cause as DatabaseError)?.code;
+  return code === "55P03" || code === "40P01";
 }
 
 async function applyCurrent(client: Client, connectionString: string): Promise<void> {
@@ -102,25 +227,5 @@ async function requireVersion(client: Client): Promise<void> {
   const version = rows[0];
   if (!version || version.number < versions.min || version.number >= versions.max) {
     throw new StartError(`Saldo needs PostgreSQL 15 to 18; this server is ${version?.text}.`);
-  }
-}
-
-/** A database that a newer Saldo migrated would be served by functions that do not know it. */
-async function refuseNewer(client: Client): Promise<void> {
-  // It notes the number of a migration only, as 000001.sql.
-  const known = (await readdir(`${folder}committed`)).map((file) => `${file.slice(0, 6)}.sql`);
-  const { rows } = await client.query<{ exists: boolean }>(
-    "select to_regclass('graphile_migrate.migrations') is not null as exists",
-  );
-  if (!rows[0]?.exists) return;
-  const applied = await client.query<{ filename: string }>(
-    "select filename from graphile_migrate.migrations order by filename",
-  );
-  const unknown = applied.rows.find(({ filename }) => !known.includes(filename));
-  if (unknown) {
-    throw new StartError(
-      `The database was migrated by a newer Saldo (${unknown.filename}): start that one, or a ` +
-        "newer one still.",
-    );
   }
 }

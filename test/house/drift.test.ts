@@ -1,37 +1,53 @@
-import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import test from "ava";
+import { readLogic } from "../../src/database/logic_source.ts";
+import { migrate } from "../../src/database/migrate.ts";
 import { openTestDatabase } from "../_support/database.ts";
 import { logicOf } from "./catalogue.ts";
 
-const root = fileURLToPath(new URL("../../sql/", import.meta.url));
-
 /** All of sql/, in its load order, as one text. */
 async function allLogic(): Promise<string> {
-  const index = await readFile(`${root}index.sql`, "utf8");
-  const files = [...index.matchAll(/^--!include (\S+)$/gm)].map((match) => match[1] ?? "");
-  const texts = await Promise.all(files.map((file) => readFile(`${root}${file}`, "utf8")));
-  return texts.join("\n");
+  const { statements } = await readLogic();
+  return statements.map(({ text }) => `${text};\n`).join("");
 }
 
-test("sql/ can be run again, twice, and equals what the migrations made of it", async (t) => {
+test("sql/ can be run again, twice, as plain text, and changes nothing", async (t) => {
   const database = await openTestDatabase(1);
   try {
-    const migrated = await logicOf(database.pool);
+    const applied = await logicOf(database.pool);
     const logic = await allLogic();
     for (let round = 0; round < 2; round += 1) {
       await database.pool.query(`begin; set local role saldo_owner; ${logic}; commit`);
       const again = await logicOf(database.pool);
       t.deepEqual(
         {
-          onlyInMigrations: migrated.filter((line) => !again.includes(line)),
-          onlyInSql: again.filter((line) => !migrated.includes(line)),
+          onlyApplied: applied.filter((line) => !again.includes(line)),
+          onlyInSql: again.filter((line) => !applied.includes(line)),
         },
-        { onlyInMigrations: [], onlyInSql: [] },
+        { onlyApplied: [], onlyInSql: [] },
       );
-      t.is(again.length, migrated.length);
+      t.is(again.length, applied.length);
     }
-    t.true(migrated.length > 100);
+    t.true(applied.length > 100);
+  } finally {
+    await database.close();
+  }
+});
+
+test("applying all of sql/ anew, and what has changed of it, comes to the same", async (t) => {
+  const database = await openTestDatabase(1);
+  try {
+    const applied = await logicOf(database.pool);
+    for (const parts of ["parts", "'{}'"]) {
+      await database.pool.query(
+        `update saldo_private.applied_logic set hash = 'another', parts = ${parts}`,
+      );
+      await migrate(database.connectionString);
+      t.deepEqual(await logicOf(database.pool), applied);
+      const { rows } = await database.pool.query(
+        "select key from saldo_private.rule_engine_configuration__built()",
+      );
+      t.deepEqual(rows, [], "and is recorded as built");
+    }
   } finally {
     await database.close();
   }

@@ -1,0 +1,53 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Client, DatabaseError } from "pg";
+import { SqlFileError } from "./apply_logic.ts";
+import { migrationsFolder } from "./committed.ts";
+
+/** Where steps of data that need the logic are, as 000008-what-it-does.sql. */
+export const afterFolder = join(migrationsFolder, "after");
+
+/** Names of the steps, in the order in which they are run. */
+export async function afterNames(folder: string = afterFolder): Promise<string[]> {
+  const files = await readdir(folder).catch(() => [] as string[]);
+  return files.filter((file) => /^\d{6}-[\w-]+\.sql$/.test(file)).sort();
+}
+
+/** On a new database there is no data to change: its steps are noted, and not run. */
+export async function noteAfterMigrations(client: Client, folder: string): Promise<void> {
+  await client.query(
+    `insert into saldo_private.after_migration (name, is_run)
+    select name, false from unnest($1::text[]) as name`,
+    [await afterNames(folder)],
+  );
+}
+
+/** Runs the steps that were not run, each in a transaction of its own together with its note. */
+export async function runAfterMigrations(client: Client, folder: string): Promise<void> {
+  const { rows } = await client.query<{ name: string }>(
+    "select name from saldo_private.after_migration",
+  );
+  const known = new Set(rows.map(({ name }) => name));
+  for (const name of await afterNames(folder)) {
+    if (!known.has(name)) await runOne(client, name, folder);
+  }
+}
+
+async function runOne(client: Client, name: string, folder: string): Promise<void> {
+  const text = await readFile(join(folder, name), "utf8");
+  await client.query("begin; set local role saldo_owner");
+  try {
+    await client.query(text);
+    await client.query("set local role saldo_owner");
+    await client.query(
+      "insert into saldo_private.after_migration (name, is_run) values ($1, true)",
+      [name],
+    );
+    await client.query("commit");
+  } catch (error) {
+    await client.query("rollback");
+    if ((error as DatabaseError).code === undefined) throw error;
+    const statement = { file: `migrations/after/${name}`, line: 1, text };
+    throw new SqlFileError(statement, error as DatabaseError);
+  }
+}

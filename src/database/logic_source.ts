@@ -1,0 +1,89 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { StartError } from "../start_error.ts";
+import { type SqlStatement, statementsOf } from "./sql_statements.ts";
+
+/** All of sql/ in its load order. */
+export interface Logic {
+  /** What a database remembers of it: the same hash, the same logic. */
+  hash: string;
+  statements: LogicStatement[];
+}
+
+/** A statement of sql/, and the part of the database that it may be left out with. */
+export interface LogicStatement extends SqlStatement {
+  /**
+   * `table saldo.account` for policies and triggers, `comment saldo.account` for comments on a table
+   * and its columns, `view saldo.x` for a view: these lock what others work with, so they are run
+   * when their part has changed only. All else locks nobody out, and has no part.
+   */
+  part?: string;
+}
+
+/** Where sql/ is. */
+export const logicFolder = fileURLToPath(new URL("../../sql/", import.meta.url));
+
+/** Bump it when the way of applying changes such that all has to be applied anew. */
+const format = 1;
+
+/** Reads index.sql and what it includes; errors name files as they are in the project. */
+export async function readLogic(folder: string = logicFolder): Promise<Logic> {
+  const index = await readFile(join(folder, "index.sql"), "utf8");
+  const hash = createHash("sha256").update(`${format} ${await outsideOfLogic()}`);
+  const statements: LogicStatement[] = [];
+  for (const [, name = ""] of index.matchAll(/^--!include (\S+)$/gm)) {
+    const text = await readFile(join(folder, name), "utf8").catch(() => {
+      throw new StartError(`sql/index.sql includes ${name}, and there is no such file.`);
+    });
+    hash.update(`\n--!include ${name}\n${text}`);
+    for (const statement of statementsOf(`sql/${name}`, text)) {
+      const part = partOf(statement.text);
+      statements.push(part ? { ...statement, part } : statement);
+    }
+  }
+  return { hash: hash.digest("hex"), statements };
+}
+
+/** What a start brings up to date besides, so that the one hash tells of it too. */
+async function outsideOfLogic(): Promise<string> {
+  const roles = await readFile(new URL("../../migrations/roles.sql", import.meta.url), "utf8");
+  const worker = createRequire(import.meta.url).resolve("graphile-worker");
+  const description = await readFile(join(dirname(worker), "../package.json"), "utf8");
+  return `${(JSON.parse(description) as { version: string }).version} ${roles}`;
+}
+
+const forms: [RegExp, string][] = [
+  [/^drop policy if exists \w+ on ([\w.]+)/, "table"],
+  [/^create policy \w+ on ([\w.]+)/, "table"],
+  [/^create or replace trigger \w+\s[^']*?\son ([\w.]+)/, "table"],
+  [/^alter table ([\w.]+) enable (?:always )?trigger/, "table"],
+  [/^select saldo_private\.secure_table\('([\w.]+)'\)/, "table"],
+  [/^comment on (?:trigger|policy) \w+ on ([\w.]+)/, "table"],
+  [/^comment on table ([\w.]+)/, "comment"],
+  [/^comment on constraint \w+ on (saldo\w*\.\w+)/, "comment"],
+  [/^comment on column (\w+\.\w+)\.\w+/, "comment"],
+  [/^create or replace view ([\w.]+)/, "view"],
+  [/^comment on view ([\w.]+)/, "view"],
+];
+
+function partOf(text: string): string | undefined {
+  for (const [form, kind] of forms) {
+    const name = form.exec(text)?.[1];
+    if (name) return `${kind} ${name}`;
+  }
+  return undefined;
+}
+
+/** A hash of the statements of each part. */
+export function hashesOfParts(statements: readonly LogicStatement[]): Map<string, string> {
+  const texts = new Map<string, string>();
+  for (const { part, text } of statements) {
+    if (part) texts.set(part, `${texts.get(part) ?? ""}${text};\n`);
+  }
+  return new Map(
+    [...texts].map(([part, text]) => [part, createHash("md5").update(text).digest("hex")]),
+  );
+}
