@@ -14,6 +14,8 @@
 --!include foundation/plan_choice.sql
 
 -- ledger: accounts, journal, posting, statements, seals
+--!include ledger/normal_side.sql
+--!include ledger/availability.sql
 --!include ledger/account.sql
 --!include ledger/journal.sql
 --!include ledger/posting_day.sql

@@ -187,14 +187,14 @@ as $$
     jsonb_build_object('code', a.code, 'balance', a.balance, 'held_total', a.held_total)
   from saldo.account as a
   where a.mode = 'immediate'
-  and a.balance - a.held_total < a.min_balance
+  and not saldo_private.is_above_minimum(a.balance, a.held_total, a.min_balance)
   union all
   select b.account_id::text, b.account_id, trim_scale(b.available)::text,
     format('at least %s', a.min_balance), trim_scale(b.available - a.min_balance),
     jsonb_build_object('code', a.code)
   from saldo_private.derived_funds() as b
   join saldo.account as a on a.id = b.account_id
-  where b.available < a.min_balance
+  where not saldo_private.is_above_minimum(b.available, 0, a.min_balance)
 $$;
 comment on function saldo_private.rule_min_balance is
   'Accounts whose balance less holds is below their minimum.';

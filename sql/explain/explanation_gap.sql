@@ -39,7 +39,7 @@ as $$
     -- What is no number is explained by nothing that adds up.
     case when abs(g.amounts[1]) < 'Infinity' and abs(g.amounts[2]) < 'Infinity'
       and g.amounts <> array[0, 0]::numeric[] then g.amounts end,
-    coalesce(a.currency, f.detail ->> 'currency'), a.type in ('asset', 'expense')
+    coalesce(a.currency, f.detail ->> 'currency'), saldo_private.is_debit_normal(a.type)
   from saldo.finding as f
   left join saldo.account as a on a.id = f.account_id
   cross join lateral saldo_private.finding_gaps__amounts(f) as g (amounts)

@@ -111,7 +111,7 @@ language plpgsql
 as $$
 declare
   v_amount numeric := saldo_private.require_amount(abs(difference));
-  v_is_debit boolean := (account.type in ('asset', 'expense')) = (difference > 0);
+  v_is_debit boolean := saldo_private.is_debit_normal(account.type) = (difference > 0);
   v_entry saldo.journal_entry;
 begin
   v_entry := saldo_private.post_entry(

@@ -1,6 +1,7 @@
 -- Slots: the funds of a hot account in many hands (escrow), so that writers do not wait.
 --
--- Private: saldo_private.account_slot, saldo_private.settlement_mark, take_sign.
+-- Private: saldo_private.account_slot, saldo_private.settlement_mark, take_sign,
+-- available_funds.
 -- A writer takes a slot that nobody holds, and keeps it to the end of its transaction; within a
 -- slot rows are therefore numbered without gap in the order of their commits (seq). Settlement
 -- relies on this order alone, and never touches a slot.
@@ -16,7 +17,7 @@ language sql
 stable
 as $$
   select (case
-    when (account.type in ('asset', 'expense')) = (direction = 'credit') then 1
+    when saldo_private.is_debit_normal(account.type) = (direction = 'credit') then 1
     when account.is_pending_available then -1
     else 0
   end)::smallint
@@ -24,6 +25,30 @@ $$;
 comment on function saldo_private.take_sign is
   'What a transaction in this direction takes from the available funds of a hot account, in units '
   'of its amount: 1 outwards; inwards -1, or 0 when it becomes available at settlement only.';
+
+create or replace function saldo_private.available_funds(
+  type saldo.account_type,
+  balance numeric,
+  held numeric,
+  pending_debit numeric,
+  pending_credit numeric,
+  is_pending_available boolean
+)
+returns numeric
+language sql
+immutable
+parallel safe
+as $$
+  select balance - held
+    - case when saldo_private.is_debit_normal(type) then pending_credit else pending_debit end
+    + case when not is_pending_available then 0
+      when saldo_private.is_debit_normal(type) then pending_debit else pending_credit end
+$$;
+comment on function saldo_private.available_funds is
+  'What is available on an account: its balance less holds, less what is pending outwards, plus '
+  'what is pending inwards where that is available at once. min_balance is not taken off.';
+grant execute on function saldo_private.available_funds to
+  saldo_admin, saldo_operator, saldo_member;
 
 select saldo_private.secure_table('saldo_private.account_slot');
 drop policy if exists select_all on saldo_private.account_slot;

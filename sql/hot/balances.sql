@@ -39,12 +39,9 @@ stable
 as $$
   select a.account_id, a.currency, trim_scale(a.balance), trim_scale(p.debit),
     trim_scale(p.credit), trim_scale(p.held),
-    trim_scale(
-      a.balance - p.held
-      - case when a.type in ('asset', 'expense') then p.credit else p.debit end
-      + case when not account.is_pending_available then 0
-        when a.type in ('asset', 'expense') then p.debit else p.credit end
-    ),
+    trim_scale(saldo_private.available_funds(
+      a.type, a.balance, p.held, p.debit, p.credit, account.is_pending_available
+    )),
     p.row_count
   from saldo_private.account_total as a
   join saldo.account on account.id = a.account_id

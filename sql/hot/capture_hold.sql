@@ -85,8 +85,8 @@ returns void
 language plpgsql
 as $$
 declare
-  v_direction saldo.entry_side := case when account.type in ('asset', 'expense') then 'credit'
-    else 'debit' end;
+  v_direction saldo.entry_side :=
+    case when saldo_private.is_debit_normal(account.type) then 'credit' else 'debit' end;
   v_slot saldo_private.slot_position;
 begin
   -- The funds left the slots when the hold was placed; what is released comes back.
@@ -146,7 +146,7 @@ begin
     return;
   end if;
 
-  v_is_debit := v_account.type not in ('asset', 'expense');
+  v_is_debit := not saldo_private.is_debit_normal(v_account.type);
   -- The hold goes first: the posting would count it against the balance.
   perform saldo_private.change_held(hold.account_id, -released);
   perform saldo_private.post_pair(

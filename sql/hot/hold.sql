@@ -45,12 +45,9 @@ begin
   where a.id = change_held.account_id
   and a.mode = 'immediate'
   and a.closed_at is null
-  and (
-    change_held.change <= 0
-    or (a.frozen_at is null and (
-      a.min_balance is null
-      or a.balance - a.held_total - change_held.change >= a.min_balance
-    ))
+  and (change_held.change <= 0 or a.frozen_at is null)
+  and saldo_private.allows_change(
+    a.balance, a.held_total + change_held.change, a.min_balance, -change_held.change
   );
   if found then
     return;

@@ -362,8 +362,8 @@ begin
   where id = NEW.account_id;
   perform saldo_private.move_slot(
     NEW.account_id,
-    (NEW.debit - OLD.debit - NEW.credit + OLD.credit)
-      * case when v_account.type in ('asset', 'expense') then -1 else 1 end,
+    (OLD.debit - NEW.debit + NEW.credit - OLD.credit)
+      * saldo_private.normal_sign(v_account.type),
     0, 0, 0, 0
   );
   return NEW;

@@ -227,7 +227,8 @@ begin
   -- would count what is settled a second time.
   lock table saldo_private.account_slot in row exclusive mode;
   perform saldo_private.move_slot(
-    a.id, -case when a.type in ('asset', 'expense') then s.debit else s.credit end, 0, 0, 0, 0
+    a.id, -case when saldo_private.is_debit_normal(a.type) then s.debit else s.credit end,
+    0, 0, 0, 0
   )
   from saldo.settlement as s
   join saldo.account as a on a.id = s.account_id

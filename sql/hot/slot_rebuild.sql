@@ -47,10 +47,9 @@ language sql
 stable
 as $$
   select a.account_id, p.debit, p.credit, p.row_count, h.amount,
-    a.balance - h.amount
-      + case when a.type in ('asset', 'expense') then -p.credit else -p.debit end
-      + case when not account.is_pending_available then 0
-        when a.type in ('asset', 'expense') then p.debit else p.credit end
+    saldo_private.available_funds(
+      a.type, a.balance, h.amount, p.debit, p.credit, account.is_pending_available
+    )
   from saldo_private.account_total as a
   join saldo.account on account.id = a.account_id
   cross join lateral (

@@ -53,7 +53,7 @@ as $$
   cross join lateral (
     select coalesce(j.debit, 0) as debit, coalesce(j.credit, 0) as credit,
       (coalesce(j.debit, 0) - coalesce(j.credit, 0))
-        * case when a.type in ('asset', 'expense') then 1 else -1 end as balance
+        * saldo_private.normal_sign(a.type) as balance
   ) as d
   where (a.debit_total <> d.debit or a.credit_total <> d.credit)
   and (account_ids is null or a.account_id = any (account_ids))

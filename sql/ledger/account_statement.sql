@@ -17,7 +17,7 @@ declare
   v_sign integer;
   v_opening numeric;
 begin
-  select case when a.type in ('asset', 'expense') then 1 else -1 end
+  select saldo_private.normal_sign(a.type)
   into v_sign
   from saldo.account as a
   where a.id = account_statement.account_id;

@@ -28,7 +28,7 @@ select a.id as account_id, a.type, a.currency, a.mode, a.min_balance, a.held_tot
   a.debit_total + coalesce(s.debit, 0) as debit_total,
   a.credit_total + coalesce(s.credit, 0) as credit_total,
   a.balance + coalesce(s.debit - s.credit, 0)
-    * case when a.type in ('asset', 'expense') then 1 else -1 end as balance
+    * saldo_private.normal_sign(a.type) as balance
 from saldo.account as a
 left join (
   select account_stripe.account_id, sum(account_stripe.debit) as debit,
@@ -222,11 +222,10 @@ begin
   if v_account.frozen_at is not null and not is_settlement then
     perform saldo_private.fail('account_frozen', format('account %s', v_account.id));
   end if;
-  v_change := (line.debit - line.credit)
-    * case when v_account.type in ('asset', 'expense') then 1 else -1 end;
-  if v_change < 0 and not is_settlement
-    and v_account.balance - v_account.held_total + v_change < v_account.min_balance
-  then
+  v_change := (line.debit - line.credit) * saldo_private.normal_sign(v_account.type);
+  if not is_settlement and not saldo_private.allows_change(
+    v_account.balance + v_change, v_account.held_total, v_account.min_balance, v_change
+  ) then
     perform saldo_private.fail('insufficient_balance', format(
       'account %s: available %s, needed %s', v_account.id,
       v_account.balance - v_account.held_total - v_account.min_balance, -v_change

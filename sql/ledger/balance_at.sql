@@ -42,8 +42,7 @@ begin
     and e.status <> 'draft'
     and (l.posting_date < v_date or e.occurred_at <= balance_at.at)
   ) as part;
-  return coalesce(v_net, 0)
-    * case when v_account.type in ('asset', 'expense') then 1 else -1 end;
+  return coalesce(v_net, 0) * saldo_private.normal_sign(v_account.type);
 end
 $$;
 comment on function saldo.balance_at is

@@ -34,7 +34,7 @@ as $$
       case t.type when 'asset' then 'assets' when 'liability' then 'liabilities' else 'equity'
       end::saldo.balance_sheet_section as section,
       t.id as account_id, t.code, t.name, t.currency,
-      case t.type when 'asset' then t.net_debit else -t.net_debit end as balance
+      t.net_debit * saldo_private.normal_sign(t.type) as balance
     from account_total as t
     where t.type in ('asset', 'liability', 'equity')
     union all

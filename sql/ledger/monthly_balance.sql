@@ -65,7 +65,7 @@ begin
   v_from_month := saldo_private.month_of(
     coalesce(from_month, (v_to_month - interval '11 months')::date)
   );
-  select case when a.type in ('asset', 'expense') then 1 else -1 end
+  select saldo_private.normal_sign(a.type)
   into v_sign
   from saldo.account as a
   where a.id = monthly_balance.account_id;

@@ -77,11 +77,9 @@ begin
       version = a.version + 1
     where a.id = line.account_id
     and a.mode = 'immediate'
-    returning a.closed_at is null and a.frozen_at is null and (
-      a.min_balance is null
-      or a.balance - a.held_total >= a.min_balance
-      or case when a.type in ('asset', 'expense') then line.debit >= line.credit
-        else line.credit >= line.debit end
+    returning a.closed_at is null and a.frozen_at is null and saldo_private.allows_change(
+      a.balance, a.held_total, a.min_balance,
+      (line.debit - line.credit) * saldo_private.normal_sign(a.type)
     )
     into v_is_accepted;
   end if;
@@ -163,12 +161,11 @@ begin
     where a.id = l.account_id
     and a.mode = 'immediate'
     and a.id <> all (except_ids)
-    returning a.id, a.currency, a.closed_at is null and a.frozen_at is null and (
-      a.min_balance is null
-      or a.balance - a.held_total >= a.min_balance
-      or case when a.type in ('asset', 'expense') then l.debit >= l.credit
-        else l.credit >= l.debit end
-    ) as is_accepted
+    returning a.id, a.currency, a.closed_at is null and a.frozen_at is null
+      and saldo_private.allows_change(
+        a.balance, a.held_total, a.min_balance,
+        (l.debit - l.credit) * saldo_private.normal_sign(a.type)
+      ) as is_accepted
   ),
   month_moved as (
     insert into saldo.month_movement as m (account_id, month, debit, credit, line_count)
@@ -264,8 +261,8 @@ begin
     join saldo.account as a on a.id = line.account_id
     where line.account_id = any (account_ids)
     -- What comes in first: it pays for what goes out in another month.
-    order by line.account_id, (line.debit - line.credit)
-      * case when a.type in ('asset', 'expense') then -1 else 1 end, line.month
+    order by line.account_id,
+      (line.debit - line.credit) * saldo_private.normal_sign(a.type) desc, line.month
     offset 0
   ) as hot;
 end

@@ -26,9 +26,7 @@ begin
         when sum(l.debit - l.credit) <> 0
           and sum(sum(l.debit - l.credit)) over (partition by l.entry_id) = 0 then 5
         when sum(l.debit - l.credit) <> 0 then 6
-        when e.source <> 'close_year' and bool_or(a.mode = 'immediate'
-          and a.balance - a.held_total < a.min_balance
-          and (l.credit > 0) = (a.type in ('asset', 'expense'))) then 7
+        when e.source <> 'close_year' and bool_or(v.is_short) then 7
         else 8
       end as reason,
       l.entry_id,
@@ -38,12 +36,16 @@ begin
       min(l.account_id) filter (where a.id is null) as unknown_account,
       min(l.account_id) filter (where a.closed_at is not null) as closed_account,
       min(l.account_id) filter (where a.frozen_at is not null) as frozen_account,
-      min(l.account_id) filter (
-        where a.mode = 'immediate' and a.balance - a.held_total < a.min_balance
-      ) as short_account
+      min(l.account_id) filter (where v.is_short) as short_account
     from saldo.journal_line as l
     left join saldo.journal_entry as e on e.id = l.entry_id
     left join saldo.account as a on a.id = l.account_id
+    cross join lateral (
+      select a.mode = 'immediate' and not saldo_private.allows_change(
+        a.balance, a.held_total, a.min_balance,
+        (l.debit - l.credit) * saldo_private.normal_sign(a.type)
+      ) as is_short
+    ) as v
     where l.entry_id = any (posting__examine.entry_ids)
     group by l.entry_id, e.id, a.currency
     order by reason
@@ -93,10 +95,7 @@ begin
   from saldo.account
   where id = posting__refuse_balance.account_id;
 
-  select sum(
-    case when v_account.type in ('asset', 'expense') then l.debit - l.credit
-    else l.credit - l.debit end
-  )
+  select sum(l.debit - l.credit) * saldo_private.normal_sign(v_account.type)
   into v_change
   from saldo.journal_line as l
   where l.entry_id = any (posting__refuse_balance.entry_ids)

@@ -98,7 +98,7 @@ as $$
     trim_scale((t.opening + t.debit - t.credit) * side.sign)
   from saldo.account as a
   cross join lateral (
-    select case when a.type in ('asset', 'expense') then 1 else -1 end as sign
+    select saldo_private.normal_sign(a.type) as sign
   ) as side
   left join (
     select part.account_id, sum(part.debit - part.credit) filter (where part.is_opening) as opening,

@@ -33,6 +33,14 @@ for (const [rule, text] of [
   ["no leftovers", `${clean}-- TODO`],
   ["no abbreviations", `${clean}select amt`],
   ["errors are raised through saldo_private.fail", `${clean}raise exception 'x'`],
+  [
+    "the sign of an account is that of ledger/normal_side.sql",
+    `${clean}select type in ('asset', 'expense')`,
+  ],
+  [
+    "whether an account has enough is said by ledger/availability.sql",
+    `${clean}where a.balance - a.held_total - change >= a.min_balance`,
+  ],
   ["no tabs or blanks at the end", `${clean}select 1 `],
   ["a file has at most 400 lines", `${clean}${"x\n".repeat(401)}`],
   ["a file opens with what it is", "select 1"],

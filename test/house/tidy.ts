@@ -54,6 +54,17 @@ const lineRules: LineRule[] = [
     rule: "errors are raised through saldo_private.fail",
     breaks: (_, code, file) => /\braise exception\b/.test(code) && file !== "foundation/error.sql",
   },
+  {
+    rule: "the sign of an account is that of ledger/normal_side.sql",
+    breaks: (line, _, file) =>
+      /'(asset|expense)',\s*'(asset|expense)'/.test(line) && file !== "ledger/normal_side.sql",
+  },
+  {
+    rule: "whether an account has enough is said by ledger/availability.sql",
+    breaks: (_, code, file) =>
+      /held(_total)?\s*(-[^,]*)?[<>]=?\s*[\w.]*min_balance/.test(code) &&
+      file !== "ledger/availability.sql",
+  },
   { rule: "no tabs or blanks at the end", breaks: (line) => /\t|\s$/.test(line) },
 ];
 
