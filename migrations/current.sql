@@ -1,1 +1,13 @@
--- Enter migration here
+-- Everything belongs to saldo_owner, whoever the login is.
+set local role saldo_owner;
+
+-- ledger: what an entry may do because of who posts it; the rows come with sql/.
+create table if not exists saldo_private.posting_source (
+  source text primary key,
+  is_reserved boolean not null,
+  moves_no_funds boolean not null,
+  passes_closed_account boolean not null,
+  passes_minimum boolean not null
+);
+
+reset role;

@@ -23,6 +23,7 @@
 --!include ledger/account_watch.sql
 --!include ledger/account_stripe.sql
 --!include ledger/account_follower.sql
+--!include ledger/posting_source.sql
 --!include ledger/posting_refusal.sql
 --!include ledger/posting.sql
 --!include ledger/posted_since.sql

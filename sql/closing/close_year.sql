@@ -79,6 +79,10 @@ begin
   perform saldo_private.close_year__follow_slots();
 end
 $$;
+-- The end of a year empties whatever there is; its slots are made anew after it.
+select saldo_private.describe_source(
+  'close_year', moves_no_funds => true, passes_closed_account => true, passes_minimum => true
+);
 comment on function saldo_private.close_year__post is 'Posts the closing entries of a year.';
 
 create or replace function saldo.close_year(fiscal_year integer, reason text default null)

@@ -29,9 +29,12 @@ as $$
   from pg_catalog.pg_class as c
   where c.relnamespace::regnamespace::text in ('saldo', 'saldo_private')
   and c.relkind = 'v'
+  union all
+  select 'posting source', s.source, md5(s::text)
+  from saldo_private.posting_source as s
 $$;
 comment on function saldo_private.current_objects is
-  'Functions, triggers and views of the engine, each with a hash of what it does.';
+  'Functions, triggers, views and posting sources of the engine, each with a hash of what it is.';
 
 create or replace function saldo_private.record_build()
 returns void
@@ -63,7 +66,7 @@ as $$
   where o.hash is distinct from b.hash
   and (
     o.name is null
-    or b.kind = 'function'
+    or b.kind in ('function', 'posting source')
     or b.server_version = current_setting('server_version_num')::integer / 10000
   )
 $$;
@@ -74,7 +77,7 @@ select saldo_private.secure_table('saldo_private.built_object');
 
 comment on table saldo_private.built_object is
   'Functions, triggers and views as the last migration made them.';
-comment on column saldo_private.built_object.kind is 'function, trigger or view.';
+comment on column saldo_private.built_object.kind is 'function, trigger, view or posting source.';
 comment on column saldo_private.built_object.name is 'Its name, with arguments or table.';
 comment on column saldo_private.built_object.hash is 'Hash of what it does.';
 comment on column saldo_private.built_object.server_version is

@@ -128,6 +128,8 @@ begin
   return v_entry.id;
 end
 $$;
+-- A human settles what is wrong with a frozen account.
+select saldo_private.describe_source('adjust_balance', moves_no_funds => true);
 comment on function saldo_private.adjust_balance__post is
   'Posts the difference: positive raises the balance of the account. Errors: SB004, and those of a '
   'posting.';

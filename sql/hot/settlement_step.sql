@@ -216,6 +216,8 @@ as $$
     0, ceil((l.debit + l.credit) / 999999999999999)::integer - 1
   ) as part (number)
 $$;
+-- Its funds were taken when the transactions came; what was accepted before a freeze goes on.
+select saldo_private.describe_source('settlement', moves_no_funds => true);
 comment on function saldo_private.settle_batch__post is 'Posts the summary entries of the batch.';
 
 create or replace function saldo_private.settle_batch__release(settlement_ids uuid[])

@@ -126,18 +126,17 @@ begin
     )
   )
   or coalesce(e.entry ->> 'kind', 'normal') not in ('normal', 'opening', 'adjustment', 'correction')
-  -- A settlement's lines move no funds: they were taken before.
-  -- The entries of a year's end stand apart in statements; those of metering are what its rows are.
-  -- Those of an adjustment by a human are taken by frozen accounts too.
   or btrim(e.entry ->> 'source')
-    in ('settlement', 'close_year', 'rating', 'deposit', 'adjust_balance')
+    in (select s.source from saldo_private.posting_source as s where s.is_reserved)
   limit 1;
   if v_entry is not null then
     perform saldo_private.fail('input_invalid', format(
       'an entry has description, lines and, where wanted, kind (normal, opening, adjustment, '
-      'correction), occurred_at, origin_month, idempotency_key, source (not settlement, '
-      'close_year, rating, deposit, adjust_balance), metadata; '
+      'correction), occurred_at, origin_month, idempotency_key, source (not %s), metadata; '
       'not: %s',
+      (select string_agg(s.source, ', ' order by s.source)
+        from saldo_private.posting_source as s
+        where s.is_reserved),
       left(v_entry::text, 200)
     ));
   end if;

@@ -9,6 +9,7 @@
 -- Both in id order, so that two postings never deadlock; hot ones first, since their slots may have
 -- to be rebuilt, which waits for a settlement, which may wait for an immediate one.
 -- A posting is one INSERT of lines, for one entry or a thousand; the trigger runs once for it.
+-- is_settlement tells in all steps that the entry's source moves no funds (posting_source.sql).
 -- The entry stands already, stamped with this very transaction: nobody appends to an old entry.
 
 create or replace function saldo_private.posting__move_stripe(
@@ -290,10 +291,10 @@ begin
     bool_and((
       a.id > 0 and e.line_count = 2 and e.posting_date = n.posting_date
       and e.posted_in = pg_current_xact_id()) is true),
-    bool_or(e.source in ('settlement', 'close_year', 'adjust_balance')),
-    bool_or(exists (select from saldo_private.account_watch as w where w.account_id = n.account_id)
-      or exists (select from saldo_private.account_follower as f
-        where f.account_id = n.account_id))
+    coalesce(bool_or(e.source = any (array(
+      select s.source from saldo_private.posting_source as s where s.moves_no_funds))), false),
+    bool_or(exists (select from account_watch as w where w.account_id = n.account_id)
+      or exists (select from account_follower as f where f.account_id = n.account_id))
   into v_pair, v_is_entry, v_is_settlement, v_is_watched
   from (select * from new_lines limit 3) as n
   left join saldo.journal_entry as e on e.id = n.entry_id
@@ -308,14 +309,14 @@ begin
         e.is_balanced and e.is_one_sided and e.line_count >= 2
         and e.line_count = j.line_count and e.first_date = j.posting_date
         and e.last_date = j.posting_date and j.posted_in = pg_current_xact_id()
-      ) is true), bool_or(j.source in ('settlement', 'close_year', 'adjust_balance')) is true
+      ) is true), coalesce(bool_or(j.source = any (array(
+        select s.source from saldo_private.posting_source as s where s.moves_no_funds))), false)
     into v_is_usual, v_is_settlement
     from (
       select n.entry_id, count(*) as line_count, sum(n.debit) = sum(n.credit) as is_balanced,
         bool_and((n.debit > 0 and n.credit = 0) or (n.credit > 0 and n.debit = 0)) as is_one_sided,
         min(n.posting_date) as first_date, max(n.posting_date) as last_date
-      from new_lines as n
-      group by n.entry_id
+      from new_lines as n group by n.entry_id
     ) as e
     left join saldo.journal_entry as j on j.id = e.entry_id;
 

@@ -18,15 +18,12 @@ begin
           or bool_or(l.posting_date <> e.posting_date or (l.debit > 0) = (l.credit > 0))
           or e.line_count < 2 then 1
         when bool_or(a.id is null) then 2
-        -- The end of a year empties whatever there is.
-        when e.source <> 'close_year' and bool_or(a.closed_at is not null) then 3
-        -- What was accepted before it was frozen goes on, and a human settles what is wrong.
-        when e.source not in ('settlement', 'close_year', 'adjust_balance')
-          and bool_or(a.frozen_at is not null) then 4
+        when s.passes_closed_account is not true and bool_or(a.closed_at is not null) then 3
+        when s.moves_no_funds is not true and bool_or(a.frozen_at is not null) then 4
         when sum(l.debit - l.credit) <> 0
           and sum(sum(l.debit - l.credit)) over (partition by l.entry_id) = 0 then 5
         when sum(l.debit - l.credit) <> 0 then 6
-        when e.source <> 'close_year' and bool_or(v.is_short) then 7
+        when s.passes_minimum is not true and bool_or(v.is_short) then 7
         else 8
       end as reason,
       l.entry_id,
@@ -39,6 +36,7 @@ begin
       min(l.account_id) filter (where v.is_short) as short_account
     from saldo.journal_line as l
     left join saldo.journal_entry as e on e.id = l.entry_id
+    left join saldo_private.posting_source as s on s.source = e.source
     left join saldo.account as a on a.id = l.account_id
     cross join lateral (
       select a.mode = 'immediate' and not saldo_private.allows_change(
@@ -47,7 +45,7 @@ begin
       ) as is_short
     ) as v
     where l.entry_id = any (posting__examine.entry_ids)
-    group by l.entry_id, e.id, a.currency
+    group by l.entry_id, e.id, s.source, a.currency
     order by reason
     limit 1
   loop

@@ -40,6 +40,8 @@ begin
   return v_deposit;
 end
 $$;
+-- What has this source is a deposit's entry: the rules compare the two.
+select saldo_private.describe_source('deposit');
 comment on function saldo_private.deposit__record is 'Writes a deposit and posts it.';
 
 create or replace function saldo_private.deposit__earlier(deposit_id uuid)

@@ -107,6 +107,8 @@ begin
   where p.entry_id is not null;
 end
 $$;
+-- What has this source is what rated lines come to: the rules compare the two.
+select saldo_private.describe_source('rating');
 comment on function saldo_private.rate_readings__post_many is
   'Posts the changes: one insert of entries, one of lines. SB102 for a closed account.';
 
