@@ -276,19 +276,29 @@ export type Config = {
   readonly checkOverdueHours: number;
 };
 
+/** Variables of an environment. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 /** A setting that is not right, in one sentence. */
 export class ConfigError extends Error {}
 
-/** Refuses a Node that cannot run TypeScript as it is; npm scripts find the right one. */
-export function requireNode(version: string): void {
+/** Whether this Node can run what GraphQL and jobs are built on, and TypeScript as it stands. */
+export function isNodeNewEnough(version: string): boolean {
   const [major = 0, minor = 0] = version.split(".").map(Number);
-  if (major < 22 || (major === 22 && minor < 18)) {
-    throw new ConfigError(`Saldo needs Node 24, not ${version}: start it with npm start.`);
+  return major > 22 || (major === 22 && minor >= 18);
+}
+
+/** Refuses an older one; npm scripts and `npx saldo` find the right one. */
+export function requireNode(version: string): void {
+  if (!isNodeNewEnough(version)) {
+    throw new ConfigError(
+      `Saldo needs Node 22.18 or newer, not ${version}: npm start and npx saldo bring one along.`,
+    );
   }
 }
 
 /** Reads and checks the settings of an environment. */
-export function readConfig(environment: NodeJS.ProcessEnv): Config {
+export function readConfig(environment: Environment): Config {
   requireNode(process.versions.node);
   const values = Object.entries(settings).map(([key, { name, schema }]) => {
     // An empty variable means the same as none: docker-compose and .env files leave such behind.

@@ -1,18 +1,10 @@
-import { randomBytes } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { channelsOf } from "./alerts/delivery.ts";
-import { watchAlerts } from "./alerts/watch_without_worker.ts";
-import { signToken } from "./auth/token.ts";
 import type { Config } from "./config.ts";
 import { startEmbedded } from "./database/embedded.ts";
 import { migrate } from "./database/migrate.ts";
-import { makePool, serverLogin, writeSettings } from "./database/pools.ts";
-import { GRAPHIQL_PATH } from "./graphql/preset.ts";
-import { createApp } from "./http/app.ts";
+import { makePool, writeSettings } from "./database/pools.ts";
+import { startHttp } from "./http/start_http.ts";
 import { startWorker } from "./jobs/worker.ts";
 import type { Log } from "./log.ts";
 import { applyRules, readRulesFile } from "./own_tables/rules_file.ts";
@@ -28,6 +20,12 @@ export interface Parts {
 export interface Running {
   /** Address of the HTTP server; empty without one. */
   address: string;
+  /** What signs its tokens; nothing without an HTTP server. */
+  jwtSecret: string | undefined;
+  /** The database with the login that owns it. */
+  databaseUrl: string;
+  /** Whether it runs a PostgreSQL of its own. */
+  isEmbedded: boolean;
   /** Stops in order: no new requests, running ones finish, jobs, pools, PostgreSQL. */
   stop(): Promise<void>;
   /** Resolves with the reason when a part breaks that the others need. */
@@ -56,12 +54,15 @@ export async function start(config: Config, parts: Parts, log: Log): Promise<Run
     await writeSettings(ownerUrl, { ...config, alertChannels });
     if (config.rulesFile) await applyRulesAtStart(ownerUrl, config.rulesFile, log);
     if (parts.jobs) await startJobs(ownerUrl, config, log, stops, reportBroken);
-    const address = parts.http ? await startHttp(ownerUrl, config, log, stops) : "";
-    if (embedded && config.environment === "development") {
-      const file = join(config.dataFolder, "database-url");
-      process.stdout.write(`psql         psql "$(cat ${file})"\n\n`);
-    }
-    return { address, broken, stop: () => stopAll(stops, config, log) };
+    const http = parts.http ? await startHttp(ownerUrl, config, log, stops) : undefined;
+    return {
+      address: http?.address ?? "",
+      jwtSecret: http?.jwtSecret,
+      databaseUrl: ownerUrl,
+      isEmbedded: embedded !== undefined,
+      broken,
+      stop: () => stopAll(stops, config, log),
+    };
   } catch (error) {
     await stopAll(stops, config, log);
     throw explain(error);
@@ -101,85 +102,6 @@ async function startJobs(
   void worker.stopped.then((reason) => reportBroken(`jobs: ${reason}`));
   stops.push(() => worker.stop());
   log.info("jobs are running");
-}
-
-async function startHttp(
-  ownerUrl: string,
-  config: Config,
-  log: Log,
-  stops: Stop[],
-): Promise<string> {
-  const serverConnectionString = await serverLogin(ownerUrl, config.serverDatabaseUrl);
-  const serverPool = makePool(serverConnectionString, config.poolSize, log);
-  stops.push(() => serverPool.end());
-  const watch = watchAlerts(serverConnectionString, config, log);
-  stops.push(() => watch.stop());
-  const jwtSecret = config.jwtSecret ?? (await developmentSecret(config.dataFolder));
-  let isReady = true;
-  const app = await createApp({
-    config,
-    serverPool,
-    serverConnectionString,
-    jwtSecret,
-    log,
-    isReady: () => isReady,
-  });
-  stops.push(() => app.release());
-  const http = createServer({ requestTimeout: 30_000 }, app.express);
-  await listen(http, config);
-  stops.push(async () => {
-    isReady = false;
-    await closeHttp(http, config.shutdownGraceMs);
-  });
-  app.websockets.attach(http);
-  // Before the HTTP server, which waits for its connections.
-  stops.push(() => app.websockets.release());
-  const { port } = http.address() as AddressInfo;
-  const address = `http://${config.host}:${port}`;
-  log.info("listening", { address });
-  if (config.environment === "development") {
-    const token = await signToken(jwtSecret, { sub: "developer", role: "admin" }, "12h");
-    process.stdout.write(
-      `\nGraphiQL     ${address}${GRAPHIQL_PATH}\nAdmin token  ${token}\n` +
-        `             (header Authorization: Bearer ..., valid for 12 hours)\n`,
-    );
-  }
-  return address;
-}
-
-function listen(http: Server, config: Config): Promise<void> {
-  return new Promise((done, refuse) => {
-    http.once("error", refuse);
-    http.listen(config.port, config.host, done);
-  });
-}
-
-/** Takes no new connection, and ends each one that is open as soon as it has its answer. */
-function closeHttp(http: Server, graceMs: number): Promise<void> {
-  return new Promise((done) => {
-    const sweep = setInterval(() => http.closeIdleConnections(), 50);
-    const limit = setTimeout(() => http.closeAllConnections(), graceMs);
-    http.close(() => {
-      clearInterval(sweep);
-      clearTimeout(limit);
-      done();
-    });
-    http.closeIdleConnections();
-  });
-}
-
-/** The secret of a server that was given none: made once, kept where only its owner reads it. */
-async function developmentSecret(folder: string): Promise<string> {
-  await mkdir(folder, { recursive: true });
-  const file = join(folder, "jwt-secret");
-  const secret = randomBytes(32).toString("base64url");
-  try {
-    await writeFile(file, secret, { mode: 0o600, flag: "wx" });
-    return secret;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    return (await readFile(file, "utf8")).trim();
-  }
 }
 
 /**

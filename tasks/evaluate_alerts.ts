@@ -1,7 +1,6 @@
-import type { Task } from "graphile-worker";
 import { z } from "zod";
 import { channelsOf } from "../src/alerts/delivery.ts";
-import { readConfig } from "../src/config.ts";
+import type { SaldoTask } from "../src/jobs/load_tasks.ts";
 import { queryAsAdmin } from "../src/jobs/query_as_admin.ts";
 
 const payloadSchema = z.object({}).strict();
@@ -16,9 +15,8 @@ interface Due {
  * next run. The row is what stays until a message was sent, the job only sends it: one that is lost
  * is asked for again, and one that is there already keeps its key.
  */
-const evaluateAlerts: Task = async (payload, helpers) => {
+const evaluateAlerts: SaldoTask = async (payload, helpers, config) => {
   payloadSchema.parse(payload);
-  const config = readConfig(process.env);
   await queryAsAdmin(helpers, "select saldo.evaluate_alerts()");
   const found = await queryAsAdmin<{ list: Due[] }>(
     helpers,

@@ -1,12 +1,12 @@
-import type { Task } from "graphile-worker";
 import { z } from "zod";
+import type { SaldoTask } from "../src/jobs/load_tasks.ts";
 import { queryAsAdmin } from "../src/jobs/query_as_admin.ts";
 
 // Cron adds `_cron`; the job itself takes no argument.
 const payloadSchema = z.object({ _cron: z.unknown().optional() }).strict();
 
 /** Ends the holds whose time is over, batch by batch, until there are none. */
-const expireHolds: Task = async (payload, helpers) => {
+const expireHolds: SaldoTask = async (payload, helpers) => {
   payloadSchema.parse(payload);
   let total = 0;
   let count: number;

@@ -1,12 +1,12 @@
-import type { Task } from "graphile-worker";
 import { z } from "zod";
+import type { SaldoTask } from "../src/jobs/load_tasks.ts";
 import { queryAsAdmin } from "../src/jobs/query_as_admin.ts";
 
 // Cron adds `_cron`; the job itself takes no argument.
 const payloadSchema = z.object({ _cron: z.unknown().optional() }).strict();
 
 /** Checks all balances against the journal and records what it finds. */
-const reconcile: Task = async (payload, helpers) => {
+const reconcile: SaldoTask = async (payload, helpers) => {
   payloadSchema.parse(payload);
   const run = await queryAsAdmin<{ id: string; status: string }>(
     helpers,

@@ -1,5 +1,5 @@
-import type { Task } from "graphile-worker";
 import { z } from "zod";
+import type { SaldoTask } from "../src/jobs/load_tasks.ts";
 import { queryAsAdmin } from "../src/jobs/query_as_admin.ts";
 
 const payloadSchema = z.object({}).strict();
@@ -9,7 +9,7 @@ const payloadSchema = z.object({}).strict();
  * it starts: a new database, or one that slept over the time of its check, would be called
  * unhealthy until the next.
  */
-const reconcileOverdue: Task = async (payload, helpers) => {
+const reconcileOverdue: SaldoTask = async (payload, helpers) => {
   payloadSchema.parse(payload);
   const health = await queryAsAdmin<{ is_overdue: boolean }>(
     helpers,

@@ -1,5 +1,5 @@
-import type { Task } from "graphile-worker";
 import { z } from "zod";
+import type { SaldoTask } from "../src/jobs/load_tasks.ts";
 import { queryAsAdmin } from "../src/jobs/query_as_admin.ts";
 
 const payloadSchema = z.object({}).strict();
@@ -17,7 +17,7 @@ interface Progress {
 }
 
 /** Rates what a large change of price or factor has left, slice by slice, for a while. */
-const rerate: Task = async (payload, helpers) => {
+const rerate: SaldoTask = async (payload, helpers) => {
   payloadSchema.parse(payload);
   const endAt = Date.now() + RUN_MS;
   do {

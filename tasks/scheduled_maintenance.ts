@@ -1,5 +1,5 @@
-import type { Task } from "graphile-worker";
 import { z } from "zod";
+import type { SaldoTask } from "../src/jobs/load_tasks.ts";
 import { queryAsAdmin } from "../src/jobs/query_as_admin.ts";
 
 // Cron adds `_cron`; the job itself takes no argument.
@@ -9,7 +9,7 @@ const payloadSchema = z.object({ _cron: z.unknown().optional() }).strict();
  * Checks, heals what is safe, looks again, and records the run. Slice by slice, each in a
  * transaction of its own: a worker that is killed loses one slice, and the next goes on there.
  */
-const scheduledMaintenance: Task = async (payload, helpers) => {
+const scheduledMaintenance: SaldoTask = async (payload, helpers) => {
   payloadSchema.parse(payload);
   let run: { id: string | null; status: string } | undefined;
   do {

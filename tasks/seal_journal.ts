@@ -1,5 +1,5 @@
-import type { Task } from "graphile-worker";
 import { z } from "zod";
+import type { SaldoTask } from "../src/jobs/load_tasks.ts";
 import { queryAsAdmin } from "../src/jobs/query_as_admin.ts";
 
 const payloadSchema = z.object({}).strict();
@@ -9,7 +9,7 @@ const batchSize = 50_000;
  * Seals what was posted, batch by batch, each in a transaction of its own: a worker that is killed
  * leaves seals that are whole. The log has the last hash, so that it is kept outside the database.
  */
-const sealJournal: Task = async (payload, helpers) => {
+const sealJournal: SaldoTask = async (payload, helpers) => {
   payloadSchema.parse(payload);
   let sealedCount: number;
   do {

@@ -1,7 +1,6 @@
-import type { Task } from "graphile-worker";
 import { z } from "zod";
 import { deliverAlert } from "../src/alerts/delivery.ts";
-import { readConfig } from "../src/config.ts";
+import type { SaldoTask } from "../src/jobs/load_tasks.ts";
 
 const payloadSchema = z.object({ deliveryId: z.uuid() }).strict();
 
@@ -9,9 +8,8 @@ const payloadSchema = z.object({ deliveryId: z.uuid() }).strict();
  * Sends one message about an alert. When and how often it is tried again stands in its row: the
  * job's own waits would grow to hours, and an endpoint that is back must not wait for them.
  */
-const sendAlert: Task = async (payload, { withPgClient, abortSignal, logger }) => {
+const sendAlert: SaldoTask = async (payload, { withPgClient, abortSignal, logger }, config) => {
   const { deliveryId } = payloadSchema.parse(payload);
-  const config = readConfig(process.env);
   const outcome = await withPgClient((client) =>
     deliverAlert(client, deliveryId, config, abortSignal),
   );

@@ -1,5 +1,5 @@
-import type { Task } from "graphile-worker";
 import { z } from "zod";
+import type { SaldoTask } from "../src/jobs/load_tasks.ts";
 import { queryAsAdmin } from "../src/jobs/query_as_admin.ts";
 
 const payloadSchema = z.object({}).strict();
@@ -9,7 +9,7 @@ const payloadSchema = z.object({}).strict();
  * worker that is killed leaves nothing half done. What comes meanwhile is left to the next run:
  * under load a run would never end otherwise, and settle a handful of rows at a time.
  */
-const settleSubBalances: Task = async (payload, helpers) => {
+const settleSubBalances: SaldoTask = async (payload, helpers) => {
   payloadSchema.parse(payload);
   const health = await queryAsAdmin<{ pending_count: string }>(
     helpers,

@@ -1,5 +1,5 @@
-import type { Task } from "graphile-worker";
 import { z } from "zod";
+import type { SaldoTask } from "../src/jobs/load_tasks.ts";
 import { queryAsAdmin } from "../src/jobs/query_as_admin.ts";
 
 // Cron adds `_cron`.
@@ -17,7 +17,7 @@ interface Progress {
 }
 
 /** Puts the stored months of all customers right, slice by slice; with force it writes them all. */
-const syncMonthlyBalances: Task = async (payload, helpers) => {
+const syncMonthlyBalances: SaldoTask = async (payload, helpers) => {
   const { force } = payloadSchema.parse(payload);
   for (;;) {
     const now = await queryAsAdmin<Progress>(

@@ -4,11 +4,20 @@ import { Client } from "pg";
 import { readConfig } from "../config.ts";
 import { StartError } from "../start_error.ts";
 
-/** Connects to DATABASE_URL, or to the PostgreSQL that a Saldo runs in the data folder. */
+// A server's secret is no concern of the command line.
+const readSettings = (environment: NodeJS.ProcessEnv) =>
+  readConfig({ ...environment, NODE_ENV: undefined });
+
+/** DATABASE_URL, or the address of the PostgreSQL that a Saldo runs in the data folder. */
+export async function databaseUrl(environment: NodeJS.ProcessEnv): Promise<string> {
+  const config = readSettings(environment);
+  return config.databaseUrl ?? (await runningUrl(config.dataFolder));
+}
+
+/** Connects to the database of databaseUrl(). */
 export async function connect(environment: NodeJS.ProcessEnv): Promise<Client> {
-  // A server's secret is no concern of the command line.
-  const config = readConfig({ ...environment, NODE_ENV: undefined });
-  const connectionString = config.databaseUrl ?? (await runningUrl(config.dataFolder));
+  const config = readSettings(environment);
+  const connectionString = await databaseUrl(environment);
   const client = new Client({
     connectionString,
     application_name: "saldo cli",
@@ -21,7 +30,7 @@ export async function connect(environment: NodeJS.ProcessEnv): Promise<Client> {
       "select to_regprocedure('saldo.import_readings(jsonb, boolean)') is not null as is_ready",
     );
     if (!rows[0]?.is_ready) {
-      throw new StartError("The database has not this version of Saldo: start it with npm start.");
+      throw new StartError("The database has not this version of Saldo: run npx saldo migrate.");
     }
     return client;
   } catch (error) {
@@ -32,7 +41,7 @@ export async function connect(environment: NodeJS.ProcessEnv): Promise<Client> {
     throw new StartError(
       config.databaseUrl
         ? `DATABASE_URL does not work: ${reason}.`
-        : `The PostgreSQL of ${config.dataFolder} does not answer (${reason}): run npm start.`,
+        : `The PostgreSQL of ${config.dataFolder} does not answer (${reason}): run npx saldo start.`,
     );
   }
 }
@@ -42,7 +51,7 @@ async function runningUrl(folder: string): Promise<string> {
     return (await readFile(join(folder, "database-url"), "utf8")).trim();
   } catch {
     throw new StartError(
-      `There is no database: set DATABASE_URL, or run npm start (it keeps its own in ${folder}).`,
+      `There is no database: set DATABASE_URL, or run npx saldo start (it keeps its own in ${folder}).`,
     );
   }
 }

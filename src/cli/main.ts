@@ -3,6 +3,7 @@
  * refused, or something was found or differs, 2 when it was called wrongly or cannot reach the database.
  */
 import { parseArgs } from "node:util";
+import { readVersion } from "../paths.ts";
 import { adoptCommand } from "./adopt.ts";
 import { checkCommand, healCommand } from "./check_and_heal.ts";
 import { type Command, UsageError } from "./command.ts";
@@ -10,10 +11,15 @@ import { connect } from "./connection.ts";
 import { importCommand } from "./import.ts";
 import { compareCommand, initCommand, syncCommand } from "./monthly_balances.ts";
 import { describeFailure } from "./output.ts";
+import { migrateCommand, serverCommand, startCommand, workerCommand } from "./processes.ts";
 import { rulesCommand } from "./rules.ts";
 import { exportCommand, verifyCommand } from "./verify_and_export.ts";
 
 const commands: Record<string, Command> = {
+  start: startCommand,
+  server: serverCommand,
+  worker: workerCommand,
+  migrate: migrateCommand,
   import: importCommand,
   check: checkCommand,
   heal: healCommand,
@@ -26,8 +32,8 @@ const commands: Record<string, Command> = {
   adopt: adoptCommand,
 };
 
-function usage(): string {
-  const lines = Object.values(commands).flatMap((command) => [
+function usage(chosen: Command[]): string {
+  const lines = chosen.flatMap((command) => [
     `  npx saldo ${command.usage}`,
     ...command.help.map((line) => `      ${line}`),
   ]);
@@ -35,7 +41,7 @@ function usage(): string {
     "Usage:",
     ...lines,
     "",
-    "The database is that of DATABASE_URL, or the one that npm start runs in SALDO_DATA_DIR (.saldo).",
+    "The database is that of DATABASE_URL, or the one that a Saldo runs in SALDO_DATA_DIR (.saldo).",
     "Ends with 0: done; 1: rows refused, findings, or differences; 2: wrong usage, or no connection.",
     "",
   ].join("\n");
@@ -43,11 +49,16 @@ function usage(): string {
 
 async function main(words: string[]): Promise<number> {
   const [name = "", ...rest] = words;
-  if (["", "help", "-h", "--help"].includes(name) || rest.includes("--help")) {
-    (name === "" ? process.stderr : process.stdout).write(usage());
-    return name === "" ? 2 : 0;
+  if (name === "--version") {
+    process.stdout.write(`${readVersion()}\n`);
+    return 0;
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (["", "help", "-h", "--help"].includes(name) || rest.includes("--help")) {
+    const text = usage(command === undefined ? Object.values(commands) : [command]);
+    (name === "" ? process.stderr : process.stdout).write(text);
+    return name === "" ? 2 : 0;
+  }
   if (command === undefined) throw new UsageError(`There is no command ${name}.`);
   const parsed = parse(command, rest);
   const work = await command.prepare(parsed)();

@@ -27,8 +27,6 @@ import {
   waitUntilReady,
 } from "./postmaster.ts";
 
-export { StartError } from "../start_error.ts";
-
 /** A PostgreSQL of our own, in a folder of the project. */
 export interface EmbeddedPostgres {
   /** Superuser login to the database `saldo`. */

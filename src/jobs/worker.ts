@@ -1,12 +1,13 @@
 import { EventEmitter } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { Logger, parseCronItems, run, runMigrations, type WorkerEvents } from "graphile-worker";
 import type { Pool, PoolClient } from "pg";
+import type { AlertConfig } from "../alerts/channels.ts";
 import type { Config } from "../config.ts";
 import { locks } from "../database/locks.ts";
 import type { Log } from "../log.ts";
 import { watchRules } from "../own_tables/rule_watch.ts";
+import { loadTasks } from "./load_tasks.ts";
 import { type Recurring, runEvery } from "./recurring.ts";
 import { isDailyDue, isReconcileDue, isWeeklyDue } from "./schedule.ts";
 
@@ -27,13 +28,10 @@ type ScheduleConfig = Pick<
   "timeZone" | "maintenanceAt" | "reconcileEveryHours" | "monthlySyncAt" | "monthlyRecalculationAt"
 >;
 type WorkerConfig = ScheduleConfig &
+  AlertConfig &
   Pick<
     Config,
-    | "shutdownGraceMs"
-    | "settleEverySeconds"
-    | "rerateEverySeconds"
-    | "sealEverySeconds"
-    | "alertEverySeconds"
+    "shutdownGraceMs" | "settleEverySeconds" | "rerateEverySeconds" | "sealEverySeconds"
   >;
 
 /** Starts a worker on a pool of its own, which it leaves open. */
@@ -54,12 +52,12 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
     events,
     pgPool: pool,
     logger,
-    taskDirectory: fileURLToPath(new URL("../../tasks", import.meta.url)),
+    taskList: await loadTasks(config),
     // More than the long jobs (a check, a maintenance, a recalculation), so that settlements and
     // re-ratings have their turn.
     concurrency: 4,
     pollInterval: 1000,
-    // The server stops its parts itself, in order; see main.ts.
+    // The server stops its parts itself, in order; see start.ts.
     noHandleSignals: true,
     gracefulShutdownAbortTimeout: config.shutdownGraceMs,
     // In batches (of no delay) the ends of jobs are waited for when the worker stops.

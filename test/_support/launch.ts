@@ -1,4 +1,5 @@
-import { StartError, startEmbedded } from "../../src/database/embedded.ts";
+import { startEmbedded } from "../../src/database/embedded.ts";
+import { StartError } from "../../src/start_error.ts";
 
 /*
  * `node launch.ts FOLDER`: starts the embedded PostgreSQL, and nothing else, as the server does.

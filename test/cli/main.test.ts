@@ -18,7 +18,7 @@ test.after.always(async () => {
 
 /** Runs `saldo`; its exit code and all that it printed. */
 async function saldo(words: string[], environment: Record<string, string> = {}) {
-  const program = runProgram("src/cli/saldo.js", words, {
+  const program = runProgram("bin/saldo.js", words, {
     DATABASE_URL: database.connectionString,
     ...environment,
   });
@@ -257,7 +257,7 @@ test.serial("wrong usage and missing databases are told in a sentence, with 2", 
     [["import", "customers", path, "--encoding", "utf-9"], {}, /^There is no encoding utf-9/],
     [["import", "customers", `${path}.none`], {}, /cannot be read \(ENOENT\)/],
     [["check", "all"], {}, /^What is meant by all\?/],
-    [["check"], none, /^There is no database: set DATABASE_URL, or run npm start/],
+    [["check"], none, /^There is no database: set DATABASE_URL, or run npx saldo start/],
     [["check"], gone, /^DATABASE_URL does not work: /],
     [["check"], { DATABASE_URL: "mysql://x" }, /^DATABASE_URL is not valid/],
   ];
@@ -275,4 +275,43 @@ test.serial("without DATABASE_URL it is the server of the data folder", async (t
   await writeFile(join(folder, "database-url"), `${database.connectionString}\n`);
   const { code, output } = await saldo(["check"], { DATABASE_URL: "", SALDO_DATA_DIR: folder });
   t.is(code, 0, output);
+});
+
+test("the version is that of the package, and a command tells of itself alone", async (t) => {
+  const { version } = JSON.parse(
+    await readFile(new URL("../../package.json", import.meta.url), "utf8"),
+  );
+  t.deepEqual(await saldo(["--version"]), { code: 0, output: `${version}\n` });
+  const { code, output } = await saldo(["check", "--help"]);
+  t.is(code, 0);
+  t.regex(output, /npx saldo check\n/);
+  t.notRegex(output, /npx saldo heal/);
+});
+
+test("migrate brings a database up to date, and finds nothing to do a second time", async (t) => {
+  const own = await openTestDatabase(2);
+  t.teardown(() => own.close());
+  await own.pool.query("create database migrate_target");
+  const url = new URL(own.connectionString);
+  url.pathname = "/migrate_target";
+  t.teardown(() => database.pool.query("drop database migrate_target with (force)"));
+  for (const _ of [1, 2]) {
+    t.deepEqual(await saldo(["migrate"], { DATABASE_URL: url.href }), {
+      code: 0,
+      output: "The database is up to date.\n",
+    });
+  }
+  const { code, output } = await saldo(["check"], { DATABASE_URL: url.href });
+  t.is(code, 0);
+  t.regex(output, /^healthy: 0 findings/);
+});
+
+test("start, server and worker run until a signal, as main.ts does", async (t) => {
+  const program = runProgram("bin/saldo.js", ["worker"], {
+    DATABASE_URL: database.connectionString,
+    NODE_ENV: "test",
+  });
+  await program.printed(/jobs are running/);
+  program.child.kill("SIGTERM");
+  t.is(await program.ended, 0);
 });

@@ -13,7 +13,7 @@ test.before(async () => {
 test.after.always(() => database?.close());
 
 async function saldo(...words: string[]) {
-  const program = runProgram("src/cli/saldo.js", words, {
+  const program = runProgram("bin/saldo.js", words, {
     DATABASE_URL: database.connectionString,
   });
   const code = await program.ended;

@@ -21,7 +21,7 @@ test.after.always(async () => {
 
 /** Runs `saldo`; its exit code and all that it printed. */
 async function saldo(words: string[], url?: string) {
-  const program = runProgram("src/cli/saldo.js", words, { ...(url ? { DATABASE_URL: url } : {}) });
+  const program = runProgram("bin/saldo.js", words, { ...(url ? { DATABASE_URL: url } : {}) });
   const code = await program.ended;
   return { code, output: program.output() };
 }

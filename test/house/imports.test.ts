@@ -81,7 +81,7 @@ test("tasks are a room, and a file that stands alone in src/ is one as well", (t
 test("what two share is no circle, and a word in a text is no import", (t) => {
   const graph = planted({
     "src/x/a.ts": 'import { b } from "../y/b.ts";\nimport { c } from "../c.ts";',
-    "src/y/b.ts": 'import { c } from "../c.ts";\nconst text = "../x/a.ts";',
+    "src/y/b.ts": 'import { c } from "../c.ts";\nexport const text = join("../x/a.ts");',
     "src/c.ts": "// import of src/x/a.ts: not here\n",
   });
   t.deepEqual(circlesOf(graph), []);

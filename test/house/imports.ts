@@ -9,7 +9,7 @@ export type Sources = ReadonlyMap<string, string>;
 export type Graph = ReadonlyMap<string, ReadonlySet<string>>;
 
 const importPattern =
-  /(?:^|\n)\s*(?:import|export)\b[^"';]*?["'](\.{1,2}\/[^"']+)["']|\bimport\(\s*["'](\.{1,2}\/[^"']+)["']/g;
+  /(?:^|\n)\s*(?:import|export)\b(?:[^"';]*?\bfrom)?\s*["'](\.{1,2}\/[^"']+)["']|\bimport\(\s*["'](\.{1,2}\/[^"']+)["']/g;
 
 /** What each file imports of the others, types included: who reads one file needs the other. */
 export function importsOf(sources: Sources): Graph {

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
+import { readConfig } from "../../src/config.ts";
 import { runEvery } from "../../src/jobs/recurring.ts";
 import { startWorker } from "../../src/jobs/worker.ts";
 import type { Log } from "../../src/log.ts";
 import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
 
 const config = {
+  ...readConfig({}),
   timeZone: "Asia/Jakarta",
   maintenanceAt: "02:00",
   reconcileEveryHours: 6,

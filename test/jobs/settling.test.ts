@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
+import { readConfig } from "../../src/config.ts";
 import { makePool } from "../../src/database/pools.ts";
 import { startWorker } from "../../src/jobs/worker.ts";
 import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
 
 const config = {
+  ...readConfig({}),
   timeZone: "Asia/Jakarta",
   maintenanceAt: "02:00",
   reconcileEveryHours: 6,

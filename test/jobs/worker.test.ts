@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
 import type { Pool } from "pg";
+import { readConfig } from "../../src/config.ts";
 import { makePool } from "../../src/database/pools.ts";
 import { releaseJobsOfDeadWorkers, startWorker } from "../../src/jobs/worker.ts";
 import type { Log } from "../../src/log.ts";
 import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
 
 const config = {
+  ...readConfig({}),
   timeZone: "Asia/Jakarta",
   maintenanceAt: "02:00",
   reconcileEveryHours: 6,

@@ -11,7 +11,7 @@ import { check } from "../_support/faults.ts";
 import { runProgram } from "../_support/process.ts";
 
 async function saldo(words: string[], environment: Record<string, string>) {
-  const program = runProgram("src/cli/saldo.js", words, environment);
+  const program = runProgram("bin/saldo.js", words, environment);
   const code = await program.ended;
   return { code, output: program.output() };
 }

@@ -1,0 +1,52 @@
+import { type Command, requireNoWords } from "./command.ts";
+import { databaseUrl } from "./connection.ts";
+
+/** `saldo start|server|worker`: a process that runs until it is told to stop. */
+function processCommand(name: string, part: string, help: string[]): Command {
+  return {
+    usage: name,
+    help,
+    options: {},
+    prepare(words) {
+      requireNoWords(words);
+      return async () => {
+        // Here, since the other commands start without waiting for GraphQL to load.
+        const { runProcess } = await import("../run_process.ts");
+        // Whatever a part has left open must not keep the process.
+        return process.exit(await runProcess(part));
+      };
+    },
+  };
+}
+
+/** `saldo start`: everything, as `npm start` in a checkout. */
+export const startCommand = processCommand("start", "all", [
+  "Runs everything until a signal: migrations, GraphQL over HTTP, jobs; without DATABASE_URL a",
+  "PostgreSQL of its own as well.",
+]);
+
+/** `saldo server`: HTTP only. */
+export const serverCommand = processCommand("server", "server", [
+  "Runs migrations and serves GraphQL over HTTP, without jobs.",
+]);
+
+/** `saldo worker`: jobs only. */
+export const workerCommand = processCommand("worker", "worker", [
+  "Runs migrations and jobs, and opens no port.",
+]);
+
+/** `saldo migrate`: brings a database up to date, and nothing else. */
+export const migrateCommand: Command = {
+  usage: "migrate",
+  help: ["Brings the database up to date: start, server and worker do so too."],
+  options: {},
+  prepare(words) {
+    requireNoWords(words);
+    return async () => {
+      const { migrate } = await import("../database/migrate.ts");
+      await migrate(await databaseUrl(process.env));
+      process.stdout.write("The database is up to date.\n");
+      return 0;
+    };
+  },
+};

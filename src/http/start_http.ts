@@ -1,0 +1,89 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { watchAlerts } from "../alerts/watch_without_worker.ts";
+import type { Config } from "../config.ts";
+import { makePool, serverLogin } from "../database/pools.ts";
+import type { Log } from "../log.ts";
+import { createApp } from "./app.ts";
+
+/** How a part is stopped. */
+type Stop = () => Promise<void>;
+
+/**
+ * Starts the HTTP side, and hands over how its parts are stopped, in the order of starting.
+ * Resolves with its address.
+ */
+export async function startHttp(
+  ownerUrl: string,
+  config: Config,
+  log: Log,
+  stops: Stop[],
+): Promise<{ address: string; jwtSecret: string }> {
+  const serverConnectionString = await serverLogin(ownerUrl, config.serverDatabaseUrl);
+  const serverPool = makePool(serverConnectionString, config.poolSize, log);
+  stops.push(() => serverPool.end());
+  const watch = watchAlerts(serverConnectionString, config, log);
+  stops.push(() => watch.stop());
+  const jwtSecret = config.jwtSecret ?? (await developmentSecret(config.dataFolder));
+  let isReady = true;
+  const app = await createApp({
+    config,
+    serverPool,
+    serverConnectionString,
+    jwtSecret,
+    log,
+    isReady: () => isReady,
+  });
+  stops.push(() => app.release());
+  const http = createServer({ requestTimeout: 30_000 }, app.express);
+  await listen(http, config);
+  stops.push(async () => {
+    isReady = false;
+    await closeHttp(http, config.shutdownGraceMs);
+  });
+  app.websockets.attach(http);
+  // Before the HTTP server, which waits for its connections.
+  stops.push(() => app.websockets.release());
+  const { port } = http.address() as AddressInfo;
+  const address = `http://${config.host}:${port}`;
+  log.info("listening", { address });
+  return { address, jwtSecret };
+}
+
+function listen(http: Server, config: Config): Promise<void> {
+  return new Promise((done, refuse) => {
+    http.once("error", refuse);
+    http.listen(config.port, config.host, done);
+  });
+}
+
+/** Takes no new connection, and ends each one that is open as soon as it has its answer. */
+function closeHttp(http: Server, graceMs: number): Promise<void> {
+  return new Promise((done) => {
+    const sweep = setInterval(() => http.closeIdleConnections(), 50);
+    const limit = setTimeout(() => http.closeAllConnections(), graceMs);
+    http.close(() => {
+      clearInterval(sweep);
+      clearTimeout(limit);
+      done();
+    });
+    http.closeIdleConnections();
+  });
+}
+
+/** The secret of a server that was given none: made once, kept where only its owner reads it. */
+async function developmentSecret(folder: string): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  const file = join(folder, "jwt-secret");
+  const secret = randomBytes(32).toString("base64url");
+  try {
+    await writeFile(file, secret, { mode: 0o600, flag: "wx" });
+    return secret;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    return (await readFile(file, "utf8")).trim();
+  }
+}

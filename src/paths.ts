@@ -1,0 +1,30 @@
+/**
+ * Where the files are that Saldo brings along. This file stands in src/ of a checkout, or in
+ * dist/src/ of the package that is built of it; tasks are built beside it, the rest is shipped as is.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+
+function rootAbove(folder: string): string {
+  return existsSync(join(folder, "package.json")) ? folder : rootAbove(dirname(folder));
+}
+
+/** Folder of the checkout or of the installed package. */
+export const rootFolder = rootAbove(here);
+
+/** The migrations, with a slash at the end. */
+export const migrationsFolder = join(rootFolder, "migrations/");
+
+/** The SQL of the rooms, with a slash at the end. */
+export const sqlFolder = join(rootFolder, "sql/");
+
+/** The jobs, one file each. */
+export const tasksFolder = join(here, "../tasks");
+
+/** Version of this Saldo. */
+export function readVersion(): string {
+  return JSON.parse(readFileSync(join(rootFolder, "package.json"), "utf8")).version;
+}
