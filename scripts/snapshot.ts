@@ -9,10 +9,12 @@ import { startEmbedded } from "../src/database/embedded.ts";
 import { migrate } from "../src/database/migrate.ts";
 import { printSchemaOf } from "../src/graphql/print_schema.ts";
 import { schemaSql } from "./schema_sql.ts";
+import { sqlTypes } from "./sql_types.ts";
 import { surfaceText } from "./surface_text.ts";
 
 /**
- * `npm run snapshot` writes what is generated: migrations/schema.sql, schema.graphql, test/house/surface.txt,
+ * `npm run snapshot` writes what is generated: migrations/schema.sql, schema.graphql, src/sql_types.ts,
+ * test/house/surface.txt,
  * and README's table of settings and figures of the bench.
  */
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -26,6 +28,7 @@ try {
   pool.on("error", () => {});
   await writeFile(`${root}migrations/schema.sql`, await schemaSql(pool));
   await writeFile(`${root}test/house/surface.txt`, await surfaceText(pool));
+  await writeFile(`${root}src/sql_types.ts`, await sqlTypes(pool));
   await pool.end();
   // What the schema shows depends on who looks: the owner would see what nobody may call.
   const serverPool = new Pool({
@@ -55,4 +58,6 @@ await writeFile(
     .replace(/(<!-- settings -->\n)[\s\S]*?(<!-- \/settings -->)/, `$1${table}\n$2`)
     .replace(/(<!-- bench -->\n)[\s\S]*?(<!-- \/bench -->)/, `$1${figures}\n$2`),
 );
-console.log("written: migrations/schema.sql, schema.graphql, test/house/surface.txt, README.md");
+console.log(
+  "written: migrations/schema.sql, schema.graphql, src/sql_types.ts, test/house/surface.txt, README.md",
+);

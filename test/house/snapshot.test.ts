@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import test from "ava";
 import { Pool } from "pg";
 import { schemaSql } from "../../scripts/schema_sql.ts";
+import { sqlTypes } from "../../scripts/sql_types.ts";
 import { printSchemaOf } from "../../src/graphql/print_schema.ts";
 import { openTestDatabase } from "../_support/database.ts";
 
@@ -12,6 +13,15 @@ test("migrations/schema.sql shows the tables as they are (npm run snapshot mends
   const database = await openTestDatabase(2);
   try {
     t.is(await readFile(`${root}migrations/schema.sql`, "utf8"), await schemaSql(database.pool));
+  } finally {
+    await database.close();
+  }
+});
+
+test("src/sql_types.ts has the types of the public SQL (npm run snapshot mends it)", async (t) => {
+  const database = await openTestDatabase(2);
+  try {
+    t.is(await readFile(`${root}src/sql_types.ts`, "utf8"), await sqlTypes(database.pool));
   } finally {
     await database.close();
   }

@@ -10,7 +10,8 @@ const written = execFileSync("git", ["ls-files", "-z", "-co", "--exclude-standar
   cwd: root,
   encoding: "utf8",
 }).split("\0");
-const generated = /^(package-lock\.json|schema\.graphql|migrations\/(schema\.sql|committed\/.*))$/;
+const generated =
+  /^(package-lock\.json|src\/sql_types\.ts|schema\.graphql|migrations\/(schema\.sql|committed\/.*))$/;
 const isText = /\.(ts|js|json|jsonc|sql|md|ya?ml|toml|graphql)$|(^|\/)(Dockerfile|\.gmrc|run)$/;
 const files = written.filter((file) => isText.test(file));
 
