@@ -15,11 +15,14 @@ function rootAbove(folder: string): string {
 /** Folder of the checkout or of the installed package. */
 export const rootFolder = rootAbove(here);
 
-/** The migrations, with a slash at the end. */
+/** Where tables are made, with a slash at the end. */
 export const migrationsFolder = join(rootFolder, "migrations/");
 
-/** The SQL of the rooms, with a slash at the end. */
-export const sqlFolder = join(rootFolder, "sql/");
+/** Steps of data that need the logic, as 000008-what-it-does.sql. */
+export const afterFolder = join(migrationsFolder, "after");
+
+/** The logic: sql/, with a slash at the end. */
+export const logicFolder = join(rootFolder, "sql/");
 
 /** The jobs, one file each. */
 export const tasksFolder = join(here, "../tasks");

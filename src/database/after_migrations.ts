@@ -1,11 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Client, DatabaseError } from "pg";
+import { afterFolder } from "../paths.ts";
 import { SqlFileError } from "./apply_logic.ts";
-import { migrationsFolder } from "./committed.ts";
-
-/** Where steps of data that need the logic are, as 000008-what-it-does.sql. */
-export const afterFolder = join(migrationsFolder, "after");
 
 /** Names of the steps, in the order in which they are run. */
 export async function afterNames(folder: string = afterFolder): Promise<string[]> {

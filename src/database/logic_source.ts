@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { logicFolder, migrationsFolder } from "../paths.ts";
 import { StartError } from "../start_error.ts";
 import { type SqlStatement, statementsOf } from "./sql_statements.ts";
 
@@ -22,9 +22,6 @@ export interface LogicStatement extends SqlStatement {
    */
   part?: string;
 }
-
-/** Where sql/ is. */
-export const logicFolder = fileURLToPath(new URL("../../sql/", import.meta.url));
 
 /** Bump it when the way of applying changes such that all has to be applied anew. */
 const format = 1;
@@ -49,7 +46,7 @@ export async function readLogic(folder: string = logicFolder): Promise<Logic> {
 
 /** What a start brings up to date besides, so that the one hash tells of it too. */
 async function outsideOfLogic(): Promise<string> {
-  const roles = await readFile(new URL("../../migrations/roles.sql", import.meta.url), "utf8");
+  const roles = await readFile(join(migrationsFolder, "roles.sql"), "utf8");
   const worker = createRequire(import.meta.url).resolve("graphile-worker");
   const description = await readFile(join(dirname(worker), "../package.json"), "utf8");
   return `${(JSON.parse(description) as { version: string }).version} ${roles}`;

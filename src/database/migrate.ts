@@ -2,24 +2,19 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Logger, runMigrations } from "graphile-worker";
 import { Client, type DatabaseError } from "pg";
+import { afterFolder, logicFolder, migrationsFolder } from "../paths.ts";
 import { StartError } from "../start_error.ts";
-import {
-  afterFolder,
-  afterNames,
-  noteAfterMigrations,
-  runAfterMigrations,
-} from "./after_migrations.ts";
+import { afterNames, noteAfterMigrations, runAfterMigrations } from "./after_migrations.ts";
 import { applyLogic } from "./apply_logic.ts";
 import {
   committedNames,
   isTakenOver,
-  migrationsFolder,
   readCurrent,
   refuseUnknown,
   runCommittedMigrations,
 } from "./committed.ts";
 import { locks } from "./locks.ts";
-import { type Logic, logicFolder, readLogic } from "./logic_source.ts";
+import { type Logic, readLogic } from "./logic_source.ts";
 
 const quietWorker = new Logger(() => () => {});
 const versions = { min: 150_000, max: 190_000 };

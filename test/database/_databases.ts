@@ -3,7 +3,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
-import { logicFolder } from "../../src/database/logic_source.ts";
+import { logicFolder } from "../../src/paths.ts";
 import { urlOf } from "../_support/database.ts";
 
 /** An empty database that is gone after the work. */
