@@ -1,9 +1,13 @@
+# Saldo from a checkout, for a PostgreSQL of its own: give DATABASE_URL and SALDO_JWT_SECRET.
 FROM node:24-slim
 WORKDIR /saldo
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev
 COPY . .
+# Where the embedded PostgreSQL would live, and a development secret does.
 RUN mkdir -p .saldo && chown node .saldo
 USER node
-# Node itself, so that the signal to stop reaches it.
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080
+EXPOSE 8080
+# Node itself, so that the signal to stop reaches it. Another part: CMD ["node", "src/main.ts", "worker"]
 CMD ["node", "src/main.ts"]

@@ -8,14 +8,15 @@ import { settings } from "../src/config.ts";
 import { startEmbedded } from "../src/database/embedded.ts";
 import { migrate } from "../src/database/migrate.ts";
 import { printSchemaOf } from "../src/graphql/print_schema.ts";
+import { envExample } from "./env_example.ts";
 import { schemaSql } from "./schema_sql.ts";
 import { sqlTypes } from "./sql_types.ts";
 import { surfaceText } from "./surface_text.ts";
 
 /**
- * `npm run snapshot` writes what is generated: migrations/schema.sql, schema.graphql, src/sql_types.ts,
- * test/house/surface.txt,
- * and README's table of settings and figures of the bench.
+ * `npm run snapshot` writes what is generated: migrations/schema.sql, schema.graphql,
+ * src/sql_types.ts, test/house/surface.txt, .env.example, and README's table of settings and figures
+ * of the bench.
  */
 const root = fileURLToPath(new URL("../", import.meta.url));
 
@@ -43,6 +44,8 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 
+await writeFile(`${root}.env.example`, envExample());
+
 const rows = Object.values(settings).map(
   ({ name, description, default: fallback }) =>
     `| \`${name}\` | ${description} | ${fallback || "none"} |`,
@@ -59,5 +62,5 @@ await writeFile(
     .replace(/(<!-- bench -->\n)[\s\S]*?(<!-- \/bench -->)/, `$1${figures}\n$2`),
 );
 console.log(
-  "written: migrations/schema.sql, schema.graphql, src/sql_types.ts, test/house/surface.txt, README.md",
+  "written: .env.example, migrations/schema.sql, schema.graphql, src/sql_types.ts, test/house/surface.txt, README.md",
 );

@@ -1,4 +1,6 @@
+import { readFile } from "node:fs/promises";
 import test from "ava";
+import { envExample } from "../scripts/env_example.ts";
 import { ConfigError, readConfig, requireNode, settings } from "../src/config.ts";
 
 const read = (environment: Record<string, string>) => () => readConfig(environment);
@@ -103,4 +105,17 @@ test("a Node that cannot run TypeScript is refused", (t) => {
   t.throws(() => requireNode("22.17.9"), { instanceOf: ConfigError });
   t.notThrows(() => requireNode("22.18.0"));
   t.notThrows(() => requireNode("24.12.0"));
+});
+
+test(".env.example lists exactly the settings, each as it is by default (npm run snapshot mends it)", async (t) => {
+  const text = await readFile(new URL("../.env.example", import.meta.url), "utf8");
+  t.is(text, envExample());
+  const lines = [...text.matchAll(/^#([A-Z_]+)=(.*)$/gm)];
+  t.deepEqual(
+    lines.map(([, name]) => name),
+    Object.values(settings).map(({ name }) => name),
+  );
+  // A default that can be written down means, when set, the same as none.
+  const set = Object.fromEntries(lines.map(([, name = "", value = ""]) => [name, value]));
+  t.deepEqual(readConfig(set), readConfig({}));
 });
