@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Pool } from "pg";
-import { settings } from "../src/config.ts";
 import { startEmbedded } from "../src/database/embedded.ts";
 import { migrate } from "../src/database/migrate.ts";
 import { printSchemaOf } from "../src/graphql/print_schema.ts";
+import { documentParts, documentsWithParts, withParts } from "./doc_tables.ts";
 import { envExample } from "./env_example.ts";
 import { schemaSql } from "./schema_sql.ts";
 import { sqlTypes } from "./sql_types.ts";
@@ -15,8 +15,8 @@ import { surfaceText } from "./surface_text.ts";
 
 /**
  * `npm run snapshot` writes what is generated: migrations/schema.sql, schema.graphql,
- * src/sql_types.ts, test/house/surface.txt, .env.example, and README's table of settings and figures
- * of the bench.
+ * src/sql_types.ts, test/house/surface.txt, .env.example, and the parts of documents that come from
+ * the program.
  */
 const root = fileURLToPath(new URL("../", import.meta.url));
 
@@ -30,6 +30,10 @@ try {
   await writeFile(`${root}migrations/schema.sql`, await schemaSql(pool));
   await writeFile(`${root}test/house/surface.txt`, await surfaceText(pool));
   await writeFile(`${root}src/sql_types.ts`, await sqlTypes(pool));
+  const parts = await documentParts(pool);
+  for (const path of documentsWithParts) {
+    await writeFile(`${root}${path}`, withParts(await readFile(`${root}${path}`, "utf8"), parts));
+  }
   await pool.end();
   // What the schema shows depends on who looks: the owner would see what nobody may call.
   const serverPool = new Pool({
@@ -45,22 +49,6 @@ try {
 }
 
 await writeFile(`${root}.env.example`, envExample());
-
-const rows = Object.values(settings).map(
-  ({ name, description, default: fallback }) =>
-    `| \`${name}\` | ${description} | ${fallback || "none"} |`,
-);
-const table = ["| setting | meaning | default |", "|---|---|---|", ...rows].join("\n");
-const report = await readFile(`${root}bench/report.md`, "utf8").catch(() => "");
-const figures = report.replace(/^# Bench\n/, "").trim();
-
-const readme = await readFile(`${root}README.md`, "utf8");
-await writeFile(
-  `${root}README.md`,
-  readme
-    .replace(/(<!-- settings -->\n)[\s\S]*?(<!-- \/settings -->)/, `$1${table}\n$2`)
-    .replace(/(<!-- bench -->\n)[\s\S]*?(<!-- \/bench -->)/, `$1${figures}\n$2`),
-);
-console.log(
-  "written: .env.example, migrations/schema.sql, schema.graphql, src/sql_types.ts, test/house/surface.txt, README.md",
-);
+const written = ["migrations/schema.sql", "schema.graphql", "src/sql_types.ts"];
+written.push("test/house/surface.txt", ".env.example", ...documentsWithParts);
+console.log(`written: ${written.join(", ")}`);

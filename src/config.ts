@@ -4,7 +4,7 @@ import { z } from "zod";
 interface Setting<Schema extends z.ZodType> {
   name: string;
   description: string;
-  /** The default as README shows it. */
+  /** The default as docs/reference/settings.md shows it. */
   default: string;
   schema: Schema;
 }
@@ -87,7 +87,7 @@ function isTimeZone(zone: string): boolean {
   }
 }
 
-/** All settings. README's table is made of this list, and a test keeps it so. */
+/** All settings. The table of docs/reference/settings.md is made of this list. */
 export const settings = {
   environment: setting(
     "NODE_ENV",

@@ -29,6 +29,8 @@ export interface ApiOptions {
 /** The app of one test database, listening on a free port. */
 export interface Api {
   url: string;
+  /** The database's address, as the superuser. */
+  connectionString: string;
   log: Record<string, unknown>[];
   request(path: string, init?: RequestInit): Promise<Answer>;
   /** Posts a query; the token is an administrator's unless another one, or null, is given. */
@@ -110,6 +112,7 @@ export async function openApi(options: ApiOptions = {}): Promise<Api> {
   return {
     ...makeClient(url, root),
     url,
+    connectionString: database.connectionString,
     log,
     root,
     async close() {

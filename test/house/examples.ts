@@ -1,17 +1,27 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
-import type { ClientBase } from "pg";
-
 /*
- * README is a program. A block after `<!-- run: sql -->` or `<!-- run: sh -->` is run, and the
- * block after `<!-- output -->` is what it prints. For SQL, statement by statement: the names of
- * the columns, then the rows, cells between bars; for an error its code and message. Ids and times
- * are masked on both sides: what README shows are those of its author's run.
+ * The documents are programs. A block after `<!-- run: LANGUAGE -->` is run, and the block after
+ * `<!-- output -->` is what it prints. `<!-- run: graphql as NAME -->` says who calls. Ids, times
+ * and durations are masked on both sides: what a document shows are those of its author's run.
  */
 
-/** A block that README runs, and what it says that comes of it. */
+/** The languages that a block may be in, and what its output is. */
+export const languages = {
+  sql: "statement by statement: names of the columns, then the rows; for an error code and message",
+  sh: "what the commands print, standard error included",
+  graphql: "operation by operation: the answer as JSON",
+  http: "request by request: the status, then the body",
+  js: "what the program prints",
+  python: "what the program prints",
+  php: "what the program prints",
+} as const;
+
+export type Language = keyof typeof languages;
+
+/** A block that a document runs, and what it says that comes of it. */
 export interface Example {
-  language: "sql" | "sh";
+  language: Language;
+  /** Who runs it, where the document says so. */
+  caller?: string;
   source: string;
   expected: string;
 }
@@ -19,57 +29,44 @@ export interface Example {
 /** The blocks that are marked to be run, in their order. */
 export function examplesOf(markdown: string): Example[] {
   const form =
-    /<!-- run: (sql|sh) -->\n```\w+\n([\s\S]*?)```\n+<!-- output -->\n```\w*\n([\s\S]*?)```/g;
+    /<!-- run: (\w+)(?: as (\w+))? -->\n```\w+\n([\s\S]*?)```\n+<!-- output -->\n```\w*\n([\s\S]*?)```/g;
   const examples = [...markdown.matchAll(form)];
   const marks = markdown.split("<!-- run:").length - 1;
   if (marks !== examples.length) {
     throw new Error(`${marks} blocks are marked to be run, ${examples.length} have their output`);
   }
-  return examples.map(([, language, source = "", expected = ""]) => ({
-    language: language as Example["language"],
-    source,
-    expected: masked(expected),
-  }));
+  return examples.map(([, language = "", caller, source = "", expected = ""]) => {
+    if (!Object.hasOwn(languages, language)) throw new Error(`no block is run as ${language}`);
+    return {
+      language: language as Language,
+      ...(caller === undefined ? {} : { caller }),
+      source,
+      expected: masked(expected),
+    };
+  });
 }
 
 /** Ids, times and durations made the same for every run. */
 export function masked(text: string): string {
   return text
     .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "<uuid>")
+    .replace(/\b[0-9a-f]{64}\b/g, "<hash>")
     .replace(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?/g, "<time>")
     .replace(/\b\d+(\.\d+)? ?(ms|s)\b/g, "<duration>");
 }
 
-/** What psql would show of the statements, in a plainer form. */
-export async function outputOfSql(client: ClientBase, source: string): Promise<string> {
-  const printed: string[] = [];
-  for (const statement of source.split(/;\n/).filter((text) => text.trim())) {
-    try {
-      const result = await client.query({ text: statement, rowMode: "array" });
-      // As in psql, only what gives columns is shown.
-      if (result.fields.length === 0) continue;
-      printed.push(result.fields.map(({ name }) => name).join(" | "));
-      for (const row of result.rows as unknown[][]) printed.push(row.map(cell).join(" | "));
-    } catch (error) {
-      printed.push(`ERROR ${(error as { code: string }).code}: ${(error as Error).message}`);
-    }
-  }
-  return masked(`${printed.join("\n")}\n`);
+/** The statements of a text, with the semicolons between them taken off. */
+export function statementsOf(source: string): string[] {
+  // Odd parts are bodies between dollar quotes: their semicolons end nothing.
+  const parts = source.split("$$");
+  const marked = parts.map((part, place) => (place % 2 ? part : part.replace(/;[ ]*\n/g, "\0")));
+  return marked
+    .join("$$")
+    .split("\0")
+    .filter((statement) => statement.trim() !== "");
 }
 
-function cell(value: unknown): string {
-  return value instanceof Date ? value.toISOString() : String(value ?? "");
-}
-
-/** What the commands print, standard error included, with DATABASE_URL set. */
-export async function outputOfShell(
-  databaseUrl: string,
-  source: string,
-  folder: string,
-): Promise<string> {
-  const { stdout } = await promisify(execFile)("sh", ["-c", `exec 2>&1\n${source}`], {
-    cwd: folder,
-    env: { ...process.env, DATABASE_URL: databaseUrl },
-  });
-  return masked(stdout);
+/** The operations of a GraphQL text: each begins at the start of a line. */
+export function operationsOf(source: string): string[] {
+  return source.split(/^(?=mutation|query|\{)/m).filter((operation) => operation.trim() !== "");
 }
