@@ -85,7 +85,7 @@ from (
 ) as rule (name, room, title, description, heal, about_journal);
 
 -- What the sieve proves, what can be asked about the news only, and what costs little whatever the
--- books have grown to. The rest runs in full checks: docs/checks.md says why.
+-- books have grown to. The rest runs in full checks: docs/reference/checks.md says why.
 update saldo.balance_rule as r
 set scope = c.scope::saldo.rule_scope,
   news = c.news::saldo.rule_news,

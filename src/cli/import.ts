@@ -58,8 +58,8 @@ export const importCommand: Command = {
   usage: "import customers|deposits|meters|readings FILE [--dry-run] [--report FILE]",
   help: [
     "[--delimiter ';'] [--encoding windows-1252]",
-    "Records the rows of a CSV file, and tells which were refused and why. docs/metering.md has",
-    "the columns. The same file again records nothing twice.",
+    "Records the rows of a CSV file, and tells which were refused and why. The same file again",
+    "records nothing twice. docs/reference/metering.md has the columns.",
   ],
   options: {
     "dry-run": { type: "boolean" },

@@ -7,7 +7,7 @@ export const rulesCommand: Command = {
   usage: "rules list | apply FILE",
   help: [
     "Lists the rules over your own tables, or registers and changes those of a JSON file;",
-    "1 when one is refused. docs/rules-for-your-tables.md has the form of the file.",
+    "1 when one is refused. docs/reference/own-table-rules.md has the form of the file.",
   ],
   options: {},
   prepare({ positionals: [what, file, ...rest] }) {

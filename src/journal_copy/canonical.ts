@@ -1,5 +1,5 @@
 /**
- * The canonical texts of docs/tamper-evidence.md, made here without PostgreSQL: that two programs
+ * The canonical texts of docs/reference/tamper-evidence.md, made here without PostgreSQL: that two programs
  * come to the same hashes is what they are worth.
  */
 import { createHash } from "node:crypto";

@@ -102,12 +102,12 @@ test("every kind of writer beside the checks makes no false alarm", async (t) =>
   await database.close();
 });
 
-test("docs/checks.md says of each rule what an incremental check looks at", async (t) => {
+test("docs/reference/checks.md says of each rule what an incremental check looks at", async (t) => {
   const database = await openTestDatabase(1);
   const { rows } = await database.pool.query(
     "select name, is_incremental from saldo.balance_rule where not is_registered order by name",
   );
-  const text = await readFile(new URL("../../docs/checks.md", import.meta.url), "utf8");
+  const text = await readFile(new URL("../../docs/reference/checks.md", import.meta.url), "utf8");
   const told = [...text.matchAll(/^\| (`.*`) \| (.*?) \|/gm)].flatMap(([, names, what]) =>
     [...(names ?? "").matchAll(/`(\w+)`/g)].map(([, name]) => ({
       name,

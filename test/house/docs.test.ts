@@ -44,10 +44,12 @@ test("the guides and the README have examples that run", (t) => {
 
 /** Links of a document to files of the repository, and the anchors in them. */
 function linksOf({ path, text }: Document): { target: string; anchor: string }[] {
-  return [...text.matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)/g)].map(([, file = "", anchor]) => ({
-    target: file === "" ? path : normalize(join(dirname(path), file)),
-    anchor: anchor ?? "",
-  }));
+  return [...text.matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)/g)].map(
+    ([, file = "", anchor]) => ({
+      target: file === "" ? path : normalize(join(dirname(path), file)),
+      anchor: anchor ?? "",
+    }),
+  );
 }
 
 /** The anchors that GitHub makes of headings. */
@@ -110,7 +112,9 @@ test("every npm script that a document names is there", async (t) => {
 test("every metric that HTTP's page names is one that the rules of Prometheus watch", async (t) => {
   const rules = await readDocument("monitoring/alert-rules.yml");
   const page = await readDocument("docs/reference/http.md");
-  const named = [...page.matchAll(/`(saldo_[a-z_]+|balance_sheet_valid)`/g)].map(([, name]) => name);
+  const named = [...page.matchAll(/`(saldo_[a-z_]+|balance_sheet_valid)`/g)].map(
+    ([, name]) => name,
+  );
   t.deepEqual(
     named.filter((name) => !rules.includes(name ?? "")),
     [],
@@ -184,7 +188,10 @@ test("ids, times, hashes and durations are masked, amounts are not", (t) => {
 });
 
 test("links, anchors and files of a document are found", (t) => {
-  const document = { path: "docs/a.md", text: "[x](../b.md#c-d) [y](#e) [z](https://x) `sql/x.sql`" };
+  const document = {
+    path: "docs/a.md",
+    text: "[x](../b.md#c-d) [y](#e) [z](https://x) `sql/x.sql`",
+  };
   t.deepEqual(linksOf(document), [
     { target: "b.md", anchor: "c-d" },
     { target: "docs/a.md", anchor: "e" },

@@ -85,7 +85,7 @@ async function outputOfSql(client: Client, source: string): Promise<string> {
       printed.push(`ERROR ${(error as { code: string }).code}: ${(error as Error).message}`);
     }
   }
-  return `${printed.join("\n")}\n`;
+  return printed.map((line) => `${line}\n`).join("");
 }
 
 function cell(value: unknown): string {
@@ -126,10 +126,19 @@ async function outputOfHttp(api: Api, source: string): Promise<string> {
   return printed;
 }
 
+// Debian's Python is the one that has Debian's driver, whichever comes first on the path.
 const runtimes = {
-  js: { command: process.execPath, file: "snippet.mjs", probe: ["-e", "0"] },
-  python: { command: "python3", file: "snippet.py", probe: ["-c", "import psycopg"] },
-  php: { command: "php", file: "snippet.php", probe: ["-r", "exit(extension_loaded('pdo_pgsql') ? 0 : 1);"] },
+  js: { commands: [process.execPath], ending: "mjs", probe: ["-e", "0"] },
+  python: {
+    commands: ["python3", "/usr/bin/python3"],
+    ending: "py",
+    probe: ["-c", "import psycopg"],
+  },
+  php: {
+    commands: ["php"],
+    ending: "php",
+    probe: ["-r", "exit((int) !extension_loaded('pdo_pgsql'));"],
+  },
 };
 
 async function outputOfSnippet(
@@ -137,17 +146,22 @@ async function outputOfSnippet(
   source: string,
   url: string,
 ): Promise<string | undefined> {
-  const { command, file, probe } = runtimes[language];
-  const isThere = await outputOfProgram(command, probe, url).catch(() => undefined);
-  if (isThere === undefined) return undefined;
-  // Below the packages, so that Node finds them from there.
-  const folder = await mkdtemp(join(language === "js" ? `${root}node_modules` : tmpdir(), ".doc-"));
-  try {
-    await writeFile(join(folder, file), source);
-    return masked(await outputOfProgram(command, [join(folder, file)], url));
-  } finally {
-    await rm(folder, { recursive: true });
+  const { commands, ending, probe } = runtimes[language];
+  for (const command of commands) {
+    const isThere = await outputOfProgram(command, probe, url).catch(() => undefined);
+    if (isThere === undefined) continue;
+    // Below the packages, so that Node finds them from there.
+    const folder = await mkdtemp(
+      join(language === "js" ? `${root}node_modules` : tmpdir(), ".doc-"),
+    );
+    try {
+      await writeFile(join(folder, `snippet.${ending}`), source);
+      return masked(await outputOfProgram(command, [join(folder, `snippet.${ending}`)], url));
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   }
+  return undefined;
 }
 
 function outputOfProgram(command: string, words: string[], databaseUrl: string): Promise<string> {

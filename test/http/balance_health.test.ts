@@ -48,9 +48,9 @@ test.serial("a forced balance shows as unhealthy, is found and healed by mutatio
   t.like(JSON.parse(unhealthy.text), { status: "unhealthy", balance_status: "unbalanced" });
   t.regex((await api.request("/metrics")).text, /^balance_sheet_valid 0$/m);
 
-  // The query of docs/healing.md, for whoever is looking for the cause.
+  // The query of docs/reference/healing.md, for whoever is looking for the cause.
   const [, explain = ""] =
-    /```graphql\n([\s\S]*?)```/.exec(readFileSync("docs/healing.md", "utf8")) ?? [];
+    /```graphql\n([\s\S]*?)```/.exec(readFileSync("docs/reference/healing.md", "utf8")) ?? [];
   const explained = await api.post(explain, {}, await api.token({ role: "operator" }));
   const [finding] = explained.data.checkBalanceHealth.result.findings.nodes.filter(
     ({ rule }: { rule: string }) => rule === "account_balance",
