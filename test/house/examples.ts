@@ -31,7 +31,7 @@ export function examplesOf(markdown: string): Example[] {
   const form =
     /<!-- run: (\w+)(?: as (\w+))? -->\n```\w+\n([\s\S]*?)```\n+<!-- output -->\n```\w*\n([\s\S]*?)```/g;
   const examples = [...markdown.matchAll(form)];
-  const marks = markdown.split("<!-- run:").length - 1;
+  const marks = [...markdown.matchAll(/^<!-- run:/gm)].length;
   if (marks !== examples.length) {
     throw new Error(`${marks} blocks are marked to be run, ${examples.length} have their output`);
   }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Client } from "pg";
 import { type Api, openApi } from "../_support/api.ts";
+import { openTestDatabase } from "../_support/database.ts";
 import { type Example, masked, operationsOf, statementsOf } from "./examples.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -16,24 +17,26 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-/** Makes a database, an API and a session for the examples of a document. */
+/** Makes a database and a session for the examples of a document, and an API where they ask one. */
 export async function openStage(examples: Example[]): Promise<Stage> {
   const logins = loginsOf(examples);
-  const api = await openApi();
-  const client = new Client({ connectionString: api.connectionString });
+  const asksApi = examples.some(({ language }) => ["graphql", "http"].includes(language));
+  const api = asksApi ? await openApi() : undefined;
+  const database = api ?? (await openTestDatabase(1));
+  const client = new Client({ connectionString: database.connectionString });
   client.on("error", () => {});
   await client.connect();
   await dropLogins(client, logins);
   return {
     async outputOf({ language, source, caller }) {
-      const url = urlOf(api.connectionString, caller, logins);
+      const url = urlOf(database.connectionString, caller, logins);
       switch (language) {
         case "sql":
           return masked(await outputOfSql(client, source));
         case "graphql":
-          return masked(await outputOfGraphql(api, source, caller));
+          return masked(await outputOfGraphql(api as Api, source, caller));
         case "http":
-          return masked(await outputOfHttp(api, source));
+          return masked(await outputOfHttp(api as Api, source));
         case "sh":
           return masked(await outputOfProgram("sh", ["-c", `exec 2>&1\n${source}`], url));
         default:
@@ -46,7 +49,7 @@ export async function openStage(examples: Example[]): Promise<Stage> {
       for (const name of logins.keys()) await client.query(`drop owned by ${name} cascade`);
       await dropLogins(client, logins);
       await client.end();
-      await api.close();
+      await database.close();
     },
   };
 }
