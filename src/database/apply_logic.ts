@@ -24,15 +24,16 @@ export async function applyLogic(client: Client, logic: Logic): Promise<boolean>
   const sources = hashesOfParts(logic.statements);
   const known = await knownParts(client);
   const stale = await staleParts(client, sources, known ?? {});
-  const changed = await changedFunctions(client, logic.statements);
+  const made = functionsOf(logic.statements);
+  const changed = await changedFunctions(client, made);
   const views = await makeStale(client, changed, stale);
   await clearParts(client, stale);
   await drop(client, "view", views);
-  await drop(client, "function", changed);
+  await drop(client, "routine", changed);
   await runAll(client, await catalogue.revokes(client));
   await runStatements(client, logic.statements, stale);
   await drop(client, "view", await leftoverViews(client, sources));
-  await drop(client, "function", await catalogue.leftoverFunctions(client));
+  await drop(client, "routine", await catalogue.leftoverFunctions(client, [...made.keys()]));
   await runAll(client, await catalogue.dropsOfLeftoverComments(client));
   await client.query("select saldo_private.record_build()");
   await remember(client, logic.hash, sources);
@@ -109,23 +110,28 @@ async function clearParts(client: Client, stale: ReadonlySet<string>): Promise<v
 
 const functionForm = /^create or replace function ((saldo\w*)\.(\w+))\(/;
 
+/** Statements that make a function, by its schema and name. */
+function functionsOf(statements: readonly LogicStatement[]): Map<string, LogicStatement> {
+  return new Map(
+    statements.flatMap((statement) => {
+      const name = functionForm.exec(statement.text)?.[1];
+      return name ? [[name, statement] as const] : [];
+    }),
+  );
+}
+
 /**
  * Functions whose arguments or result `create or replace` would refuse to change, or take for those
  * of another function. PostgreSQL itself reads the new ones: as drafts, which are rolled back.
  */
 async function changedFunctions(
   client: Client,
-  statements: readonly LogicStatement[],
+  made: ReadonlyMap<string, LogicStatement>,
 ): Promise<string[]> {
-  const byName = new Map<string, LogicStatement>();
-  for (const statement of statements) {
-    const name = functionForm.exec(statement.text)?.[1];
-    if (name) byName.set(name, statement);
-  }
-  const names = await catalogue.standingFunctions(client, [...byName.keys()]);
+  const names = await catalogue.standingFunctions(client, [...made.keys()]);
   if (names.length === 0) return [];
   const drafts = names.map((name, index) => {
-    const statement = byName.get(name) as LogicStatement;
+    const statement = made.get(name) as LogicStatement;
     // The head as long as it was, so that positions in it stay.
     return {
       ...statement,
@@ -183,7 +189,7 @@ async function leftoverViews(client: Client, sources: Map<string, string>): Prom
 }
 
 /** Drops what is no longer made; what others made of it stays, and is named. */
-async function drop(client: Client, kind: "function" | "view", names: readonly string[]) {
+async function drop(client: Client, kind: "routine" | "view", names: readonly string[]) {
   if (names.length === 0) return;
   try {
     await client.query(`drop ${kind} ${names.join(", ")}`);

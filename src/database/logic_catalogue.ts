@@ -230,10 +230,11 @@ export const standingViews = (client: Client) =>
   );
 
 /**
- * Functions that this transaction has not made or replaced: nothing of sql/ makes them any more.
- * A row that it wrote (in a subtransaction, too) is no older than the transaction itself.
+ * Functions that this transaction has not made or replaced: nothing of sql/ makes them any more. A
+ * row that it wrote (in a subtransaction, too) is no older than the transaction itself. In
+ * saldo_rule it writes all of them, to hand them over: there the names that files make decide.
  */
-export const leftoverFunctions = (client: Client) =>
+export const leftoverFunctions = (client: Client, made: readonly string[]) =>
   texts(
     client,
     `select p.oid::regprocedure::text
@@ -241,8 +242,13 @@ export const leftoverFunctions = (client: Client) =>
     where p.pronamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace,
       'saldo_rule'::regnamespace)
     and p.proowner ${ours}
-    and age(p.xmin) not between 0 and age(pg_current_xact_id()::xid)
+    and (
+      age(p.xmin) not between 0 and age(pg_current_xact_id()::xid)
+      or (p.pronamespace = 'saldo_rule'::regnamespace
+        and not 'saldo_rule.' || p.proname = any ($1))
+    )
     order by 1`,
+    [made],
   );
 
 /** Statements that take away comments on functions and types that this transaction did not make. */

@@ -36,6 +36,7 @@ export interface SqlFolder {
   replace(file: string, words: string | RegExp, by: string): Promise<void>;
   /** Adds to the end of a file. */
   append(file: string, text: string): Promise<void>;
+  read(file: string): Promise<string>;
 }
 
 /** Copies sql/ for the time of the work. */
@@ -51,7 +52,8 @@ export async function withSqlFolder<T>(work: (folder: SqlFolder) => Promise<T>):
     await cp(logicFolder, path, { recursive: true });
     return await work({
       path,
-      replace: (file, words, by) => change(file, (text) => text.replace(words, by)),
+      replace: (file, words, by) => change(file, (text) => text.replace(words, () => by)),
+      read: (file) => readFile(join(path, file), "utf8"),
       append: (file, text) => change(file, (before) => `${before}\n${text}\n`),
     });
   } finally {
