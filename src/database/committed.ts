@@ -1,13 +1,15 @@
-import { cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { createHash } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { compile, defaultLogger, migrate as runCommitted } from "graphile-migrate";
-import type { Logger } from "graphile-worker";
 import type { Client, DatabaseError } from "pg";
 import { migrationsFolder } from "../paths.ts";
 import { StartError } from "../start_error.ts";
 import { SqlFileError } from "./apply_logic.ts";
+
+/*
+ * The committed migrations, as graphile-migrate writes and notes them. They are run here, on the
+ * session that holds the lock: one that is killed leaves no second one at work.
+ */
 
 /**
  * The chain before this one, whose functions were copies in its migrations. Its last migration left
@@ -19,75 +21,115 @@ const formerChain = {
   commit: "9b95880",
 };
 
-// graphile-migrate insists on the class of its own copy of the logger.
-const quiet = new (defaultLogger.constructor as typeof Logger)(() => () => {});
-
-/** Names of the committed migrations in order, as graphile-migrate notes them: 000007.sql. */
-export async function committedNames(folder: string = migrationsFolder): Promise<string[]> {
-  const files = await readdir(join(folder, "committed"));
-  return files
-    .filter((file) => file.endsWith(".sql"))
-    .map((file) => `${file.slice(0, 6)}.sql`)
-    .sort();
+/** A committed migration. */
+export interface Migration {
+  /** File below migrations/committed/. */
+  file: string;
+  /** As it is noted in the database: 000007.sql. */
+  name: string;
+  hash: string;
+  previousHash: string | null;
+  /** Its statements, and the line of the file on which they begin. */
+  body: string;
+  line: number;
 }
 
-/** Runs the committed migrations that are not in the database, up to one of them where it is given. */
-export async function runCommittedMigrations(
-  client: Client,
-  connectionString: string,
-  last?: string,
-): Promise<void> {
-  await takeOver(client);
-  if (last === undefined) await run(client, connectionString, migrationsFolder);
-  else await runPart(client, connectionString, last);
-  // graphile-migrate keeps a pool for 200 ms that ends the process when its connection breaks.
-  await sleep(300);
+/** Names of the committed migrations in order, as they are noted in the database. */
+export async function committedNames(): Promise<string[]> {
+  return (await committedFiles()).map((file) => `${file.slice(0, 6)}.sql`);
 }
 
-async function run(client: Client, connectionString: string, folder: string): Promise<void> {
-  try {
-    await runCommitted(settingsOf(connectionString, folder));
-  } catch (error) {
-    throw await withPlace(client, error as DatabaseError, folder);
-  }
+async function committedFiles(): Promise<string[]> {
+  const files = await readdir(join(migrationsFolder, "committed"));
+  return files.filter((file) => /^\d{6}(-.*)?\.sql$/.test(file)).sort();
 }
 
-async function runPart(client: Client, connectionString: string, last: string): Promise<void> {
-  const part = await mkdtemp(join(tmpdir(), "saldo-migrations-"));
-  try {
-    await cp(migrationsFolder, part, { recursive: true });
-    for (const file of await readdir(join(part, "committed"))) {
-      if (file > last) await rm(join(part, "committed", file));
+/** Reads the committed migrations; refuses a chain in which something was changed or is missing. */
+export async function readCommitted(): Promise<Migration[]> {
+  const migrations: Migration[] = [];
+  for (const file of await committedFiles()) {
+    const text = await readFile(join(migrationsFolder, "committed", file), "utf8");
+    const migration = parseMigration(file, text);
+    const previous = migrations.at(-1)?.hash ?? null;
+    if (migration.previousHash !== previous || migration.hash !== hashOf(migration)) {
+      throw new StartError(
+        `migrations/committed/${file} is not as it was committed: a committed migration never ` +
+          "changes; what is to change is a new one.",
+      );
     }
-    await run(client, connectionString, part);
-  } finally {
-    await rm(part, { recursive: true });
+    migrations.push(migration);
+  }
+  return migrations;
+}
+
+/** A migration from its text: lines of headers, an empty one, statements. */
+export function parseMigration(file: string, text: string): Migration {
+  const head = /^(?:--! [A-Z][^\n]*\n)*\n*/.exec(text)?.[0] ?? "";
+  const header = (name: string) => new RegExp(`^--! ${name}: (\\S+)$`, "m").exec(head)?.[1];
+  const previous = header("Previous");
+  return {
+    file,
+    name: `${file.slice(0, 6)}.sql`,
+    hash: header("Hash") ?? "",
+    previousHash: previous === undefined || previous === "-" ? null : previous,
+    body: `${text.slice(head.length).trim()}\n`,
+    line: head.split("\n").length,
+  };
+}
+
+/** The hash that graphile-migrate gives a migration: of the one before and its own statements. */
+export function hashOf({ previousHash, body }: Pick<Migration, "previousHash" | "body">): string {
+  const text = `${`${previousHash ?? ""}\n${body.trim()}`.trim()}\n`;
+  return `sha1:${createHash("sha1").update(text).digest("hex")}`;
+}
+
+/** Runs the committed migrations that are not in the database. */
+export async function runCommitted(client: Client): Promise<void> {
+  const migrations = await readCommitted();
+  await client.query(notes);
+  await takeOver(client, migrations[0]);
+  const newest = (await applied(client)).at(-1)?.filename ?? "";
+  for (const migration of migrations) {
+    if (migration.name > newest) await run(client, migration);
   }
 }
 
-function settingsOf(connectionString: string, folder: string) {
-  // Its Settings name the class of its own copy of the logger.
-  return { connectionString, migrationsFolder: folder, logger: quiet as never };
+/** As graphile-migrate makes them, which writes the next migrations. */
+const notes = `
+  create schema if not exists graphile_migrate;
+  create table if not exists graphile_migrate.migrations (
+    hash text primary key,
+    previous_hash text references graphile_migrate.migrations,
+    filename text not null,
+    date timestamptz not null default now()
+  );
+  create table if not exists graphile_migrate.current (
+    filename text primary key default 'current.sql',
+    content text not null,
+    date timestamptz not null default now()
+  )`;
+
+async function run(client: Client, migration: Migration): Promise<void> {
+  const { file, line, body } = migration;
+  await client.query("begin");
+  try {
+    await client.query(body);
+    await client.query("reset role");
+    await note(client, migration);
+    await client.query("commit");
+  } catch (error) {
+    await client.query("rollback").catch(() => {}); // the error says what happened
+    if ((error as DatabaseError).code === undefined) throw error;
+    const place = { file: `migrations/committed/${file}`, line, text: body };
+    throw new SqlFileError(place, error as DatabaseError);
+  }
 }
 
-/** The error with file and line: it is of the first migration that is not in the database. */
-async function withPlace(client: Client, error: DatabaseError, folder: string): Promise<unknown> {
-  if (error.code === undefined) return error;
-  const applied = await appliedNames(client);
-  const files = (await readdir(join(folder, "committed"))).sort();
-  const file = files.find(
-    (each) => !applied.some(({ filename }) => each.startsWith(filename.slice(0, 6))),
-  );
-  if (file === undefined) return error;
-  const text = await readFile(join(folder, "committed", file), "utf8");
-  const head = /^(?:--! [^\n]*\n)*\n*/.exec(text)?.[0] ?? "";
-  return new SqlFileError(
-    {
-      file: `migrations/committed/${file}`,
-      line: head.split("\n").length,
-      text: text.slice(head.length),
-    },
-    error,
+async function note(client: Client, migration: Omit<Migration, "body" | "line" | "file">) {
+  await client.query(
+    `insert into graphile_migrate.migrations (hash, previous_hash, filename)
+    values ($1, $2, $3)`,
+    [migration.hash, migration.previousHash, migration.name],
   );
 }
 
@@ -96,15 +138,15 @@ interface Applied {
   hash: string;
 }
 
-async function appliedNames(client: Client): Promise<Applied[]> {
+async function applied(client: Client): Promise<Applied[]> {
   const { rows } = await client.query<{ exists: boolean }>(
     "select to_regclass('graphile_migrate.migrations') is not null as exists",
   );
   if (!rows[0]?.exists) return [];
-  const applied = await client.query<Applied>(
+  const noted = await client.query<Applied>(
     "select filename, hash from graphile_migrate.migrations order by filename",
   );
-  return applied.rows;
+  return noted.rows;
 }
 
 /**
@@ -113,15 +155,15 @@ async function appliedNames(client: Client): Promise<Applied[]> {
  */
 export async function refuseUnknown(client: Client): Promise<void> {
   const known = await committedNames();
-  const applied = await appliedNames(client);
-  const newer = applied.find(({ filename }) => filename > (known.at(-1) ?? ""));
+  const all = await applied(client);
+  const newer = all.find(({ filename }) => filename > (known.at(-1) ?? ""));
   if (newer) {
     throw new StartError(
       `The database was migrated by a newer Saldo (${newer.filename}): start that one, or a ` +
         "newer one still.",
     );
   }
-  const newest = applied.at(-1);
+  const newest = all.at(-1);
   if (!newest || known.includes(newest.filename) || newest.hash === formerChain.hash) return;
   throw new StartError(
     `The database stands at ${newest.filename} of an older Saldo: start Saldo 0.1.0 of commit ` +
@@ -130,28 +172,27 @@ export async function refuseUnknown(client: Client): Promise<void> {
 }
 
 /** A database at the end of the former chain has what our first migration makes: it is noted so. */
-async function takeOver(client: Client): Promise<void> {
-  const newest = (await appliedNames(client)).at(-1);
-  if (newest?.hash !== formerChain.hash) return;
-  const [first = ""] = (await readdir(join(migrationsFolder, "committed"))).sort();
-  const text = await readFile(join(migrationsFolder, "committed", first), "utf8");
-  await client.query(
-    `insert into graphile_migrate.migrations (hash, previous_hash, filename)
-    values ($1, $2, $3)`,
-    [/^--! Hash: (\S+)$/m.exec(text)?.[1], formerChain.hash, `${first.slice(0, 6)}.sql`],
-  );
+async function takeOver(client: Client, first: Migration | undefined): Promise<void> {
+  if (first === undefined || (await applied(client)).at(-1)?.hash !== formerChain.hash) return;
+  await note(client, { ...first, previousHash: formerChain.hash });
 }
 
 /** Whether the database has come from the former chain. */
 export async function isTakenOver(client: Client): Promise<boolean> {
-  return (await appliedNames(client)).some(({ hash }) => hash === formerChain.hash);
+  return (await applied(client)).some(({ hash }) => hash === formerChain.hash);
 }
 
-/** The migration at hand, for development and tests: "" when current.sql is only comments. */
-export async function readCurrent(connectionString: string): Promise<string> {
+/** Runs migrations/current.sql, the migration at hand, where it is more than comments. */
+export async function runCurrent(client: Client): Promise<void> {
   const text = await readFile(join(migrationsFolder, "current.sql"), "utf8").catch(() => "");
-  const hasStatements = text
-    .split("\n")
-    .some((line) => line.trim() !== "" && !line.startsWith("--"));
-  return hasStatements ? await compile(settingsOf(connectionString, migrationsFolder), text) : "";
+  if (/^\s*(--[^\n]*\n?\s*)*$/.test(text)) return;
+  await client.query("begin");
+  try {
+    await client.query(text);
+    await client.query("commit");
+  } catch (error) {
+    await client.query("rollback");
+    const place = { file: "migrations/current.sql", line: 1, text };
+    throw new SqlFileError(place, error as DatabaseError);
+  }
 }

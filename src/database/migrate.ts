@@ -9,9 +9,9 @@ import { applyLogic } from "./apply_logic.ts";
 import {
   committedNames,
   isTakenOver,
-  readCurrent,
   refuseUnknown,
-  runCommittedMigrations,
+  runCommitted,
+  runCurrent,
 } from "./committed.ts";
 import { locks } from "./locks.ts";
 import { type Logic, readLogic } from "./logic_source.ts";
@@ -27,8 +27,6 @@ export interface MigrateOptions {
   patienceMs?: number;
   /** Also applies migrations/current.sql, the migration at hand: for development and tests. */
   withCurrent?: boolean;
-  /** Stops after this committed migration, before the logic: for the test of upgrades. */
-  upTo?: string;
   /** Another sql/: for tests. */
   logicFolder?: string;
   /** Another migrations/after/: for tests. */
@@ -74,9 +72,8 @@ async function bringUpToDate(
   await client.query(await readFile(`${migrationsFolder}roles.sql`, "utf8"));
   await runMigrations({ connectionString, logger: quietWorker });
   await client.query("grant usage, create on schema graphile_worker to saldo_owner");
-  await runCommittedMigrations(client, connectionString, options.upTo);
-  if (options.withCurrent) await applyCurrent(client, connectionString);
-  if (options.upTo !== undefined) return;
+  await runCommitted(client);
+  if (options.withCurrent) await runCurrent(client);
   await applyLogicPatiently(client, logic, options);
   await runAfterMigrations(client, options.afterFolder);
 }
@@ -206,12 +203,6 @@ async function applyLogicPatiently(client: Client, logic: Logic, options: Settle
 function isLockRefused(error: unknown): boolean {
   const code = (error as DatabaseError).code ?? ((error as Error).cause as DatabaseError)?.code;
   return code === "55P03" || code === "40P01";
-}
-
-async function applyCurrent(client: Client, connectionString: string): Promise<void> {
-  const text = await readCurrent(connectionString);
-  if (text === "") return;
-  await client.query(`begin; ${text}; commit`);
 }
 
 async function requireVersion(client: Client): Promise<void> {
