@@ -52,25 +52,26 @@ begin
     'Opening balance', 0::numeric, 0::numeric, trim_scale(v_opening * v_sign)
   union all
   (
-    -- In the order of posting: an entry's id is ordered by the time of its recording.
+    -- Day, time of the fact, and then the order of recording, which the ids of entries have.
     select l.posting_date, l.entry_id, l.line_no, e.occurred_at, e.kind, e.origin_month::date,
       e.description, trim_scale(l.debit), trim_scale(l.credit),
       trim_scale((v_opening + sum(l.debit - l.credit) over (
-        order by l.posting_date, l.entry_id, l.line_no rows unbounded preceding
+        order by l.posting_date, e.occurred_at, l.entry_id, l.line_no rows unbounded preceding
       )) * v_sign)
     from saldo.journal_line as l
     join saldo.journal_entry as e on e.id = l.entry_id
     where l.account_id = account_statement.account_id
     and l.posting_date between from_date and to_date
     and e.status <> 'draft'
-    order by l.posting_date, l.entry_id, l.line_no
+    order by l.posting_date, e.occurred_at, l.entry_id, l.line_no
   );
 end
 $$;
 comment on function saldo.account_statement is
-  'Lines of an account from one posting date to another, both included, in order, each with the '
-  'balance after it on the normal side; the first line is the opening balance. origin_month: what '
-  'is about an earlier month. What is submitted to a hot account shows once it is settled. Errors: '
+  'Lines of an account from one posting date to another, both included, each with the balance '
+  'after it on the normal side; the first line is the opening balance. In the order of posting '
+  'date, occurred_at, and recording, by which balance_at goes too. origin_month: what is about an '
+  'earlier month. What is submitted to a hot account shows once it is settled. Errors: '
   'SB101, SB010.';
 revoke execute on function saldo.account_statement from public;
 grant execute on function saldo.account_statement to saldo_admin, saldo_operator, saldo_member;

@@ -145,6 +145,21 @@ begin
   into v_line
   from jsonb_array_elements(entries) as e (entry)
   cross join lateral jsonb_array_elements(e.entry -> 'lines') as l (line)
+  where case when jsonb_typeof(l.line) = 'object'
+    then l.line - array['account_id', 'account_code', 'debit', 'credit', 'currency'] <> '{}'
+  end
+  limit 1;
+  if v_line is not null then
+    perform saldo_private.fail('input_invalid', format(
+      'a line has account_id or account_code, debit or credit and, where wanted, currency; not: %s',
+      left(v_line::text, 200)
+    ));
+  end if;
+
+  select l.line
+  into v_line
+  from jsonb_array_elements(entries) as e (entry)
+  cross join lateral jsonb_array_elements(e.entry -> 'lines') as l (line)
   where jsonb_typeof(l.line) <> 'object'
   or (l.line ? 'debit') = (l.line ? 'credit')
   or (l.line ? 'account_id') = (l.line ? 'account_code')
@@ -281,8 +296,11 @@ begin
       'ledger', e.entry ->> 'idempotency_key', 'post_entries', e.entry, e.id
     ) as earlier_id
     from (
-      select r.entry_no, r.entry, saldo_private.uuid_v7() as id
-      from jsonb_array_elements(entries) with ordinality as r (entry, entry_no)
+      select r.entry_no, r.entry, r.id
+      from rows from (
+        jsonb_array_elements(entries),
+        unnest(saldo_private.uuids_v7(jsonb_array_length(entries)))
+      ) with ordinality as r (entry, id, entry_no)
       order by r.entry ->> 'idempotency_key', r.entry_no
       offset 0
     ) as e

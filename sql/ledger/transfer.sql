@@ -161,10 +161,12 @@ begin
     from (
       select t.transfer_no, t.debit_account_id, t.credit_account_id,
         saldo_private.require_amount(t.amount) as amount, t.description, t.idempotency_key,
-        t.occurred_at, saldo_private.uuid_v7() as entry_id
-      from unnest(transfers) with ordinality as t (
+        t.occurred_at, t.entry_id
+      from rows from (
+        unnest(transfers), unnest(saldo_private.uuids_v7(cardinality(transfers)))
+      ) with ordinality as t (
         debit_account_id, credit_account_id, amount, description, idempotency_key, occurred_at,
-        transfer_no
+        entry_id, transfer_no
       )
       order by t.idempotency_key, t.transfer_no
       offset 0

@@ -4,6 +4,31 @@
 -- one that differs is changed, one that is equal is left as it is, and one that the list does not
 -- name is left alone: a file that is missing must not switch checks off.
 
+create or replace function saldo_private.apply_balance_rules__check_form(rule jsonb)
+returns void
+language plpgsql
+stable
+as $$
+declare
+  v_arguments constant text[] := array[
+    'name', 'derived', 'stored_table', 'key_column', 'balance_column', 'stored', 'items',
+    'tolerance', 'heal', 'heal_function', 'guard', 'writer_roles', 'writer_applications', 'title',
+    'description'
+  ];
+  v_unknown jsonb := case jsonb_typeof(rule) when 'object' then rule - v_arguments else rule end;
+begin
+  -- A misspelt guard would be no guard, in silence.
+  if v_unknown <> '{}' then
+    perform saldo_private.fail('input_invalid', format(
+      'a rule is an object with the arguments of register_balance_rule; not: %s',
+      left(v_unknown::text, 200)
+    ));
+  end if;
+end
+$$;
+comment on function saldo_private.apply_balance_rules__check_form is
+  'Refuses a member of a list that is no rule, or has what no rule has: SB010.';
+
 create or replace function saldo_private.apply_balance_rules__one(rule jsonb)
 returns saldo.rule_outcome
 language plpgsql
@@ -13,6 +38,7 @@ declare
   v_new saldo.registered_rule;
   v_balance_rule saldo.balance_rule;
 begin
+  perform saldo_private.apply_balance_rules__check_form(rule);
   select *
   into v_old
   from saldo.registered_rule as r

@@ -21,7 +21,7 @@ as $$
     and p.refund_entry_id is not null
   ),
   line as (
-    select e.occurred_at, e.recorded_at, e.id,
+    select e.posting_date, e.occurred_at, e.id,
       case
         when paid.purchase_id is null and e.source = 'top_up' then 'top_up'
         when paid.purchase_id is null then 'adjustment'
@@ -40,7 +40,7 @@ as $$
     left join paid on paid.entry_id = e.id
     where e.status <> 'draft'
     union all
-    select p.occurred_at, p.created_at, p.id, 'purchase', p.status,
+    select saldo_private.business_date(p.occurred_at), p.occurred_at, p.id, 'purchase', p.status,
       case when p.quantity = 1 then product.name
       else format('%s x %s', p.quantity, product.name) end,
       -p.amount, 0, p.id, p.product_id, p.quantity
@@ -51,13 +51,13 @@ as $$
   )
   select line.occurred_at, line.id, line.kind, line.status, line.description, line.amount,
     sum(line.change) over (
-      order by line.occurred_at, line.recorded_at, line.id
+      order by line.posting_date, line.occurred_at, line.id
       rows between unbounded preceding and current row
     ),
     line.purchase_id, line.product_id, line.quantity
   from line
-  -- Several things may have occurred at one moment: then in the order in which they were recorded.
-  order by line.occurred_at, line.recorded_at, line.id
+  -- As account_statement: a late fact stands where it was posted. Ids have the order of recording.
+  order by line.posting_date, line.occurred_at, line.id
 $$;
 comment on function saldo_private.wallet_history__lines is
   'All lines of a wallet account, oldest first.';
@@ -79,9 +79,10 @@ begin
 end
 $$;
 comment on function saldo.wallet_history is
-  'Top-ups, purchases, refunds and adjustments of a member''s wallet, oldest first by the time '
-  'at which they occurred, each with the balance after it. Pending and failed purchases leave the '
-  'balance as it was. Members may ask for themselves. Errors in checking order: SB007, SB304.';
+  'Top-ups, purchases, refunds and adjustments of a member''s wallet, oldest first: by posting '
+  'date, by the time at which they occurred, and in the order of recording, each with the balance '
+  'after it. Pending and failed purchases leave the balance as it was. Members may ask for '
+  'themselves. Errors in checking order: SB007, SB304.';
 revoke execute on function saldo.wallet_history from public;
 grant execute on function saldo.wallet_history to saldo_admin, saldo_operator, saldo_member;
 

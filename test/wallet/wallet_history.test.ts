@@ -118,6 +118,31 @@ test("things of one moment stand in the order in which they were recorded", asyn
   );
 });
 
+test("a late fact stands on the day on which it was posted, as in the account statement", async (t) => {
+  const member = await wallet.member();
+  const topUp = (amount: number, occurred_at: string) =>
+    wallet.call("admin", "top_up", { member_id: member.id, amount, occurred_at });
+  await topUp(100, "2025-01-20T08:00:00+07:00");
+  await wallet.root("update saldo_private.book_state set closed_through = '2025-01-31'");
+  await topUp(50, "2025-01-15T08:00:00+07:00");
+  await topUp(7, "2025-02-01T08:00:00+07:00");
+  const lines = (await history(member)).map(({ amount, balance }) => [amount, balance]);
+  t.deepEqual(lines, [
+    ["100", "100"],
+    ["50", "150"],
+    ["7", "157"],
+  ]);
+  const stated = await wallet.root(
+    `select trim_scale(credit)::text as amount, balance::text
+    from saldo.account_statement($1, '2025-01-01', '2025-02-28') where line_no > 0`,
+    [member.account_id],
+  );
+  t.deepEqual(
+    stated.map(({ amount, balance }) => [amount, balance]),
+    lines,
+  );
+});
+
 test("the history can be read in pages", async (t) => {
   const member = await wallet.member(10);
   for (let round = 0; round < 4; round++) await wallet.buy(member, await wallet.product(1));
