@@ -9,59 +9,59 @@ create or replace function saldo_private.submit_transactions__examine(
   transactions saldo.submit_request[]
 )
 returns saldo_private.submission[]
-language sql
-volatile
+language plpgsql
 as $$
-  with request as materialized (
-    select t.*
-    from unnest(transactions) with ordinality as t (
-      account_id, amount, direction, counter_account_id, idempotency_key, metadata, request_no
+begin
+  -- In a statement of its own: the one below would not see an account that it opens itself.
+  perform saldo_private.system_account('clearing', c.currency)
+  from (
+    select distinct a.currency
+    from unnest(transactions) as t
+    join saldo.account as a on a.id = t.account_id
+    where t.counter_account_id is null
+    and a.mode = 'hot'
+  ) as c;
+  return (
+    select array_agg((
+      r.request_no, r.account_id, r.id, r.amount, r.direction, c.id, r.idempotency_key, r.metadata,
+      -- As the single call would hash it: the key means the same there and here.
+      case when r.idempotency_key is not null and r.amount > 0 and r.amount < 1e15 then
+        saldo_private.request_hash('submit_transaction', jsonb_build_array(
+          trim_scale(r.amount), r.direction, r.counter_account_id, r.metadata
+        ))
+      end,
+      true,
+      case
+        when (r.amount > 0 and r.amount < 'Infinity') is not true then 'amount_invalid'
+        when r.amount >= 1e15 then 'amount_out_of_range'
+        when scale(r.amount) > 2 then 'amount_scale'
+        when r.direction is null or r.account_id is null then 'input_invalid'
+        when octet_length(r.metadata::text) > 8000 then 'text_too_long'
+        when r.idempotency_key ~ '[\u0001-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]'
+          then 'text_invalid'
+        when length(btrim(normalize(r.idempotency_key, nfc))) not between 1 and 200
+          then 'text_too_long'
+        when a.id is null then 'account_not_found'
+        when a.mode <> 'hot' then 'account_not_hot'
+        when a.frozen_at is not null then 'account_frozen'
+        when c.id is null then 'account_not_found'
+        when c.currency <> a.currency then 'currency_mismatch'
+        when c.id = a.id or c.closed_at is not null or c.min_balance is not null
+          then 'counter_account_unfit'
+        when c.frozen_at is not null then 'account_frozen'
+      end
+    )::saldo_private.submission order by r.request_no)
+    from rows from (
+      unnest(transactions), unnest(saldo_private.uuids_v7(cardinality(transactions)))
+    ) with ordinality as r (
+      account_id, amount, direction, counter_account_id, idempotency_key, metadata, id, request_no
     )
-  ),
-  clearing as materialized (
-    select c.currency, saldo_private.system_account('clearing', c.currency) as account_id
-    from (
-      select distinct a.currency
-      from request as r
-      join saldo.account as a on a.id = r.account_id
-      where r.counter_account_id is null
-      and a.mode = 'hot'
-    ) as c
-  )
-  select array_agg((
-    r.request_no, r.account_id, saldo_private.uuid_v7(), r.amount, r.direction,
-    coalesce(r.counter_account_id, clearing.account_id), r.idempotency_key, r.metadata,
-    -- As the single call would hash it: the key means the same there and here.
-    case when r.idempotency_key is not null and r.amount > 0 and r.amount < 1e15 then
-      saldo_private.request_hash('submit_transaction', jsonb_build_array(
-        trim_scale(r.amount), r.direction, r.counter_account_id, r.metadata
-      ))
-    end,
-    true,
-    case
-      when (r.amount > 0 and r.amount < 'Infinity') is not true then 'amount_invalid'
-      when r.amount >= 1e15 then 'amount_out_of_range'
-      when r.amount <> round(r.amount, 2) then 'amount_scale'
-      when r.direction is null or r.account_id is null then 'input_invalid'
-      when octet_length(r.metadata::text) > 8000 then 'text_too_long'
-      when r.idempotency_key ~ '[\u0001-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]'
-        then 'text_invalid'
-      when length(btrim(normalize(r.idempotency_key, nfc))) not between 1 and 200
-        then 'text_too_long'
-      when a.id is null then 'account_not_found'
-      when a.mode <> 'hot' then 'account_not_hot'
-      when a.frozen_at is not null then 'account_frozen'
-      when c.id is null then 'account_not_found'
-      when c.currency <> a.currency then 'currency_mismatch'
-      when c.id = a.id or c.closed_at is not null or c.min_balance is not null
-        then 'counter_account_unfit'
-      when c.frozen_at is not null then 'account_frozen'
-    end
-  )::saldo_private.submission order by r.request_no)
-  from request as r
-  left join saldo.account as a on a.id = r.account_id
-  left join clearing on clearing.currency = a.currency
-  left join saldo.account as c on c.id = coalesce(r.counter_account_id, clearing.account_id)
+    left join saldo.account as a on a.id = r.account_id
+    left join saldo.account as clearing on r.counter_account_id is null
+      and clearing.code = 'clearing:' || a.currency
+    left join saldo.account as c on c.id = coalesce(r.counter_account_id, clearing.id)
+  );
+end
 $$;
 comment on function saldo_private.submit_transactions__examine is
   'Each request with its id and the condition that refuses it, if one does before keys and funds '

@@ -244,3 +244,22 @@ test.serial("the array has 1 to 10,000 rows", async (t) => {
   t.like(await hot.balances(account), { pending_debit: "10000", pending_count: "10000" });
   t.deepEqual(await codes([{}]), ["SB002"]);
 });
+
+test.serial("the first transactions of a currency are accepted at once", async (t) => {
+  // Nothing has asked for its clearing account so far.
+  const opened = { code: "francs", name: "Francs", type: "liability", currency: "CHF" };
+  const account = (await hot.call("admin", "open_account", { ...opened, mode: "hot" })).id;
+  const clearing = () => hot.root("select id from saldo.account where code = 'clearing:CHF'");
+  t.deepEqual(await clearing(), []);
+  const answers = await hot.submitMany([credit(account, 5), debit(account, 2)]);
+  t.deepEqual(
+    answers.map(({ error_code }) => error_code),
+    [null, null],
+  );
+  const [{ id } = {}] = await clearing();
+  const rows = await hot.root(
+    "select counter_account_id from saldo.sub_balance where account_id = $1",
+    [account],
+  );
+  t.deepEqual(rows, [{ counter_account_id: id }, { counter_account_id: id }]);
+});
