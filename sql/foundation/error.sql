@@ -33,10 +33,12 @@ comment on function saldo_private.secure_table is
 insert into saldo.error_code (code, condition, message, hint, http_status) values
   ('SB001', 'insufficient_balance', 'The balance is not sufficient.',
     'Top up, or take a smaller amount; DETAIL tells what is available.', 409),
-  ('SB002', 'amount_invalid', 'The amount is not a positive number.',
-    'Give a positive decimal number such as 150000 or 12.50.', 400),
-  ('SB003', 'amount_scale', 'The amount has more than 2 decimals.',
-    'Round it before the call: Saldo never rounds money on its own.', 400),
+  ('SB002', 'amount_invalid', 'The amount is not a positive number in plain digits.',
+    'Give it as 150000 or 12.50: a point before the decimals, and nothing between thousands.',
+    400),
+  ('SB003', 'amount_scale', 'The amount is written with more than 2 decimals.',
+    'A point stands before decimals, never between thousands: write 250000, not 250.000. Round '
+    'what has more decimals before the call: Saldo never rounds money on its own.', 400),
   ('SB004', 'amount_out_of_range', 'The amount is too large.',
     'An amount stays below 1,000,000,000,000,000.', 400),
   ('SB005', 'idempotency_conflict',
@@ -171,6 +173,9 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
     'Write 2026-01-31T08:00:00+07:00, or without a zone the time of the business time zone.', 400),
   ('SB434', 'decimal_invalid', 'The figure is not a plain decimal number.',
     'Write digits with a point for the decimals, such as 1234.5, and nothing else.', 400),
+  ('SB435', 'file_numbers_wrong', 'The numbers of the file are not written as was said.',
+    'Say how they are written: --decimal-comma for 1234,5 and --thousands for 1,234.5, both for '
+    '1.234,5; or write plain digits with a point before the decimals.', 400),
   ('SB601', 'balance_guarded', 'A cached balance is written by the engine only.',
     'To change a balance post an adjustment with saldo.post_entries; to repair a drift call '
     'saldo.auto_heal.', 403),

@@ -9,7 +9,7 @@ stable
 as $$
 begin
   -- NaN is greater than every number and equal to itself: it must be named.
-  if amount > 0 and amount < 1e15 and amount = round(amount, 2) then
+  if amount > 0 and amount < 1e15 and scale(amount) <= 2 then
     return trim_scale(amount);
   end if;
 
@@ -22,12 +22,14 @@ begin
       'amount_out_of_range', format('digits: %s', length(trunc(amount)::text))
     );
   end if;
-  perform saldo_private.fail('amount_scale', format('decimals: %s', scale(trim_scale(amount))));
+  -- As written: 250.000 is 250,000 to many who write it, and zeros of a computed figure are noise
+  -- that a next figure need not have.
+  perform saldo_private.fail('amount_scale', format('amount: %s', left(amount::text, 40)));
 end
 $$;
 comment on function saldo_private.require_amount is
   'The amount without trailing zeros. Errors in this order: SB002 for none, zero, negative, NaN '
-  'and infinite, SB004 from 10^15 on, SB003 for more than 2 decimals.';
+  'and infinite, SB004 from 10^15 on, SB003 for more than 2 decimals written, zeros included.';
 
 create or replace function saldo_private.require_amount_text(amount text)
 returns numeric

@@ -272,7 +272,7 @@ declare
   v_id uuid := saldo_private.uuid_v7();
 begin
   -- What is usual passes in one expression; what is wrong is said by the functions.
-  if (v_amount > 0 and v_amount < 1e15 and scale(v_amount) <= 2 and account_id is not null
+  if (v_amount > 0 and v_amount < 1e15 and scale(amount) <= 2 and account_id is not null
     and direction is not null and metadata is null) is not true
   then
     perform saldo_private.require_submission(account_id, amount, direction, metadata);

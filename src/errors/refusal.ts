@@ -18,14 +18,16 @@ interface CatalogueEntry {
 export const CATALOGUE = {
   amount_invalid: {
     code: "SB002",
-    message: "The amount is not a positive number.",
-    hint: "Give a positive decimal number such as 150000 or 12.50.",
+    message: "The amount is not a positive number in plain digits.",
+    hint: "Give it as 150000 or 12.50: a point before the decimals, and nothing between thousands.",
     status: 400,
   },
   amount_scale: {
     code: "SB003",
-    message: "The amount has more than 2 decimals.",
-    hint: "Round it before the call: Saldo never rounds money on its own.",
+    message: "The amount is written with more than 2 decimals.",
+    hint:
+      "A point stands before decimals, never between thousands: write 250000, not 250.000. Round " +
+      "what has more decimals before the call: Saldo never rounds money on its own.",
     status: 400,
   },
   amount_out_of_range: {

@@ -131,6 +131,7 @@ test.serial("bad transactions are refused by code, and leave everything as it wa
     [{ amount: "0" }, "SB002"],
     [{ amount: "NaN" }, "SB002"],
     [{ amount: "1.001" }, "SB003"],
+    [{ amount: "250.000" }, "SB003"],
     [{ amount: "1000000000000000" }, "SB004"],
     [{ amount: "1000", direction: "debit" }, "SB001"],
     [{ direction: "sideways" }, "SB010"],

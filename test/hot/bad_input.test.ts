@@ -30,6 +30,7 @@ test.serial("bad submissions are refused by code, and nothing moves", async (t) 
     ["SB004", { amount: `1${"0".repeat(1000)}` }],
     ["SB003", { amount: "1.001" }],
     ["SB003", { amount: "0.001" }],
+    ["SB003", { amount: "250.000" }],
     ["SB010", { direction: null }],
     ["22P02", { direction: "DEBIT" }],
     ["SB010", { account_id: null }],

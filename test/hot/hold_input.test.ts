@@ -49,6 +49,7 @@ test.serial("bad holds are refused by code, and nothing is held", async (t) => {
       ["SB002", "Infinity", {}],
       ["SB004", "1e15", {}],
       ["SB003", "1.001", {}],
+      ["SB003", "250.000", {}],
       ["SB008", 1, { description: "a\u0007" }],
       ["SB009", 1, { description: "" }],
       ["SB009", 1, { metadata: { text: "x".repeat(8000) } }],

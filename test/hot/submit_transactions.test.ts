@@ -77,6 +77,7 @@ test.serial("each bad row is refused with its code, and the others stand", async
     ["SB002", debit(account, "-Infinity")],
     ["SB004", debit(account, "1000000000000000")],
     ["SB003", debit(account, "1.001")],
+    ["SB003", debit(account, "250.000")],
     ["SB010", { account_id: account, amount: 1 }],
     ["SB010", debit(null, 1)],
     ["SB009", debit(account, 1, { metadata: { text: "x".repeat(8000) } })],
@@ -110,7 +111,8 @@ test.serial("each bad row is refused with its code, and the others stand", async
   const conditions = new Map(answers.map((each) => [each.error_code, each.error_condition]));
   t.is(conditions.get("SB001"), "insufficient_balance");
   t.is(conditions.get("SB203"), "counter_account_unfit");
-  t.like(await hot.balances(account), { pending_debit: "22", pending_count: "22" });
+  const count = String(cases.length);
+  t.like(await hot.balances(account), { pending_debit: count, pending_count: count });
 });
 
 test.serial("rows see in their order what those before have left", async (t) => {

@@ -100,11 +100,12 @@ test.serial("an amount beyond every account is out of range", async (t) => {
 });
 
 test.serial("an amount of more than two decimals is refused, never rounded", async (t) => {
-  const values = ["0.001", "10.005", 10.005, 0.001, 1e-7, `0.${"0".repeat(40)}1`, 0.1 + 0.2];
+  const values = ["250.000", "1.0000", "0.001", "10.005", 10.005, 0.001, 1e-7, `0.${"0".repeat(40)}1`, 0.1 + 0.2];
   await assertRefused(
     t,
     values.map((value) => [String(value), "SB003", buyFor(value)] as const),
   );
+  await assertRefused(t, [["literal 250.000", "SB003", buyForLiteral("amount: 250.000")]]);
 });
 
 test.serial("amounts inside a journal entry are held to the same rules", async (t) => {
@@ -128,6 +129,8 @@ test.serial("amounts inside a journal entry are held to the same rules", async (
       (value) => [JSON.stringify(value), "SB002", post(value)] as const,
     ),
     ["10.005", "SB003", post("10.005")],
+    ["250.000", "SB003", post("250.000")],
+    ["1.250.000", "SB002", post("1.250.000")],
     ["1e15", "SB004", post("1000000000000000")],
     ["1e21", "SB004", post(1e21)],
   ]);

@@ -48,6 +48,7 @@ test("bad input for a product is refused by code", async (t) => {
   t.is(await errorCode(create({ price: 0 })), "SB002");
   t.is(await errorCode(create({ price: "NaN" })), "SB002");
   t.is(await errorCode(create({ price: "0.005" })), "SB003");
+  t.is(await errorCode(create({ price: "250.000" })), "SB003");
   t.is(await errorCode(create({ price: "1e15" })), "SB004");
   t.is(await errorCode(create({ currency: "Rp" })), "SB010");
   t.deepEqual(await wallet.root("select from saldo.product where code = 'x'"), []);

@@ -39,6 +39,7 @@ test("bad input for a top-up is refused by code and moves nothing", async (t) =>
     t.is(await refused({ amount }), "SB002", String(amount));
   }
   t.is(await refused({ amount: "0.001" }), "SB003");
+  t.is(await refused({ amount: "250.000" }), "SB003", "thousands to many who write it");
   t.is(await refused({ amount: "1e15" }), "SB004");
   t.is(await refused({ amount: "1e400" }), "SB004");
   t.is(await refused({ occurred_at: "infinity" }), "SB010");
