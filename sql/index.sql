@@ -146,6 +146,7 @@
 --!include alert/alert_condition.sql
 --!include alert/alert_delivery.sql
 --!include alert/alert.sql
+--!include alert/alert_evaluation.sql
 --!include alert/health_metric.sql
 
 -- closing: months and years are checked, sealed and locked; the journal is verified

@@ -68,13 +68,14 @@ as $$
     and (d.next_attempt_at <= clock_timestamp() + make_interval(secs => within_seconds)
       or saldo_private.is_delivery_misdated(d))
     and d.channel::text = any (channels)
-    -- In order: a recovery is not told before what it is about.
+    -- In order: a recovery is not told before what it is about. The event comes first, since ids
+    -- go by a clock that may have been set back between the two.
     and not exists (
       select
       from saldo.alert_delivery as earlier
       where earlier.alert_id = d.alert_id
       and earlier.channel = d.channel
-      and earlier.id < d.id
+      and (earlier.event, earlier.id) < (d.event, d.id)
       and earlier.delivered_at is null
       and earlier.failed_at is null
     )
