@@ -726,8 +726,7 @@ create table saldo.alert (
   acknowledgement_note text,
   constraint alert_pkey PRIMARY KEY (id),
   constraint alert_condition_fkey FOREIGN KEY (condition) REFERENCES saldo.alert_condition(name),
-  constraint alert_acknowledged_one_says_by_whom CHECK (((acknowledged_at IS NULL) = (acknowledged_by IS NULL))),
-  constraint alert_is_resolved_after_it_opened CHECK ((resolved_at >= opened_at))
+  constraint alert_acknowledged_one_says_by_whom CHECK (((acknowledged_at IS NULL) = (acknowledged_by IS NULL)))
 );
 CREATE UNIQUE INDEX alert_condition_key_open_idx ON saldo.alert USING btree (condition, key) WHERE (resolved_at IS NULL);
 CREATE INDEX alert_resolved_at_idx ON saldo.alert USING btree (resolved_at);
@@ -1500,6 +1499,16 @@ create table saldo.period_event (
 CREATE INDEX period_event_period_idx ON saldo.period_event USING btree (fiscal_year, number);
 -- policy owner_all
 -- policy select_all
+
+create table saldo_private.posting_source (
+  source text not null,
+  is_reserved boolean not null,
+  moves_no_funds boolean not null,
+  passes_closed_account boolean not null,
+  passes_minimum boolean not null,
+  constraint posting_source_pkey PRIMARY KEY (source)
+);
+-- policy owner_all
 
 create table saldo.product (
   id bigint generated always as identity not null,

@@ -2513,8 +2513,8 @@ export interface Functions {
     row: { account_held_total: string | null };
   };
   /**
-   * Lines of an account from one posting date to another, both included, in order, each with the
-   * balance after it on the normal side; the first line is the opening balance.
+   * Lines of an account from one posting date to another, both included, each with the balance
+   * after it on the normal side; the first line is the opening balance.
    */
   account_statement: {
     args: {
@@ -3699,8 +3699,9 @@ export interface Functions {
     row: WalletBalance;
   };
   /**
-   * Top-ups, purchases, refunds and adjustments of a member's wallet, oldest first by the time at
-   * which they occurred, each with the balance after it.
+   * Top-ups, purchases, refunds and adjustments of a member's wallet, oldest first: by posting
+   * date, by the time at which they occurred, and in the order of recording, each with the balance
+   * after it.
    */
   wallet_history: {
     args: {

@@ -17,7 +17,12 @@ interface Due {
  */
 const evaluateAlerts: SaldoTask = async (payload, helpers, config) => {
   payloadSchema.parse(payload);
-  await queryAsAdmin(helpers, "select saldo.evaluate_alerts()");
+  // One condition that never ends is cancelled and told of; the others have their turn after it.
+  const evaluated = queryAsAdmin(helpers, "select saldo.evaluate_alerts()", [], {
+    statement_timeout: "30s",
+  });
+  // What waits is sent whether or not there could be anything new.
+  await evaluated.catch(() => {});
   const found = await queryAsAdmin<{ list: Due[] }>(
     helpers,
     `select coalesce(json_agg(d), '[]') as list from saldo_private.due_alert_deliveries(
@@ -31,6 +36,7 @@ const evaluateAlerts: SaldoTask = async (payload, helpers, config) => {
       { jobKey: `send_alert:${id}`, runAt: new Date(next_attempt_at), maxAttempts: 3 },
     );
   }
+  await evaluated;
 };
 
 export default evaluateAlerts;

@@ -88,7 +88,10 @@ async function evaluateAndSend(
   signal: AbortSignal,
   log: Log,
 ): Promise<void> {
-  await asAdmin(client, "select saldo.evaluate_alerts()", []);
+  // What waits is sent whether or not there could be anything new.
+  await asAdmin(client, "select saldo.evaluate_alerts()", []).catch((error: Error) =>
+    log.error("alerts not evaluated", { reason: error.message }),
+  );
   const due = await asAdmin<{ id: string }>(
     client,
     "select id from saldo_private.due_alert_deliveries($1, 0)",

@@ -11,12 +11,13 @@ const sessionQuery = `
 /**
  * Runs a task's one statement as the administrator, and returns its row. When the worker has to
  * stop before the statement is through, it is cancelled: the job fails, and goes back for later.
- * Warnings of the statement go to the log.
+ * Warnings of the statement go to the log. Settings hold for this statement only.
  */
 export async function queryAsAdmin<Row>(
   { withPgClient, query, abortSignal, logger }: JobHelpers,
   statement: string,
   values: unknown[] = [],
+  settings: Readonly<Record<string, string>> = {},
 ): Promise<Row | undefined> {
   return await withPgClient(async (client) => {
     const session = await client.query<{ pid: number }>(sessionQuery);
@@ -29,10 +30,14 @@ export async function queryAsAdmin<Row>(
     abortSignal?.addEventListener("abort", cancel, { once: true });
     client.on("notice", warn);
     try {
-      return await withRole(client, { settings: { role: "saldo_admin" } }, async () => {
-        const { rows } = await client.query<object>(statement, values);
-        return rows[0] as Row | undefined;
-      });
+      return await withRole(
+        client,
+        { settings: { role: "saldo_admin", ...settings } },
+        async () => {
+          const { rows } = await client.query<object>(statement, values);
+          return rows[0] as Row | undefined;
+        },
+      );
     } finally {
       client.off("notice", warn);
       abortSignal?.removeEventListener("abort", cancel);

@@ -107,7 +107,9 @@ test("a recovery is told after what it is about, whatever the clock said between
       )
     ).map(({ event }) => event);
   t.deepEqual(await due(), ["opened"]);
-  await database.query("update saldo.alert_delivery set delivered_at = now() where event = 'opened'");
+  await database.query(
+    "update saldo.alert_delivery set delivered_at = now() where event = 'opened'",
+  );
   t.deepEqual(await due(), ["resolved"]);
 });
 

@@ -78,6 +78,22 @@ test.serial(
   },
 );
 
+for (const part of ["worker", "server"] as const) {
+  test.serial(`where nothing can be evaluated the ${part} sends what waits`, async (t) => {
+    const { database, webhook, run } = await arrange(t, "webhook");
+    await database.query(
+      "update saldo_private.alert_state set worker_seen_at = now() - interval '2 hours'",
+    );
+    await database.query("alter function saldo_private.run_alert_evaluation() rename to hidden");
+    const program = await run(part);
+    await database.query("select saldo.send_test_alert()");
+    await webhook.count(1);
+    await until(delivered(database));
+    t.is(alertOf(webhook.received[0]?.body ?? "{}").event, "test");
+    t.regex(program.output(), /run_alert_evaluation\(\) does not exist/);
+  });
+}
+
 test.serial(
   "a worker that is killed in the middle of a delivery leaves it to the next",
   async (t) => {

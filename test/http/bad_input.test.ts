@@ -100,7 +100,17 @@ test.serial("an amount beyond every account is out of range", async (t) => {
 });
 
 test.serial("an amount of more than two decimals is refused, never rounded", async (t) => {
-  const values = ["250.000", "1.0000", "0.001", "10.005", 10.005, 0.001, 1e-7, `0.${"0".repeat(40)}1`, 0.1 + 0.2];
+  const values = [
+    "250.000",
+    "1.0000",
+    "0.001",
+    "10.005",
+    10.005,
+    0.001,
+    1e-7,
+    `0.${"0".repeat(40)}1`,
+    0.1 + 0.2,
+  ];
   await assertRefused(
     t,
     values.map((value) => [String(value), "SB003", buyFor(value)] as const),
