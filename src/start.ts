@@ -49,7 +49,7 @@ export async function start(config: Config, parts: Parts, log: Log): Promise<Run
       void embedded.exited.then((lastWords) => reportBroken(`PostgreSQL ended: ${lastWords}`));
     }
     const ownerUrl = config.databaseUrl ?? embedded?.connectionString ?? "";
-    await migrate(ownerUrl);
+    await migrate(ownerUrl, { log });
     const alertChannels = parts.jobs ? channelsOf(config) : undefined;
     await writeSettings(ownerUrl, { ...config, alertChannels });
     if (config.rulesFile) await applyRulesAtStart(ownerUrl, config.rulesFile, log);

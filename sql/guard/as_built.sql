@@ -1,8 +1,8 @@
--- As built: whether functions, triggers and views are those that the migration made.
+-- As built: whether functions, triggers and views are those that were applied.
 --
 -- Private: built_object, current_objects, record_build, rule_engine_configuration__built. A rule
 -- that was replaced finds nothing, and a trigger that comes back with another condition is on all
--- the same. index.sql ends with record_build; whoever mends a function by hand calls it after that.
+-- the same. Applying sql/ ends with record_build; whoever mends a function by hand calls it too.
 -- PostgreSQL may write triggers and views differently in its next version: there they are compared
 -- within the version only that they were recorded in.
 
@@ -71,12 +71,12 @@ as $$
   )
 $$;
 comment on function saldo_private.rule_engine_configuration__built is
-  'Functions, triggers and views that are gone, or not what the migration made.';
+  'Functions, triggers and views that are gone, or not what was applied.';
 
 select saldo_private.secure_table('saldo_private.built_object');
 
 comment on table saldo_private.built_object is
-  'Functions, triggers and views as the last migration made them.';
+  'Functions, triggers and views as they were applied last.';
 comment on column saldo_private.built_object.kind is 'function, trigger, view or posting source.';
 comment on column saldo_private.built_object.name is 'Its name, with arguments or table.';
 comment on column saldo_private.built_object.hash is 'Hash of what it does.';

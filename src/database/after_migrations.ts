@@ -1,8 +1,9 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Client, DatabaseError } from "pg";
+import type { Client } from "pg";
 import { afterFolder } from "../paths.ts";
-import { SqlFileError } from "./apply_logic.ts";
+import { runFile } from "./committed.ts";
+import { inPatientTransaction, type Patience } from "./patience.ts";
 
 /** Names of the steps, in the order in which they are run. */
 export async function afterNames(folder: string = afterFolder): Promise<string[]> {
@@ -20,31 +21,30 @@ export async function noteAfterMigrations(client: Client, folder: string): Promi
 }
 
 /** Runs the steps that were not run, each in a transaction of its own together with its note. */
-export async function runAfterMigrations(client: Client, folder: string): Promise<void> {
-  const { rows } = await client.query<{ name: string }>(
-    "select name from saldo_private.after_migration",
-  );
-  const known = new Set(rows.map(({ name }) => name));
+export async function runAfterMigrations(
+  client: Client,
+  patience: Patience,
+  folder: string,
+): Promise<void> {
+  const known = new Set(await knownNames(client));
   for (const name of await afterNames(folder)) {
-    if (!known.has(name)) await runOne(client, name, folder);
+    if (known.has(name)) continue;
+    const text = await readFile(join(folder, name), "utf8");
+    await inPatientTransaction(client, patience, async () => {
+      await client.query("set local role saldo_owner");
+      await runFile(client, { file: `migrations/after/${name}`, line: 1, text });
+      await client.query("set local role saldo_owner");
+      await client.query(
+        "insert into saldo_private.after_migration (name, is_run) values ($1, true)",
+        [name],
+      );
+    });
   }
 }
 
-async function runOne(client: Client, name: string, folder: string): Promise<void> {
-  const text = await readFile(join(folder, name), "utf8");
-  await client.query("begin; set local role saldo_owner");
-  try {
-    await client.query(text);
-    await client.query("set local role saldo_owner");
-    await client.query(
-      "insert into saldo_private.after_migration (name, is_run) values ($1, true)",
-      [name],
-    );
-    await client.query("commit");
-  } catch (error) {
-    await client.query("rollback");
-    if ((error as DatabaseError).code === undefined) throw error;
-    const statement = { file: `migrations/after/${name}`, line: 1, text };
-    throw new SqlFileError(statement, error as DatabaseError);
-  }
+async function knownNames(client: Client): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    "select name from saldo_private.after_migration",
+  );
+  return rows.map(({ name }) => name);
 }

@@ -5,6 +5,8 @@ import type { Client, DatabaseError } from "pg";
 import { migrationsFolder } from "../paths.ts";
 import { StartError } from "../start_error.ts";
 import { SqlFileError } from "./apply_logic.ts";
+import { inPatientTransaction, type Patience } from "./patience.ts";
+import { type SqlStatement, statementsOf } from "./sql_statements.ts";
 
 /*
  * The committed migrations, as graphile-migrate writes and notes them. They are run here, on the
@@ -84,13 +86,13 @@ export function hashOf({ previousHash, body }: Pick<Migration, "previousHash" | 
 }
 
 /** Runs the committed migrations that are not in the database. */
-export async function runCommitted(client: Client): Promise<void> {
+export async function runCommitted(client: Client, patience: Patience): Promise<void> {
   const migrations = await readCommitted();
   await client.query(notes);
   await takeOver(client, migrations[0]);
   const newest = (await applied(client)).at(-1)?.filename ?? "";
   for (const migration of migrations) {
-    if (migration.name > newest) await run(client, migration);
+    if (migration.name > newest) await run(client, migration, patience);
   }
 }
 
@@ -109,19 +111,22 @@ const notes = `
     date timestamptz not null default now()
   )`;
 
-async function run(client: Client, migration: Migration): Promise<void> {
+async function run(client: Client, migration: Migration, patience: Patience): Promise<void> {
   const { file, line, body } = migration;
-  await client.query("begin");
-  try {
-    await client.query(body);
-    await client.query("reset role");
+  await inPatientTransaction(client, patience, async () => {
+    await runFile(client, { file: `migrations/committed/${file}`, line, text: body });
     await note(client, migration);
-    await client.query("commit");
+  });
+}
+
+/** Runs a file's statements, and is the login again after them; an error names file and line. */
+export async function runFile(client: Client, file: SqlStatement): Promise<void> {
+  try {
+    await client.query(file.text);
+    await client.query("reset role");
   } catch (error) {
-    await client.query("rollback").catch(() => {}); // the error says what happened
     if ((error as DatabaseError).code === undefined) throw error;
-    const place = { file: `migrations/committed/${file}`, line, text: body };
-    throw new SqlFileError(place, error as DatabaseError);
+    throw new SqlFileError(file, error as DatabaseError);
   }
 }
 
@@ -182,17 +187,17 @@ export async function isTakenOver(client: Client): Promise<boolean> {
   return (await applied(client)).some(({ hash }) => hash === formerChain.hash);
 }
 
-/** Runs migrations/current.sql, the migration at hand, where it is more than comments. */
-export async function runCurrent(client: Client): Promise<void> {
+/** The migration at hand, migrations/current.sql: "" when it is only comments. */
+export async function readCurrent(): Promise<string> {
   const text = await readFile(join(migrationsFolder, "current.sql"), "utf8").catch(() => "");
-  if (/^\s*(--[^\n]*\n?\s*)*$/.test(text)) return;
-  await client.query("begin");
-  try {
-    await client.query(text);
-    await client.query("commit");
-  } catch (error) {
-    await client.query("rollback");
-    const place = { file: "migrations/current.sql", line: 1, text };
-    throw new SqlFileError(place, error as DatabaseError);
-  }
+  return statementsOf("migrations/current.sql", text).length > 0 ? text : "";
+}
+
+/** Runs the migration at hand, which can be run again. */
+export async function runCurrent(client: Client, patience: Patience): Promise<void> {
+  const text = await readCurrent();
+  if (text === "") return;
+  await inPatientTransaction(client, patience, () =>
+    runFile(client, { file: "migrations/current.sql", line: 1, text }),
+  );
 }

@@ -26,10 +26,13 @@ export interface LogicStatement extends SqlStatement {
 /** Bump it when the way of applying changes such that all has to be applied anew. */
 const format = 1;
 
-/** Reads index.sql and what it includes; errors name files as they are in the project. */
-export async function readLogic(folder: string = logicFolder): Promise<Logic> {
+/**
+ * Reads index.sql and what it includes; errors name files as they are in the project. The hash is
+ * that of the migration at hand as well, where it is run with them.
+ */
+export async function readLogic(folder: string = logicFolder, current = ""): Promise<Logic> {
   const index = await readFile(join(folder, "index.sql"), "utf8");
-  const hash = createHash("sha256").update(`${format} ${await outsideOfLogic()}`);
+  const hash = createHash("sha256").update(`${format} ${await outsideOfLogic()} ${current}`);
   const statements: LogicStatement[] = [];
   for (const [, name = ""] of index.matchAll(/^--!include (\S+)$/gm)) {
     const text = await readFile(join(folder, name), "utf8").catch(() => {

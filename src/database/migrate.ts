@@ -9,22 +9,20 @@ import { applyLogic } from "./apply_logic.ts";
 import {
   committedNames,
   isTakenOver,
+  readCurrent,
   refuseUnknown,
   runCommitted,
   runCurrent,
 } from "./committed.ts";
 import { locks } from "./locks.ts";
 import { type Logic, readLogic } from "./logic_source.ts";
+import { inPatientTransaction, type Patience } from "./patience.ts";
 
 const quietWorker = new Logger(() => () => {});
 const versions = { min: 150_000, max: 190_000 };
 
 /** What a migration may be told. */
-export interface MigrateOptions {
-  /** Hears of waits for others. */
-  log?: { info(message: string, fields?: Record<string, unknown>): void };
-  /** How long others are waited for. */
-  patienceMs?: number;
+export interface MigrateOptions extends Partial<Patience> {
   /** Also applies migrations/current.sql, the migration at hand: for development and tests. */
   withCurrent?: boolean;
   /** Another sql/: for tests. */
@@ -51,11 +49,12 @@ export async function migrate(
   client.on("error", () => {}); // a lost connection fails the query that was under way
   await client.connect();
   try {
-    const logic = await readLogic(settled.logicFolder);
-    if (!options.withCurrent && (await isUpToDate(client, logic, settled))) return;
+    const current = options.withCurrent ? await readCurrent() : "";
+    const logic = await readLogic(settled.logicFolder, current);
+    if (await isUpToDate(client, logic, settled)) return;
     await requireVersion(client);
     await takeMigrationLock(client, settled);
-    if (!options.withCurrent && (await isUpToDate(client, logic, settled))) return;
+    if (await isUpToDate(client, logic, settled)) return;
     await bringUpToDate(client, connectionString, logic, settled);
   } finally {
     await client.end();
@@ -72,10 +71,15 @@ async function bringUpToDate(
   await client.query(await readFile(`${migrationsFolder}roles.sql`, "utf8"));
   await runMigrations({ connectionString, logger: quietWorker });
   await client.query("grant usage, create on schema graphile_worker to saldo_owner");
-  await runCommitted(client);
-  if (options.withCurrent) await runCurrent(client);
-  await applyLogicPatiently(client, logic, options);
-  await runAfterMigrations(client, options.afterFolder);
+  await runCommitted(client, options);
+  if (options.withCurrent) await runCurrent(client, options);
+  const hasData = await isTakenOver(client);
+  await inPatientTransaction(client, options, async () => {
+    await client.query("set local role saldo_owner");
+    const isFirst = await applyLogic(client, logic);
+    if (isFirst && !hasData) await noteAfterMigrations(client, options.afterFolder);
+  });
+  await runAfterMigrations(client, options, options.afterFolder);
 }
 
 /**
@@ -159,50 +163,6 @@ async function holders(client: Client): Promise<string> {
     [locks.migration],
   );
   return rows[0].text ?? "gone now";
-}
-
-/**
- * Applies the logic in one transaction. Where it has to lock tables that others work with, it gives
- * way before their deadlock_timeout, so that none of them is chosen as the victim, and tries again;
- * in time it insists for longer.
- */
-async function applyLogicPatiently(client: Client, logic: Logic, options: Settled): Promise<void> {
-  const startedAt = Date.now();
-  const hasData = await isTakenOver(client);
-  let isAnnounced = false;
-  for (let attempt = 1; ; attempt += 1) {
-    const timeoutMs = Math.min(100 + 50 * attempt, attempt > 60 ? 3000 : 700);
-    try {
-      await client.query(
-        `begin; set local role saldo_owner; set local lock_timeout = '${timeoutMs}ms'`,
-      );
-      const isFirst = await applyLogic(client, logic);
-      if (isFirst && !hasData) await noteAfterMigrations(client, options.afterFolder);
-      await client.query("commit");
-      return;
-    } catch (error) {
-      await client.query("rollback").catch(() => {}); // the error says what happened
-      if (!isLockRefused(error)) throw error;
-      const waitedMs = Date.now() - startedAt;
-      if (waitedMs > options.patienceMs) {
-        throw new StartError(
-          `Tables that the new version changes have been in use for ${Math.round(waitedMs / 1000)} ` +
-            "s without a pause: end the longest transactions, and start again.",
-        );
-      }
-      if (waitedMs > 2000 && !isAnnounced) {
-        isAnnounced = true;
-        options.log?.info("waiting for tables that are in use");
-      }
-      await sleep(50 + Math.random() * 200);
-    }
-  }
-}
-
-/** lock_not_available or deadlock_detected, also as an error of a file. */
-function isLockRefused(error: unknown): boolean {
-  const code = (error as DatabaseError).code ?? ((error as Error).cause as DatabaseError)?.code;
-  return code === "55P03" || code === "40P01";
 }
 
 async function requireVersion(client: Client): Promise<void> {

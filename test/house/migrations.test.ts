@@ -1,6 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import test from "ava";
+import { hashOf, parseMigration, readCommitted } from "../../src/database/committed.ts";
 import { grantees } from "../../src/database/logic_catalogue.ts";
 import { statementsOf } from "../../src/database/sql_statements.ts";
 import { codeOf } from "./sql_text.ts";
@@ -10,6 +11,12 @@ import { codeOf } from "./sql_text.ts";
 const folder = fileURLToPath(new URL("../../migrations/", import.meta.url));
 const committed = await readdir(`${folder}committed`);
 const files = ["current.sql", ...committed.map((file) => `committed/${file}`)];
+
+/** What has landed stays as it is, for ever: a new migration is added here with its hash. */
+const landed = [
+  ["000006.sql", "sha1:d601a8ac6cce7d977bf3e97e31316c4d5cc27e02"],
+  ["000007.sql", "sha1:fa26c880c14dea721bbc9e5a9f90ac3c34656bfd"],
+];
 
 const logic =
   /^(?:create (?:or replace )?(?:function|procedure|(?:constraint )?trigger|view|policy|rule)|comment on|grant|revoke|alter default privileges|alter (?:function|policy|view|trigger))\b/i;
@@ -31,6 +38,22 @@ function callsIn(file: string, text: string): string[] {
     )
     .map((statement) => `${file}:${statement.line}`);
 }
+
+test("a committed migration is as it was when it landed", async (t) => {
+  const all = await readCommitted();
+  t.deepEqual(
+    all.map(({ name, hash }) => [name, hash]),
+    landed,
+  );
+});
+
+test("a committed migration that was changed is seen", async (t) => {
+  const file = committed.find((each) => each.startsWith("000006")) ?? "";
+  const text = await readFile(`${folder}committed/${file}`, "utf8");
+  const changed = parseMigration(file, text.replace("bigint", "integer"));
+  t.not(hashOf(changed), changed.hash);
+  t.is(hashOf(parseMigration(file, text)), changed.hash);
+});
 
 test("migrations make no function, trigger, view, policy, grant or comment", async (t) => {
   for (const file of files) t.deepEqual(logicIn(file, await readFile(folder + file, "utf8")), []);
