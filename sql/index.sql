@@ -46,18 +46,20 @@
 -- hot: many writers on one account, settlement in the background, holds
 --!include hot/account_slot.sql
 --!include hot/backlog.sql
---!include hot/move_slot.sql
---!include hot/slot_rebuild.sql
+--!include hot/settlement.sql
 --!include hot/sub_balance.sql
+--!include hot/hold.sql
+--!include hot/slot_rebuild.sql
+--!include hot/move_slot.sql
 --!include hot/balances.sql
 --!include hot/account_field.sql
 --!include hot/submit_transaction.sql
 --!include hot/submit_transactions.sql
 --!include hot/settlement_step.sql
---!include hot/settlement.sql
+--!include hot/settle_sub_balances.sql
 --!include hot/settlement_rule.sql
 --!include hot/hot_account.sql
---!include hot/hold.sql
+--!include hot/place_hold.sql
 --!include hot/capture_hold.sql
 --!include hot/held_total_rule.sql
 
@@ -72,22 +74,24 @@
 --!include wallet/purchase_rule.sql
 --!include wallet/wallet_history.sql
 
--- metering: customers, deposits, prices and factors, meters, readings, rating, monthly figures
+-- metering: customers, meters, readings, prices and factors, rating, deposits, monthly figures
 --!include metering/customer.sql
+--!include metering/meter.sql
+--!include metering/reading.sql
+--!include metering/version.sql
+--!include metering/correction_formula.sql
+--!include metering/rating.sql
 --!include metering/customer_month_total.sql
 --!include metering/customer_month_rule.sql
 --!include metering/deposit.sql
---!include metering/correction_formula.sql
---!include metering/rating.sql
 --!include metering/rate_readings.sql
 --!include metering/rerating.sql
 --!include metering/rerating_step.sql
---!include metering/version.sql
 --!include metering/tariff.sql
 --!include metering/correction_factor.sql
---!include metering/meter.sql
 --!include metering/reading_check.sql
---!include metering/reading.sql
+--!include metering/add_reading.sql
+--!include metering/exchange_meter.sql
 --!include metering/customer_month.sql
 --!include metering/monthly_balances.sql
 --!include metering/monthly_sync.sql
@@ -97,61 +101,82 @@
 --!include metering/import.sql
 --!include metering/import_readings.sql
 
--- guard, own_tables, check, explain, heal, alert: rules, checks, explanation, guard, heal, alerts
+-- guard: writes past the engine are refused or recorded, and whether the engine is as it was built
 --!include guard/guard.sql
---!include check/balance_rule.sql
---!include check/book_checks.sql
---!include own_tables/rule_sandbox.sql
---!include own_tables/rule_heal_sandbox.sql
---!include own_tables/rule_limit.sql
---!include own_tables/rule_query.sql
---!include own_tables/registered_guard.sql
---!include own_tables/rule_proof.sql
---!include own_tables/registered_rule.sql
---!include own_tables/registered_rule_file.sql
 --!include guard/as_built.sql
 --!include guard/configuration.sql
---!include check/clock.sql
---!include check/builtin_rules.sql
---!include check/fingerprint.sql
---!include check/sieve.sql
---!include check/verified_point.sql
---!include check/verify_news.sql
+
+-- record: the rules, what checks found, and what became of it: tables that the rooms below share
+--!include record/balance_rule.sql
+--!include record/check_run.sql
+--!include record/heal_action.sql
+
+-- explain: why a figure is wrong, with evidence
+--!include explain/finding_explanation.sql
 --!include explain/item_sets.sql
 --!include explain/explanation_gap.sql
 --!include explain/explanation_writes.sql
 --!include explain/explanation_journal.sql
 --!include explain/explanation_doubled.sql
 --!include explain/explanation_trigger.sql
---!include own_tables/registered_explanation.sql
 --!include explain/explanation_items.sql
 --!include explain/explanation_record.sql
+--!include explain/explanation_clock.sql
 --!include explain/explanation.sql
+
+-- own_tables: rules over users' own tables, checked, explained, guarded and healed as the built-in
+--!include own_tables/registered_rule.sql
+--!include own_tables/rule_sandbox.sql
+--!include own_tables/rule_heal_sandbox.sql
+--!include own_tables/rule_limit.sql
+--!include own_tables/rule_query.sql
+--!include own_tables/registered_guard.sql
+--!include own_tables/rule_proof.sql
+--!include own_tables/register_balance_rule.sql
+--!include own_tables/registered_rule_file.sql
+--!include own_tables/registered_explanation.sql
 --!include own_tables/registered_check.sql
 --!include own_tables/registered_heal.sql
---!include check/check.sql
+
+-- check: runs the rules, over everything or over what is new
+--!include check/book_checks.sql
+--!include check/clock.sql
+--!include check/engine_configuration_rule.sql
+--!include check/builtin_rules.sql
+--!include check/fingerprint.sql
+--!include check/sieve.sql
+--!include check/verified_point.sql
+--!include check/verify_news.sql
+--!include check/record_check.sql
 --!include check/check_progress.sql
+--!include check/check.sql
 --!include check/balance_health.sql
---!include heal/maintenance.sql
---!include heal/freeze.sql
+
+-- heal: caches are rewritten from the truth, proposed, undone; accounts frozen, balances adjusted
 --!include heal/heal_policy.sql
---!include heal/heal_plan.sql
---!include heal/heal_key.sql
 --!include heal/heal_proposal.sql
+--!include heal/heal_plan.sql
+--!include heal/freeze.sql
+--!include heal/heal_key.sql
+--!include heal/approve_heal.sql
 --!include heal/heal.sql
+--!include heal/maintenance.sql
 --!include heal/undo_heal.sql
 --!include heal/adjust_balance.sql
 --!include heal/report.sql
---!include heal/access.sql
+
+-- alert: what does not hold is told, once
+--!include alert/alert.sql
 --!include alert/alert_condition.sql
 --!include alert/alert_delivery.sql
---!include alert/alert.sql
 --!include alert/alert_evaluation.sql
+--!include alert/acknowledge_alert.sql
 --!include alert/health_metric.sql
 
 -- closing: months and years are checked, sealed and locked; the journal is verified
 --!include closing/checklist.sql
 --!include closing/period_state.sql
+--!include closing/year_end.sql
 --!include closing/close_period.sql
 --!include closing/close_year.sql
 --!include closing/closing_rule.sql

@@ -1,8 +1,8 @@
 -- A full check, slice after slice: each may be a transaction of its own, and whoever comes next
 -- goes on where the last one ended.
 --
--- Public: continue_check; saldo.check_progress. Private: new_check_progress, plan_slices,
--- name_suspects, check_slice, finish_check, continue_check_of, recheck.
+-- Public: continue_check. Private: new_check_progress, plan_slices, name_suspects, check_slice,
+-- finish_check, continue_check_of, recheck.
 -- What is posted while it is under way is looked at at the end.
 
 create or replace function saldo_private.new_check_progress(kind saldo.check_kind)
@@ -117,7 +117,7 @@ begin
     array(select distinct unnest(progress.entry_ids || v_news.entry_ids)),
     null, null
   );
-  return saldo_private.run_check__record(progress, 'full', v_suspects, is_complete => true);
+  return saldo_private.record_check(progress, 'full', v_suspects, is_complete => true);
 end
 $$;
 comment on function saldo_private.finish_check is
@@ -139,7 +139,7 @@ begin
   where id = recheck.check_run_id;
   v_news := saldo_private.verify_news(v_before.snapshot::pg_snapshot, false);
   v_progress.line_count := v_news.line_count;
-  return saldo_private.run_check__record(v_progress, 'incremental', (
+  return saldo_private.record_check(v_progress, 'incremental', (
     v_news.line_count,
     array(
       select f.account_id
@@ -226,28 +226,3 @@ comment on function saldo.continue_check is
   'check_progress tells how far it is. A check that was interrupted goes on where it was.';
 revoke execute on function saldo.continue_check from public;
 grant execute on function saldo.continue_check to saldo_admin;
-
-select saldo_private.secure_table('saldo.check_progress');
-drop policy if exists select_all on saldo.check_progress;
-create policy select_all on saldo.check_progress for select
-  to saldo_admin, saldo_operator using (true);
-grant select on saldo.check_progress to saldo_admin, saldo_operator;
-
-comment on table saldo.check_progress is 'A full check in slices that is under way.';
-comment on column saldo.check_progress.id is 'Id that its run will have.';
-comment on column saldo.check_progress.kind is 'What asked for it.';
-comment on column saldo.check_progress.actor is 'Who asked: token subject or login.';
-comment on column saldo.check_progress.started_at is 'When it began.';
-comment on column saldo.check_progress.continued_at is 'When the last slice was done.';
-comment on column saldo.check_progress.snapshot is 'Snapshot at its beginning (pg_snapshot).';
-comment on column saldo.check_progress.seed is
-  'Seed of the hash that gives the sieve its weights.';
-comment on column saldo.check_progress.next_starts_on is
-  'First posting date of the slice that comes next.';
-comment on column saldo.check_progress.slice_count is 'Slices that are done.';
-comment on column saldo.check_progress.line_count is 'Lines that were looked at.';
-comment on column saldo.check_progress.total_line_count is 'Lines that there are in all.';
-comment on column saldo.check_progress.account_ids is 'Accounts that are suspect so far.';
-comment on column saldo.check_progress.entry_ids is 'Entries that are suspect so far.';
-comment on column saldo.check_progress.slice_ends is
-  'Last posting dates of its slices; where there is none, the slice is the last.';

@@ -1,6 +1,6 @@
 -- The clock: what is dated later than now was written by a clock that was ahead, and set back.
 --
--- Public: accept_clock; saldo.clock_acceptance. Private: latest_times, rule_clock, causes_of_clock.
+-- Public: accept_clock; saldo.clock_acceptance. Private: latest_times, rule_clock.
 -- Order goes by numbers, snapshots and transactions wherever it matters, and a time that has not
 -- come yet counts as overdue, not as recent. What was written stays as it was dated, so the finding
 -- stands until that time comes or an administrator accepts it: statements, expiry of holds and
@@ -60,37 +60,6 @@ $$;
 comment on function saldo_private.rule_clock is
   'Kinds of records that are dated more than a minute later than now, unless that was accepted; '
   'the difference is in seconds.';
-
-create or replace function saldo_private.causes_of_clock(check_run_id uuid)
-returns setof saldo_private.possible_cause
-language plpgsql
-stable
-as $$
-begin
-  return query
-  select f.id, 1, 'clock_set_back', 'certain'::saldo.explanation_confidence,
-    format(
-      'The clock was set back: the latest %s is dated %s, %s seconds later than now.', f.key,
-      f.stored, f.difference
-    ) || coalesce((
-      -- Checks are numbered: the first one after that time which came later, and is dated earlier.
-      select format(' It was so before %s.', min(c.finished_at))
-      from saldo.check_run as c
-      where c.number > (
-        select max(ahead.number)
-        from saldo.check_run as ahead
-        where ahead.finished_at > clock_timestamp() + interval '1 minute'
-      )
-      having count(*) > 0
-    ), ''),
-    f.detail
-  from saldo.finding as f
-  where f.check_run_id = causes_of_clock.check_run_id
-  and f.rule = 'clock';
-end
-$$;
-comment on function saldo_private.causes_of_clock is
-  'What was written when by a clock that was ahead, and since when at the latest it is so.';
 
 create or replace function saldo.accept_clock(reason text)
 returns saldo.clock_acceptance

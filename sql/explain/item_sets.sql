@@ -1,8 +1,8 @@
 -- Which items add up to a difference: the pending and the failed ones, alone and with others.
 --
--- Private: item_sets. A bounded subset sum: at most 24 candidates in two halves, whose 4,096 sums
--- each meet in one join. Few items can make many sums by chance, so a set comes with the number of
--- sets that fit as well.
+-- Private: item_sets, item_words. A bounded subset sum: at most 24 candidates in two halves, whose
+-- 4,096 sums each meet in one join. Few items can make many sums by chance, so a set comes with the
+-- number of sets that fit as well.
 
 create or replace function saldo_private.item_sets__sums(candidates jsonb)
 returns table (half integer, mask integer, total numeric, size integer, counted integer,
@@ -120,3 +120,20 @@ $$;
 comment on function saldo_private.item_sets is
   'The smallest set of items with at least one that does not count whose amounts sum to exactly '
   'the difference, and the smallest of such items only; ways: how many sets of that size do.';
+
+create or replace function saldo_private.item_words(entries jsonb)
+returns text
+language sql
+immutable
+as $$
+  select string_agg(
+    format('%s %s (%s)', abs((e.entry ->> 'amount')::numeric),
+      coalesce(e.entry ->> 'status',
+        case when (e.entry ->> 'is_counted')::boolean then 'counted' else 'not counted' end),
+      e.entry ->> 'item'),
+    ' + ' order by e.place
+  )
+  from jsonb_array_elements(entries) with ordinality as e (entry, place)
+  where e.place <= 10
+$$;
+comment on function saldo_private.item_words is 'Items in words: amount, status and id of each.';

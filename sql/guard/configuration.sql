@@ -1,7 +1,8 @@
--- The rule over the engine itself: its triggers are on, its functions cannot be fooled, its tables
--- cannot be written around it, and commits are durable.
+-- The engine itself: its triggers are on, its functions cannot be fooled, its tables cannot be
+-- written around it, and commits are durable.
 --
--- Private: rule_engine_configuration and its parts; that of functions is in as_built.sql.
+-- Private: the parts of rule_engine_configuration that look at triggers, durability, functions and
+-- tables; whether all is as built is looked at in as_built.sql.
 
 create or replace function saldo_private.rule_engine_configuration__triggers()
 returns table (key text, stored text, derived text)
@@ -166,33 +167,3 @@ as $$
 $$;
 comment on function saldo_private.rule_engine_configuration__tables is
   'Tables that can be read or written around the engine.';
-
-create or replace function saldo_private.rule_engine_configuration()
-returns table (
-  key text,
-  account_id bigint,
-  stored text,
-  derived text,
-  difference numeric,
-  detail jsonb
-)
-language sql
-stable
-as $$
-  select part.key, null::bigint, part.stored, part.derived, null::numeric, '{}'::jsonb
-  from (
-    select * from saldo_private.rule_engine_configuration__triggers()
-    union all
-    select * from saldo_private.rule_engine_configuration__durability()
-    union all
-    select * from saldo_private.rule_engine_configuration__functions()
-    union all
-    select * from saldo_private.rule_engine_configuration__tables()
-    union all
-    select * from saldo_private.rule_engine_configuration__registered()
-    union all
-    select * from saldo_private.rule_engine_configuration__built()
-  ) as part
-$$;
-comment on function saldo_private.rule_engine_configuration is
-  'What is switched off, opened, changed or missing in the engine itself.';

@@ -1,6 +1,6 @@
 -- Adjusting a balance: a human accepts a difference that no heal can settle.
 --
--- Public: adjust_balance; saldo.balance_adjustment. Private: adjust_balance__*.
+-- Public: adjust_balance. Private: adjust_balance__*.
 -- First the totals are set to the journal, and recorded as heals; then an entry of kind adjustment
 -- and source adjust_balance posts what is missing to the wanted balance, against a difference
 -- account. By default that is difference:<currency>, an expense: like the cash that is over or
@@ -314,25 +314,3 @@ comment on function saldo.adjust_balance is
   'frozen difference account, SB007, SB626, SB015, SB625, SB004, SB108, SB001.';
 revoke execute on function saldo.adjust_balance from public;
 grant execute on function saldo.adjust_balance to saldo_admin;
-
-select saldo_private.secure_table('saldo.balance_adjustment');
-drop policy if exists select_all on saldo.balance_adjustment;
-create policy select_all on saldo.balance_adjustment for select
-  to saldo_admin, saldo_operator using (true);
-grant select on saldo.balance_adjustment to saldo_admin, saldo_operator;
-
-comment on table saldo.balance_adjustment is 'A balance that a human has set right.';
-comment on column saldo.balance_adjustment.account_id is 'Account.';
-comment on column saldo.balance_adjustment.id is 'Id, ordered by time.';
-comment on column saldo.balance_adjustment.entry_id is
-  'The adjustment entry; null where the journal had the new balance already.';
-comment on column saldo.balance_adjustment.difference_account_id is
-  'Account that took the difference.';
-comment on column saldo.balance_adjustment.finding_id is 'The finding that it settles.';
-comment on column saldo.balance_adjustment.balance_before is 'Balance that was stored.';
-comment on column saldo.balance_adjustment.journal_balance is 'Balance as the journal had it.';
-comment on column saldo.balance_adjustment.new_balance is 'Balance since.';
-comment on column saldo.balance_adjustment.reason is 'Why; also the description of the entry.';
-comment on column saldo.balance_adjustment.idempotency_key is 'Key of the request.';
-comment on column saldo.balance_adjustment.adjusted_by is 'Who did: token subject or login.';
-comment on column saldo.balance_adjustment.adjusted_at is 'When.';

@@ -1,6 +1,6 @@
 -- Healing: caches are rewritten from the truth; the truth is never touched.
 --
--- Public: auto_heal; saldo.heal_run, saldo.heal_action. Private: run_heal.
+-- Public: auto_heal. Private: run_heal.
 -- Each key is healed under the lock that its writers take, recomputed after the lock is held, and
 -- written only when it differs: a heal beside postings repairs what was wrong and nothing else.
 -- Where the journal itself is in question nothing that derives from it is healed, or the change

@@ -1,6 +1,7 @@
 -- Healing keys: the locks, the call of a rule's heal function, and the record.
 --
--- Private: heal_keys, heal_gap, lock_heals, run_heals, follow_slots, record_heals.
+-- Private: require_sole_maintenance, heal_keys, heal_gap, lock_heals, run_heals, follow_slots,
+-- record_heals.
 -- A heal function, balance_rule.heal_function, is one of the schema saldo_private:
 --   heal_x(keys text[]) returns table (key text, before jsonb, after jsonb)
 -- It locks the rows of the keys in id order, derives them in a statement after that one, writes
@@ -10,6 +11,20 @@
 -- have functions of their own for both (registered_heal.sql).
 -- Locks: slots of hot accounts, then all accounts of the run in id order, as settlements and
 -- postings take them; they last to the end of the transaction.
+
+create or replace function saldo_private.require_sole_maintenance()
+returns void
+language plpgsql
+as $$
+begin
+  -- Ends with the transaction, however it ends.
+  if not pg_try_advisory_xact_lock(saldo_private.maintenance_lock(), 0) then
+    perform saldo_private.fail('maintenance_running', '');
+  end if;
+end
+$$;
+comment on function saldo_private.require_sole_maintenance is
+  'Makes sure that only one heal or maintenance runs at a time: SB604.';
 
 create or replace function saldo_private.heal_keys(rule text, heal_function text, keys text[])
 returns saldo_private.healed_key[]

@@ -1,24 +1,10 @@
 -- Scheduled maintenance: check, heal what is safe, look again, keep the record.
 --
 -- Public: scheduled_maintenance, continue_maintenance; saldo.maintenance_run. Private:
--- require_sole_maintenance, run_maintenance, prune_history.
+-- run_maintenance, prune_history.
 -- One at a time. In steps each slice of the check is a transaction of its own, and whoever comes
 -- next goes on where the last one ended (check_progress tells how far it is); the heal and the look
 -- afterwards are one transaction with the last slice.
-
-create or replace function saldo_private.require_sole_maintenance()
-returns void
-language plpgsql
-as $$
-begin
-  -- Ends with the transaction, however it ends.
-  if not pg_try_advisory_xact_lock(saldo_private.maintenance_lock(), 0) then
-    perform saldo_private.fail('maintenance_running', '');
-  end if;
-end
-$$;
-comment on function saldo_private.require_sole_maintenance is
-  'Makes sure that only one heal or maintenance runs at a time: SB604.';
 
 create or replace function saldo_private.run_maintenance(check_before saldo.check_run)
 returns saldo.maintenance_run
@@ -136,3 +122,19 @@ $$;
 comment on function saldo_private.prune_history is
   'Deletes checks older than the setting health_history_days with their findings, a thousand at a '
   'time; those that a heal followed stay.';
+
+select saldo_private.secure_table('saldo.maintenance_run');
+drop policy if exists select_all on saldo.maintenance_run;
+create policy select_all on saldo.maintenance_run for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.maintenance_run to saldo_admin, saldo_operator;
+
+comment on table saldo.maintenance_run is 'A run of scheduled_maintenance.';
+comment on column saldo.maintenance_run.id is 'Id, ordered by time.';
+comment on column saldo.maintenance_run.status is 'Result of the check at its end.';
+comment on column saldo.maintenance_run.started_at is 'When it began.';
+comment on column saldo.maintenance_run.finished_at is 'When it ended.';
+comment on column saldo.maintenance_run.actor is 'Who asked: token subject or login.';
+comment on column saldo.maintenance_run.check_before_id is 'The check that it began with.';
+comment on column saldo.maintenance_run.heal_run_id is 'The heal.';
+comment on column saldo.maintenance_run.check_after_id is 'The check that it ended with.';

@@ -1,7 +1,7 @@
 -- Slots: the funds of a hot account in many hands (escrow), so that writers do not wait.
 --
 -- Private: saldo_private.account_slot, saldo_private.settlement_mark, take_sign,
--- available_funds.
+-- available_funds, fit_clearing_account.
 -- A writer takes a slot that nobody holds, and keeps it to the end of its transaction; within a
 -- slot rows are therefore numbered without gap in the order of their commits (seq). Settlement
 -- relies on this order alone, and never touches a slot.
@@ -50,6 +50,28 @@ comment on function saldo_private.available_funds is
 grant execute on function saldo_private.available_funds to
   saldo_admin, saldo_operator, saldo_member;
 
+create or replace function saldo_private.fit_clearing_account(account saldo.account)
+returns bigint
+language plpgsql
+as $$
+declare
+  v_clearing_id bigint := saldo_private.system_account('clearing', account.currency);
+begin
+  return (
+    select c.id
+    from saldo.account as c
+    where c.id = v_clearing_id
+    and c.id <> account.id
+    and c.currency = account.currency
+    and c.min_balance is null
+    and c.closed_at is null
+  );
+end
+$$;
+comment on function saldo_private.fit_clearing_account is
+  'The clearing account of an account''s currency; null for itself, and where somebody made an '
+  'account of this code that cannot be a counter account.';
+
 select saldo_private.secure_table('saldo_private.account_slot');
 drop policy if exists select_all on saldo_private.account_slot;
 create policy select_all on saldo_private.account_slot for select
@@ -95,3 +117,5 @@ comment on column saldo_private.settlement_mark.slot_no is 'Slot.';
 comment on column saldo_private.settlement_mark.seq is 'Rows up to this number are settled.';
 comment on column saldo_private.settlement_mark.debit_total is 'Sum of their debits.';
 comment on column saldo_private.settlement_mark.credit_total is 'Sum of their credits.';
+
+comment on type saldo.entry_side is 'Side of an account that a transaction is on.';

@@ -116,8 +116,6 @@ drop policy if exists select_all on saldo.sub_balance;
 create policy select_all on saldo.sub_balance for select
   to saldo_admin, saldo_operator using (true);
 grant select on saldo.sub_balance to saldo_admin, saldo_operator, saldo_member;
-
-comment on type saldo.entry_side is 'Side of an account that a transaction is on.';
 comment on type saldo.sub_balance_status is
   'PENDING: accepted, waits for settlement; SETTLED: in the journal.';
 comment on table saldo.sub_balance is

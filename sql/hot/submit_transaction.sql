@@ -71,28 +71,6 @@ comment on function saldo_private.require_counter_account is
   'The account of the other side, default the clearing account of the currency. Errors in checking '
   'order: SB101, SB104, SB203, SB121.';
 
-create or replace function saldo_private.fit_clearing_account(account saldo.account)
-returns bigint
-language plpgsql
-as $$
-declare
-  v_clearing_id bigint := saldo_private.system_account('clearing', account.currency);
-begin
-  return (
-    select c.id
-    from saldo.account as c
-    where c.id = v_clearing_id
-    and c.id <> account.id
-    and c.currency = account.currency
-    and c.min_balance is null
-    and c.closed_at is null
-  );
-end
-$$;
-comment on function saldo_private.fit_clearing_account is
-  'The clearing account of an account''s currency; null for itself, and where somebody made an '
-  'account of this code that cannot be a counter account.';
-
 create or replace function saldo_private.require_metadata(metadata jsonb)
 returns jsonb
 language plpgsql

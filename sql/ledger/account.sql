@@ -194,6 +194,10 @@ grant select on saldo.account to saldo_admin, saldo_operator, saldo_member;
 
 comment on type saldo.account_type is
   'Decides the normal side: debit for asset and expense, credit for the others.';
+comment on type saldo.account_mode is
+  'immediate: a posting updates the account''s row; hot: it adds to one of many stripes, which are '
+  'folded into the row by the next settlement.';
+
 comment on table saldo.account is
   'An account of the ledger. Its totals and balance are kept in step by every posting.';
 comment on column saldo.account.id is 'Id; postings lock accounts in the order of it.';

@@ -344,10 +344,6 @@ create policy select_all on saldo_private.account_stripe for select
 grant select on saldo_private.account_stripe to saldo_admin, saldo_operator, saldo_member;
 grant select on saldo_private.account_total, saldo_private.posted_movement
   to saldo_admin, saldo_operator, saldo_member;
-
-comment on type saldo.account_mode is
-  'immediate: a posting updates the account''s row; hot: it adds to one of many stripes, which are '
-  'folded into the row by the next settlement.';
 comment on type saldo_private.line_sum is 'Lines of a posting on one account in one month.';
 comment on table saldo_private.account_stripe is
   'Posted lines of a hot account that its row and its months do not have yet.';

@@ -267,3 +267,7 @@ grant execute on function saldo_private.totals_until, saldo_private.posted_betwe
   to saldo_admin, saldo_operator;
 grant select on saldo_private.late_line, saldo_private.year_end_line
   to saldo_admin, saldo_operator, saldo_member;
+
+comment on type saldo.balance_basis is
+  'reported: by posting date, as statements were given out; restated: by the month that entries '
+  'are about, with what was found later.';

@@ -139,10 +139,6 @@ comment on function saldo.trial_balance_between is
   'is_before_closing as in trial_balance; restated is for whole months. Error: SB010.';
 revoke execute on function saldo.trial_balance_between from public;
 grant execute on function saldo.trial_balance_between to saldo_admin, saldo_operator;
-
-comment on type saldo.balance_basis is
-  'reported: by posting date, as statements were given out; restated: by the month that entries '
-  'are about, with what was found later.';
 comment on type saldo.trial_balance_movement is 'An account between two dates.';
 comment on column saldo.trial_balance_movement.account_id is 'Account.';
 comment on column saldo.trial_balance_movement.code is 'Code of the account.';

@@ -1,7 +1,6 @@
 -- Correction factor versions: the factor to reference conditions, from a date on.
 --
--- Public: saldo.correction_factor_version, add_correction_factor, change_correction_factor,
--- remove_correction_factor.
+-- Public: add_correction_factor, change_correction_factor, remove_correction_factor.
 -- Inputs, formula, digits and rounding are stored beside the factor that they make. Each change
 -- rates anew what it affects, in the same transaction or by a job (rerating.sql).
 -- Locks: lock_rating, of the customer whose factor it is, or of all.
@@ -275,45 +274,3 @@ comment on function saldo.remove_correction_factor is
   'More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.remove_correction_factor from public;
 grant execute on function saldo.remove_correction_factor to saldo_admin;
-
-select saldo_private.secure_table('saldo.correction_factor_version');
-drop policy if exists select_all on saldo.correction_factor_version;
-create policy select_all on saldo.correction_factor_version for select
-  to saldo_admin, saldo_operator using (true);
-grant select on saldo.correction_factor_version to saldo_admin, saldo_operator;
-
-comment on table saldo.correction_factor_version is
-  'A factor from the volume that a meter saw to that at reference conditions, from a date on.';
-comment on column saldo.correction_factor_version.id is 'Id.';
-comment on column saldo.correction_factor_version.account_id is
-  'Account of the customer whose factor it is; null = of all.';
-comment on column saldo.correction_factor_version.formula is 'How the factor came about.';
-comment on column saldo.correction_factor_version.pressure is
-  'Gauge pressure of the line, bar; null when fixed.';
-comment on column saldo.correction_factor_version.temperature is
-  'Temperature of the gas, degrees C; null when fixed.';
-comment on column saldo.correction_factor_version.atmospheric_pressure is
-  'Atmospheric pressure, bar; of formula reference.';
-comment on column saldo.correction_factor_version.reference_pressure is
-  'Absolute pressure of the reference conditions, bar; of formula reference.';
-comment on column saldo.correction_factor_version.reference_temperature is
-  'Temperature of the reference conditions, degrees C; of formula reference.';
-comment on column saldo.correction_factor_version.compressibility is
-  'Compressibility at reference conditions over that of the line; of formula reference.';
-comment on column saldo.correction_factor_version.factor is 'The factor that is used.';
-comment on column saldo.correction_factor_version.factor_digits is 'Its decimals.';
-comment on column saldo.correction_factor_version.volume_digits is
-  'Decimals of the volume at reference conditions.';
-comment on column saldo.correction_factor_version.rounding is 'How both are rounded.';
-comment on column saldo.correction_factor_version.effective_from is
-  'First business date on which it counts.';
-comment on column saldo.correction_factor_version.effective_to is
-  'Last business date on which it counts; null = until another one begins.';
-comment on column saldo.correction_factor_version.supersedes is
-  'Version in whose place it came; null = the first.';
-comment on column saldo.correction_factor_version.recorded_at is 'When it was recorded.';
-comment on column saldo.correction_factor_version.recorded_by is
-  'Who recorded it: token subject or login.';
-comment on column saldo.correction_factor_version.removed_at is
-  'When it was superseded or removed; null = it stands.';
-comment on column saldo.correction_factor_version.removed_by is 'Who did that.';

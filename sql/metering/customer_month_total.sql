@@ -295,3 +295,16 @@ comment on column saldo.customer_month_total.volume_adjustments is
   'Sm3 of closed months that came or went.';
 comment on column saldo.customer_month_total.last_calculated_at is
   'When the figures were written last.';
+
+comment on type saldo.monthly_balance_action is
+  'missing: not stored; differs: stored otherwise; surplus: stored without a movement; same.';
+comment on type saldo.monthly_balance_change is 'A month of a customer in a plan or comparison.';
+comment on column saldo.monthly_balance_change.customer_id is 'Customer.';
+comment on column saldo.monthly_balance_change.account_id is 'Deposit account of the customer.';
+comment on column saldo.monthly_balance_change.month is 'Month, its first day.';
+comment on column saldo.monthly_balance_change.action is 'How stored and derived compare.';
+comment on column saldo.monthly_balance_change.stored is 'Figures as stored; null when missing.';
+comment on column saldo.monthly_balance_change.derived is
+  'Figures by journal and rated lines; null when surplus.';
+comment on column saldo.monthly_balance_change.plan_hash is
+  'Hash of the whole plan, the same in each of its rows.';

@@ -273,12 +273,3 @@ comment on function saldo.import_meters is
   'SB411, SB409, SB008, SB009, SB014.';
 revoke execute on function saldo.import_meters from public;
 grant execute on function saldo.import_meters to saldo_admin;
-
-comment on type saldo.import_result is 'What a row of an import came to.';
-comment on column saldo.import_result.row_no is 'Number of the row, as it was given.';
-comment on column saldo.import_result.is_accepted is 'Whether it is recorded, now or before.';
-comment on column saldo.import_result.id is 'Id of what it recorded; null = refused.';
-comment on column saldo.import_result.error_code is 'Code of the error; null = accepted.';
-comment on column saldo.import_result.error_condition is 'Its condition; null = accepted.';
-comment on column saldo.import_result.detail is
-  'What was seen; of an accepted row, that it was imported before.';

@@ -172,3 +172,12 @@ end
 $$;
 comment on function saldo_private.import_refusal is
   'The answer to a row that raised this; without a code for what is no fault of the row''s.';
+
+comment on type saldo.import_result is 'What a row of an import came to.';
+comment on column saldo.import_result.row_no is 'Number of the row, as it was given.';
+comment on column saldo.import_result.is_accepted is 'Whether it is recorded, now or before.';
+comment on column saldo.import_result.id is 'Id of what it recorded; null = refused.';
+comment on column saldo.import_result.error_code is 'Code of the error; null = accepted.';
+comment on column saldo.import_result.error_condition is 'Its condition; null = accepted.';
+comment on column saldo.import_result.detail is
+  'What was seen; of an accepted row, that it was imported before.';

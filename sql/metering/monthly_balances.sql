@@ -200,19 +200,6 @@ comment on function saldo.compare_monthly_balances is
   'SB401.';
 revoke execute on function saldo.compare_monthly_balances from public;
 grant execute on function saldo.compare_monthly_balances to saldo_admin, saldo_operator;
-
-comment on type saldo.monthly_balance_action is
-  'missing: not stored; differs: stored otherwise; surplus: stored without a movement; same.';
-comment on type saldo.monthly_balance_change is 'A month of a customer in a plan or comparison.';
-comment on column saldo.monthly_balance_change.customer_id is 'Customer.';
-comment on column saldo.monthly_balance_change.account_id is 'Deposit account of the customer.';
-comment on column saldo.monthly_balance_change.month is 'Month, its first day.';
-comment on column saldo.monthly_balance_change.action is 'How stored and derived compare.';
-comment on column saldo.monthly_balance_change.stored is 'Figures as stored; null when missing.';
-comment on column saldo.monthly_balance_change.derived is
-  'Figures by journal and rated lines; null when surplus.';
-comment on column saldo.monthly_balance_change.plan_hash is
-  'Hash of the whole plan, the same in each of its rows.';
 comment on type saldo.monthly_balance_comparison is 'Stored months against recomputed ones.';
 comment on column saldo.monthly_balance_comparison.month_count is 'Months that were compared.';
 comment on column saldo.monthly_balance_comparison.difference_count is 'Those that differ.';

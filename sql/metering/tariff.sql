@@ -1,6 +1,6 @@
 -- Tariff versions: the price per cubic metre at reference conditions, from a date on.
 --
--- Public: saldo.tariff_version, add_tariff_version, change_tariff_version, remove_tariff_version.
+-- Public: add_tariff_version, change_tariff_version, remove_tariff_version.
 -- Each change rates anew what it affects, in the same transaction or by a job (rerating.sql).
 -- Locks: lock_rating, of the customer whose price it is, or of all.
 
@@ -229,26 +229,3 @@ comment on function saldo.remove_tariff_version is
   'More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.remove_tariff_version from public;
 grant execute on function saldo.remove_tariff_version to saldo_admin;
-
-select saldo_private.secure_table('saldo.tariff_version');
-drop policy if exists select_all on saldo.tariff_version;
-create policy select_all on saldo.tariff_version for select
-  to saldo_admin, saldo_operator using (true);
-grant select on saldo.tariff_version to saldo_admin, saldo_operator;
-
-comment on table saldo.tariff_version is 'A price per Sm3, from a date on.';
-comment on column saldo.tariff_version.id is 'Id.';
-comment on column saldo.tariff_version.account_id is
-  'Account of the customer whose price it is; null = of all.';
-comment on column saldo.tariff_version.currency is 'Currency of the price.';
-comment on column saldo.tariff_version.price is 'Price of one Sm3.';
-comment on column saldo.tariff_version.effective_from is 'First business date on which it counts.';
-comment on column saldo.tariff_version.effective_to is
-  'Last business date on which it counts; null = until another one begins.';
-comment on column saldo.tariff_version.supersedes is
-  'Version in whose place it came; null = the first.';
-comment on column saldo.tariff_version.recorded_at is 'When it was recorded.';
-comment on column saldo.tariff_version.recorded_by is 'Who recorded it: token subject or login.';
-comment on column saldo.tariff_version.removed_at is
-  'When it was superseded or removed; null = it stands.';
-comment on column saldo.tariff_version.removed_by is 'Who did that.';

@@ -1,6 +1,7 @@
 -- Versions: what prices and correction factors have in common.
 --
--- Private: require_version_dates, is_overlapping.
+-- Public: saldo.tariff_version, saldo.correction_factor_version. Private: require_version_dates,
+-- is_overlapping.
 -- A version counts from effective_from to effective_to, without an end until another one begins.
 -- One with an end may stand inside one without: that goes on after it. What else is in two places
 -- at once is an overlap. Versions are never deleted: a removed one stays, and so does what used it.
@@ -40,3 +41,68 @@ as $$
 $$;
 comment on function saldo_private.is_overlapping is
   'Whether two versions begin on one day, or one begins while the other, dated to its end, lasts.';
+
+select saldo_private.secure_table('saldo.tariff_version');
+drop policy if exists select_all on saldo.tariff_version;
+create policy select_all on saldo.tariff_version for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.tariff_version to saldo_admin, saldo_operator;
+
+comment on table saldo.tariff_version is 'A price per Sm3, from a date on.';
+comment on column saldo.tariff_version.id is 'Id.';
+comment on column saldo.tariff_version.account_id is
+  'Account of the customer whose price it is; null = of all.';
+comment on column saldo.tariff_version.currency is 'Currency of the price.';
+comment on column saldo.tariff_version.price is 'Price of one Sm3.';
+comment on column saldo.tariff_version.effective_from is 'First business date on which it counts.';
+comment on column saldo.tariff_version.effective_to is
+  'Last business date on which it counts; null = until another one begins.';
+comment on column saldo.tariff_version.supersedes is
+  'Version in whose place it came; null = the first.';
+comment on column saldo.tariff_version.recorded_at is 'When it was recorded.';
+comment on column saldo.tariff_version.recorded_by is 'Who recorded it: token subject or login.';
+comment on column saldo.tariff_version.removed_at is
+  'When it was superseded or removed; null = it stands.';
+comment on column saldo.tariff_version.removed_by is 'Who did that.';
+
+select saldo_private.secure_table('saldo.correction_factor_version');
+drop policy if exists select_all on saldo.correction_factor_version;
+create policy select_all on saldo.correction_factor_version for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.correction_factor_version to saldo_admin, saldo_operator;
+
+comment on table saldo.correction_factor_version is
+  'A factor from the volume that a meter saw to that at reference conditions, from a date on.';
+comment on column saldo.correction_factor_version.id is 'Id.';
+comment on column saldo.correction_factor_version.account_id is
+  'Account of the customer whose factor it is; null = of all.';
+comment on column saldo.correction_factor_version.formula is 'How the factor came about.';
+comment on column saldo.correction_factor_version.pressure is
+  'Gauge pressure of the line, bar; null when fixed.';
+comment on column saldo.correction_factor_version.temperature is
+  'Temperature of the gas, degrees C; null when fixed.';
+comment on column saldo.correction_factor_version.atmospheric_pressure is
+  'Atmospheric pressure, bar; of formula reference.';
+comment on column saldo.correction_factor_version.reference_pressure is
+  'Absolute pressure of the reference conditions, bar; of formula reference.';
+comment on column saldo.correction_factor_version.reference_temperature is
+  'Temperature of the reference conditions, degrees C; of formula reference.';
+comment on column saldo.correction_factor_version.compressibility is
+  'Compressibility at reference conditions over that of the line; of formula reference.';
+comment on column saldo.correction_factor_version.factor is 'The factor that is used.';
+comment on column saldo.correction_factor_version.factor_digits is 'Its decimals.';
+comment on column saldo.correction_factor_version.volume_digits is
+  'Decimals of the volume at reference conditions.';
+comment on column saldo.correction_factor_version.rounding is 'How both are rounded.';
+comment on column saldo.correction_factor_version.effective_from is
+  'First business date on which it counts.';
+comment on column saldo.correction_factor_version.effective_to is
+  'Last business date on which it counts; null = until another one begins.';
+comment on column saldo.correction_factor_version.supersedes is
+  'Version in whose place it came; null = the first.';
+comment on column saldo.correction_factor_version.recorded_at is 'When it was recorded.';
+comment on column saldo.correction_factor_version.recorded_by is
+  'Who recorded it: token subject or login.';
+comment on column saldo.correction_factor_version.removed_at is
+  'When it was superseded or removed; null = it stands.';
+comment on column saldo.correction_factor_version.removed_by is 'Who did that.';

@@ -135,21 +135,3 @@ end
 $$;
 comment on function saldo_private.explain_registered_rule is
   'Ranks the causes of each finding of the rule; the first one stands in the finding itself.';
-
-select saldo_private.secure_table('saldo.finding_explanation');
-drop policy if exists select_all on saldo.finding_explanation;
-create policy select_all on saldo.finding_explanation for select
-  to saldo_admin, saldo_operator using (true);
-grant select on saldo.finding_explanation to saldo_admin, saldo_operator;
-
-comment on type saldo.explanation_confidence is
-  'certain: recorded, and of exactly this difference; likely: the figures fit, and nothing else '
-  'does as well; possible: the figures fit, others might.';
-comment on table saldo.finding_explanation is
-  'What may have caused a finding, the best first; a finding without one has no known cause.';
-comment on column saldo.finding_explanation.finding_id is 'The finding.';
-comment on column saldo.finding_explanation.rank is 'Place, from 1.';
-comment on column saldo.finding_explanation.cause is 'Kind of cause.';
-comment on column saldo.finding_explanation.confidence is 'How sure it is.';
-comment on column saldo.finding_explanation.explanation is 'The cause in a sentence.';
-comment on column saldo.finding_explanation.evidence is 'What speaks for it.';

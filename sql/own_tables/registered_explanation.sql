@@ -110,23 +110,6 @@ $$;
 comment on function saldo_private.causes_of_writes is
   'Recorded writes by others than the writers since the figure was last right.';
 
-create or replace function saldo_private.item_words(entries jsonb)
-returns text
-language sql
-immutable
-as $$
-  select string_agg(
-    format('%s %s (%s)', abs((e.entry ->> 'amount')::numeric),
-      coalesce(e.entry ->> 'status',
-        case when (e.entry ->> 'is_counted')::boolean then 'counted' else 'not counted' end),
-      e.entry ->> 'item'),
-    ' + ' order by e.place
-  )
-  from jsonb_array_elements(entries) with ordinality as e (entry, place)
-  where e.place <= 10
-$$;
-comment on function saldo_private.item_words is 'Items in words: amount, status and id of each.';
-
 create or replace function saldo_private.items_by_finding(
   check_run_id uuid,
   rule saldo.registered_rule,

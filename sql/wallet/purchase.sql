@@ -215,6 +215,20 @@ create policy select_own on saldo.purchase for select to saldo_member
   using (account_id = (select saldo_private.current_account_id()));
 grant select on saldo.purchase to saldo_admin, saldo_operator, saldo_member;
 
+-- A pending purchase has only reserved its items: their codes are shown once they are paid.
+drop policy if exists select_own on saldo.stock_item;
+create policy select_own on saldo.stock_item for select to saldo_member
+  using (
+    account_id = (select saldo_private.current_account_id())
+    and exists (
+      select
+      from saldo.purchase as p
+      where p.account_id = stock_item.account_id
+      and p.id = stock_item.purchase_id
+      and p.status = 'completed'
+    )
+  );
+
 comment on type saldo.purchase_status is
   'pending: held, not paid yet; completed: paid; failed: given up before it was paid; refunded: '
   'paid and paid back.';

@@ -180,19 +180,7 @@ select saldo_private.secure_table('saldo.stock_item');
 drop policy if exists select_all on saldo.stock_item;
 create policy select_all on saldo.stock_item for select
   to saldo_admin, saldo_operator using (true);
--- A pending purchase has only reserved its items: their codes are shown once they are paid.
-drop policy if exists select_own on saldo.stock_item;
-create policy select_own on saldo.stock_item for select to saldo_member
-  using (
-    account_id = (select saldo_private.current_account_id())
-    and exists (
-      select
-      from saldo.purchase as p
-      where p.account_id = stock_item.account_id
-      and p.id = stock_item.purchase_id
-      and p.status = 'completed'
-    )
-  );
+-- What of its own a member sees: purchase.sql.
 grant select on saldo.stock_item to saldo_admin, saldo_operator, saldo_member;
 
 comment on table saldo.stock_item is 'A unit of a tracked product; sold once at most.';

@@ -1,7 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import test from "ava";
-import { laterNames } from "./rooms.ts";
 import { functionsOf } from "./sql_text.ts";
 import { overloads, statementViolations, unnamedChecks } from "./statements.ts";
 
@@ -36,10 +35,6 @@ test("statements and functions of sql/ keep the house rules", (t) => {
 
 test("no function of sql/ is made twice", (t) => {
   t.deepEqual(overloads(functions), []);
-});
-
-test("no room uses a name of a later one", (t) => {
-  t.deepEqual(laterNames(files), []);
 });
 
 test("every check of the migrations has a name", async (t) => {
@@ -130,24 +125,9 @@ for (const [title, text, rules] of [
   });
 }
 
-test("the house rules see an overload, and a name of a later room", (t) => {
+test("the house rules see an overload", (t) => {
   const twice = [...functionsOf("a/a.sql", written()), ...functionsOf("a/b.sql", written())];
   t.deepEqual(overloads(twice), ["saldo.planted is made again in a/b.sql"]);
-  const used = "select saldo.planted('x'); -- saldo.planted\n";
-  const later = laterNames(
-    new Map([
-      ["ledger/x.sql", `select 1;\n${used}`],
-      ["wallet/planted.sql", written()],
-      ["health/x.sql", used],
-    ]),
-  );
-  t.deepEqual(later, [
-    {
-      file: "ledger/x.sql",
-      line: 2,
-      rule: "saldo.planted is at home in wallet, a later room",
-    },
-  ]);
 });
 
 test("the house rules see a check without a name, and only such", (t) => {

@@ -17,17 +17,16 @@ export const rooms = [
   "wallet",
   "metering",
   "branch",
-  "health",
+  "guard",
+  "record",
+  "explain",
+  "own_tables",
+  "check",
+  "heal",
+  "alert",
   "closing",
 ];
 
-/** The rooms that watch the others are one as to order. */
-const healthRooms = ["guard", "explain", "own_tables", "check", "heal", "alert"];
-
-/** The place of a room in their order. */
-export function placeOf(room: string): number {
-  return rooms.indexOf(healthRooms.includes(room) ? "health" : room);
-}
 const shouting = /\b(?!(?:NEW|OLD|TG_\w+)\b)[A-Z][A-Z_]+\b/;
 
 interface LineRule {
@@ -99,10 +98,11 @@ function bodies(text: string): { line: number; length: number }[] {
 /** The order of index.sql: each file once, room after room. */
 export function tidyIndex(index: string, files: string[]): string[] {
   const included = [...index.matchAll(/^--!include (\S+)$/gm)].map((match) => match[1] ?? "");
-  const order = included.map((file) => placeOf(file.split("/")[0] ?? ""));
+  const order = included.map((file) => rooms.indexOf(file.split("/")[0] ?? ""));
   return [
     ...files.filter((file) => !included.includes(file)).map((file) => `${file} is not loaded`),
     ...included.filter((file) => !files.includes(file)).map((file) => `${file} is not there`),
+    ...included.filter((_, place) => order[place] === -1).map((file) => `${file} is in no room`),
     ...included
       .filter((file, place) => included.indexOf(file) !== place)
       .map((file) => `${file} is loaded twice`),

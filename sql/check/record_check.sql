@@ -1,0 +1,163 @@
+-- One run of the rules over what is suspect, with its record: what every kind of check ends with.
+--
+-- Private: record_check. A rule that breaks does not stop the others: it becomes a finding itself.
+-- Rules over accounts, entries and the whole journal look only where the sieve (sieve.sql) suspects
+-- something. The others look at everything in a full check, and in an incremental one at what has
+-- come since the verified point, where they can be asked about that. Each rule sees one snapshot of
+-- its own, so that nothing alarms falsely. Locks no data.
+
+create or replace function saldo_private.record_check__rows(
+  rule saldo.balance_rule,
+  suspects saldo_private.suspects
+)
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language plpgsql
+stable
+set work_mem = '64MB'
+as $$
+begin
+  -- Apart from the statement that keeps them: what writes runs on one core.
+  return query execute format(
+    $sql$
+      select r.key, r.account_id, r.stored, r.derived, r.difference, r.detail
+      from saldo_private.%I(%s) as r
+    $sql$,
+    'rule_' || rule.name,
+    case
+      when rule.scope = 'account' then '$1'
+      when rule.scope = 'entry' then '$2'
+      when rule.news = 'accounts' then '$3'
+      when rule.news = 'entries' then '$4'
+      else ''
+    end
+  )
+  using suspects.account_ids, suspects.entry_ids, suspects.news_account_ids, suspects.since;
+end
+$$;
+comment on function saldo_private.record_check__rows is
+  'What a rule of the engine finds, which looks at the suspects only where it can, and in an '
+  'incremental check at what is news.';
+
+create or replace function saldo_private.record_check__rule(
+  check_run_id uuid,
+  rule saldo.balance_rule,
+  suspects saldo_private.suspects
+)
+returns void
+language plpgsql
+as $$
+begin
+  if rule.is_registered then
+    perform saldo_private.check_registered_rule(check_run_id, rule.name);
+    return;
+  end if;
+  insert into saldo.finding (
+    id, check_run_id, rule, key, account_id, stored, derived, difference, detail, cause,
+    explanation
+  )
+  select saldo_private.uuid_v7(), record_check__rule.check_run_id, rule.name, r.key, r.account_id,
+    r.stored, r.derived, r.difference, coalesce(r.detail, '{}'), 'unknown', ''
+  from saldo_private.record_check__rows(rule, suspects) as r;
+end
+$$;
+comment on function saldo_private.record_check__rule is
+  'Keeps the findings of one rule.';
+
+create or replace function saldo_private.record_check__rules(
+  check_run_id uuid,
+  suspects saldo_private.suspects,
+  is_complete boolean,
+  out rule_count integer,
+  out failed_rule_count integer
+)
+language plpgsql
+-- Rules are dear by the estimates, and quick: to compile one takes seconds.
+set jit = off
+as $$
+declare
+  v_rule saldo.balance_rule;
+  v_detail text;
+begin
+  rule_count := 0;
+  failed_rule_count := 0;
+  for v_rule in
+    select *
+    from saldo.balance_rule as r
+    where r.is_enabled
+    and (r.is_incremental or r.is_registered or is_complete)
+    order by r.name
+  loop
+    rule_count := rule_count + 1;
+    -- Where the sieve has found nothing, it has proven them already; without news there is nothing
+    -- to ask about.
+    continue when to_regproc('saldo_private.rule_' || v_rule.name) is not null
+      and case v_rule.scope
+        when 'account' then suspects.account_ids = '{}'
+        when 'entry' then suspects.entry_ids = '{}'
+        when 'journal' then suspects.account_ids = '{}' and suspects.entry_ids = '{}'
+        else v_rule.news = 'accounts' and suspects.news_account_ids = '{}'
+      end;
+    begin
+      perform saldo_private.record_check__rule(check_run_id, v_rule, suspects);
+    exception
+      when others then
+        failed_rule_count := failed_rule_count + 1;
+        get stacked diagnostics v_detail = pg_exception_detail;
+        insert into saldo.finding (id, check_run_id, rule, key, cause, explanation)
+        values (
+          saldo_private.uuid_v7(), check_run_id, v_rule.name, 'rule', 'rule_failed',
+          format('The rule itself failed: %s (%s)%s', sqlerrm, sqlstate,
+            nullif(': ' || v_detail, ': '))
+        );
+    end;
+  end loop;
+  perform saldo_private.explain_findings(check_run_id);
+end
+$$;
+comment on function saldo_private.record_check__rules is
+  'Runs the enabled rules, all of them or the incremental ones, and explains what they find.';
+
+create or replace function saldo_private.record_check(
+  progress saldo.check_progress,
+  scope saldo.check_scope,
+  suspects saldo_private.suspects,
+  is_complete boolean
+)
+returns saldo.check_run
+language plpgsql
+as $$
+declare
+  v_run saldo.check_run;
+  v_rules record := saldo_private.record_check__rules(progress.id, suspects, is_complete);
+begin
+  insert into saldo.check_run (
+    id, kind, scope, status, started_at, finished_at, actor, rule_count, failed_rule_count,
+    finding_count, account_count, line_count, slice_count, snapshot, verified_at,
+    verified_line_count
+  )
+  select progress.id, progress.kind, record_check.scope,
+    case when v_rules.failed_rule_count > 0 then 'failed'
+      when f.finding_count > 0 then 'unhealthy' else 'healthy' end::saldo.check_status,
+    progress.started_at, clock_timestamp(), progress.actor, v_rules.rule_count,
+    v_rules.failed_rule_count, f.finding_count, (select count(*) from saldo.account),
+    progress.line_count, progress.slice_count, progress.snapshot, p.full_started_at, p.line_count
+  from (
+    select count(*) as finding_count
+    from saldo.finding
+    where check_run_id = progress.id
+  ) as f
+  cross join saldo_private.verified_point as p
+  returning *
+  into v_run;
+  return v_run;
+end
+$$;
+comment on function saldo_private.record_check is
+  'Runs the rules over what the sieve suspects, and records the run.';

@@ -1,0 +1,260 @@
+-- Registering a rule over one's own tables, changing it, and taking it back.
+--
+-- Public: register_balance_rule, change_balance_rule, enable_balance_rule, disable_balance_rule,
+-- unregister_balance_rule. Private: save_registered_rule, registered_rule_of.
+-- A rule is proven before it is taken (rule_query.sql), and its queries never run as anybody but
+-- saldo_rule_reader (rule_sandbox.sql). A rule that has findings leaves its name behind when it is
+-- unregistered, so that the findings keep their rule.
+
+create or replace function saldo_private.save_registered_rule(
+  rule saldo.registered_rule,
+  title text,
+  description text
+)
+returns saldo.registered_rule
+language plpgsql
+as $$
+begin
+  rule := saldo_private.prove_rule(rule);
+  insert into saldo.balance_rule (
+    name, room, title, description, heal_function, is_registered, is_enabled
+  )
+  values (
+    rule.name, 'registered', saldo_private.require_text(title, 'title', 200),
+    saldo_private.require_text(description, 'description', 1000),
+    case when rule.heal <> 'none' then 'heal_registered_rule' end, true, true
+  )
+  on conflict on constraint balance_rule_pkey do update
+  set title = excluded.title,
+    description = excluded.description,
+    heal_function = excluded.heal_function,
+    is_enabled = true;
+  perform saldo_private.place_guard(r, false)
+  from saldo.registered_rule as r
+  where r.name = rule.name
+  and (rule.guard = 'none' or r.stored_table is distinct from rule.stored_table);
+  delete from saldo.registered_rule as r
+  where r.name = rule.name;
+  insert into saldo.registered_rule
+  select (rule).*;
+  if rule.guard <> 'none' then
+    perform saldo_private.place_guard(rule, true);
+  end if;
+  select *
+  into rule
+  from saldo.registered_rule as r
+  where r.name = rule.name;
+  return rule;
+end
+$$;
+comment on function saldo_private.save_registered_rule is
+  'Proves a rule and puts it in the place of the one before, with its guard.';
+
+create or replace function saldo_private.registered_rule_of(name text)
+returns saldo.registered_rule
+language plpgsql
+as $$
+declare
+  v_rule saldo.registered_rule;
+begin
+  select *
+  into v_rule
+  from saldo.registered_rule as r
+  where r.name = registered_rule_of.name
+  for update;
+  if v_rule.name is null then
+    perform saldo_private.fail('not_found', format('rule %L', name));
+  end if;
+  return v_rule;
+end
+$$;
+comment on function saldo_private.registered_rule_of is
+  'The registered rule of that name, locked: SB007 when there is none.';
+
+create or replace function saldo.register_balance_rule(
+  name text,
+  derived text,
+  stored_table text default null,
+  key_column text default null,
+  balance_column text default null,
+  stored text default null,
+  items text default null,
+  tolerance numeric default 0,
+  heal saldo.rule_heal default 'none',
+  heal_function text default null,
+  guard saldo.rule_guard default 'none',
+  writer_roles text[] default '{}',
+  writer_applications text[] default '{}',
+  title text default null,
+  description text default null
+)
+returns saldo.registered_rule
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  if exists (
+    select
+    from saldo.balance_rule as b
+    left join saldo.registered_rule as r on r.name = b.name
+    where b.name = register_balance_rule.name
+    and (not b.is_registered or r.name is not null)
+  ) then
+    perform saldo_private.fail('not_unique', format('rule %L', name));
+  end if;
+  return saldo_private.save_registered_rule(
+    row(
+      name, stored_table, key_column, balance_column, stored, derived, items,
+      coalesce(tolerance, 0), coalesce(heal, 'none'), heal_function, coalesce(guard, 'none'),
+      coalesce(writer_roles, '{}'), coalesce(writer_applications, '{}'), null, null, null,
+      saldo_private.actor(), clock_timestamp()
+    )::saldo.registered_rule,
+    coalesce(title, name),
+    coalesce(description, format('What %s stores is what its derived query gives.',
+      coalesce(stored_table || '.' || balance_column, name)))
+  );
+end
+$$;
+comment on function saldo.register_balance_rule is
+  'Registers a rule over your own tables: what is stored must be what is derived, within tolerance '
+  '(in the figure''s own unit). stored_table, key_column and balance_column name the balance; or '
+  'stored is a query of (key, stored and labels). derived is a query of (key, derived); items, for '
+  'explanations, one of (key, item, amount, is_counted) and, where you have them, status, '
+  'reference, occurred_at: all that could have moved the balance, amount with its sign, and '
+  'whether derived counts it. heal: none, update (the column is set under the row''s lock) or '
+  'function (heal_function(key text) is called). guard: none, record or refuse writes to the '
+  'column by others than writer_roles and writer_applications. Queries run as saldo_rule_reader; '
+  'name each table with its schema. Errors: SB014 for a name that is taken, SB010, SB640 to SB647.';
+revoke execute on function saldo.register_balance_rule from public;
+grant execute on function saldo.register_balance_rule to saldo_admin;
+
+create or replace function saldo.change_balance_rule(
+  name text,
+  derived text default null,
+  stored_table text default null,
+  key_column text default null,
+  balance_column text default null,
+  stored text default null,
+  items text default null,
+  tolerance numeric default null,
+  heal saldo.rule_heal default null,
+  heal_function text default null,
+  guard saldo.rule_guard default null,
+  writer_roles text[] default null,
+  writer_applications text[] default null,
+  title text default null,
+  description text default null
+)
+returns saldo.registered_rule
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_old saldo.registered_rule := saldo_private.registered_rule_of(name);
+  v_rule saldo.balance_rule;
+  -- A query in the place of a table, or a table in the place of a query.
+  v_is_table boolean := case when stored is not null then false when stored_table is not null
+    then true else v_old.stored_table is not null end;
+begin
+  if num_nonnulls(stored, stored_table) > 1 then
+    perform saldo_private.fail('input_invalid', 'either stored or stored_table');
+  end if;
+  select *
+  into v_rule
+  from saldo.balance_rule as b
+  where b.name = change_balance_rule.name;
+  return saldo_private.save_registered_rule(
+    row(
+      name,
+      case when v_is_table then coalesce(stored_table, v_old.stored_table) end,
+      case when v_is_table then coalesce(key_column, v_old.key_column) end,
+      case when v_is_table then coalesce(balance_column, v_old.balance_column) end,
+      case when not v_is_table then coalesce(stored, v_old.stored) end,
+      coalesce(derived, v_old.derived), coalesce(items, v_old.items),
+      coalesce(tolerance, v_old.tolerance), coalesce(heal, v_old.heal),
+      coalesce(heal_function, v_old.heal_function), coalesce(guard, v_old.guard),
+      coalesce(writer_roles, v_old.writer_roles),
+      coalesce(writer_applications, v_old.writer_applications), null, null, null,
+      saldo_private.actor(), clock_timestamp()
+    )::saldo.registered_rule,
+    coalesce(title, v_rule.title), coalesce(description, v_rule.description)
+  );
+end
+$$;
+comment on function saldo.change_balance_rule is
+  'Changes what is given of a registered rule, keeps the rest, and proves the whole again; the '
+  'rule is enabled after it. Errors: SB007, and those of register_balance_rule.';
+revoke execute on function saldo.change_balance_rule from public;
+grant execute on function saldo.change_balance_rule to saldo_admin;
+
+create or replace function saldo.disable_balance_rule(name text)
+returns saldo.registered_rule
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_rule saldo.registered_rule := saldo_private.registered_rule_of(name);
+begin
+  perform saldo_private.place_guard(v_rule, false);
+  update saldo.balance_rule as b
+  set is_enabled = false
+  where b.name = disable_balance_rule.name;
+  return saldo_private.registered_rule_of(name);
+end
+$$;
+comment on function saldo.disable_balance_rule is
+  'Takes a registered rule out of the checks, and its guard off the table, until it is enabled. '
+  'Errors: SB007 for a name that no registered rule has.';
+revoke execute on function saldo.disable_balance_rule from public;
+grant execute on function saldo.disable_balance_rule to saldo_admin;
+
+create or replace function saldo.enable_balance_rule(name text)
+returns saldo.registered_rule
+language sql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  select changed.*
+  from saldo.change_balance_rule(enable_balance_rule.name) as changed
+$$;
+comment on function saldo.enable_balance_rule is
+  'Proves a registered rule again, puts its guard back, and lets checks run it. '
+  'Errors: SB007, and those of register_balance_rule.';
+revoke execute on function saldo.enable_balance_rule from public;
+grant execute on function saldo.enable_balance_rule to saldo_admin;
+
+create or replace function saldo.unregister_balance_rule(name text)
+returns saldo.registered_rule
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_rule saldo.registered_rule := saldo_private.registered_rule_of(name);
+begin
+  perform saldo_private.place_guard(v_rule, false);
+  delete from saldo.registered_rule as r
+  where r.name = unregister_balance_rule.name;
+  if exists (
+    select
+    from saldo.finding as f
+    where f.rule = unregister_balance_rule.name
+  ) then
+    update saldo.balance_rule as b
+    set is_enabled = false
+    where b.name = unregister_balance_rule.name;
+  else
+    delete from saldo.balance_rule as b
+    where b.name = unregister_balance_rule.name;
+  end if;
+  return v_rule;
+end
+$$;
+comment on function saldo.unregister_balance_rule is
+  'Removes a registered rule and its guard; findings, heals and recorded writes stay, and the name '
+  'may be registered again. Errors: SB007 for a name that no registered rule has.';
+revoke execute on function saldo.unregister_balance_rule from public;
+grant execute on function saldo.unregister_balance_rule to saldo_admin;
