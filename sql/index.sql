@@ -1,4 +1,4 @@
--- The load order, and the table of contents. A room may use the rooms above it, never one below.
+-- The load order, and the table of contents. A file may use the files above it, never one below.
 
 -- foundation: errors, locks, settings, amounts and texts, the business calendar, who acts, retries
 --!include foundation/schema.sql
