@@ -7,13 +7,27 @@
 
 create or replace function saldo_private.new_check_progress(kind saldo.check_kind)
 returns saldo.check_progress
-language sql
+language plpgsql
 as $$
-  select (
-    saldo_private.uuid_v7(), new_check_progress.kind, saldo_private.actor(), clock_timestamp(),
-    clock_timestamp(), pg_current_snapshot(), hashint8extended((random() * 1e15)::bigint, 0),
-    '-infinity', 0, 0, 0, '{}', '{}', '{}'
-  )::saldo.check_progress
+declare
+  v_progress saldo.check_progress;
+begin
+  v_progress.id := saldo_private.uuid_v7();
+  v_progress.kind := new_check_progress.kind;
+  v_progress.actor := saldo_private.actor();
+  v_progress.started_at := clock_timestamp();
+  v_progress.continued_at := v_progress.started_at;
+  v_progress.snapshot := pg_current_snapshot();
+  v_progress.seed := hashint8extended((random() * 1e15)::bigint, 0);
+  v_progress.next_starts_on := '-infinity';
+  v_progress.slice_count := 0;
+  v_progress.line_count := 0;
+  v_progress.total_line_count := 0;
+  v_progress.account_ids := '{}';
+  v_progress.entry_ids := '{}';
+  v_progress.slice_ends := '{}';
+  return v_progress;
+end
 $$;
 comment on function saldo_private.new_check_progress is 'A full check that has not begun.';
 
@@ -111,12 +125,9 @@ begin
     );
   end if;
   v_news := saldo_private.verify_news(progress.snapshot::pg_snapshot, false);
-  v_suspects := (
-    progress.line_count,
-    array(select distinct unnest(v_account_ids || v_news.account_ids)),
-    array(select distinct unnest(progress.entry_ids || v_news.entry_ids)),
-    null, null
-  );
+  v_suspects.line_count := progress.line_count;
+  v_suspects.account_ids := array(select distinct unnest(v_account_ids || v_news.account_ids));
+  v_suspects.entry_ids := array(select distinct unnest(progress.entry_ids || v_news.entry_ids));
   return saldo_private.record_check(progress, 'full', v_suspects, is_complete => true);
 end
 $$;
@@ -131,6 +142,7 @@ as $$
 declare
   v_before saldo.check_run;
   v_news saldo_private.suspects;
+  v_suspects saldo_private.suspects;
   v_progress saldo.check_progress := saldo_private.new_check_progress(kind);
 begin
   select *
@@ -139,27 +151,25 @@ begin
   where id = recheck.check_run_id;
   v_news := saldo_private.verify_news(v_before.snapshot::pg_snapshot, false);
   v_progress.line_count := v_news.line_count;
-  return saldo_private.record_check(v_progress, 'incremental', (
-    v_news.line_count,
-    array(
-      select f.account_id
-      from saldo.finding as f
-      where f.check_run_id = v_before.id
-      and f.account_id is not null
-      union
-      select unnest(v_news.account_ids)
-    ),
-    array(
-      select (f.detail ->> 'entry_id')::uuid
-      from saldo.finding as f
-      join saldo.balance_rule as r on r.name = f.rule
-      where f.check_run_id = v_before.id
-      and r.scope = 'entry'
-      union
-      select unnest(v_news.entry_ids)
-    ),
-    null, null
-  ), is_complete => true);
+  v_suspects.line_count := v_news.line_count;
+  v_suspects.account_ids := array(
+    select f.account_id
+    from saldo.finding as f
+    where f.check_run_id = v_before.id
+    and f.account_id is not null
+    union
+    select unnest(v_news.account_ids)
+  );
+  v_suspects.entry_ids := array(
+    select (f.detail ->> 'entry_id')::uuid
+    from saldo.finding as f
+    join saldo.balance_rule as r on r.name = f.rule
+    where f.check_run_id = v_before.id
+    and r.scope = 'entry'
+    union
+    select unnest(v_news.entry_ids)
+  );
+  return saldo_private.record_check(v_progress, 'incremental', v_suspects, is_complete => true);
 end
 $$;
 comment on function saldo_private.recheck is
@@ -193,8 +203,16 @@ begin
     where id = v_progress.id;
     return saldo_private.finish_check(v_progress);
   end if;
-  insert into saldo.check_progress
-  select v_progress.*
+  insert into saldo.check_progress (
+    id, kind, actor, started_at, continued_at, snapshot, seed, next_starts_on, slice_count,
+    line_count, total_line_count, account_ids, entry_ids, slice_ends
+  )
+  values (
+    v_progress.id, v_progress.kind, v_progress.actor, v_progress.started_at,
+    v_progress.continued_at, v_progress.snapshot, v_progress.seed, v_progress.next_starts_on,
+    v_progress.slice_count, v_progress.line_count, v_progress.total_line_count,
+    v_progress.account_ids, v_progress.entry_ids, v_progress.slice_ends
+  )
   on conflict on constraint check_progress_pkey do update
   set continued_at = excluded.continued_at,
     next_starts_on = excluded.next_starts_on,

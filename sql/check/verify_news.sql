@@ -250,16 +250,19 @@ language plpgsql
 as $$
 declare
   v_look record := saldo_private.verify_news__look(since, is_moving);
+  v_suspects saldo_private.suspects;
 begin
   if is_moving then
     perform saldo_private.move_verified_point(
       v_look.snapshot, v_look.line_count, v_look.totals, v_look.months, v_look.suspect_months
     );
   end if;
-  return (
-    v_look.line_count, v_look.suspect_account_ids, v_look.suspect_entry_ids, since,
-    saldo_private.verify_news__accounts(v_look.account_ids)
-  );
+  v_suspects.line_count := v_look.line_count;
+  v_suspects.account_ids := v_look.suspect_account_ids;
+  v_suspects.entry_ids := v_look.suspect_entry_ids;
+  v_suspects.since := verify_news.since;
+  v_suspects.news_account_ids := saldo_private.verify_news__accounts(v_look.account_ids);
+  return v_suspects;
 end
 $$;
 comment on function saldo_private.verify_news is

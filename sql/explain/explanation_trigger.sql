@@ -55,19 +55,27 @@ as $$
       ) as after_it
     from altered as a
   )
-  select (off.state, a.transaction_id, p.before_it, p.after_it, s.id, s.finished_at, concat_ws('; ',
-    case
-      when off.state is null then 'it is on again'
-      else format('it is %s', off.state) end,
-    case when a.transaction_id is not null then format(
-      'transaction %s altered it last, between %s and %s', a.transaction_id,
-      case when p.before_it is null then 'the first entry'
-        else format('%s, when the entry before was posted', p.before_it) end,
-      case when p.after_it is null then 'now'
-        else format('%s, when the next one was', p.after_it) end) end,
-    case when s.id is null then 'no check saw it on'
-      else format('check %s saw it on at %s', s.id, s.finished_at) end
-  ))::saldo_private.trigger_change
+  select jsonb_populate_record(null::saldo_private.trigger_change, jsonb_build_object(
+    'state', off.state,
+    'transaction_id', a.transaction_id,
+    'after_at', p.before_it,
+    'before_at', p.after_it,
+    'check_run_id', s.id,
+    'checked_at', s.finished_at,
+    'words', concat_ws('; ',
+      case
+        when off.state is null then 'it is on again'
+        else format('it is %s', off.state) end,
+      case when a.transaction_id is not null then format(
+        'transaction %s altered it last, between %s and %s', a.transaction_id,
+        case when p.before_it is null then 'the first entry'
+          else format('%s, when the entry before was posted', p.before_it) end,
+        case when p.after_it is null then 'now'
+          else format('%s, when the next one was', p.after_it) end) end,
+      case when s.id is null then 'no check saw it on'
+        else format('check %s saw it on at %s', s.id, s.finished_at) end
+    )
+  ))
   from (select) as one
   left join off on true
   left join altered as a on true

@@ -60,7 +60,7 @@ returns setof saldo.guard_event
 language sql
 stable
 as $$
-  select (u.event).*
+  select u.event
   from saldo_private.unsettled_events(array[unsettled_guard_event.account_id]) as u
 $$;
 comment on function saldo_private.unsettled_guard_event is

@@ -58,11 +58,14 @@ as $$
 declare
   v_plan saldo_private.planned_heal[];
 begin
-  select array_agg((
-      adjust_balance__heal.finding_id, k.rule, k.key, adjust_balance__heal.account_id,
-      r.heal_function, null, null, null, null, null, false, 'healed', adjust_balance__heal.reason,
-      null, null, null
-    )::saldo_private.planned_heal)
+  select array_agg(saldo_private.planned_heal(
+      finding_id => adjust_balance__heal.finding_id,
+      rule => k.rule,
+      key => k.key,
+      account_id => adjust_balance__heal.account_id,
+      heal_function => r.heal_function,
+      reason => adjust_balance__heal.reason
+    ))
   into v_plan
   from (
     select 'account_balance' as rule, adjust_balance__heal.account_id::text as key
@@ -227,8 +230,16 @@ begin
       v_account.id, adjustment.new_balance < adjustment.balance_before
     );
   end if;
-  insert into saldo.balance_adjustment
-  select (adjustment).*
+  insert into saldo.balance_adjustment (
+    account_id, id, entry_id, difference_account_id, finding_id, balance_before, journal_balance,
+    new_balance, reason, idempotency_key, adjusted_by, adjusted_at
+  )
+  values (
+    adjustment.account_id, adjustment.id, adjustment.entry_id, adjustment.difference_account_id,
+    adjustment.finding_id, adjustment.balance_before, adjustment.journal_balance,
+    adjustment.new_balance, adjustment.reason, adjustment.idempotency_key, adjustment.adjusted_by,
+    adjustment.adjusted_at
+  )
   returning *
   into adjustment;
   return adjustment;

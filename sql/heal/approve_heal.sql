@@ -28,6 +28,26 @@ $$;
 comment on function saldo_private.propose_heals__preview is
   'What would be written by the heals that need approval; nothing is.';
 
+create or replace function saldo_private.propose_heals__named(
+  plan saldo_private.planned_heal,
+  proposal_id uuid
+)
+returns saldo_private.planned_heal
+language plpgsql
+immutable
+as $$
+begin
+  plan.proposal_id := propose_heals__named.proposal_id;
+  -- What would be written stands in the proposal; nothing has been.
+  if proposal_id is not null then
+    plan.before := null;
+    plan.after := null;
+  end if;
+  return plan;
+end
+$$;
+comment on function saldo_private.propose_heals__named is 'The plan with its proposal, if any.';
+
 create or replace function saldo_private.propose_heals(
   plan saldo_private.planned_heal[],
   heal_run_id uuid
@@ -70,11 +90,7 @@ begin
   on conflict (rule, key) where status = 'proposed' do nothing;
 
   return array(
-    select (
-      p.finding_id, p.rule, p.key, p.account_id, p.heal_function, p.currency, p.stored, p.derived,
-      p.difference, p.explanation, p.is_journal_changed, p.outcome, p.reason,
-      case when o.id is null then p.before end, case when o.id is null then p.after end, o.id
-    )::saldo_private.planned_heal
+    select saldo_private.propose_heals__named(p, o.id)
     from unnest(v_plan) as p
     left join saldo.heal_proposal as o on o.rule = p.rule
       and o.key = p.key
@@ -134,12 +150,20 @@ begin
       'proposal %s is of %s', proposal_id, v_proposal.proposed_by
     ));
   end if;
-  v_plan := array[(
-    v_proposal.finding_id, v_proposal.rule, v_proposal.key, v_proposal.account_id,
-    (select r.heal_function from saldo.balance_rule as r where r.name = v_proposal.rule), null,
-    v_proposal.stored, v_proposal.derived, v_proposal.difference, null, false, 'healed', v_reason,
-    null, null, v_proposal.id
-  )::saldo_private.planned_heal];
+  v_plan := array[saldo_private.planned_heal(
+    finding_id => v_proposal.finding_id,
+    rule => v_proposal.rule,
+    key => v_proposal.key,
+    account_id => v_proposal.account_id,
+    heal_function => (
+      select r.heal_function from saldo.balance_rule as r where r.name = v_proposal.rule
+    ),
+    stored => v_proposal.stored,
+    derived => v_proposal.derived,
+    difference => v_proposal.difference,
+    reason => v_reason,
+    proposal_id => v_proposal.id
+  )];
   perform saldo_private.lock_heals(v_plan);
   v_plan := saldo_private.run_heals(v_plan, array['healed']);
   if v_plan[1].outcome <> 'healed'

@@ -178,17 +178,15 @@ comment on function saldo_private.freeze_changed is
   'Freezes the accounts whose journal was changed, but for the engine''s own and those that a '
   'human has unfrozen since with the same evidence. How many.';
 
-create or replace function saldo_private.tell_frozen(plan saldo_private.planned_heal[])
-returns saldo_private.planned_heal[]
+create or replace function saldo_private.tell_frozen__one(plan saldo_private.planned_heal)
+returns saldo_private.planned_heal
 language plpgsql
 stable
 as $$
 begin
-  return array(
-    select (
-      p.finding_id, p.rule, p.key, p.account_id, p.heal_function, p.currency, p.stored, p.derived,
-      p.difference, p.explanation, p.is_journal_changed, p.outcome, p.reason || coalesce(case
-        when not p.is_journal_changed then null
+  if plan.is_journal_changed then
+    plan.reason := plan.reason || coalesce((
+      select case
         when a.frozen_at is not null then format(' The account is frozen since %s.', a.frozen_at)
         when a.code ~ saldo_private.system_code_pattern()
         then ' The account is one of the engine''s own, and is not frozen by itself.'
@@ -196,17 +194,31 @@ begin
           select format(' The account was unfrozen at %s by %s: %s', f.unfrozen_at, f.unfrozen_by,
             f.unfreeze_reason)
           from saldo.account_freeze as f
-          where f.account_id = p.account_id
+          where f.account_id = a.id
           and f.unfrozen_at is not null
           order by f.unfrozen_at desc
           limit 1
         )
-      end, ''), p.before, p.after, p.proposal_id
-    )::saldo_private.planned_heal
-    from unnest(plan) as p
-    left join saldo.account as a on a.id = p.account_id
-  );
+      end
+      from saldo.account as a
+      where a.id = plan.account_id
+    ), '');
+  end if;
+  return plan;
 end
+$$;
+comment on function saldo_private.tell_frozen__one is
+  'The plan with what has become of its account, if its journal was changed.';
+
+create or replace function saldo_private.tell_frozen(plan saldo_private.planned_heal[])
+returns saldo_private.planned_heal[]
+language sql
+stable
+as $$
+  select array(
+    select saldo_private.tell_frozen__one(p)
+    from unnest(plan) as p
+  )
 $$;
 comment on function saldo_private.tell_frozen is
   'Adds to the reasons of a plan what has become of accounts whose journal was changed.';

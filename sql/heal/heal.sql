@@ -28,18 +28,24 @@ comment on function saldo_private.run_heal__apply is
 
 create or replace function saldo_private.run_heal__pretend(plan saldo_private.planned_heal[])
 returns saldo_private.planned_heal[]
-language sql
-stable
+language plpgsql
+immutable
 as $$
-  select array(
-    select (
-      p.finding_id, p.rule, p.key, p.account_id, p.heal_function, p.currency, p.stored, p.derived,
-      p.difference, p.explanation, p.is_journal_changed,
-      case p.outcome when 'healed' then 'would_heal' else p.outcome end, p.reason,
-      to_jsonb(p.stored), to_jsonb(p.derived), null
-    )::saldo_private.planned_heal
-    from unnest(plan) as p
-  )
+declare
+  v_heal saldo_private.planned_heal;
+  v_plan saldo_private.planned_heal[] := '{}';
+begin
+  foreach v_heal in array plan loop
+    if v_heal.outcome = 'healed' then
+      v_heal.outcome := 'would_heal';
+    end if;
+    v_heal.before := to_jsonb(v_heal.stored);
+    v_heal.after := to_jsonb(v_heal.derived);
+    v_heal.proposal_id := null;
+    v_plan := v_plan || v_heal;
+  end loop;
+  return v_plan;
+end
 $$;
 comment on function saldo_private.run_heal__pretend is 'The plan as a dry run records it.';
 

@@ -26,6 +26,29 @@ $$;
 comment on function saldo_private.require_sole_maintenance is
   'Makes sure that only one heal or maintenance runs at a time: SB604.';
 
+create or replace function saldo_private.healed_key(
+  key text,
+  before jsonb,
+  after jsonb,
+  refusal text default null
+)
+returns saldo_private.healed_key
+language plpgsql
+immutable
+as $$
+declare
+  v_healed saldo_private.healed_key;
+begin
+  v_healed.key := healed_key.key;
+  v_healed.before := healed_key.before;
+  v_healed.after := healed_key.after;
+  v_healed.refusal := healed_key.refusal;
+  return v_healed;
+end
+$$;
+comment on function saldo_private.healed_key is
+  'What a heal function did about a key. Call it by name.';
+
 create or replace function saldo_private.heal_keys(rule text, heal_function text, keys text[])
 returns saldo_private.healed_key[]
 language plpgsql
@@ -35,14 +58,16 @@ declare
 begin
   if heal_function = 'heal_registered_rule' then
     return array(
-      select (k.key, h.before, h.after, h.refusal)::saldo_private.healed_key
+      select saldo_private.healed_key(
+        key => k.key, before => h.before, after => h.after, refusal => h.refusal
+      )
       from unnest(keys) as k (key)
       cross join lateral saldo_private.heal_registered_rule(heal_keys.rule, k.key) as h
     );
   end if;
   execute format(
-    'select array_agg((h.key, h.before, h.after, null)::saldo_private.healed_key) '
-      'from saldo_private.%I($1) as h',
+    'select array_agg(saldo_private.healed_key(key => h.key, before => h.before, '
+      'after => h.after)) from saldo_private.%I($1) as h',
     heal_function
   )
   into v_healed
@@ -199,10 +224,15 @@ begin
     return '{}';
   end if;
   return array(
-    select (
-      p.finding_id, 'account_slot', h.key, p.account_id, 'heal_account_slot', p.currency, null,
-      null, null, null, false, 'healed', 'Slots follow from the total.', h.before, h.after, null
-    )::saldo_private.planned_heal
+    select saldo_private.healed(saldo_private.planned_heal(
+      finding_id => p.finding_id,
+      rule => 'account_slot',
+      key => h.key,
+      account_id => p.account_id,
+      heal_function => 'heal_account_slot',
+      currency => p.currency,
+      reason => 'Slots follow from the total.'
+    ), h)
     from unnest(saldo_private.heal_keys('account_slot', 'heal_account_slot', array(
       select t.key from unnest(v_totals) as t
     ))) as h
@@ -242,3 +272,6 @@ end
 $$;
 comment on function saldo_private.record_heals is
   'Writes what was done about each finding of a plan. heal_run_id: null = a human decided.';
+
+comment on type saldo_private.healed_key is
+  'What a heal function did about a key: before and after, or why it refused.';

@@ -1,6 +1,6 @@
 -- The plan of a heal: for each finding what would be done about it, and why.
 --
--- Private: heal_plan and its steps, is_from_journal.
+-- Private: heal_plan and its steps, planned_heal, is_from_journal.
 -- A dry run and a real one have the same plan. An outcome is first healed, and each step may turn
 -- it into something else: refused, then escalated, then needs_approval; slots last, because they
 -- follow from totals.
@@ -14,6 +14,48 @@ as $$
 $$;
 comment on function saldo_private.is_from_journal is
   'Whether the cache of a rule derives from the journal.';
+
+create or replace function saldo_private.planned_heal(
+  rule text,
+  key text,
+  account_id bigint,
+  heal_function text,
+  reason text,
+  finding_id uuid default null,
+  currency text default null,
+  stored text default null,
+  derived text default null,
+  difference numeric default null,
+  explanation text default null,
+  is_journal_changed boolean default false,
+  proposal_id uuid default null
+)
+returns saldo_private.planned_heal
+language plpgsql
+immutable
+as $$
+declare
+  v_plan saldo_private.planned_heal;
+begin
+  v_plan.finding_id := planned_heal.finding_id;
+  v_plan.rule := planned_heal.rule;
+  v_plan.key := planned_heal.key;
+  v_plan.account_id := planned_heal.account_id;
+  v_plan.heal_function := planned_heal.heal_function;
+  v_plan.currency := planned_heal.currency;
+  v_plan.stored := planned_heal.stored;
+  v_plan.derived := planned_heal.derived;
+  v_plan.difference := planned_heal.difference;
+  v_plan.explanation := planned_heal.explanation;
+  v_plan.is_journal_changed := planned_heal.is_journal_changed;
+  v_plan.outcome := 'healed';
+  v_plan.reason := planned_heal.reason;
+  v_plan.proposal_id := planned_heal.proposal_id;
+  return v_plan;
+end
+$$;
+comment on function saldo_private.planned_heal is
+  'A plan to heal a key, as it begins: before and after are not known yet. Call it by name.';
 
 create or replace function saldo_private.decided(
   plan saldo_private.planned_heal,
@@ -63,12 +105,21 @@ as $$
       and c.account_id is not null
     )) as id
   )
-  select coalesce(array_agg((
-      c.id, c.rule, c.key, c.account_id, c.heal_function, a.currency, c.stored, c.derived,
-      c.difference, c.explanation,
-      saldo_private.is_from_journal(c.rule) and (c.is_changed or changed.id is not null),
-      'healed', c.explanation, null, null, null
-    )::saldo_private.planned_heal order by c.rule, c.account_id, c.key), '{}')
+  select coalesce(array_agg(saldo_private.planned_heal(
+      finding_id => c.id,
+      rule => c.rule,
+      key => c.key,
+      account_id => c.account_id,
+      heal_function => c.heal_function,
+      currency => a.currency,
+      stored => c.stored,
+      derived => c.derived,
+      difference => c.difference,
+      explanation => c.explanation,
+      is_journal_changed => saldo_private.is_from_journal(c.rule)
+        and (c.is_changed or changed.id is not null),
+      reason => c.explanation
+    ) order by c.rule, c.account_id, c.key), '{}')
   from candidate as c
   left join saldo.account as a on a.id = c.account_id
   left join changed on changed.id = c.account_id
@@ -266,5 +317,3 @@ comment on function saldo_private.heal_plan is
   'whether nobody asked for it.';
 
 comment on type saldo_private.planned_heal is 'What a heal does about a finding, and did.';
-comment on type saldo_private.healed_key is
-  'What a heal function did about a key: before and after, or why it refused.';

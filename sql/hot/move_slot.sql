@@ -43,6 +43,7 @@ begin
     limit 1
     for no key update skip locked
   )
+  -- In the order of slot_position: field by field it would be an assignment each, on the hot path.
   returning s.slot_no, s.seq, s.checked_seq, s.clearing_account_id, s.debit_take, s.credit_take
   into v_slot;
   return v_slot;

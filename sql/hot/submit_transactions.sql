@@ -4,6 +4,7 @@
 -- A row that cannot be accepted is refused with its code, and holds back none of the others. Funds
 -- go by order: each row sees what the accepted ones before it in the batch have left.
 -- Locks: idempotency keys in their order, then slots, account by account in id order.
+-- A submission is written in the order of its fields: for thousands of rows a call each would show.
 
 create or replace function saldo_private.submit_transactions__examine(
   transactions saldo.submit_request[]
@@ -23,7 +24,9 @@ begin
   ) as c;
   return (
     select array_agg((
-      r.request_no, r.account_id, r.id, r.amount, r.direction, c.id, r.idempotency_key, r.metadata,
+      -- ordinality: its number; unnest: its new id.
+      r.ordinality, r.account_id, r.unnest, r.amount, r.direction, c.id, r.idempotency_key,
+      r.metadata,
       -- As the single call would hash it: the key means the same there and here.
       case when r.idempotency_key is not null and r.amount > 0 and r.amount < 1e15 then
         saldo_private.request_hash('submit_transaction', jsonb_build_array(
@@ -50,12 +53,10 @@ begin
           then 'counter_account_unfit'
         when c.frozen_at is not null then 'account_frozen'
       end
-    )::saldo_private.submission order by r.request_no)
+    )::saldo_private.submission order by r.ordinality)
     from rows from (
       unnest(transactions), unnest(saldo_private.uuids_v7(cardinality(transactions)))
-    ) with ordinality as r (
-      account_id, amount, direction, counter_account_id, idempotency_key, metadata, id, request_no
-    )
+    ) with ordinality as r
     left join saldo.account as a on a.id = r.account_id
     left join saldo.account as clearing on r.counter_account_id is null
       and clearing.code = 'clearing:' || a.currency

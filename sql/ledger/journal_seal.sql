@@ -122,7 +122,7 @@ returns setof saldo.journal_seal
 language sql
 as $$
   with recursive part as materialized (
-    select s.seal_number, min(saldo_private.month_of(e.posting_date)) as month,
+    select s.seal_number as number, min(saldo_private.month_of(e.posting_date)) as month,
       count(*) as entry_count,
       coalesce((
         select sum(t.line_count)
@@ -138,29 +138,28 @@ as $$
     where s.seal_number > progress.head_number
     group by s.seal_number
   ),
-  chain (seal) as (
-    select (progress.head_number, null, 0, 0, null, null, progress.head_hash, null, null)
-      ::saldo.journal_seal
+  chain (number, previous_hash, hash) as (
+    select progress.head_number, null::bytea, progress.head_hash
     union all
-    select (
-      p.seal_number, p.month, p.entry_count, p.line_count, p.entries_hash, (c.seal).hash,
-      sha256(convert_to(saldo_private.seal_text((
-        p.seal_number, p.month, p.entry_count, p.line_count, p.entries_hash, (c.seal).hash, null,
-        p.sealed_at, saldo_private.actor()
-      )::saldo.journal_seal), 'UTF8')),
-      p.sealed_at, saldo_private.actor()
-    )::saldo.journal_seal
+    select p.number, c.hash, sha256(convert_to(
+      saldo_private.seal_text(jsonb_populate_record(
+        null::saldo.journal_seal,
+        to_jsonb(p) || jsonb_build_object(
+          'previous_hash', c.hash, 'sealed_by', saldo_private.actor()
+        )
+      )),
+      'UTF8'
+    ))
     from chain as c
-    join part as p on p.seal_number = (c.seal).number + 1
+    join part as p on p.number = c.number + 1
   )
   insert into saldo.journal_seal (
     number, month, entry_count, line_count, entries_hash, previous_hash, hash, sealed_at, sealed_by
   )
-  select (c.seal).number, (c.seal).month, (c.seal).entry_count, (c.seal).line_count,
-    (c.seal).entries_hash, (c.seal).previous_hash, (c.seal).hash, (c.seal).sealed_at,
-    (c.seal).sealed_by
+  select p.number, p.month, p.entry_count, p.line_count, p.entries_hash, c.previous_hash, c.hash,
+    p.sealed_at, saldo_private.actor()
   from chain as c
-  where (c.seal).number > progress.head_number
+  join part as p on p.number = c.number
   returning *
 $$;
 comment on function saldo_private.seal_journal__chain is

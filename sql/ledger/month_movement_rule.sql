@@ -64,8 +64,13 @@ as $$
   -- Less what waits in stripes: nobody can fold it while the account is locked.
   select coalesce(array_agg(m.movement), '{}')
   from (
-    select (wanted.account_id, wanted.month, sum(part.debit), sum(part.credit),
-      sum(part.line_count))::saldo.month_movement as movement
+    select jsonb_populate_record(null::saldo.month_movement, jsonb_build_object(
+      'account_id', wanted.account_id,
+      'month', wanted.month,
+      'debit', sum(part.debit),
+      'credit', sum(part.credit),
+      'line_count', sum(part.line_count)
+    )) as movement
     from (
       select split_part(k, ' ', 1)::bigint as account_id, split_part(k, ' ', 2)::date as month
       from unnest(keys) as k

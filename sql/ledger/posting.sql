@@ -11,6 +11,7 @@
 -- A posting is one INSERT of lines, for one entry or a thousand; the trigger runs once for it.
 -- is_settlement tells in all steps that the entry's source moves no funds (posting_source.sql).
 -- The entry stands already, stamped with this very transaction: nobody appends to an old entry.
+-- Rows are made in the order of their types' fields: to name them would be a call for each line.
 
 create or replace function saldo_private.posting__move_stripe(
   account_id bigint,

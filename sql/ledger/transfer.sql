@@ -79,10 +79,7 @@ declare
   v_actor text := saldo_private.actor();
   v_days saldo_private.dated_day[] := saldo_private.posting_days_of(array(
     select distinct saldo_private.require_occurred_at(t.occurred_at)
-    from rows from (unnest(transfers), unnest(results)) as t (
-      debit_account_id, credit_account_id, amount, description, idempotency_key, occurred_at,
-      entry_id, is_new
-    )
+    from rows from (unnest(transfers), unnest(results)) as t
     -- What was posted before has its day already.
     where t.is_new
   ));
@@ -91,10 +88,7 @@ begin
     select t.entry_id, t.debit_account_id, t.credit_account_id, trim_scale(t.amount) as amount,
       t.description, t.idempotency_key,
       day.occurred_at, day.posting_date, day.origin_month
-    from rows from (unnest(transfers), unnest(results)) as t (
-      debit_account_id, credit_account_id, amount, description, idempotency_key, occurred_at,
-      entry_id, is_new
-    )
+    from rows from (unnest(transfers), unnest(results)) as t
     join unnest(v_days) as day on day.occurred_at = coalesce(t.occurred_at, now())
     where t.is_new
   ),
@@ -159,16 +153,13 @@ begin
         s.entry_id
       ) end as earlier_id
     from (
-      select t.transfer_no, t.debit_account_id, t.credit_account_id,
+      select t.ordinality as transfer_no, t.debit_account_id, t.credit_account_id,
         saldo_private.require_amount(t.amount) as amount, t.description, t.idempotency_key,
-        t.occurred_at, t.entry_id
+        t.occurred_at, t.unnest as entry_id
       from rows from (
         unnest(transfers), unnest(saldo_private.uuids_v7(cardinality(transfers)))
-      ) with ordinality as t (
-        debit_account_id, credit_account_id, amount, description, idempotency_key, occurred_at,
-        entry_id, transfer_no
-      )
-      order by t.idempotency_key, t.transfer_no
+      ) with ordinality as t
+      order by t.idempotency_key, t.ordinality
       offset 0
     ) as s
   ) as c;

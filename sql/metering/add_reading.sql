@@ -80,9 +80,8 @@ as $$
   select jsonb_agg(jsonb_build_array(
     q.meter_id, extract(epoch from q.read_at), trim_scale(q.index_value), trim_scale(q.volume),
     q.quality, coalesce(q.is_rollover, false)
-  ) order by q.row_no)
-  from unnest(readings) with ordinality
-    as q (meter_id, read_at, index_value, volume, quality, is_rollover, row_no)
+  ) order by q.ordinality)
+  from unnest(readings) with ordinality as q
 $$;
 comment on function saldo_private.reading_request_key is
   'What a request of readings is recognised by, whatever the time zone of the session.';
@@ -156,10 +155,14 @@ begin
   select *
   into strict v_reading
   from saldo.add_readings(
-    array[(
-      add_reading.meter_id, add_reading.read_at, add_reading.index_value, add_reading.volume,
-      add_reading.quality, add_reading.is_rollover
-    )::saldo.reading_request],
+    array[saldo_private.reading_request(
+      meter_id => add_reading.meter_id,
+      read_at => add_reading.read_at,
+      index_value => add_reading.index_value,
+      volume => add_reading.volume,
+      quality => add_reading.quality,
+      is_rollover => add_reading.is_rollover
+    )],
     add_reading.idempotency_key
   );
   return v_reading;
@@ -242,13 +245,14 @@ begin
   if v_earlier_id is null then
     v_reading := saldo_private.reading__end(change_reading.reading_id, 'superseded');
     perform saldo_private.record_readings(
-      array[(
-        v_reading.meter_id, coalesce(change_reading.read_at, v_reading.read_at),
-        coalesce(change_reading.index_value, v_reading.index_value),
-        coalesce(change_reading.volume, v_reading.volume),
-        coalesce(change_reading.quality, v_reading.quality),
-        coalesce(change_reading.is_rollover, v_reading.is_rollover)
-      )::saldo.reading_request],
+      array[saldo_private.reading_request(
+        meter_id => v_reading.meter_id,
+        read_at => coalesce(change_reading.read_at, v_reading.read_at),
+        index_value => coalesce(change_reading.index_value, v_reading.index_value),
+        volume => coalesce(change_reading.volume, v_reading.volume),
+        quality => coalesce(change_reading.quality, v_reading.quality),
+        is_rollover => coalesce(change_reading.is_rollover, v_reading.is_rollover)
+      )],
       v_batch_id, v_reading
     );
   end if;

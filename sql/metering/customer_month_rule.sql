@@ -119,14 +119,22 @@ begin
   from saldo.customer_month_total as t
   where t.account_id = v_account_id
   and t.month = v_month;
-  perform saldo_private.add_to_customer_months(array[jsonb_populate_record(
-    null::saldo.customer_month_total,
-    jsonb_build_object('account_id', v_account_id, 'month', v_month) || (
-      select jsonb_object_agg(figure.name, coalesce((before ->> figure.name)::numeric, 0)
-        - coalesce((after ->> figure.name)::numeric, 0))
-      from jsonb_object_keys(coalesce(before, after)) as figure (name)
-    )
-  )]);
+  perform saldo_private.add_to_customer_months(
+    account_ids => array[v_account_id],
+    months => array[v_month],
+    deposits => array[d.deposits],
+    purchases => array[d.purchases],
+    deposit_adjustments => array[d.deposit_adjustments],
+    purchase_adjustments => array[d.purchase_adjustments],
+    others => array[d.others],
+    volumes => array[d.volume_sm3],
+    volume_adjustments => array[d.volume_adjustments]
+  )
+  from jsonb_populate_record(null::saldo.customer_month_total, (
+    select jsonb_object_agg(figure.name, coalesce((before ->> figure.name)::numeric, 0)
+      - coalesce((after ->> figure.name)::numeric, 0))
+    from jsonb_object_keys(coalesce(before, after)) as figure (name)
+  )) as d;
   select t.*
   into v_became
   from saldo.customer_month_total as t

@@ -39,7 +39,15 @@ comment on function saldo_private.split_customer_line is
   'change: what it does to the balance.';
 
 create or replace function saldo_private.add_to_customer_months(
-  totals saldo.customer_month_total[]
+  account_ids bigint[],
+  months date[],
+  deposits numeric[] default null,
+  purchases numeric[] default null,
+  deposit_adjustments numeric[] default null,
+  purchase_adjustments numeric[] default null,
+  others numeric[] default null,
+  volumes numeric[] default null,
+  volume_adjustments numeric[] default null
 )
 returns void
 language plpgsql
@@ -51,8 +59,12 @@ begin
   )
   select n.account_id, n.month, coalesce(n.deposits, 0), coalesce(n.purchases, 0),
     coalesce(n.deposit_adjustments, 0), coalesce(n.purchase_adjustments, 0),
-    coalesce(n.others, 0), coalesce(n.volume_sm3, 0), coalesce(n.volume_adjustments, 0)
-  from unnest(totals) as n
+    coalesce(n.others, 0), coalesce(n.volume, 0), coalesce(n.volume_adjustments, 0)
+  from unnest(account_ids, months, add_to_customer_months.deposits,
+    add_to_customer_months.purchases, add_to_customer_months.deposit_adjustments,
+    add_to_customer_months.purchase_adjustments, add_to_customer_months.others, volumes,
+    add_to_customer_months.volume_adjustments) as n (account_id, month, deposits, purchases,
+    deposit_adjustments, purchase_adjustments, others, volume, volume_adjustments)
   order by n.account_id, n.month
   on conflict on constraint customer_month_total_pkey do update
   set deposits = t.deposits + excluded.deposits,
@@ -66,23 +78,26 @@ begin
 end
 $$;
 comment on function saldo_private.add_to_customer_months is
-  'Adds to months, in the order of account and month; each once. What is null adds nothing.';
+  'Adds to months, in the order of account and month; each once. What is null adds nothing. Call '
+  'it by name.';
 
 create or replace function saldo_private.add_rated_volumes(lines saldo.rated_line[])
 returns void
 language plpgsql
 as $$
 begin
-  perform saldo_private.add_to_customer_months(array_agg(m.total))
+  perform saldo_private.add_to_customer_months(
+    account_ids => array_agg(m.account_id),
+    months => array_agg(m.month),
+    volumes => array_agg(m.volume),
+    volume_adjustments => array_agg(m.volume_adjustment)
+  )
   from (
-    select (
-      l.account_id, saldo_private.month_of(l.posting_date), 0, 0, 0, 0, 0,
-      coalesce(sum(l.volume_change)
-        filter (where l.month = saldo_private.month_of(l.posting_date)), 0),
-      coalesce(sum(l.volume_change)
-        filter (where l.month <> saldo_private.month_of(l.posting_date)), 0),
-      null
-    )::saldo.customer_month_total as total
+    select l.account_id, saldo_private.month_of(l.posting_date) as month,
+      sum(l.volume_change) filter (where l.month = saldo_private.month_of(l.posting_date))
+        as volume,
+      sum(l.volume_change) filter (where l.month <> saldo_private.month_of(l.posting_date))
+        as volume_adjustment
     from unnest(lines) as l
     where l.volume_change <> 0
     group by l.account_id, saldo_private.month_of(l.posting_date)
@@ -166,12 +181,15 @@ returns table (change saldo.monthly_balance_change, line_count bigint)
 language sql
 stable
 as $$
-  select (
-    c.id, account_id, month::date,
-    case when s.figures is null then 'missing' when d.figures is null then 'surplus'
+  select jsonb_populate_record(null::saldo.monthly_balance_change, jsonb_build_object(
+    'customer_id', c.id,
+    'account_id', account_id,
+    'month', month::date,
+    'action', case when s.figures is null then 'missing' when d.figures is null then 'surplus'
       when s.figures = d.figures then 'same' else 'differs' end,
-    s.figures, d.figures, null
-  )::saldo.monthly_balance_change, coalesce(d.line_count, 0)
+    'stored', s.figures,
+    'derived', d.figures
+  )), coalesce(d.line_count, 0)
   from (
     select t.account_id, t.month::date as month,
       to_jsonb(t) - '{account_id,month,last_calculated_at}'::text[] as figures
@@ -213,15 +231,20 @@ begin
   and t.month = n.month;
 
   -- Added, not set: a row that came since has only what was not there to be derived from.
-  perform saldo_private.add_to_customer_months(array(
-    select d
-    from unnest(changes) as n
-    cross join jsonb_populate_record(
-      null::saldo.customer_month_total,
-      n.derived || jsonb_build_object('account_id', n.account_id, 'month', n.month)
-    ) as d
-    where n.action = 'missing'
-  ));
+  perform saldo_private.add_to_customer_months(
+    account_ids => array_agg(n.account_id),
+    months => array_agg(n.month),
+    deposits => array_agg(d.deposits),
+    purchases => array_agg(d.purchases),
+    deposit_adjustments => array_agg(d.deposit_adjustments),
+    purchase_adjustments => array_agg(d.purchase_adjustments),
+    others => array_agg(d.others),
+    volumes => array_agg(d.volume_sm3),
+    volume_adjustments => array_agg(d.volume_adjustments)
+  )
+  from unnest(changes) as n
+  cross join jsonb_populate_record(null::saldo.customer_month_total, n.derived) as d
+  where n.action = 'missing';
 end
 $$;
 comment on function saldo_private.write_customer_months is
@@ -253,11 +276,20 @@ returns void
 language plpgsql
 as $$
 begin
-  perform saldo_private.add_to_customer_months(array(
-    select (
-      n.account_id, saldo_private.month_of(n.posting_date), sum(s.deposits), sum(s.purchases),
-      sum(s.deposit_adjustments), sum(s.purchase_adjustments), sum(s.others), 0, 0, null
-    )::saldo.customer_month_total
+  perform saldo_private.add_to_customer_months(
+    account_ids => array_agg(m.account_id),
+    months => array_agg(m.month),
+    deposits => array_agg(m.deposits),
+    purchases => array_agg(m.purchases),
+    deposit_adjustments => array_agg(m.deposit_adjustments),
+    purchase_adjustments => array_agg(m.purchase_adjustments),
+    others => array_agg(m.others)
+  )
+  from (
+    select n.account_id, saldo_private.month_of(n.posting_date) as month,
+      sum(s.deposits) as deposits, sum(s.purchases) as purchases,
+      sum(s.deposit_adjustments) as deposit_adjustments,
+      sum(s.purchase_adjustments) as purchase_adjustments, sum(s.others) as others
     from unnest(lines) as n
     join saldo.journal_entry as e on e.id = n.entry_id
     left join saldo.journal_entry as reversed on reversed.id = e.reverses
@@ -265,7 +297,7 @@ begin
       coalesce(reversed.source, e.source), e.origin_month, n.credit - n.debit
     ) as s
     group by n.account_id, saldo_private.month_of(n.posting_date)
-  ));
+  ) as m;
 end
 $$;
 comment on function saldo_private.follow_customer_month is

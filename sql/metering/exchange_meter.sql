@@ -38,11 +38,14 @@ begin
   end if;
 
   perform saldo_private.record_readings(
-    readings => array[(
-      v_old.id, v_at, case when v_old.kind = 'index' then exchange_meter.final_value end,
-      case when v_old.kind = 'volume' then exchange_meter.final_value end, 'actual',
-      exchange_meter.is_rollover
-    )::saldo.reading_request],
+    readings => array[saldo_private.reading_request(
+      meter_id => v_old.id,
+      read_at => v_at,
+      index_value => case when v_old.kind = 'index' then exchange_meter.final_value end,
+      volume => case when v_old.kind = 'volume' then exchange_meter.final_value end,
+      quality => 'actual',
+      is_rollover => exchange_meter.is_rollover
+    )],
     batch_id => saldo_private.uuid_v7()
   );
   update saldo.meter as m

@@ -142,6 +142,46 @@ $$;
 comment on function saldo_private.require_import_rows is
   'Refuses what is no array of rows: SB010.';
 
+create or replace function saldo_private.import_accepted(row_no integer, id text)
+returns saldo.import_result
+language plpgsql
+immutable
+as $$
+declare
+  v_result saldo.import_result;
+begin
+  v_result.row_no := import_accepted.row_no;
+  v_result.is_accepted := true;
+  v_result.id := import_accepted.id;
+  return v_result;
+end
+$$;
+comment on function saldo_private.import_accepted is 'The answer to a row that is recorded.';
+
+create or replace function saldo_private.import_refused(
+  row_no integer,
+  error_code text,
+  error_condition text,
+  detail text
+)
+returns saldo.import_result
+language plpgsql
+immutable
+as $$
+declare
+  v_result saldo.import_result;
+begin
+  v_result.row_no := import_refused.row_no;
+  v_result.is_accepted := false;
+  v_result.error_code := import_refused.error_code;
+  v_result.error_condition := import_refused.error_condition;
+  v_result.detail := import_refused.detail;
+  return v_result;
+end
+$$;
+comment on function saldo_private.import_refused is
+  'The answer to a row that is not recorded. Call it by name.';
+
 create or replace function saldo_private.import_refusal(
   state text,
   condition text,

@@ -15,10 +15,15 @@ language sql
 stable
 as $$
   select f.row_no, f.key, saldo_private.request_hash('import_reading', f.content), m.account_id,
-    (m.id, f.read_at, saldo_private.import_decimal(f.index_value),
-      saldo_private.import_decimal(f.volume),
-      case when f.quality in ('actual', 'estimated') then f.quality end,
-      f.is_rollover = 'true')::saldo.reading_request,
+    saldo_private.reading_request(
+      meter_id => m.id,
+      read_at => f.read_at,
+      index_value => saldo_private.import_decimal(f.index_value),
+      volume => saldo_private.import_decimal(f.volume),
+      quality => case when f.quality in ('actual', 'estimated')
+        then f.quality end::saldo.reading_quality,
+      is_rollover => f.is_rollover = 'true'
+    ),
     p.condition,
     case p.condition
       when 'customer_not_found'
@@ -125,7 +130,7 @@ begin
     return;
   end if;
   begin
-    select array_agg((u.row_no, true, d.id::text, null, null, null)::saldo.import_result)
+    select array_agg(saldo_private.import_accepted(row_no => u.row_no, id => d.id::text))
     into v_results
     from saldo.add_readings(array(
       select q.request
@@ -230,11 +235,10 @@ language sql
 immutable
 as $$
   select array(
-    select (c.row_no, c.key, c.request_hash, c.account_id, c.request, null, null)
-      ::saldo_private.import_reading
+    select c.reading
     from (
-      select u.row_no, u.key, u.request_hash, u.account_id, u.request,
-        u.key is null or row_number() over (partition by u.key order by u.row_no) = 1 as is_first
+      select u as reading, u.key is null
+        or row_number() over (partition by u.key order by u.row_no) = 1 as is_first
       from unnest(rows) as u
       where u.error_condition is null
     ) as c
@@ -267,7 +271,10 @@ begin
   ));
   begin
     v_results := array(
-      select (u.row_no, false, null, e.code, e.condition, u.detail)::saldo.import_result
+      select saldo_private.import_refused(
+        row_no => u.row_no, error_code => e.code, error_condition => e.condition,
+        detail => u.detail
+      )
       from unnest(v_rows) as u
       join saldo.error_code as e on e.condition = u.error_condition
     );

@@ -25,21 +25,21 @@ stable
 security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
-  select (
-    (select count(*) from saldo.customer),
-    (select count(*) from saldo.meter as m where m.removed_at is null),
-    reading.count,
-    reading.count - line.rated_count,
-    line.provisional_count,
-    month.count,
-    month.last_calculated_at,
-    rerating.open_count,
-    rerating.left_count,
-    sync.finished_at,
-    sync.change_count,
-    recalculation.finished_at,
-    recalculation.change_count
-  )::saldo.metering_status
+  select jsonb_populate_record(null::saldo.metering_status, jsonb_build_object(
+    'customer_count', (select count(*) from saldo.customer),
+    'meter_count', (select count(*) from saldo.meter as m where m.removed_at is null),
+    'reading_count', reading.count,
+    'unrated_count', reading.count - line.rated_count,
+    'provisional_count', line.provisional_count,
+    'month_count', month.count,
+    'last_calculated_at', month.last_calculated_at,
+    'open_rerating_count', rerating.open_count,
+    'rerating_left_count', rerating.left_count,
+    'last_sync_at', sync.finished_at,
+    'last_sync_change_count', sync.change_count,
+    'last_recalculation_at', recalculation.finished_at,
+    'last_recalculation_change_count', recalculation.change_count
+  ))
   from (
     select count(*) from saldo.reading as r where r.status = 'current'
   ) as reading

@@ -20,13 +20,20 @@ declare
   ));
 begin
   return array(
-    select (
-      g.account_id, g.month, c.currency, g.read_at, day.posting_date,
-      saldo_private.origin_month(
+    select jsonb_populate_record(null::saldo_private.rating_posting, jsonb_build_object(
+      'account_id', g.account_id,
+      'month', g.month,
+      'currency', c.currency,
+      'occurred_at', g.read_at,
+      'posting_date', day.posting_date,
+      'origin_month', saldo_private.origin_month(
         (day.posting_date, day.origin_month)::saldo_private.posting_day, g.month
       ),
-      g.amount, g.volume, g.reading_count, case when g.amount <> 0 then saldo_private.uuid_v7() end
-    )::saldo_private.rating_posting
+      'amount', g.amount,
+      'volume', g.volume,
+      'reading_count', g.reading_count,
+      'entry_id', case when g.amount <> 0 then saldo_private.uuid_v7() end
+    ))
     from (
       select l.account_id, l.month, max(l.read_at) as read_at, sum(l.amount_change) as amount,
         sum(l.volume_change) as volume, count(*) as reading_count

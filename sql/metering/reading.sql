@@ -1,7 +1,33 @@
 -- Readings: what a meter showed, when.
 --
 -- Public: saldo.reading. A reading is never rewritten: a changed one is superseded by another row,
--- a removed one stays. add_reading.sql writes them.
+-- a removed one stays. add_reading.sql writes them. Private: reading_request.
+
+create or replace function saldo_private.reading_request(
+  meter_id bigint,
+  read_at timestamptz,
+  index_value numeric,
+  volume numeric,
+  quality saldo.reading_quality,
+  is_rollover boolean
+)
+returns saldo.reading_request
+language plpgsql
+immutable
+as $$
+declare
+  v_request saldo.reading_request;
+begin
+  v_request.meter_id := reading_request.meter_id;
+  v_request.read_at := reading_request.read_at;
+  v_request.index_value := reading_request.index_value;
+  v_request.volume := reading_request.volume;
+  v_request.quality := reading_request.quality;
+  v_request.is_rollover := reading_request.is_rollover;
+  return v_request;
+end
+$$;
+comment on function saldo_private.reading_request is 'A reading to record. Call it by name.';
 
 select saldo_private.secure_table('saldo.reading');
 drop policy if exists select_all on saldo.reading;

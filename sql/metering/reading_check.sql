@@ -48,10 +48,10 @@ begin
     select q.row_no, q.meter_id, q.read_at, q.index_value, q.volume, p.condition,
       row_number() over (order by q.row_no) as place
     from (
-      select u.meter_id, u.read_at, u.index_value, u.volume, u.quality, u.is_rollover, u.row_no,
-        row_number() over (partition by u.meter_id, u.read_at order by u.row_no) as copy_no
-      from unnest(readings) with ordinality
-        as u (meter_id, read_at, index_value, volume, quality, is_rollover, row_no)
+      select u.meter_id, u.read_at, u.index_value, u.volume, u.quality, u.is_rollover,
+        u.ordinality as row_no,
+        row_number() over (partition by u.meter_id, u.read_at order by u.ordinality) as copy_no
+      from unnest(readings) with ordinality as u
     ) as q
     -- Looked up for each: a join would read all meters for a single reading.
     left join lateral (
@@ -62,8 +62,14 @@ begin
     ) as m on true
     cross join lateral (
       select saldo_private.reading_problem(
-        (q.meter_id, q.read_at, q.index_value, q.volume, q.quality, q.is_rollover)
-          ::saldo.reading_request,
+        saldo_private.reading_request(
+          meter_id => q.meter_id,
+          read_at => q.read_at,
+          index_value => q.index_value,
+          volume => q.volume,
+          quality => q.quality,
+          is_rollover => q.is_rollover
+        ),
         m::saldo.meter, q.copy_no > 1 or exists (
           select
           from saldo.reading as r

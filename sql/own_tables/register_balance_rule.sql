@@ -1,7 +1,8 @@
 -- Registering a rule over one's own tables, changing it, and taking it back.
 --
 -- Public: register_balance_rule, change_balance_rule, enable_balance_rule, disable_balance_rule,
--- unregister_balance_rule. Private: save_registered_rule, registered_rule_of.
+-- unregister_balance_rule. Private: save_registered_rule,
+-- with_rule_defaults, registered_rule_of.
 -- A rule is proven before it is taken (rule_query.sql), and its queries never run as anybody but
 -- saldo_rule_reader (rule_sandbox.sql). A rule that has findings leaves its name behind when it is
 -- unregistered, so that the findings keep their rule.
@@ -35,8 +36,17 @@ begin
   and (rule.guard = 'none' or r.stored_table is distinct from rule.stored_table);
   delete from saldo.registered_rule as r
   where r.name = rule.name;
-  insert into saldo.registered_rule
-  select (rule).*;
+  insert into saldo.registered_rule (
+    name, stored_table, key_column, balance_column, stored, derived, items, tolerance, heal,
+    heal_function, guard, writer_roles, writer_applications, guard_definition,
+    guard_insert_definition, watched_triggers, registered_by, registered_at
+  )
+  values (
+    rule.name, rule.stored_table, rule.key_column, rule.balance_column, rule.stored, rule.derived,
+    rule.items, rule.tolerance, rule.heal, rule.heal_function, rule.guard, rule.writer_roles,
+    rule.writer_applications, rule.guard_definition, rule.guard_insert_definition,
+    rule.watched_triggers, rule.registered_by, rule.registered_at
+  );
   if rule.guard <> 'none' then
     perform saldo_private.place_guard(rule, true);
   end if;
@@ -49,6 +59,29 @@ end
 $$;
 comment on function saldo_private.save_registered_rule is
   'Proves a rule and puts it in the place of the one before, with its guard.';
+
+create or replace function saldo_private.with_rule_defaults(rule saldo.registered_rule)
+returns saldo.registered_rule
+language plpgsql
+stable
+as $$
+begin
+  rule.tolerance := coalesce(rule.tolerance, 0);
+  rule.heal := coalesce(rule.heal, 'none');
+  rule.guard := coalesce(rule.guard, 'none');
+  rule.writer_roles := coalesce(rule.writer_roles, '{}');
+  rule.writer_applications := coalesce(rule.writer_applications, '{}');
+  rule.guard_definition := null;
+  rule.guard_insert_definition := null;
+  rule.watched_triggers := null;
+  rule.registered_by := saldo_private.actor();
+  rule.registered_at := clock_timestamp();
+  return rule;
+end
+$$;
+comment on function saldo_private.with_rule_defaults is
+  'The rule as it is to be proven: what is not given has its default, and what proving finds out '
+  'is not known yet.';
 
 create or replace function saldo_private.registered_rule_of(name text)
 returns saldo.registered_rule
@@ -93,6 +126,8 @@ language plpgsql
 security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
+declare
+  v_rule saldo.registered_rule;
 begin
   if exists (
     select
@@ -103,14 +138,21 @@ begin
   ) then
     perform saldo_private.fail('not_unique', format('rule %L', name));
   end if;
+  v_rule.name := register_balance_rule.name;
+  v_rule.stored_table := register_balance_rule.stored_table;
+  v_rule.key_column := register_balance_rule.key_column;
+  v_rule.balance_column := register_balance_rule.balance_column;
+  v_rule.stored := register_balance_rule.stored;
+  v_rule.derived := register_balance_rule.derived;
+  v_rule.items := register_balance_rule.items;
+  v_rule.tolerance := register_balance_rule.tolerance;
+  v_rule.heal := register_balance_rule.heal;
+  v_rule.heal_function := register_balance_rule.heal_function;
+  v_rule.guard := register_balance_rule.guard;
+  v_rule.writer_roles := register_balance_rule.writer_roles;
+  v_rule.writer_applications := register_balance_rule.writer_applications;
   return saldo_private.save_registered_rule(
-    row(
-      name, stored_table, key_column, balance_column, stored, derived, items,
-      coalesce(tolerance, 0), coalesce(heal, 'none'), heal_function, coalesce(guard, 'none'),
-      coalesce(writer_roles, '{}'), coalesce(writer_applications, '{}'), null, null, null,
-      saldo_private.actor(), clock_timestamp()
-    )::saldo.registered_rule,
-    coalesce(title, name),
+    saldo_private.with_rule_defaults(v_rule), coalesce(title, name),
     coalesce(description, format('What %s stores is what its derived query gives.',
       coalesce(stored_table || '.' || balance_column, name)))
   );
@@ -153,6 +195,7 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_old saldo.registered_rule := saldo_private.registered_rule_of(name);
+  v_new saldo.registered_rule := v_old;
   v_rule saldo.balance_rule;
   -- A query in the place of a table, or a table in the place of a query.
   v_is_table boolean := case when stored is not null then false when stored_table is not null
@@ -165,21 +208,22 @@ begin
   into v_rule
   from saldo.balance_rule as b
   where b.name = change_balance_rule.name;
+  v_new.stored_table := case when v_is_table then coalesce(stored_table, v_old.stored_table) end;
+  v_new.key_column := case when v_is_table then coalesce(key_column, v_old.key_column) end;
+  v_new.balance_column := case when v_is_table
+    then coalesce(balance_column, v_old.balance_column) end;
+  v_new.stored := case when not v_is_table then coalesce(stored, v_old.stored) end;
+  v_new.derived := coalesce(derived, v_old.derived);
+  v_new.items := coalesce(items, v_old.items);
+  v_new.tolerance := coalesce(tolerance, v_old.tolerance);
+  v_new.heal := coalesce(heal, v_old.heal);
+  v_new.heal_function := coalesce(heal_function, v_old.heal_function);
+  v_new.guard := coalesce(guard, v_old.guard);
+  v_new.writer_roles := coalesce(writer_roles, v_old.writer_roles);
+  v_new.writer_applications := coalesce(writer_applications, v_old.writer_applications);
   return saldo_private.save_registered_rule(
-    row(
-      name,
-      case when v_is_table then coalesce(stored_table, v_old.stored_table) end,
-      case when v_is_table then coalesce(key_column, v_old.key_column) end,
-      case when v_is_table then coalesce(balance_column, v_old.balance_column) end,
-      case when not v_is_table then coalesce(stored, v_old.stored) end,
-      coalesce(derived, v_old.derived), coalesce(items, v_old.items),
-      coalesce(tolerance, v_old.tolerance), coalesce(heal, v_old.heal),
-      coalesce(heal_function, v_old.heal_function), coalesce(guard, v_old.guard),
-      coalesce(writer_roles, v_old.writer_roles),
-      coalesce(writer_applications, v_old.writer_applications), null, null, null,
-      saldo_private.actor(), clock_timestamp()
-    )::saldo.registered_rule,
-    coalesce(title, v_rule.title), coalesce(description, v_rule.description)
+    saldo_private.with_rule_defaults(v_new), coalesce(title, v_rule.title),
+    coalesce(description, v_rule.description)
   );
 end
 $$;

@@ -79,13 +79,9 @@ returns saldo.registered_rule
 language sql
 stable
 as $$
-  select row(
-    r.name, r.stored_table, r.key_column, r.balance_column, r.stored, r.derived, r.items,
-    coalesce(r.tolerance, 0), coalesce(r.heal, 'none'), r.heal_function, coalesce(r.guard, 'none'),
-    coalesce(r.writer_roles, '{}'), coalesce(r.writer_applications, '{}'), null, null, null,
-    saldo_private.actor(), clock_timestamp()
-  )::saldo.registered_rule
-  from jsonb_populate_record(null::saldo.registered_rule, rule) as r
+  select saldo_private.with_rule_defaults(
+    jsonb_populate_record(null::saldo.registered_rule, rule)
+  )
 $$;
 comment on function saldo_private.apply_balance_rules__of is
   'The rule that a member of a list stands for, with the defaults of register_balance_rule.';

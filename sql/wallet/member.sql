@@ -71,8 +71,10 @@ declare
   v_member saldo.member := saldo_private.require_member(wallet_balance.member_id);
   v_balance saldo.wallet_balance;
 begin
-  select v_member.id, b.account_id, b.currency, b.settled_balance, b.held, b.available_balance
-  into strict v_balance
+  v_balance.member_id := v_member.id;
+  select b.account_id, b.currency, b.settled_balance, b.held, b.available_balance
+  into strict v_balance.account_id, v_balance.currency, v_balance.balance, v_balance.held,
+    v_balance.available
   from saldo.balances(v_member.account_id) as b;
   return v_balance;
 end
