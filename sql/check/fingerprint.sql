@@ -101,3 +101,6 @@ as $$
 $$;
 comment on function saldo_private.days_of_month is
   'First and last day of a month, or of the times beyond all months.';
+
+comment on type saldo_private.fingerprint is
+  'Lines or months of accounts, summed up with a weight for each account.';

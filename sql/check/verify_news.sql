@@ -268,3 +268,6 @@ $$;
 comment on function saldo_private.verify_news is
   'Sieves what was posted since a snapshot, entries and the months and totals of their accounts, '
   'and the totals of all other accounts, which must not have moved; moves the point when asked to.';
+
+comment on type saldo_private.suspects is
+  'What rules are asked about: suspect accounts and entries, and what is news since a snapshot.';

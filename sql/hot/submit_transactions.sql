@@ -389,8 +389,8 @@ comment on function saldo.submit_transactions is
 revoke execute on function saldo.submit_transactions from public;
 grant execute on function saldo.submit_transactions to saldo_admin;
 
-comment on type saldo.submit_request is
-  'A transaction to submit: the arguments of the function submit_transaction.';
+comment on type saldo_private.submission is 'A transaction of a batch, and what becomes of it.';
+comment on type saldo.submit_request is 'The arguments of the function submit_transaction.';
 comment on type saldo.submit_result is 'What became of a transaction of a batch.';
 comment on column saldo.submit_result.id is 'The sub-balance; null when it was refused.';
 comment on column saldo.submit_result.is_accepted is 'Whether it was accepted, now or before.';

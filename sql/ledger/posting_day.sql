@@ -214,3 +214,7 @@ comment on column saldo_private.book_state.closed_through is
   'Last day of the last period that is closed or being closed; null = nothing is.';
 comment on column saldo_private.book_state.locked_through is
   'Last day of the last period that is locked; null = none.';
+
+comment on type saldo_private.posting_day is
+  'Day that a fact is posted on, and the month that it is about where that is another one.';
+comment on type saldo_private.dated_day is 'The same, with the moment of the fact.';

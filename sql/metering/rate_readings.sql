@@ -272,3 +272,6 @@ comment on function saldo.rerate_readings is
   'SB108, SB102.';
 revoke execute on function saldo.rerate_readings from public;
 grant execute on function saldo.rerate_readings to saldo_admin;
+
+comment on type saldo_private.rating_posting is
+  'What is posted for a customer and month, and when; without an entry it came to nothing.';
