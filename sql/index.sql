@@ -32,13 +32,13 @@
 --!include ledger/transfer.sql
 --!include ledger/reversal.sql
 --!include ledger/account_balance_rule.sql
---!include ledger/month_movement_rule.sql
+--!include ledger/account_month_rule.sql
 --!include ledger/balance_at.sql
 --!include ledger/totals_until.sql
 --!include ledger/trial_balance.sql
 --!include ledger/balance_sheet.sql
 --!include ledger/income_statement.sql
---!include ledger/monthly_balance.sql
+--!include ledger/account_month.sql
 --!include ledger/account_statement.sql
 --!include ledger/entry_text.sql
 --!include ledger/journal_seal.sql
@@ -93,8 +93,8 @@
 --!include metering/add_reading.sql
 --!include metering/exchange_meter.sql
 --!include metering/customer_month.sql
---!include metering/monthly_balances.sql
---!include metering/monthly_sync.sql
+--!include metering/customer_month_plan.sql
+--!include metering/customer_month_sync.sql
 --!include metering/metering_status.sql
 --!include metering/metering_rule.sql
 --!include metering/import_field.sql

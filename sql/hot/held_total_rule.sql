@@ -1,7 +1,7 @@
 -- account.held_total: the rule that derives it again, and the heal.
 --
--- Private: rule_held_total, heal_held_total, undo_heal_held_total. Truth: the open holds. hold.sql
--- keeps it in step.
+-- Private: rule_held_total, heal_held_total, undo_heal_held_total. Truth: the open holds.
+-- place_hold.sql and capture_hold.sql keep it in step.
 
 create or replace function saldo_private.rule_held_total()
 returns table (

@@ -1,6 +1,6 @@
 -- The steps of a settlement: locking accounts, summing rows up, posting the sums.
 --
--- Private: settle_batch__* (settlement.sql says what they make together).
+-- Private: settle_batch__* (settle_sub_balances.sql says what they make together).
 -- A batch settles all its accounts in a handful of statements; only when these fail it goes account
 -- by account, so that one that cannot be settled holds up none of the others.
 

@@ -1,4 +1,4 @@
--- The recalculation of stored months as a job: all customers, slice by slice, and what it changed.
+-- Stored months of all customers are put right as a job, slice by slice, and what that changed.
 --
 -- Public: saldo.monthly_sync_run, continue_monthly_sync.
 -- Customers go in the order of their ids; the run keeps how far it is, in the transaction of the
@@ -69,7 +69,7 @@ begin
     limit continue_monthly_sync.customer_limit
   );
   v_account_ids := array(select c.account_id from unnest(v_customers) as c);
-  v_plan := saldo_private.sync_customers(v_account_ids, v_run.is_forced);
+  v_plan := saldo_private.sync_customer_months(v_account_ids, v_run.is_forced);
 
   update saldo.monthly_sync_run as s
   set status = case when cardinality(v_customers) < customer_limit then 'done'

@@ -1,4 +1,4 @@
--- month_movement: the rule that derives it again, and the heal.
+-- Stored months of accounts (month_movement): the rule that derives them again, and the heal.
 --
 -- Private: rule_month_movement, movement_figures, heal_month_movement,
 -- undo_heal_month_movement. The trigger is in posting.sql.

@@ -1,4 +1,5 @@
--- Monthly balances of an account: opening, debits, credits, closing, for each month of a range.
+-- Months of an account: opening, debits, credits and closing of each (monthly_balance). Months of a
+-- customer, which have deposits and purchases, are those of metering/customer_month.sql.
 --
 -- Public: monthly_balance. Private: account_movement.
 -- Movements are stored, openings are sums of them: a back-dated posting costs the same however many

@@ -1,27 +1,28 @@
--- Monthly balances: filled for data that was there before, put right, and compared.
+-- Stored months of customers: filled for data that was there before, put right, and compared.
 --
--- Public: initialize_monthly_balances, sync_monthly_balances, compare_monthly_balances.
+-- Public: initialize_monthly_balances, sync_monthly_balances, compare_monthly_balances. Private:
+-- customer_month_plan, run_customer_month_plan, sync_customer_months.
 -- A plan and its application are the same code. The hash of a plan is over what it would change and
 -- over the figures and number of the lines that this rests on: applied with a hash that is no
 -- longer that, it is refused.
 -- Locks: lock_rating, then the accounts, then their months; a plan takes none.
 
-create or replace function saldo_private.monthly_accounts(customer_id bigint)
+create or replace function saldo_private.customer_month_accounts(customer_id bigint)
 returns bigint[]
 language plpgsql
 stable
 as $$
 begin
   if customer_id is not null then
-    return array[(saldo_private.require_customer(monthly_accounts.customer_id)).account_id];
+    return array[(saldo_private.require_customer(customer_month_accounts.customer_id)).account_id];
   end if;
   return array(select c.account_id from saldo.customer as c);
 end
 $$;
-comment on function saldo_private.monthly_accounts is
+comment on function saldo_private.customer_month_accounts is
   'Account of the customer, or of all where it is null. Error: SB401.';
 
-create or replace function saldo_private.monthly_plan(
+create or replace function saldo_private.customer_month_plan(
   account_ids bigint[],
   actions saldo.monthly_balance_action[]
 )
@@ -50,10 +51,10 @@ as $$
   cross join plan
   order by (p.change).customer_id, (p.change).month
 $$;
-comment on function saldo_private.monthly_plan is
+comment on function saldo_private.customer_month_plan is
   'What would be written, of these actions, with the hash of it all; no row when nothing would.';
 
-create or replace function saldo_private.run_monthly_plan(
+create or replace function saldo_private.run_customer_month_plan(
   customer_id bigint,
   actions saldo.monthly_balance_action[],
   is_dry_run boolean,
@@ -63,25 +64,26 @@ returns saldo.monthly_balance_change[]
 language plpgsql
 as $$
 declare
-  v_account_ids bigint[] := saldo_private.monthly_accounts(run_monthly_plan.customer_id);
+  v_account_ids bigint[] :=
+    saldo_private.customer_month_accounts(run_customer_month_plan.customer_id);
   v_plan saldo.monthly_balance_change[];
 begin
   if not is_dry_run then
     perform saldo_private.lock_rating(
-      case when run_monthly_plan.customer_id is not null then v_account_ids end
+      case when run_customer_month_plan.customer_id is not null then v_account_ids end
     );
     -- Again: somebody may have become a customer while the lock was waited for.
-    v_account_ids := saldo_private.monthly_accounts(run_monthly_plan.customer_id);
+    v_account_ids := saldo_private.customer_month_accounts(run_customer_month_plan.customer_id);
     perform saldo_private.lock_customer_months(v_account_ids);
   end if;
-  v_plan := array(select p from saldo_private.monthly_plan(v_account_ids, actions) as p);
+  v_plan := array(select p from saldo_private.customer_month_plan(v_account_ids, actions) as p);
   if is_dry_run then
     return v_plan;
   end if;
   -- A plan that has come to nothing has no hash to agree with.
-  if run_monthly_plan.plan_hash <> coalesce(v_plan[1].plan_hash, '') then
+  if run_customer_month_plan.plan_hash <> coalesce(v_plan[1].plan_hash, '') then
     perform saldo_private.fail('plan_outdated', format(
-      'plan %s, now %s months to write, plan %s', left(run_monthly_plan.plan_hash, 64),
+      'plan %s, now %s months to write, plan %s', left(run_customer_month_plan.plan_hash, 64),
       cardinality(v_plan), coalesce(v_plan[1].plan_hash, 'none')
     ));
   end if;
@@ -89,7 +91,7 @@ begin
   return v_plan;
 end
 $$;
-comment on function saldo_private.run_monthly_plan is
+comment on function saldo_private.run_customer_month_plan is
   'Makes a plan and, unless it is a dry run, applies it: SB401, SB020, SB417.';
 
 create or replace function saldo_private.sync_actions(is_forced boolean)
@@ -102,7 +104,10 @@ as $$
 $$;
 comment on function saldo_private.sync_actions is 'What a sync writes; all when it is forced.';
 
-create or replace function saldo_private.sync_customers(account_ids bigint[], is_forced boolean)
+create or replace function saldo_private.sync_customer_months(
+  account_ids bigint[],
+  is_forced boolean
+)
 returns saldo.monthly_balance_change[]
 language plpgsql
 as $$
@@ -113,13 +118,13 @@ begin
   perform saldo_private.lock_customer_months(account_ids);
   v_plan := array(
     select p
-    from saldo_private.monthly_plan(account_ids, saldo_private.sync_actions(is_forced)) as p
+    from saldo_private.customer_month_plan(account_ids, saldo_private.sync_actions(is_forced)) as p
   );
   perform saldo_private.write_customer_months(v_plan);
   return v_plan;
 end
 $$;
-comment on function saldo_private.sync_customers is
+comment on function saldo_private.sync_customer_months is
   'Puts the stored months of these accounts right, and returns what was written: SB020.';
 
 create or replace function saldo.initialize_monthly_balances(
@@ -134,7 +139,7 @@ security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
   select p.*
-  from unnest(saldo_private.run_monthly_plan(
+  from unnest(saldo_private.run_customer_month_plan(
     initialize_monthly_balances.customer_id, array['missing']::saldo.monthly_balance_action[],
     coalesce(initialize_monthly_balances.dry_run, true), initialize_monthly_balances.plan_hash
   )) as p
@@ -159,7 +164,7 @@ security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
   select p.*
-  from unnest(saldo_private.run_monthly_plan(
+  from unnest(saldo_private.run_customer_month_plan(
     sync_monthly_balances.customer_id, saldo_private.sync_actions(sync_monthly_balances.force),
     coalesce(sync_monthly_balances.dry_run, true), sync_monthly_balances.plan_hash
   )) as p
@@ -185,8 +190,8 @@ declare
 begin
   select count(*), array_agg(p order by p.customer_id, p.month) filter (where p.action <> 'same')
   into v_comparison.month_count, v_changes
-  from saldo_private.monthly_plan(
-    saldo_private.monthly_accounts(compare_monthly_balances.customer_id),
+  from saldo_private.customer_month_plan(
+    saldo_private.customer_month_accounts(compare_monthly_balances.customer_id),
     enum_range(null::saldo.monthly_balance_action)
   ) as p;
   v_comparison.difference_count := coalesce(cardinality(v_changes), 0);
