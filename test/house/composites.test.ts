@@ -31,6 +31,7 @@ test("composites are filled and read by the names of their fields", async (t) =>
 const filled = "a composite is filled by the names of its fields";
 const read = "a composite is read by the names of its fields";
 const written = "a composite is written out field by field";
+const unlisted = "an insert names its columns";
 const unnamed = "the fields of an array's composites keep their names";
 const body = (code: string) => `returns void\nas $$\ndeclare\n  v_x saldo.thing;\n${code}\n$$;\n`;
 
@@ -41,8 +42,9 @@ for (const [title, code, rules] of [
   ["a row that is assigned", "v_x := (\n  1, 2, null, 4\n);", [filled]],
   ["a row that is returned", "return (1, 2, array[1, 2], 4);", [filled]],
   ["a row that is given by name", "perform f(thing => (1, 2, 3, 4));", [filled]],
-  ["all fields of a composite", "insert into saldo.thing select (thing).*;", [written]],
-  ["all fields of a variable", "insert into saldo.thing\nselect v_x.*;", [written]],
+  ["all fields of a composite", "select 1, (thing).* from saldo.thing;", [written]],
+  ["all fields of a variable", "return query\nselect v_x.*;", [written]],
+  ["an insert without columns", "insert into saldo.thing\nselect 1, 2;", [unlisted]],
   ["a row that is read", body("select a.b, f(1, 2)\ninto strict v_x\nfrom saldo.a;"), [read]],
   ["a row that a write returns", body("returning a, b into v_x;"), [read]],
   [

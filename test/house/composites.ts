@@ -61,6 +61,9 @@ function found(file: string, code: string): Found[] {
     ...[...code.matchAll(/\(\w+(?:\.\w+)?\)\.\*|\bselect\s+v_\w+\.\*/g)].map((match) =>
       report(match.index, match[0], "a composite is written out field by field"),
     ),
+    ...[...code.matchAll(/\binsert into saldo\w*\.\w+(?:\s+as \w+)?\s+(?:select|values)\b/g)].map(
+      (match) => report(match.index, match[0], "an insert names its columns"),
+    ),
     ...[
       ...code.matchAll(
         /\bunnest\(\w+\)\s*(?:with ordinality|\))\s+as \w+ \((?:\s*\w+\s*,){3,}\s*\w+\s*\)/g,
