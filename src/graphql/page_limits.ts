@@ -1,32 +1,23 @@
 import { constant, lambda, list, type Step } from "postgraphile/grafast";
 import "postgraphile";
-import { Refusal } from "../errors/refusal.ts";
 import type { QueryLimits } from "./query_cost.ts";
 
-type PageLimits = Pick<QueryLimits, "pageSizeDefault" | "pageSizeMax" | "offsetMax">;
+type PageLimits = Pick<QueryLimits, "pageSizeDefault" | "pageSizeMax">;
 
 /** A step that takes a page, as connections of Grafast do. */
 interface PagedStep {
   setFirst($first: Step): void;
-  setOffset($offset: Step): void;
 }
 
 /**
- * Gives every connection a page size when none is asked for, and holds the ceilings a second
- * time: what the gate missed (a default of a variable, say) is refused here.
+ * Gives every connection a page size when none is asked for. Sizes that are asked for come through
+ * the gate of query_cost.ts, which refuses those above the ceilings before anything is planned.
  */
 export function makePageLimitsPlugin(limits: PageLimits): GraphileConfig.Plugin {
   const pageSizeReader =
     (sizeDefault: number) =>
-    ([first, last]: readonly unknown[]): unknown => {
-      requireWithin(first, limits.pageSizeMax, "first");
-      requireWithin(last, limits.pageSizeMax, "last");
-      return first ?? (last == null ? sizeDefault : undefined);
-    };
-  const offsetOf = (offset: unknown): unknown => {
-    requireWithin(offset, limits.offsetMax, "offset");
-    return offset;
-  };
+    ([first, last]: readonly unknown[]): unknown =>
+      first ?? (last == null ? sizeDefault : undefined);
 
   return {
     name: "PageLimitsPlugin",
@@ -60,30 +51,14 @@ export function makePageLimitsPlugin(limits: PageLimits): GraphileConfig.Plugin 
           if (!(isPgFieldConnection || isPgFieldSimpleCollection)) {
             return args;
           }
-          const { first, offset } = args;
+          const { first } = args;
           return {
             ...args,
             // The field's own plan sets it, since this would be passed over when it is not given.
             ...(first ? { first: { ...first, applyPlan: undefined } } : {}),
-            ...(offset
-              ? {
-                  offset: {
-                    ...offset,
-                    applyPlan(_$parent: Step, $paged: PagedStep, value: { getRaw(): Step }) {
-                      $paged.setOffset(lambda(value.getRaw(), offsetOf, true));
-                    },
-                  },
-                }
-              : {}),
           } as typeof args;
         },
       },
     },
   };
-}
-
-function requireWithin(size: unknown, sizeMax: number, what: string): void {
-  if (size != null && !(Number(size) >= 0 && Number(size) <= sizeMax)) {
-    throw new Refusal("page_invalid", `${what}: 0 to ${sizeMax}`);
-  }
 }
