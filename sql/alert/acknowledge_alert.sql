@@ -30,7 +30,7 @@ end
 $$;
 comment on function saldo.send_test_alert is
   'Sends a test alert on every channel; how that goes is in alert_delivery. It is never open. '
-  'Errors: SB651 where no channel is set up.';
+  'Errors: SB651 alert_channel_missing where no channel is set up.';
 revoke execute on function saldo.send_test_alert from public;
 grant execute on function saldo.send_test_alert to saldo_admin;
 
@@ -59,8 +59,8 @@ end
 $$;
 comment on function saldo.acknowledge_alert is
   'Notes that somebody takes care of an alert: there are no more reminders; that it is over is '
-  'told all the same. Again: the newer note counts. Errors: SB010, SB008, SB009 for the note, '
-  'SB007 for an unknown alert.';
+  'told all the same. Again: the newer note counts. Errors: SB010 input_invalid, '
+  'SB008 text_invalid, SB009 text_too_long for the note, SB007 not_found for an unknown alert.';
 revoke execute on function saldo.acknowledge_alert from public;
 grant execute on function saldo.acknowledge_alert to saldo_admin;
 

@@ -86,8 +86,9 @@ end
 $$;
 comment on function saldo.accept_clock is
   'Notes that a clock which was ahead has been looked into: what is dated later than now, up to '
-  'the latest time there is, is no finding any more. Nothing else changes. Errors: SB010, SB008, '
-  'SB009 for the reason, SB007 when nothing is dated later than now.';
+  'the latest time there is, is no finding any more. Nothing else changes. Errors: '
+  'SB010 input_invalid, SB008 text_invalid, SB009 text_too_long for the reason, SB007 not_found '
+  'when nothing is dated later than now.';
 revoke execute on function saldo.accept_clock from public;
 grant execute on function saldo.accept_clock to saldo_admin;
 

@@ -238,7 +238,8 @@ comment on function saldo.period_checklist is
   'What has to be in order before a month is closed: drafts, pending (transactions that wait for '
   'settlement), holds, suspense, reratings (jobs whose differences would be late), rules (the '
   'engine''s own) and registered_rules (those over your tables); how many of each are open, and '
-  'the first of them. Rules go by the last check; close_period makes a new one. Error: SB010.';
+  'the first of them. Rules go by the last check; close_period makes a new one. Error: '
+  'SB010 input_invalid.';
 revoke execute on function saldo.period_checklist from public;
 grant execute on function saldo.period_checklist to saldo_admin, saldo_operator;
 

@@ -185,7 +185,8 @@ begin
 end
 $$;
 comment on function saldo_private.close_period__check is
-  'Checks all rules, goes through the checklist, and keeps it: SB010 for an unknown item, SB110.';
+  'Checks all rules, goes through the checklist, and keeps it: SB010 input_invalid for an unknown '
+  'item, SB110 closing_refused.';
 
 create or replace function saldo.close_period(
   month date,
@@ -216,10 +217,12 @@ begin
 end
 $$;
 comment on function saldo.close_period is
-  'Closes the month of this day: begins (see begin_closing) unless that is done, checks all rules, '
-  'goes through the checklist, and seals the totals of all accounts from the journal. waive: items '
-  'of the checklist that may be open, for a reason. Errors: SB020, SB010, SB008, SB009, SB109, '
-  'SB110 with the items that are open; then nothing has changed.';
+  'Closes the month of this day: begins (see begin_closing) unless that is done, checks all '
+  'rules, goes through the checklist, and seals the totals of all accounts from the journal. '
+  'waive: items of the checklist that may be open, for a reason. Errors: '
+  'SB020 isolation_unsupported, SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, '
+  'SB109 period_state, SB110 closing_refused with the items that are open; then nothing has '
+  'changed.';
 revoke execute on function saldo.close_period from public;
 grant execute on function saldo.close_period to saldo_admin;
 
@@ -253,6 +256,8 @@ $$;
 comment on function saldo.reopen_period is
   'Opens the last closed period again: a month takes entries, the end of a year (number 13) has '
   'its closing entries reversed. What was posted meanwhile about the month stays where it is. '
-  'Errors: SB020, SB010, SB109 unless it is the last one and closed, SB008, SB009.';
+  'Errors: SB020 isolation_unsupported, SB010 input_invalid, SB109 period_state unless it is the '
+  'last one and closed, SB008 text_invalid, SB009 text_too_long; for the end of a year those of a '
+  'posting.';
 revoke execute on function saldo.reopen_period from public;
 grant execute on function saldo.reopen_period to saldo_admin;

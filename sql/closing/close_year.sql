@@ -32,7 +32,8 @@ $$;
 comment on function saldo.close_year is
   'Closes a year whose December is closed: empties all revenue and expense accounts into retained '
   'earnings, one entry of the kind closing a currency, and seals period 13. Only then January can '
-  'be closed. Undone by reopen_period(year, 13). Errors: SB020, SB010, SB109, SB008, SB009, and '
-  'those of a posting.';
+  'be closed. Undone by reopen_period(year, 13). Errors: SB020 isolation_unsupported, '
+  'SB010 input_invalid, SB109 period_state, SB008 text_invalid, SB009 text_too_long, and those of '
+  'a posting.';
 revoke execute on function saldo.close_year from public;
 grant execute on function saldo.close_year to saldo_admin;

@@ -32,7 +32,7 @@ begin
 end
 $$;
 comment on function saldo_private.lock_books is
-  'How far the books are closed, and nobody else closes meanwhile: SB020.';
+  'How far the books are closed, and nobody else closes meanwhile: SB020 isolation_unsupported.';
 
 create or replace function saldo_private.require_period(fiscal_year integer, number integer)
 returns saldo.period
@@ -52,7 +52,8 @@ begin
   return v_period;
 end
 $$;
-comment on function saldo_private.require_period is 'The period, with its status: SB010.';
+comment on function saldo_private.require_period is
+  'The period, with its status: SB010 input_invalid.';
 
 create or replace function saldo_private.require_month_period(month date)
 returns saldo.period
@@ -68,7 +69,8 @@ begin
   );
 end
 $$;
-comment on function saldo_private.require_month_period is 'The period of a day: SB010.';
+comment on function saldo_private.require_month_period is
+  'The period of a day: SB010 input_invalid.';
 
 create or replace function saldo_private.refuse_period(period saldo.period, wanted text)
 returns void
@@ -80,7 +82,8 @@ begin
     saldo_private.period_name(period.fiscal_year, period.number), period.status, wanted));
 end
 $$;
-comment on function saldo_private.refuse_period is 'SB109, with what it is and what was wanted.';
+comment on function saldo_private.refuse_period is
+  'SB109 period_state, with what it is and what was wanted.';
 
 create or replace function saldo_private.record_period_event(
   period saldo.period,
@@ -178,7 +181,8 @@ begin
   return saldo_private.require_period(period.fiscal_year, period.number);
 end
 $$;
-comment on function saldo_private.begin_closing__run is 'Takes no more entries: SB020, SB109.';
+comment on function saldo_private.begin_closing__run is
+  'Takes no more entries: SB020 isolation_unsupported, SB109 period_state.';
 
 create or replace function saldo.begin_closing(month date, reason text default null)
 returns saldo.period
@@ -197,8 +201,9 @@ comment on function saldo.begin_closing is
   'Begins to close the month of this day: from now on it takes no entries, what is about it is '
   'posted on the first open day. Waits for the postings under way in it. Then settle what '
   'period_checklist shows, and call close_period, or cancel_closing. Months are closed in order; '
-  'the first closing takes along all that came before. Errors: SB010, SB008, SB009, SB020, SB109 '
-  'for a month that is not open, not over or not the next one.';
+  'the first closing takes along all that came before. Errors: SB010 input_invalid, '
+  'SB008 text_invalid, SB009 text_too_long, SB020 isolation_unsupported, SB109 period_state for a '
+  'month that is not open, not over or not the next one.';
 revoke execute on function saldo.begin_closing from public;
 grant execute on function saldo.begin_closing to saldo_admin;
 
@@ -227,7 +232,8 @@ begin
 end
 $$;
 comment on function saldo_private.reopen__run is
-  'Opens a period again and drops its snapshot: SB010, SB008, SB009.';
+  'Opens a period again and drops its snapshot: SB010 input_invalid, SB008 text_invalid, '
+  'SB009 text_too_long.';
 
 create or replace function saldo.cancel_closing(month date, reason text)
 returns saldo.period
@@ -246,8 +252,9 @@ begin
 end
 $$;
 comment on function saldo.cancel_closing is
-  'Gives up closing a month: it takes entries again. Errors: SB020, SB010, SB109 unless it is '
-  'being closed, SB008, SB009.';
+  'Gives up closing a month: it takes entries again. Errors: SB020 isolation_unsupported, '
+  'SB010 input_invalid, SB109 period_state unless it is being closed, SB008 text_invalid, '
+  'SB009 text_too_long.';
 revoke execute on function saldo.cancel_closing from public;
 grant execute on function saldo.cancel_closing to saldo_admin;
 
@@ -286,7 +293,8 @@ end
 $$;
 comment on function saldo.lock_period is
   'Locks a closed period and all before it: they are never reopened, and nothing about them is '
-  'posted any more (SB108). number: 1 to 12 a month, 13 the end of the year. Errors: SB020, SB010, '
-  'SB109 unless it is closed, SB008, SB009.';
+  'posted any more (SB108 period_locked). number: 1 to 12 a month, 13 the end of the year. '
+  'Errors: SB020 isolation_unsupported, SB010 input_invalid, SB109 period_state unless it is '
+  'closed, SB008 text_invalid, SB009 text_too_long.';
 revoke execute on function saldo.lock_period from public;
 grant execute on function saldo.lock_period to saldo_admin;

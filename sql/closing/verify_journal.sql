@@ -341,7 +341,7 @@ comment on function saldo.verify_journal is
   'Computes everything anew from the journal alone, and returns what differs: seals and their '
   'chain, control totals, snapshots of closed periods, entries, what was slipped in, balance of '
   'entries, account totals, months. No row = nothing differs. At most row_limit rows (1 to '
-  '1000000). Reads the whole journal. Error: SB010.';
+  '1000000). Reads the whole journal. Error: SB010 input_invalid.';
 revoke execute on function saldo.verify_journal from public;
 grant execute on function saldo.verify_journal to saldo_admin, saldo_operator;
 

@@ -62,7 +62,7 @@ end
 $$;
 comment on function saldo_private.require_own_member is
   'Lets staff pass, and members for themselves. Anyone else is answered as if the member did not '
-  'exist: SB007.';
+  'exist: SB007 not_found.';
 
 create or replace function saldo_private.require_durable_commit()
 returns void

@@ -62,7 +62,7 @@ exception
 end
 $$;
 comment on function saldo_private.require_instant_text is
-  'A date or moment that comes as text, in JSON say; null stays null. Error: SB010.';
+  'A date or moment that comes as text, in JSON say; null stays null. Error: SB010 input_invalid.';
 
 create or replace function saldo_private.require_occurred_at(occurred_at timestamptz)
 returns timestamptz
@@ -84,7 +84,7 @@ begin
 end
 $$;
 comment on function saldo_private.require_occurred_at is
-  'The moment of a business event, now by default. Errors in checking order: SB006 for a member '
-  'who sets it, SB010 outside of 1900 to 9999.';
+  'The moment of a business event, now by default. Errors in checking order: SB006 forbidden for '
+  'a member who sets it, SB010 input_invalid outside of 1900 to 9999.';
 
 comment on domain saldo.month_start is 'A month, as its first day.';

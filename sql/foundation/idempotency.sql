@@ -59,8 +59,8 @@ end
 $$;
 comment on function saldo_private.claim_idempotency_key is
   'Null when there is no key or the key is new: go on, and give the result the id result_id. The '
-  'first result''s id when the same request came before. Error: SB005 when the key came with '
-  'another content.';
+  'first result''s id when the same request came before. Error: SB005 idempotency_conflict when '
+  'the key came with another content.';
 
 select saldo_private.secure_table('saldo_private.idempotency_record');
 

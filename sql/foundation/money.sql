@@ -28,8 +28,9 @@ begin
 end
 $$;
 comment on function saldo_private.require_amount is
-  'The amount without trailing zeros. Errors in this order: SB002 for none, zero, negative, NaN '
-  'and infinite, SB004 from 10^15 on, SB003 for more than 2 decimals written, zeros included.';
+  'The amount without trailing zeros. Errors in this order: SB002 amount_invalid for none, zero, '
+  'negative, NaN and infinite, SB004 amount_out_of_range from 10^15 on, SB003 amount_scale for '
+  'more than 2 decimals written, zeros included.';
 
 create or replace function saldo_private.require_amount_text(amount text)
 returns numeric
@@ -74,8 +75,9 @@ begin
 end
 $$;
 comment on function saldo_private.require_text is
-  'The text in normal form C without blanks at its ends. Errors in this order: SB010 for none, '
-  'SB008 for control characters, SB009 for an empty or too long one.';
+  'The text in normal form C without blanks at its ends. Errors in this order: '
+  'SB010 input_invalid for none, SB008 text_invalid for control characters, SB009 text_too_long '
+  'for an empty or too long one.';
 
 comment on domain saldo.amount is
   'An amount of money in units of its account''s currency: exact, at most 2 decimals, below 10^15.';

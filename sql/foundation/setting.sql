@@ -129,7 +129,8 @@ begin
 end
 $$;
 comment on function saldo_private.set_setting__check_number is
-  'The ranges of settings that are numbers, and the form of a duration and of a list: SB010.';
+  'The ranges of settings that are numbers, and the form of a duration and of a list: '
+  'SB010 input_invalid.';
 
 create or replace function saldo.set_setting(name text, value text)
 returns saldo.setting
@@ -177,7 +178,7 @@ end
 $$;
 comment on function saldo.set_setting is
   'Changes a setting for what is posted from now on; dates that are stored stay as they are. '
-  'Errors: SB010 for a value of the wrong form, SB007 for an unknown name.';
+  'Errors: SB010 input_invalid for a value of the wrong form, SB007 not_found for an unknown name.';
 revoke execute on function saldo.set_setting from public;
 grant execute on function saldo.set_setting to saldo_admin;
 

@@ -69,8 +69,8 @@ begin
 end
 $$;
 comment on function saldo_private.tg__guard_cached_balance is
-  'Refuses a write to a cached balance that does not come from the engine (SB601), or records it '
-  'where triggers are silenced.';
+  'Refuses a write to a cached balance that does not come from the engine (SB601 '
+  'balance_guarded), or records it where triggers are silenced.';
 
 create or replace function saldo_private.tg__guard_truncate()
 returns trigger
@@ -86,7 +86,8 @@ begin
 end
 $$;
 comment on function saldo_private.tg__guard_truncate is
-  'Refuses TRUNCATE of cached balances (SB601), or records it where triggers are silenced.';
+  'Refuses TRUNCATE of cached balances (SB601 balance_guarded), or records it where triggers are '
+  'silenced.';
 
 create or replace function saldo_private.tg__record_bypass()
 returns trigger

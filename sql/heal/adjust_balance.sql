@@ -45,7 +45,7 @@ end
 $$;
 comment on function saldo_private.adjust_balance__lock is
   'The account, locked so that nobody posts to it; a hot one without stripes and slots. Errors: '
-  'SB015 when its mode changes at this moment, SB102.';
+  'SB015 conflict_retry when its mode changes at this moment, SB102 account_closed.';
 
 create or replace function saldo_private.adjust_balance__heal(
   account_id bigint,
@@ -134,8 +134,8 @@ $$;
 -- A human settles what is wrong with a frozen account.
 select saldo_private.describe_source('adjust_balance', moves_no_funds => true);
 comment on function saldo_private.adjust_balance__post is
-  'Posts the difference: positive raises the balance of the account. Errors: SB004, and those of a '
-  'posting.';
+  'Posts the difference: positive raises the balance of the account. Errors: '
+  'SB004 amount_out_of_range, and those of a posting.';
 
 create or replace function saldo_private.adjust_balance__fill(account_id bigint, is_lower boolean)
 returns void
@@ -166,7 +166,8 @@ begin
 end
 $$;
 comment on function saldo_private.adjust_balance__fill is
-  'Makes the slots of a hot account that was adjusted, unless it is frozen: SB001.';
+  'Makes the slots of a hot account that was adjusted, unless it is frozen: '
+  'SB001 insufficient_balance.';
 
 create or replace function saldo_private.adjust_balance__difference_account(
   account saldo.account,
@@ -187,8 +188,9 @@ begin
 end
 $$;
 comment on function saldo_private.adjust_balance__difference_account is
-  'The account that takes the difference: SB101, SB102 of the account itself, then SB101, SB104, '
-  'SB203, SB121 of the other one.';
+  'The account that takes the difference: SB101 account_not_found, SB102 account_closed of the '
+  'account itself, then SB101 account_not_found, SB104 currency_mismatch, '
+  'SB203 counter_account_unfit, SB121 account_frozen of the other one.';
 
 create or replace function saldo_private.adjust_balance__do(
   adjustment saldo.balance_adjustment
@@ -317,11 +319,16 @@ end
 $$;
 comment on function saldo.adjust_balance is
   'Sets the posted balance of an account to what a human has found to be right: totals and months '
-  'to the journal, recorded as heals, and an adjustment entry for the rest. difference_account_id: '
-  'open, of the currency, without min_balance, default the engine''s own difference:<currency>. '
-  'finding_id: what it settles. Works on a frozen account too, and leaves it frozen. The same '
-  'idempotency_key with the same content returns the first adjustment. Errors in checking order: '
-  'SB020, SB010, SB008, SB009, SB002, SB004, SB003, SB005, SB101, SB102, SB104, SB203, SB121 for a '
-  'frozen difference account, SB007, SB626, SB015, SB625, SB004, SB108, SB001.';
+  'to the journal, recorded as heals, and an adjustment entry for the rest. '
+  'difference_account_id: open, of the currency, without min_balance, default the engine''s own '
+  'difference:<currency>. finding_id: what it settles. Works on a frozen account too, and leaves '
+  'it frozen. The same idempotency_key with the same content returns the first adjustment. Errors '
+  'in checking order: SB020 isolation_unsupported, SB010 input_invalid, SB008 text_invalid, '
+  'SB009 text_too_long, SB002 amount_invalid, SB004 amount_out_of_range, SB003 amount_scale, '
+  'SB005 idempotency_conflict, SB101 account_not_found, SB102 account_closed, '
+  'SB104 currency_mismatch, SB203 counter_account_unfit, SB121 account_frozen for a frozen '
+  'difference account, SB007 not_found, SB626 finding_of_another, SB015 conflict_retry, '
+  'SB625 nothing_to_adjust, SB004 amount_out_of_range, SB108 period_locked, '
+  'SB001 insufficient_balance.';
 revoke execute on function saldo.adjust_balance from public;
 grant execute on function saldo.adjust_balance to saldo_admin;

@@ -129,7 +129,8 @@ begin
 end
 $$;
 comment on function saldo_private.require_proposal is
-  'The proposal that waits, locked: SB604, SB007, SB620.';
+  'The proposal that waits, locked: SB604 maintenance_running, SB007 not_found, '
+  'SB620 proposal_state.';
 
 create or replace function saldo.approve_heal(proposal_id uuid, reason text)
 returns saldo.heal_action
@@ -191,9 +192,10 @@ $$;
 comment on function saldo.approve_heal is
   'Heals what a proposal is about, whatever the limits, under the lock of its key. By another '
   'administrator than the one who proposed it; what the scheduler proposed any may approve. '
-  'Returns what was done. Errors in checking order: SB010, SB008, SB009, SB020, SB604 while a heal '
-  'runs, SB007, SB620, SB621, SB622 when the difference is not the one that was proposed: '
-  'the next heal proposes anew.';
+  'Returns what was done. Errors in checking order: SB010 input_invalid, SB008 text_invalid, '
+  'SB009 text_too_long, SB020 isolation_unsupported, SB604 maintenance_running while a heal runs, '
+  'SB007 not_found, SB620 proposal_state, SB621 approval_needs_another, SB622 proposal_stale when '
+  'the difference is not the one that was proposed: the next heal proposes anew.';
 revoke execute on function saldo.approve_heal from public;
 grant execute on function saldo.approve_heal to saldo_admin;
 
@@ -220,7 +222,8 @@ end
 $$;
 comment on function saldo.reject_heal is
   'Decides that a proposal is not healed. For heal_repeat_hours the same difference is not '
-  'proposed again. Errors in checking order: SB010, SB008, SB009, SB604 while a heal runs, '
-  'SB007, SB620.';
+  'proposed again. Errors in checking order: SB010 input_invalid, SB008 text_invalid, '
+  'SB009 text_too_long, SB604 maintenance_running while a heal runs, SB007 not_found, '
+  'SB620 proposal_state.';
 revoke execute on function saldo.reject_heal from public;
 grant execute on function saldo.reject_heal to saldo_admin;

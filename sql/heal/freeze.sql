@@ -81,8 +81,8 @@ begin
 end
 $$;
 comment on function saldo_private.freeze_accounts__empty is
-  'Takes stripes and slots of a hot account away, under its locks: SB015 when others do not let go '
-  'of these for 10 s.';
+  'Takes stripes and slots of a hot account away, under its locks: SB015 conflict_retry when '
+  'others do not let go of these for 10 s.';
 
 create or replace function saldo_private.freeze_accounts(
   account_ids bigint[],
@@ -134,7 +134,7 @@ end
 $$;
 comment on function saldo_private.freeze_accounts is
   'Freezes accounts that the caller has looked at. finding_ids: of each account, in their order. '
-  'Errors: SB020, SB015 when one becomes hot at this moment.';
+  'Errors: SB020 isolation_unsupported, SB015 conflict_retry when one becomes hot at this moment.';
 
 create or replace function saldo_private.freeze_changed(plan saldo_private.planned_heal[])
 returns integer
@@ -265,11 +265,13 @@ begin
 end
 $$;
 comment on function saldo.freeze_account is
-  'Freezes an account: nothing is posted to it, submitted or held on it (SB121) until it is '
-  'unfrozen; what was accepted before is settled, and holds may end. Waits for the transactions '
-  'under way on it. Whoever the account belongs to reads the reason. Errors in checking order: '
-  'SB010, SB008, SB009, SB101, SB102, SB010 for an account that settlements book against, SB121 '
-  'when it is frozen already, SB020, SB015.';
+  'Freezes an account: nothing is posted to it, submitted or held on it (SB121 account_frozen) '
+  'until it is unfrozen; what was accepted before is settled, and holds may end. Waits for the '
+  'transactions under way on it. Whoever the account belongs to reads the reason. Errors in '
+  'checking order: SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, '
+  'SB101 account_not_found, SB102 account_closed, SB010 input_invalid for an account that '
+  'settlements book against, SB121 account_frozen when it is frozen already, '
+  'SB020 isolation_unsupported, SB015 conflict_retry.';
 revoke execute on function saldo.freeze_account from public;
 grant execute on function saldo.freeze_account to saldo_admin;
 
@@ -326,10 +328,11 @@ begin
 end
 $$;
 comment on function saldo.unfreeze_account is
-  'Lets an account be posted to again. A customer''s readings are rated by what changed meanwhile, '
-  'but for locked months. A heal does not freeze it once more for the same finding with the same '
-  'evidence. Errors in checking order: SB010, SB008, SB009, SB020 for a customer, SB101, SB122, '
-  'SB004.';
+  'Lets an account be posted to again. A customer''s readings are rated by what changed '
+  'meanwhile, but for locked months. A heal does not freeze it once more for the same finding '
+  'with the same evidence. Errors in checking order: SB010 input_invalid, SB008 text_invalid, '
+  'SB009 text_too_long, SB020 isolation_unsupported for a customer, SB101 account_not_found, '
+  'SB122 account_not_frozen, SB004 amount_out_of_range; of a customer also those of a posting.';
 revoke execute on function saldo.unfreeze_account from public;
 grant execute on function saldo.unfreeze_account to saldo_admin;
 

@@ -127,7 +127,9 @@ comment on function saldo.auto_heal is
   'and records what would be done; a heal that rewrote something checks again at its end. '
   'Journal, purchases and holds are never touched. Where the journal itself is in question the '
   'finding is refused for a human, and the account whose journal was changed is frozen. What is '
-  'above a limit (heal_policy) or wrong again after a heal becomes a heal_proposal. '
-  'Errors: SB604 while another one runs, SB603 in another isolation level than read committed.';
+  'above a limit (heal_policy) or wrong again after a heal becomes a heal_proposal. Errors: '
+  'SB604 maintenance_running while another one runs, SB603 heal_refused in another isolation '
+  'level than read committed, SB015 conflict_retry when an account that is frozen by it becomes '
+  'hot at this moment.';
 revoke execute on function saldo.auto_heal from public;
 grant execute on function saldo.auto_heal to saldo_admin;

@@ -24,7 +24,7 @@ begin
 end
 $$;
 comment on function saldo_private.require_sole_maintenance is
-  'Makes sure that only one heal or maintenance runs at a time: SB604.';
+  'Makes sure that only one heal or maintenance runs at a time: SB604 maintenance_running.';
 
 create or replace function saldo_private.healed_key(
   key text,

@@ -74,10 +74,11 @@ begin
 end
 $$;
 comment on function saldo.set_heal_policy is
-  'Sets what may be healed of a rule without approval. is_scheduled: whether scheduled maintenance '
-  'heals it at all. max_count: findings in one run; max_amount: difference of one finding; '
-  'max_amount_total: sum of the differences in one run and currency. Null = the setting. What is '
-  'above becomes a heal_proposal. Errors in checking order: SB010, SB007 for an unknown rule.';
+  'Sets what may be healed of a rule without approval. is_scheduled: whether scheduled '
+  'maintenance heals it at all. max_count: findings in one run; max_amount: difference of one '
+  'finding; max_amount_total: sum of the differences in one run and currency. Null = the setting. '
+  'What is above becomes a heal_proposal. Errors in checking order: SB010 input_invalid, '
+  'SB007 not_found for an unknown rule.';
 revoke execute on function saldo.set_heal_policy from public;
 grant execute on function saldo.set_heal_policy to saldo_admin;
 

@@ -49,8 +49,9 @@ end
 $$;
 comment on function saldo.scheduled_maintenance is
   'Checks all balances, heals what is safe, looks again at what was wrong and records the run, in '
-  'one transaction; status is that of the last look. Errors: SB604 while another one runs, SB603 '
-  'in another isolation level than read committed.';
+  'one transaction; status is that of the last look. Errors: SB604 maintenance_running while '
+  'another one runs, SB603 heal_refused in another isolation level than read committed, '
+  'SB015 conflict_retry as auto_heal.';
 revoke execute on function saldo.scheduled_maintenance from public;
 grant execute on function saldo.scheduled_maintenance to saldo_admin;
 
@@ -73,9 +74,9 @@ begin
 end
 $$;
 comment on function saldo.continue_maintenance is
-  'The next step of a maintenance, and the first one of another when none is under way: a slice of '
-  'the check; after the last slice the heal, too. Returns the run when it is done, else null. '
-  'Errors as scheduled_maintenance.';
+  'The next step of a maintenance, and the first one of another when none is under way: a slice '
+  'of the check; after the last slice the heal, too. Returns the run when it is done, else null. '
+  'Errors as scheduled_maintenance. Errors: those of scheduled_maintenance.';
 revoke execute on function saldo.continue_maintenance from public;
 grant execute on function saldo.continue_maintenance to saldo_admin;
 

@@ -34,7 +34,7 @@ begin
 end
 $$;
 comment on function saldo_private.undo_heal__require is
-  'The heal, if it can be undone still: SB007, SB623.';
+  'The heal, if it can be undone still: SB007 not_found, SB623 heal_action_state.';
 
 create or replace function saldo_private.undo_heal__take_back(
   plan saldo_private.planned_heal,
@@ -105,8 +105,11 @@ comment on function saldo.undo_heal is
   'Takes back what a heal did, postings since then left in place, and records it. Of a heal once. '
   'The next check finds the difference again; it is healed again by approval only. Slots are not '
   'undone: they follow from totals. A balance of your own table is set back to what it was, if it '
-  'is what the heal wrote still (SB623); what a function of yours healed is not undone (SB624). '
-  'Errors in checking order: SB010, SB008, SB009, SB020, SB604 while a heal runs, SB007, SB623, '
-  'SB624, SB645 where Saldo may no longer write your table.';
+  'is what the heal wrote still (SB623 heal_action_state); what a function of yours healed is not '
+  'undone (SB624 heal_not_undoable). Errors in checking order: SB010 input_invalid, '
+  'SB008 text_invalid, SB009 text_too_long, SB020 isolation_unsupported, '
+  'SB604 maintenance_running while a heal runs, SB007 not_found, SB623 heal_action_state, '
+  'SB624 heal_not_undoable, SB645 rule_privilege_missing where Saldo may no longer write your '
+  'table.';
 revoke execute on function saldo.undo_heal from public;
 grant execute on function saldo.undo_heal to saldo_admin;

@@ -36,4 +36,4 @@ $$;
 comment on function saldo_private.check_backlog is
   'Refuses rows beyond the setting settlement_backlog_limit, give or take those under way at once '
   'and, where the limit is large, what slots were granted while it was far, at most 64 each: '
-  'SB202.';
+  'SB202 backlog_full.';

@@ -68,10 +68,13 @@ comment on function saldo.capture_hold is
   'immediate account, submits it for settlement on a hot one. Of a part the rest is released, or '
   'stays held for another capture with keep_rest. The same idempotency_key with the same content '
   'captures once; keys are per hold. A pending purchase is paid with complete_purchase instead. '
-  'Errors in checking order: SB002, SB004, SB003, SB008, SB009, SB005, SB204, SB205 unless it is '
-  'HELD, SB206, SB305 for the hold of a purchase, SB102 on an immediate account when the counter '
-  'account has been closed (on a hot one the settlement books to suspense then); on a hot account '
-  'SB015, SB202, SB020. A hold past its time can be captured until expire_holds has ended it.';
+  'Errors in checking order: SB002 amount_invalid, SB004 amount_out_of_range, SB003 amount_scale, '
+  'SB008 text_invalid, SB009 text_too_long, SB005 idempotency_conflict, SB204 hold_not_found, '
+  'SB205 hold_state unless it is HELD, SB206 capture_too_large, SB305 purchase_state for the hold '
+  'of a purchase, SB102 account_closed on an immediate account when the counter account has been '
+  'closed (on a hot one the settlement books to suspense then); on a hot account '
+  'SB015 conflict_retry, SB202 backlog_full, SB020 isolation_unsupported; and those of a posting. '
+  'A hold past its time can be captured until expire_holds has ended it.';
 revoke execute on function saldo.capture_hold from public;
 grant execute on function saldo.capture_hold to saldo_admin;
 

@@ -115,5 +115,5 @@ begin
 end
 $$;
 comment on function saldo_private.undo_heal_held_total is
-  'Takes from held_total what a heal gave it, under the account''s lock. Error: SB624 when it '
-  'would become negative.';
+  'Takes from held_total what a heal gave it, under the account''s lock. Error: '
+  'SB624 heal_not_undoable when it would become negative.';

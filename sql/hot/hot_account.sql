@@ -23,7 +23,7 @@ end
 $$;
 comment on function saldo_private.settle_all is
   'Takes the slots of an account away and settles all that is pending; call it under its locks. '
-  'Error: SB201 when rows are missing so that not all can be settled.';
+  'Error: SB201 account_not_hot when rows are missing so that not all can be settled.';
 
 create or replace function saldo.make_account_hot(
   account_id bigint,
@@ -93,10 +93,11 @@ comment on function saldo.make_account_hot is
   'other, default the setting hot_account_slots. is_pending_available: whether submitted money '
   'that comes in is available before it is settled; default as it was, at first yes; to change it '
   'settles what is pending. Can be called under load, and again to change either: no balance '
-  'changes. From now on '
-  'submit_transaction works, and the account''s row follows with each settlement. Errors in '
-  'checking order: SB020, SB010, SB101, SB102, SB121, SB010 for a suspense account, SB201 when '
-  'rows are missing so that not all can be settled.';
+  'changes. From now on submit_transaction works, and the account''s row follows with each '
+  'settlement. Errors in checking order: SB020 isolation_unsupported, SB010 input_invalid, '
+  'SB101 account_not_found, SB102 account_closed, SB121 account_frozen, SB010 input_invalid for a '
+  'suspense account, SB201 account_not_hot when rows are missing so that not all can be settled, '
+  'SB015 conflict_retry when its mode changes at this moment.';
 revoke execute on function saldo.make_account_hot from public;
 grant execute on function saldo.make_account_hot to saldo_admin;
 
@@ -149,7 +150,8 @@ $$;
 comment on function saldo.make_account_immediate is
   'Settles what is pending on a hot account and makes every posting update its row again. Can be '
   'called under load: it waits for the transactions under way on the account, and the next ones '
-  'wait for it; no balance changes. Errors in checking order: SB020, SB101, SB201, also when rows '
-  'are missing so that not all can be settled.';
+  'wait for it; no balance changes. Errors in checking order: SB020 isolation_unsupported, '
+  'SB101 account_not_found, SB201 account_not_hot, also when rows are missing so that not all can '
+  'be settled.';
 revoke execute on function saldo.make_account_immediate from public;
 grant execute on function saldo.make_account_immediate to saldo_admin;

@@ -98,8 +98,9 @@ end
 $$;
 comment on function saldo_private.move_slot is
   'Takes funds from a slot (a negative take gives), changes what is held by it, and numbers rows '
-  'in it: seq is the number of the last. The caller has seen that the account is hot; SB015 when '
-  'it ceases to be. Errors in checking order: SB015, SB001, SB202, SB020.';
+  'in it: seq is the number of the last. The caller has seen that the account is hot; '
+  'SB015 conflict_retry when it ceases to be. Errors in checking order: SB015 conflict_retry, '
+  'SB001 insufficient_balance, SB202 backlog_full, SB020 isolation_unsupported.';
 
 create or replace function saldo_private.move_slot__slowly(
   account_id bigint,
@@ -210,7 +211,8 @@ end
 $$;
 comment on function saldo_private.move_slot__refill is
   'Gives to an account that lacks funds: all to its first slot, one writer after the other, until '
-  'nothing lacks and all slots are in use again. Null when that is so already. Error: SB020.';
+  'nothing lacks and all slots are in use again. Null when that is so already. Error: '
+  'SB020 isolation_unsupported.';
 
 create or replace function saldo_private.move_slot__require(
   account_id bigint,
@@ -229,7 +231,8 @@ begin
   end if;
 end
 $$;
-comment on function saldo_private.move_slot__require is 'SB001 when more is needed than available.';
+comment on function saldo_private.move_slot__require is
+  'SB001 insufficient_balance when more is needed than available.';
 
 create or replace function saldo_private.move_slot__rebalance(account_id bigint, needed numeric)
 returns void
@@ -283,8 +286,9 @@ begin
 end
 $$;
 comment on function saldo_private.move_slot__rebalance is
-  'Locks all slots of an account with a min_balance, puts what is needed into the first and shares '
-  'the rest out: SB001 when more is needed than there is, SB020.';
+  'Locks all slots of an account with a min_balance, puts what is needed into the first and '
+  'shares the rest out: SB001 insufficient_balance when more is needed than there is, '
+  'SB020 isolation_unsupported.';
 
 create or replace function saldo_private.move_slot__add(account_id bigint)
 returns void
@@ -346,7 +350,8 @@ begin
 end
 $$;
 comment on function saldo_private.move_slot__add is
-  'Adds an empty slot to an account all of whose slots are in use. Errors: SB020, SB015.';
+  'Adds an empty slot to an account all of whose slots are in use. Errors: '
+  'SB020 isolation_unsupported, SB015 conflict_retry.';
 
 create or replace function saldo_private.tg_account_stripe__move_slot()
 returns trigger
@@ -371,7 +376,8 @@ begin
 end
 $$;
 comment on function saldo_private.tg_account_stripe__move_slot is
-  'Moves the funds of a hot account with a min_balance when lines are posted to it: SB001.';
+  'Moves the funds of a hot account with a min_balance when lines are posted to it: '
+  'SB001 insufficient_balance.';
 
 -- Folds empty a stripe, settlements use stripe 0: neither moves funds. Before the stripe: slots
 -- that have to be rebuilt must not see the posting yet.

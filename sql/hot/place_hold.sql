@@ -76,8 +76,9 @@ end
 $$;
 comment on function saldo_private.change_held is
   'Changes what is held on an account and so what is available: its row where it is immediate, a '
-  'slot where it is hot. A frozen one may hold less, and no more. Errors: SB101, SB102, SB121, '
-  'SB001.';
+  'slot where it is hot. A frozen one may hold less, and no more. Errors: '
+  'SB101 account_not_found, SB102 account_closed, SB121 account_frozen, '
+  'SB001 insufficient_balance.';
 
 create or replace function saldo_private.open_hold(
   account_id bigint,
@@ -117,7 +118,7 @@ end
 $$;
 comment on function saldo_private.open_hold is
   'Writes a hold whose parts have been checked, and takes its funds. expires_in: default the '
-  'setting hold_expires_in. Errors: SB102, SB001.';
+  'setting hold_expires_in. Errors: SB102 account_closed, SB001 insufficient_balance.';
 
 create or replace function saldo_private.require_hold(hold_id uuid)
 returns saldo.hold
@@ -141,7 +142,8 @@ begin
   return v_hold;
 end
 $$;
-comment on function saldo_private.require_hold is 'The open hold, locked: SB204, SB205.';
+comment on function saldo_private.require_hold is
+  'The open hold, locked: SB204 hold_not_found, SB205 hold_state.';
 
 create or replace function saldo_private.end_hold(
   hold saldo.hold,
@@ -247,11 +249,14 @@ $$;
 comment on function saldo.place_hold is
   'Holds an amount of an account: it lowers what is available, not the balance, until it is '
   'captured, voided or expires. expires_in: default the setting hold_expires_in. '
-  'counter_account_id: who gets what is captured, an open account without min_balance, default the '
-  'clearing account of the currency. The same idempotency_key with the same content returns the '
-  'first hold as it is now; keys are per account. Errors in checking order: SB002, SB004, SB003, '
-  'SB008, SB009, SB010, SB005, SB101, SB104, SB203, SB102, SB121, SB001; on a hot account also '
-  'SB015 when it ceases to be hot at this moment, and SB020.';
+  'counter_account_id: who gets what is captured, an open account without min_balance, default '
+  'the clearing account of the currency. The same idempotency_key with the same content returns '
+  'the first hold as it is now; keys are per account. Errors in checking order: '
+  'SB002 amount_invalid, SB004 amount_out_of_range, SB003 amount_scale, SB008 text_invalid, '
+  'SB009 text_too_long, SB010 input_invalid, SB005 idempotency_conflict, SB101 account_not_found, '
+  'SB104 currency_mismatch, SB203 counter_account_unfit, SB102 account_closed, '
+  'SB121 account_frozen, SB001 insufficient_balance; on a hot account also SB015 conflict_retry '
+  'when it ceases to be hot at this moment, and SB020 isolation_unsupported.';
 revoke execute on function saldo.place_hold from public;
 grant execute on function saldo.place_hold to saldo_admin;
 
@@ -272,8 +277,9 @@ end
 $$;
 comment on function saldo.void_hold is
   'Gives up a hold: what it still holds is available again; what was captured stays. A pending '
-  'purchase fails with its hold. Errors in checking order: SB008, SB009, SB204, SB205 unless it is '
-  'HELD; on a hot account also SB015, SB020.';
+  'purchase fails with its hold. Errors in checking order: SB008 text_invalid, '
+  'SB009 text_too_long, SB204 hold_not_found, SB205 hold_state unless it is HELD; on a hot '
+  'account also SB015 conflict_retry, SB020 isolation_unsupported.';
 revoke execute on function saldo.void_hold from public;
 grant execute on function saldo.void_hold to saldo_admin;
 
@@ -309,8 +315,9 @@ begin
 end
 $$;
 comment on function saldo.expire_holds is
-  'Ends holds whose time has come, at most row_limit of them, oldest first, and returns them: what '
-  'they hold is available again. A pending purchase fails with its hold. Call it again until it '
-  'returns nothing. Error: SB010.';
+  'Ends holds whose time has come, at most row_limit of them, oldest first, and returns them: '
+  'what they hold is available again. A pending purchase fails with its hold. Call it again until '
+  'it returns nothing. Error: SB010 input_invalid; on a hot account also SB015 conflict_retry, '
+  'SB020 isolation_unsupported.';
 revoke execute on function saldo.expire_holds from public;
 grant execute on function saldo.expire_holds to saldo_admin;

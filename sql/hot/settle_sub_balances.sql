@@ -100,11 +100,12 @@ begin
 end
 $$;
 comment on function saldo.settle_sub_balances is
-  'Settles pending rows of hot accounts, at most row_limit of them, oldest first within each slot: '
-  'posts one summary entry for each account, counter account and business date, and returns one '
-  'settlement an account; none when nothing is pending. Also brings hot accounts'' own rows up to '
-  'date. Call it again until it returns nothing; several callers at once share the accounts. An '
-  'account that cannot be settled, or whose counter account somebody holds for over 2 seconds, is '
-  'left for the next call with a warning. Errors: SB020, SB010.';
+  'Settles pending rows of hot accounts, at most row_limit of them, oldest first within each '
+  'slot: posts one summary entry for each account, counter account and business date, and returns '
+  'one settlement an account; none when nothing is pending. Also brings hot accounts'' own rows '
+  'up to date. Call it again until it returns nothing; several callers at once share the '
+  'accounts. An account that cannot be settled, or whose counter account somebody holds for over '
+  '2 seconds, is left for the next call with a warning. Errors: SB020 isolation_unsupported, '
+  'SB010 input_invalid.';
 revoke execute on function saldo.settle_sub_balances from public;
 grant execute on function saldo.settle_sub_balances to saldo_admin;

@@ -126,8 +126,9 @@ end
 $$;
 comment on function saldo_private.rebuild_slots is
   'Makes the slots of a hot account from what is durable, and records it. Without force only when '
-  'there are none. Whoever held one has ended by then: its removal waited for that. '
-  'Errors: SB015 when the account is not hot, SB020, SB121.';
+  'there are none. Whoever held one has ended by then: its removal waited for that. Errors: '
+  'SB015 conflict_retry when the account is not hot, SB020 isolation_unsupported, '
+  'SB121 account_frozen.';
 
 create or replace function saldo_private.rebuild_slots__fill(account saldo.account)
 returns void

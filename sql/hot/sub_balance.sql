@@ -96,7 +96,7 @@ begin
 end
 $$;
 comment on function saldo_private.tg__keep_sub_balances_whole is
-  'Refuses every change of rows and of the record of their settlement: SB105.';
+  'Refuses every change of rows and of the record of their settlement: SB105 entry_immutable.';
 
 create or replace trigger keep_immutable
   before update or delete or truncate on saldo.sub_balance

@@ -27,7 +27,8 @@ begin
   return v_account;
 end
 $$;
-comment on function saldo_private.require_hot_account is 'The account, if it is hot: SB101, SB201.';
+comment on function saldo_private.require_hot_account is
+  'The account, if it is hot: SB101 account_not_found, SB201 account_not_hot.';
 
 create or replace function saldo_private.require_counter_account(
   account saldo.account,
@@ -68,8 +69,9 @@ begin
 end
 $$;
 comment on function saldo_private.require_counter_account is
-  'The account of the other side, default the clearing account of the currency. Errors in checking '
-  'order: SB101, SB104, SB203, SB121.';
+  'The account of the other side, default the clearing account of the currency. Errors in '
+  'checking order: SB101 account_not_found, SB104 currency_mismatch, SB203 counter_account_unfit, '
+  'SB121 account_frozen.';
 
 create or replace function saldo_private.require_metadata(metadata jsonb)
 returns jsonb
@@ -83,7 +85,8 @@ begin
   return metadata;
 end
 $$;
-comment on function saldo_private.require_metadata is 'The metadata, unless it is too long: SB009.';
+comment on function saldo_private.require_metadata is
+  'The metadata, unless it is too long: SB009 text_too_long.';
 
 create or replace function saldo_private.require_submission(
   account_id bigint,
@@ -104,7 +107,8 @@ begin
 end
 $$;
 comment on function saldo_private.require_submission is
-  'Checks the form of a transaction: SB002, SB004, SB003, SB010, SB009.';
+  'Checks the form of a transaction: SB002 amount_invalid, SB004 amount_out_of_range, '
+  'SB003 amount_scale, SB010 input_invalid, SB009 text_too_long.';
 
 create or replace function saldo_private.submit_transaction__earlier(
   id uuid,
@@ -138,7 +142,8 @@ begin
 end
 $$;
 comment on function saldo_private.submit_transaction__earlier is
-  'The row that was written under the key, or null and the key is taken: SB008, SB005.';
+  'The row that was written under the key, or null and the key is taken: SB008 text_invalid, '
+  'SB005 idempotency_conflict.';
 
 create or replace function saldo_private.submit_transaction__take_ample(
   account_id bigint,
@@ -197,8 +202,8 @@ begin
 end
 $$;
 comment on function saldo_private.require_takes is
-  'SB015 when the account has begun since it was looked at to make what comes in available at '
-  'another time. The slot, once it is ours, knows for sure.';
+  'SB015 conflict_retry when the account has begun since it was looked at to make what comes in '
+  'available at another time. The slot, once it is ours, knows for sure.';
 
 create or replace function saldo_private.submit_transaction__take(
   account_id bigint,
@@ -226,8 +231,10 @@ begin
 end
 $$;
 comment on function saldo_private.submit_transaction__take is
-  'Takes a slot with everything looked at, for whatever counter account. Errors in checking order: '
-  'SB101, SB201, SB104, SB203, SB121, SB015, SB001, SB202, SB020.';
+  'Takes a slot with everything looked at, for whatever counter account. Errors in checking '
+  'order: SB101 account_not_found, SB201 account_not_hot, SB104 currency_mismatch, '
+  'SB203 counter_account_unfit, SB121 account_frozen, SB015 conflict_retry, '
+  'SB001 insufficient_balance, SB202 backlog_full, SB020 isolation_unsupported.';
 
 create or replace function saldo.submit_transaction(
   account_id bigint,
@@ -298,8 +305,11 @@ comment on function saldo.submit_transaction is
   'the other side, an open account without min_balance, default the clearing account of the '
   'currency. metadata: up to 8,000 bytes. The same idempotency_key with the same content returns '
   'the first row; keys are per account. Waits for no other writer, unless only what others hold '
-  'makes the funds suffice. Errors in checking order: SB002, SB004, SB003, SB010, SB009, SB008, '
-  'SB005, SB101, SB201, SB104, SB203, SB121, SB015 when the mode of the account changes at this '
-  'moment, SB001, SB202, SB020.';
+  'makes the funds suffice. Errors in checking order: SB002 amount_invalid, '
+  'SB004 amount_out_of_range, SB003 amount_scale, SB010 input_invalid, SB009 text_too_long, '
+  'SB008 text_invalid, SB005 idempotency_conflict, SB101 account_not_found, '
+  'SB201 account_not_hot, SB104 currency_mismatch, SB203 counter_account_unfit, '
+  'SB121 account_frozen, SB015 conflict_retry when the mode of the account changes at this '
+  'moment, SB001 insufficient_balance, SB202 backlog_full, SB020 isolation_unsupported.';
 revoke execute on function saldo.submit_transaction from public;
 grant execute on function saldo.submit_transaction to saldo_admin;

@@ -380,12 +380,14 @@ end
 $$;
 comment on function saldo.submit_transactions is
   'Submits up to 10,000 transactions on hot accounts, each on its own: the answers come in the '
-  'order given, accepted with its id, or refused with its code while the others stand. A request '
-  'is what submit_transaction takes; its rows count in their order, so that a credit pays for a '
-  'debit after it. A key that comes twice in a batch with the same content is one transaction. '
-  'Errors of the batch as a whole: SB010, SB015, SB020, SB121 when frozen at this moment. Codes '
-  'of a row: SB002, SB004, SB003, SB010, SB009, SB008, SB005, SB101, SB201, SB121, SB104, SB203, '
-  'SB001, SB202, in this order.';
+  'order given, accepted with its id, or refused with its code while the others stand. Rows count '
+  'in their order, so that a credit pays for a debit after it. A key that comes twice in a batch '
+  'with the same content is one transaction. Errors of the whole: SB010 input_invalid, '
+  'SB015 conflict_retry, SB020 isolation_unsupported, SB121 account_frozen when frozen at this '
+  'moment. Codes of a row: SB002 amount_invalid, SB004 amount_out_of_range, SB003 amount_scale, '
+  'SB010 input_invalid, SB009 text_too_long, SB008 text_invalid, SB005 idempotency_conflict, '
+  'SB101 account_not_found, SB201 account_not_hot, SB121 account_frozen, SB104 currency_mismatch, '
+  'SB203 counter_account_unfit, SB001 insufficient_balance, SB202 backlog_full, in this order.';
 revoke execute on function saldo.submit_transactions from public;
 grant execute on function saldo.submit_transactions to saldo_admin;
 
@@ -394,8 +396,6 @@ comment on type saldo.submit_request is 'The arguments of the function submit_tr
 comment on type saldo.submit_result is 'What became of a transaction of a batch.';
 comment on column saldo.submit_result.id is 'The sub-balance; null when it was refused.';
 comment on column saldo.submit_result.is_accepted is 'Whether it was accepted, now or before.';
-comment on column saldo.submit_result.is_new is
-  'False when it was refused, or an earlier request with the same key had been accepted already.';
+comment on column saldo.submit_result.is_new is 'False when refused, or accepted before.';
 comment on column saldo.submit_result.error_code is 'Code, as SB001; null = accepted.';
-comment on column saldo.submit_result.error_condition is
-  'Its name, as insufficient_balance; null = accepted.';
+comment on column saldo.submit_result.error_condition is 'Its condition; null = accepted.';

@@ -77,8 +77,9 @@ comment on function saldo.open_account is
   'Opens an account. currency: three capital letters, default the setting currency. min_balance: '
   'the balance, less holds, that a posting may not go below; null = no limit. mode: hot for many '
   'writers at once, see make_account_hot, which says what slots and is_pending_available are. '
-  'Errors: SB010, also for a code of the engine''s own accounts (clearing:IDR), SB002 to SB004, '
-  'SB008, SB009, SB014 for a code that is taken.';
+  'Errors: SB010 input_invalid, also for a code of the engine''s own accounts (clearing:IDR), '
+  'SB002 amount_invalid, SB003 amount_scale, SB004 amount_out_of_range, SB008 text_invalid, '
+  'SB009 text_too_long, SB014 not_unique for a code that is taken.';
 revoke execute on function saldo.open_account from public;
 grant execute on function saldo.open_account to saldo_admin;
 
@@ -120,9 +121,10 @@ begin
 end
 $$;
 comment on function saldo.close_account is
-  'Closes an account whose balance and holds are zero; nothing can be posted to it any more. A hot '
-  'account is made immediate before; the engine''s own accounts stay open. Errors: SB101, SB121, '
-  'SB102 when it is closed already, hot, the engine''s own or not empty.';
+  'Closes an account whose balance and holds are zero; nothing can be posted to it any more. A '
+  'hot account is made immediate before; the engine''s own accounts stay open. Errors: '
+  'SB101 account_not_found, SB121 account_frozen, SB102 account_closed when it is closed already, '
+  'hot, the engine''s own or not empty.';
 revoke execute on function saldo.close_account from public;
 grant execute on function saldo.close_account to saldo_admin;
 

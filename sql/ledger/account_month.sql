@@ -112,7 +112,8 @@ comment on function saldo.monthly_balance is
   'included: opening, debits, credits, what closing entries of the year changed (year_end), '
   'closing; balances on the normal side. opening + debits - credits (for credit accounts the '
   'reverse) + year_end = closing = opening of the next month. basis: reported, by posting month, '
-  'or restated, by the month that entries are about. Errors: SB101, SB010.';
+  'or restated, by the month that entries are about. Errors: SB101 account_not_found, '
+  'SB010 input_invalid.';
 revoke execute on function saldo.monthly_balance from public;
 grant execute on function saldo.monthly_balance to saldo_admin, saldo_operator, saldo_member;
 

@@ -72,7 +72,7 @@ comment on function saldo.account_statement is
   'after it on the normal side; the first line is the opening balance. In the order of posting '
   'date, occurred_at, and recording, by which balance_at goes too. origin_month: what is about an '
   'earlier month. What is submitted to a hot account shows once it is settled. Errors: '
-  'SB101, SB010.';
+  'SB101 account_not_found, SB010 input_invalid.';
 revoke execute on function saldo.account_statement from public;
 grant execute on function saldo.account_statement to saldo_admin, saldo_operator, saldo_member;
 

@@ -21,7 +21,7 @@ end
 $$;
 comment on function saldo_private.require_read_committed is
   'For what locks a row and then reads what others have written until then, which a snapshot of '
-  'the transaction''s beginning would not show: SB020.';
+  'the transaction''s beginning would not show: SB020 isolation_unsupported.';
 
 create or replace view saldo_private.account_total with (security_invoker = true) as
 select a.id as account_id, a.type, a.currency, a.mode, a.min_balance, a.held_total,
@@ -120,7 +120,8 @@ end
 $$;
 comment on function saldo_private.add_to_stripes is
   'The slow way of a posting to a hot account: makes the month''s stripes where they are missing, '
-  'or one more where all are in use. Errors: SB020, SB121, and those of a posting.';
+  'or one more where all are in use. Errors: SB020 isolation_unsupported, SB121 account_frozen, '
+  'and those of a posting.';
 
 create or replace function saldo_private.add_to_stripes__new_no(account saldo.account, month date)
 returns integer
@@ -245,7 +246,8 @@ begin
 end
 $$;
 comment on function saldo_private.add_to_stripes__immediate is
-  'Posts to an account that ceased to be hot while the posting was under way: SB001.';
+  'Posts to an account that ceased to be hot while the posting was under way: '
+  'SB001 insufficient_balance.';
 
 create or replace function saldo_private.fold_stripes(account_id bigint default null)
 returns setof bigint

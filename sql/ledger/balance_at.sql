@@ -47,6 +47,7 @@ end
 $$;
 comment on function saldo.balance_at is
   'Balance of an account at a moment, on its normal side, in its currency: everything posted on '
-  'earlier business dates, and what had occurred by then on that date. Errors: SB101, SB010.';
+  'earlier business dates, and what had occurred by then on that date. Errors: '
+  'SB101 account_not_found, SB010 input_invalid.';
 revoke execute on function saldo.balance_at from public;
 grant execute on function saldo.balance_at to saldo_admin, saldo_operator, saldo_member;

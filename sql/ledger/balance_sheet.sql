@@ -46,10 +46,10 @@ as $$
   order by line.currency, line.section, line.code nulls last
 $$;
 comment on function saldo.balance_sheet is
-  'Balance sheet until the date (default: all), of one currency or all: each account on its normal '
-  'side, and current-year earnings (revenue less expense not yet closed) as a line of equity '
-  'without an account. Per currency, assets equal liabilities plus equity exactly. basis and '
-  'is_before_closing as in trial_balance. Error: SB010.';
+  'Balance sheet until the date (default: all), of one currency or all: each account on its '
+  'normal side, and current-year earnings (revenue less expense not yet closed) as a line of '
+  'equity without an account. Per currency, assets equal liabilities plus equity exactly. basis '
+  'and is_before_closing as in trial_balance. Error: SB010 input_invalid.';
 revoke execute on function saldo.balance_sheet from public;
 grant execute on function saldo.balance_sheet to saldo_admin, saldo_operator;
 

@@ -54,7 +54,7 @@ comment on function saldo.income_statement is
   'Revenue and expense of each account from one date to another, both included, on their normal '
   'sides, and net income (revenue less expense) as a line without an account, per currency. The '
   'closing entries of a year are left out. basis as in trial_balance; restated is for whole '
-  'months. Error: SB010.';
+  'months. Error: SB010 input_invalid.';
 revoke execute on function saldo.income_statement from public;
 grant execute on function saldo.income_statement to saldo_admin, saldo_operator;
 

@@ -70,7 +70,7 @@ end
 $$;
 comment on function saldo_private.lock_seal_progress is
   'How far the sealer is, and no other seals meanwhile. In a cluster that it does not know it '
-  'begins to go through all entries: SB020.';
+  'begins to go through all entries: SB020 isolation_unsupported.';
 
 create or replace function saldo_private.seal_journal__entries(
   progress saldo_private.seal_progress,
@@ -217,7 +217,8 @@ $$;
 comment on function saldo.seal_journal is
   'Seals what was posted and is not sealed yet, up to row_limit entries (1 to 1000000), the '
   'earliest first; returns the seals, one for each month, and none when there was nothing. Each '
-  'entry is sealed once, whoever seals at the same time. Errors: SB010, SB020.';
+  'entry is sealed once, whoever seals at the same time. Errors: SB010 input_invalid, '
+  'SB020 isolation_unsupported.';
 revoke execute on function saldo.seal_journal from public;
 grant execute on function saldo.seal_journal to saldo_admin;
 
@@ -258,7 +259,7 @@ begin
 end
 $$;
 comment on function saldo_private.tg__keep_seals_immutable is
-  'Refuses every change of seals: SB111.';
+  'Refuses every change of seals: SB111 seal_immutable.';
 
 create or replace trigger keep_seals_immutable
   before update or delete or truncate on saldo.journal_seal

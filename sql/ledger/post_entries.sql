@@ -50,7 +50,7 @@ $$;
 comment on function saldo_private.post_entry is
   'Posts one entry whose amounts have been checked. occurred_at: default now. origin_month: of '
   'what it is about; default the month of occurred_at, null where that is the month of the '
-  'posting date. Errors: SB108, and those of the posting trigger.';
+  'posting date. Errors: SB108 period_locked, and those of the posting trigger.';
 
 create or replace function saldo_private.post_pair(
   entry_id uuid,
@@ -94,7 +94,7 @@ end
 $$;
 comment on function saldo_private.post_pair is
   'Posts an entry of two lines whose amount has been checked. occurred_at: default now. Errors: '
-  'SB108, and those of the posting trigger.';
+  'SB108 period_locked, and those of the posting trigger.';
 
 create or replace function saldo_private.post_entries__check_form(entries jsonb)
 returns void
@@ -182,7 +182,7 @@ begin
 end
 $$;
 comment on function saldo_private.post_entries__check_form is
-  'Refuses JSON that does not have the shape of entries: SB010, SB107.';
+  'Refuses JSON that does not have the shape of entries: SB010 input_invalid, SB107 entry_invalid.';
 
 create or replace function saldo_private.post_entries__account(
   line jsonb,
@@ -207,7 +207,8 @@ begin
 end
 $$;
 comment on function saldo_private.post_entries__account is
-  'The account of a line, found and in the line''s currency: SB101, SB104.';
+  'The account of a line, found and in the line''s currency: SB101 account_not_found, '
+  'SB104 currency_mismatch.';
 
 create or replace function saldo_private.post_entries__write(entries jsonb, entry_ids uuid[])
 returns void
@@ -319,8 +320,14 @@ comment on function saldo.post_entries is
   'Posts journal entries, all or none: a JSON array of {description, lines: [{account_id or '
   'account_code, debit or credit, currency?}], kind?, occurred_at?, origin_month?, '
   'idempotency_key?, source?, metadata?}. Amounts are positive, as JSON strings or numbers. '
-  'Returns the entries in the order given; one whose idempotency_key was used before with the same '
-  'content comes back as it is. Locks the accounts in id order. Errors in checking order: SB010, '
-  'SB107, SB005, SB108, SB002 to SB004, SB008, SB009, SB101, SB102, SB121, SB104, SB103, SB001.';
+  'Returns the entries in the order given; one whose idempotency_key was used before with the '
+  'same content comes back as it is. Locks the accounts in id order. Errors in checking order: '
+  'SB010 input_invalid, SB107 entry_invalid, SB005 idempotency_conflict, SB108 period_locked, '
+  'SB002 amount_invalid, SB003 amount_scale, SB004 amount_out_of_range, SB008 text_invalid, '
+  'SB009 text_too_long, SB101 account_not_found, SB102 account_closed, SB121 account_frozen, '
+  'SB104 currency_mismatch, SB103 entry_unbalanced, SB001 insufficient_balance. Where another '
+  'function speaks of those of a posting, they are from SB108 period_locked on, and on a hot '
+  'account also SB015 conflict_retry when its mode changes at this moment, '
+  'SB020 isolation_unsupported.';
 revoke execute on function saldo.post_entries from public;
 grant execute on function saldo.post_entries to saldo_admin;

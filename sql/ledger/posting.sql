@@ -350,8 +350,10 @@ begin
 end
 $$;
 comment on function saldo_private.tg_journal_line__auto_sync_balance is
-  'Checks and applies the lines of a statement, set-based. Errors in checking order: SB107 lines '
-  'do not make up whole entries of this transaction, SB101, SB102, SB121, SB104, SB103, SB001.';
+  'Checks and applies the lines of a statement, set-based. Errors in checking order: '
+  'SB107 entry_invalid lines do not make up whole entries of this transaction, '
+  'SB101 account_not_found, SB102 account_closed, SB121 account_frozen, SB104 currency_mismatch, '
+  'SB103 entry_unbalanced, SB001 insufficient_balance.';
 
 create or replace trigger auto_sync_balance_on_posting
   after insert on saldo.journal_line

@@ -70,8 +70,8 @@ end
 $$;
 comment on function saldo_private.open_day is
   'Posting date of a fact of this date, under the shared lock of its month: the date, or where it '
-  'is closed the first open day and the month that it is about. Error: SB108 in a locked month, '
-  'but for a settlement, whose funds were taken long before.';
+  'is closed the first open day and the month that it is about. Error: SB108 period_locked in a '
+  'locked month, but for a settlement, whose funds were taken long before.';
 
 create or replace function saldo_private.posting_day_of(at timestamptz)
 returns saldo_private.posting_day
@@ -106,7 +106,8 @@ begin
 end
 $$;
 comment on function saldo_private.posting_day_of is
-  'On which day what happened at this moment is posted, under the shared lock of its month: SB108.';
+  'On which day what happened at this moment is posted, under the shared lock of its month: '
+  'SB108 period_locked.';
 
 create or replace function saldo_private.origin_month(
   day saldo_private.posting_day,
@@ -145,8 +146,8 @@ begin
 end
 $$;
 comment on function saldo_private.require_origin_month is
-  'The month that an entry is said to be about, under its shared lock: SB010, SB108 when it is '
-  'locked.';
+  'The month that an entry is said to be about, under its shared lock: SB010 input_invalid, '
+  'SB108 period_locked when it is locked.';
 
 create or replace function saldo_private.hold_months_of(instants timestamptz[])
 returns void
@@ -204,7 +205,7 @@ begin
 end
 $$;
 comment on function saldo_private.posting_days_of is
-  'As posting_day_of, for many moments: each different one once. Error: SB108.';
+  'As posting_day_of, for many moments: each different one once. Error: SB108 period_locked.';
 
 select saldo_private.secure_table('saldo_private.book_state');
 

@@ -108,4 +108,4 @@ begin
 end
 $$;
 comment on function saldo_private.posting__refuse_balance is
-  'Raises SB001 with what was available and what was needed.';
+  'Raises SB001 insufficient_balance with what was available and what was needed.';

@@ -74,8 +74,8 @@ end
 $$;
 comment on function saldo_private.reverse_posted_entry is
   'Posts the mirror image of a posted entry and marks it reversed. is_correction: the reversal is '
-  'about the month of the entry, if that is not locked. Errors: SB007, SB106, and those of a '
-  'posting.';
+  'about the month of the entry, if that is not locked. Errors: SB007 not_found, '
+  'SB106 entry_not_reversible, and those of a posting.';
 
 create or replace function saldo.reverse_entry(
   entry_id uuid,
@@ -118,8 +118,10 @@ $$;
 comment on function saldo.reverse_entry is
   'Cancels a posted entry by a new entry with debits and credits exchanged, posted now, about the '
   'month of the first (origin_month); both stay in the books. A purchase is undone with '
-  'refund_purchase instead, which also knows its state. Errors in checking order: SB010, SB008, '
-  'SB009, SB005, SB007, SB106 for a draft, a reversed entry, a reversal or the closing entry of a '
-  'year (reopen_period undoes that), SB102, SB001.';
+  'refund_purchase instead, which also knows its state. Errors in checking order: '
+  'SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, SB005 idempotency_conflict, '
+  'SB007 not_found, SB106 entry_not_reversible for a draft, a reversed entry, a reversal or the '
+  'closing entry of a year (reopen_period undoes that), SB102 account_closed, '
+  'SB001 insufficient_balance, and those of a posting.';
 revoke execute on function saldo.reverse_entry from public;
 grant execute on function saldo.reverse_entry to saldo_admin;

@@ -61,10 +61,14 @@ begin
 end
 $$;
 comment on function saldo.transfer is
-  'Posts one entry that debits one account and credits another. occurred_at: default now. The same '
-  'idempotency_key with the same content returns the first entry. Locks both accounts in id order. '
-  'Errors in checking order: SB002, SB004, SB003, SB107 for one and the same account, SB005, '
-  'SB008, SB009, SB108, SB101, SB102, SB121, SB104, SB001.';
+  'Posts one entry that debits one account and credits another. occurred_at: default now. The '
+  'same idempotency_key with the same content returns the first entry. Locks both accounts in id '
+  'order. Errors in checking order: SB002 amount_invalid, SB004 amount_out_of_range, '
+  'SB003 amount_scale, SB107 entry_invalid for one and the same account, '
+  'SB005 idempotency_conflict, SB008 text_invalid, SB009 text_too_long, SB010 input_invalid for '
+  'an occurred_at before 1900 or after 9999, SB108 period_locked, SB101 account_not_found, '
+  'SB102 account_closed, SB121 account_frozen, SB104 currency_mismatch, '
+  'SB001 insufficient_balance, and those of a posting.';
 revoke execute on function saldo.transfer from public;
 grant execute on function saldo.transfer to saldo_admin;
 
@@ -173,9 +177,12 @@ $$;
 comment on function saldo.transfer_many is
   'Posts up to 10,000 transfers, each an entry of its own, all or none, and answers in the order '
   'given. A transfer whose idempotency_key was used before with the same content is not posted '
-  'again. Accounts are locked in id order; min_balance holds for the end of the batch. '
-  'Errors in checking order: SB010, SB107, SB002, SB004, SB003, SB005, SB008, SB009, SB101, '
-  'SB102, SB104, SB001; SB010 for an occurred_at before 1900 or after 9999.';
+  'again. Accounts are locked in id order; min_balance holds for the end of the batch. Errors in '
+  'checking order: SB010 input_invalid, SB107 entry_invalid, SB002 amount_invalid, '
+  'SB004 amount_out_of_range, SB003 amount_scale, SB005 idempotency_conflict, SB008 text_invalid, '
+  'SB009 text_too_long, SB101 account_not_found, SB102 account_closed, SB104 currency_mismatch, '
+  'SB001 insufficient_balance, and those of a posting; SB010 input_invalid for an occurred_at '
+  'before 1900 or after 9999.';
 revoke execute on function saldo.transfer_many from public;
 grant execute on function saldo.transfer_many to saldo_admin;
 

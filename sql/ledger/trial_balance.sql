@@ -22,8 +22,8 @@ begin
 end
 $$;
 comment on function saldo_private.require_statement_date is
-  'The date, if a statement of that basis can be made for it: SB010. What an entry is about is '
-  'known by the month only.';
+  'The date, if a statement of that basis can be made for it: SB010 input_invalid. What an entry '
+  'is about is known by the month only.';
 grant execute on function saldo_private.require_statement_date to saldo_admin, saldo_operator;
 
 create or replace function saldo_private.require_statement_range(
@@ -47,7 +47,8 @@ begin
 end
 $$;
 comment on function saldo_private.require_statement_range is
-  'The day before the first, if a statement of that basis can be made for these days: SB010.';
+  'The day before the first, if a statement of that basis can be made for these days: '
+  'SB010 input_invalid.';
 grant execute on function saldo_private.require_statement_range to saldo_admin, saldo_operator;
 
 create or replace function saldo.trial_balance(
@@ -78,7 +79,7 @@ comment on function saldo.trial_balance is
   'difference in the column of its side. Per currency, debit_balance and credit_balance have '
   'equal sums. basis: reported, by posting date, or restated, with what was posted later about '
   'months up to then; restated is for the last day of a month. is_before_closing: without the '
-  'closing entries of the year of the date. Error: SB010.';
+  'closing entries of the year of the date. Error: SB010 input_invalid.';
 revoke execute on function saldo.trial_balance from public;
 grant execute on function saldo.trial_balance to saldo_admin, saldo_operator;
 
@@ -136,7 +137,8 @@ $$;
 comment on function saldo.trial_balance_between is
   'All accounts with opening, debits, credits and closing from one date to another, both '
   'included; balances on the normal side. For a month: its first and last day. basis and '
-  'is_before_closing as in trial_balance; restated is for whole months. Error: SB010.';
+  'is_before_closing as in trial_balance; restated is for whole months. Error: '
+  'SB010 input_invalid.';
 revoke execute on function saldo.trial_balance_between from public;
 grant execute on function saldo.trial_balance_between to saldo_admin, saldo_operator;
 comment on type saldo.trial_balance_movement is 'An account between two dates.';

@@ -17,8 +17,9 @@ begin
 end
 $$;
 comment on function saldo_private.rate_with_next is
-  'Checks and rates readings that came, changed or went, and those that follow on them: SB410, '
-  'SB004, SB108, SB102.';
+  'Checks and rates readings that came, changed or went, and those that follow on them: '
+  'SB410 reading_out_of_order, SB004 amount_out_of_range, SB108 period_locked, '
+  'SB102 account_closed.';
 
 create or replace function saldo_private.record_readings(
   readings saldo.reading_request[],
@@ -69,8 +70,8 @@ end
 $$;
 comment on function saldo_private.record_readings is
   'Records readings under one batch, rates and posts them, and returns their ids. old_reading: '
-  'that in whose place a single one comes. Errors: SB020, those of require_readings and of '
-  'rate_with_next.';
+  'that in whose place a single one comes. Errors: SB020 isolation_unsupported, those of '
+  'require_readings and of rate_with_next.';
 
 create or replace function saldo_private.reading_request_key(readings saldo.reading_request[])
 returns jsonb
@@ -129,9 +130,12 @@ comment on function saldo.add_readings is
   'Records up to 100,000 readings, rates them and posts what they cost, all or nothing: one pass, '
   'and one entry for each customer and month. Returns them in the order of account, meter and '
   'time. The same idempotency_key with the same content returns the first ones. The error is that '
-  'of the first bad row, and DETAIL tells the first twenty. Errors in checking order: SB010, '
-  'SB008, SB009, SB005, SB020, SB404, SB010, SB411, SB409, SB405, SB408, SB410, SB004, SB108, '
-  'SB102.';
+  'of the first bad row, and DETAIL tells the first twenty. Errors in checking order: '
+  'SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, SB005 idempotency_conflict, '
+  'SB020 isolation_unsupported, SB404 meter_not_found, SB010 input_invalid, '
+  'SB411 reading_invalid, SB409 reading_in_future, SB405 meter_state, SB408 reading_duplicate, '
+  'SB410 reading_out_of_order, SB004 amount_out_of_range, SB108 period_locked, '
+  'SB102 account_closed, and those of a posting.';
 revoke execute on function saldo.add_readings from public;
 grant execute on function saldo.add_readings to saldo_admin;
 
@@ -212,7 +216,8 @@ begin
 end
 $$;
 comment on function saldo_private.reading__end is
-  'Marks a reading superseded or removed, and gives it as it was: SB406, SB020, SB407.';
+  'Marks a reading superseded or removed, and gives it as it was: SB406 reading_not_found, '
+  'SB020 isolation_unsupported, SB407 reading_state.';
 
 create or replace function saldo.change_reading(
   reading_id uuid,
@@ -267,8 +272,11 @@ comment on function saldo.change_reading is
   'Puts another reading of the meter in the place of one, which stays as history, rates both and '
   'the one after them anew, and posts the difference. What is not given stays as it was. The same '
   'idempotency_key with the same content returns the first result. Errors in checking order: '
-  'SB008, SB009, SB005, SB406, SB020, SB407, SB411, SB409, SB405, SB408, SB410, SB004, SB108, '
-  'SB102.';
+  'SB008 text_invalid, SB009 text_too_long, SB005 idempotency_conflict, SB406 reading_not_found, '
+  'SB020 isolation_unsupported, SB407 reading_state, SB411 reading_invalid, '
+  'SB409 reading_in_future, SB405 meter_state, SB408 reading_duplicate, '
+  'SB410 reading_out_of_order, SB004 amount_out_of_range, SB108 period_locked, '
+  'SB102 account_closed, and those of a posting.';
 revoke execute on function saldo.change_reading from public;
 grant execute on function saldo.change_reading to saldo_admin;
 
@@ -293,7 +301,9 @@ end
 $$;
 comment on function saldo.remove_reading is
   'Takes a reading out, which stays as history: what it cost is posted back, and the one after it '
-  'is rated anew. Errors in checking order: SB406, SB020, SB407, SB410 when the next one is a '
-  'roll-over that would no longer be one, SB004, SB108, SB102.';
+  'is rated anew. Errors in checking order: SB406 reading_not_found, SB020 isolation_unsupported, '
+  'SB407 reading_state, SB410 reading_out_of_order when the next one is a roll-over that would no '
+  'longer be one, SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed, and those '
+  'of a posting.';
 revoke execute on function saldo.remove_reading from public;
 grant execute on function saldo.remove_reading to saldo_admin;

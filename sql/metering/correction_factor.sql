@@ -28,7 +28,8 @@ begin
 end
 $$;
 comment on function saldo_private.factor__computed is
-  'The factor that the inputs of a version make: SB413, SB010.';
+  'The factor that the inputs of a version make: SB413 condition_out_of_range, '
+  'SB010 input_invalid.';
 
 create or replace function saldo_private.factor__record(version saldo.correction_factor_version)
 returns saldo.correction_factor_version
@@ -70,7 +71,7 @@ begin
   return v_version;
 end
 $$;
-comment on function saldo_private.factor__record is 'Writes a version: SB414.';
+comment on function saldo_private.factor__record is 'Writes a version: SB414 version_overlap.';
 
 create or replace function saldo_private.factor__lock(version_id bigint)
 returns saldo.correction_factor_version
@@ -103,7 +104,8 @@ begin
 end
 $$;
 comment on function saldo_private.factor__lock is
-  'The version, with all that its rating rests on locked: SB415, SB020.';
+  'The version, with all that its rating rests on locked: SB415 version_not_found, '
+  'SB020 isolation_unsupported.';
 
 create or replace function saldo.add_correction_factor(
   effective_from date,
@@ -176,8 +178,10 @@ comment on function saldo.add_correction_factor is
   '(degrees C); reference takes the reference conditions as well, see correction_factor. '
   'factor_digits: decimals of the computed factor; volume_digits: those of the volume; rounding: '
   'of both. effective_to: last day; null = until another one begins. Errors in checking order: '
-  'SB010, SB413, SB401, SB020, SB414, SB004, SB108, SB102. '
-  'More readings than rerate_at_once_max are left to a job, see rerating.';
+  'SB010 input_invalid, SB413 condition_out_of_range, SB401 customer_not_found, '
+  'SB020 isolation_unsupported, SB414 version_overlap, SB004 amount_out_of_range, '
+  'SB108 period_locked, SB102 account_closed, and those of a posting. More readings than '
+  'rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.add_correction_factor from public;
 grant execute on function saldo.add_correction_factor to saldo_admin;
 
@@ -227,8 +231,10 @@ $$;
 comment on function saldo.change_correction_factor is
   'Puts another version in the place of one, which stays as history, and rates anew what that '
   'affects. What is not given stays as it was, formula and digits always do. Errors in checking '
-  'order: SB415, SB020, SB010, SB413, SB414, SB004, SB108, SB102. '
-  'More readings than rerate_at_once_max are left to a job, see rerating.';
+  'order: SB415 version_not_found, SB020 isolation_unsupported, SB010 input_invalid, '
+  'SB413 condition_out_of_range, SB414 version_overlap, SB004 amount_out_of_range, '
+  'SB108 period_locked, SB102 account_closed, and those of a posting. More readings than '
+  'rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.change_correction_factor from public;
 grant execute on function saldo.change_correction_factor to saldo_admin;
 
@@ -269,8 +275,9 @@ end
 $$;
 comment on function saldo.remove_correction_factor is
   'Takes a version out of use; it stays as history. rerate: rates the lines that use it anew, at '
-  'what applies without it. Errors in checking order: SB415, SB020, SB416 for one that rated '
-  'lines use, without rerate, SB004, SB108, SB102. '
-  'More readings than rerate_at_once_max are left to a job, see rerating.';
+  'what applies without it. Errors in checking order: SB415 version_not_found, '
+  'SB020 isolation_unsupported, SB416 version_in_use for one that rated lines use, without '
+  'rerate, SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed, and those of a '
+  'posting. More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.remove_correction_factor from public;
 grant execute on function saldo.remove_correction_factor to saldo_admin;

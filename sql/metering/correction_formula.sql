@@ -38,7 +38,8 @@ begin
   return value;
 end
 $$;
-comment on function saldo_private.require_condition is 'The value, if it is within range: SB413.';
+comment on function saldo_private.require_condition is
+  'The value, if it is within range: SB413 condition_out_of_range.';
 
 create or replace function saldo.correction_factor(
   pressure numeric,
@@ -91,11 +92,11 @@ end
 $$;
 comment on function saldo.correction_factor is
   'Factor from a volume at gauge pressure p (bar) and temperature t (degrees C) to reference '
-  'conditions. gas_300k: (p + 1.01325)/1.01325 x 300/(273 + t) x (1 + 0.002 p). reference: '
-  '(p + atmospheric pressure)/reference pressure x (273.15 + reference temperature)/(273.15 + t) '
-  'x compressibility, the ratio of that at reference conditions to that of the line. Rounded once. '
-  'Errors: SB413 for a condition out of range or a factor that is rounded to 0, SB010 for another '
-  'formula.';
+  'conditions. gas_300k: (p + 1.01325)/1.01325 x 300/(273 + t) x (1 + 0.002 p). reference: (p + '
+  'atmospheric pressure)/reference pressure x (273.15 + reference temperature)/(273.15 + t) x '
+  'compressibility, the ratio of that at reference conditions to that of the line. Rounded once. '
+  'Errors: SB413 condition_out_of_range for a condition out of range or a factor that is rounded '
+  'to 0, SB010 input_invalid for another formula.';
 revoke execute on function saldo.correction_factor from public;
 grant execute on function saldo.correction_factor to saldo_admin, saldo_operator;
 

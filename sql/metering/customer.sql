@@ -26,7 +26,8 @@ begin
   return v_customer;
 end
 $$;
-comment on function saldo_private.require_customer is 'The customer. Error: SB401.';
+comment on function saldo_private.require_customer is
+  'The customer. Error: SB401 customer_not_found.';
 
 create or replace function saldo_private.lock_rating(account_ids bigint[])
 returns void
@@ -48,7 +49,7 @@ end
 $$;
 comment on function saldo_private.lock_rating is
   'Locks what the rating of these customers rests on; null = of all. What is read afterwards is '
-  'what is committed by then: SB020.';
+  'what is committed by then: SB020 isolation_unsupported.';
 
 create or replace function saldo.create_customer(code text, name text, currency text default null)
 returns saldo.customer
@@ -79,8 +80,9 @@ end
 $$;
 comment on function saldo.create_customer is
   'Creates a customer with an empty deposit account, which may go below zero. currency: three '
-  'capital letters, default the setting currency. Errors in checking order: SB010 for a missing '
-  'code or name, SB008, SB009, SB010 for the currency, SB014 for a code that is taken.';
+  'capital letters, default the setting currency. Errors in checking order: SB010 input_invalid '
+  'for a missing code or name, SB008 text_invalid, SB009 text_too_long, SB010 input_invalid for '
+  'the currency, SB014 not_unique for a code that is taken.';
 revoke execute on function saldo.create_customer from public;
 grant execute on function saldo.create_customer to saldo_admin;
 

@@ -197,7 +197,8 @@ $$;
 comment on function saldo.customer_month is
   'Figures of a customer for each month from one to another, default the same, those without '
   'movement included. closing = opening + deposits - purchases + deposit_adjustments - '
-  'purchase_adjustments + others. Errors in checking order: SB401, SB010.';
+  'purchase_adjustments + others. Errors in checking order: SB401 customer_not_found, '
+  'SB010 input_invalid.';
 revoke execute on function saldo.customer_month from public;
 grant execute on function saldo.customer_month to saldo_admin, saldo_operator;
 
@@ -226,7 +227,7 @@ end
 $$;
 comment on function saldo.customer_year is
   'The twelve months of a customer''s year, as customer_month tells them. Errors in checking '
-  'order: SB010, SB401.';
+  'order: SB010 input_invalid, SB401 customer_not_found.';
 revoke execute on function saldo.customer_year from public;
 grant execute on function saldo.customer_year to saldo_admin, saldo_operator;
 
@@ -265,7 +266,7 @@ end
 $$;
 comment on function saldo.customer_adjustments is
   'What a month, as reported, says about earlier ones that were closed: one line for each of them '
-  'and kind. Errors in checking order: SB401, SB010.';
+  'and kind. Errors in checking order: SB401 customer_not_found, SB010 input_invalid.';
 revoke execute on function saldo.customer_adjustments from public;
 grant execute on function saldo.customer_adjustments to saldo_admin, saldo_operator;
 

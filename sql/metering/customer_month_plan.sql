@@ -145,9 +145,10 @@ as $$
   )) as p
 $$;
 comment on function saldo.initialize_monthly_balances is
-  'Fills the months of a customer, or of all, that have movements but no stored totals; those that '
-  'are stored stay as they are. dry_run (the default) changes nothing and returns the plan with '
-  'its hash. plan_hash: applies only that plan. Errors in checking order: SB401, SB020, SB417.';
+  'Fills the months of a customer, or of all, that have movements but no stored totals; those '
+  'that are stored stay as they are. dry_run (the default) changes nothing and returns the plan '
+  'with its hash. plan_hash: applies only that plan. Errors in checking order: '
+  'SB401 customer_not_found, SB020 isolation_unsupported, SB417 plan_outdated.';
 revoke execute on function saldo.initialize_monthly_balances from public;
 grant execute on function saldo.initialize_monthly_balances to saldo_admin;
 
@@ -173,7 +174,8 @@ comment on function saldo.sync_monthly_balances is
   'Puts the stored months of a customer, or of all, right: missing ones are filled, those that '
   'differ rewritten, those without movements taken away. force: writes those that agree as well. '
   'dry_run (the default) changes nothing and returns the plan with its hash. plan_hash: applies '
-  'only that plan. Errors in checking order: SB401, SB020, SB417.';
+  'only that plan. Errors in checking order: SB401 customer_not_found, '
+  'SB020 isolation_unsupported, SB417 plan_outdated.';
 revoke execute on function saldo.sync_monthly_balances from public;
 grant execute on function saldo.sync_monthly_balances to saldo_admin;
 
@@ -202,7 +204,7 @@ $$;
 comment on function saldo.compare_monthly_balances is
   'The stored months of a customer, or of all, against what journal and rated lines make of them: '
   'how many were compared, and those that differ. Reads all lines of these customers. Errors: '
-  'SB401.';
+  'SB401 customer_not_found.';
 revoke execute on function saldo.compare_monthly_balances from public;
 grant execute on function saldo.compare_monthly_balances to saldo_admin, saldo_operator;
 comment on type saldo.monthly_balance_comparison is 'Stored months against recomputed ones.';

@@ -95,9 +95,10 @@ end
 $$;
 comment on function saldo.continue_monthly_sync is
   'Puts the stored months of the next customers right, as sync_monthly_balances does, and returns '
-  'how far the run is; the first call begins one, and a call after its end the next. force: writes '
-  'those that agree as well. customer_limit: customers of a slice. Null when another session ended '
-  'the run at this moment. The worker calls it at night. Errors in checking order: SB010, SB020.';
+  'how far the run is; the first call begins one, and a call after its end the next. force: '
+  'writes those that agree as well. customer_limit: customers of a slice. Null when another '
+  'session ended the run at this moment. The worker calls it at night. Errors in checking order: '
+  'SB010 input_invalid, SB020 isolation_unsupported.';
 revoke execute on function saldo.continue_monthly_sync from public;
 grant execute on function saldo.continue_monthly_sync to saldo_admin;
 

@@ -106,8 +106,9 @@ begin
 end
 $$;
 comment on function saldo_private.deposit__end is
-  'Takes a deposit back: reverses its entry and marks it. Errors: SB402, SB403, SB106 where its '
-  'entry was reversed by hand, SB108.';
+  'Takes a deposit back: reverses its entry and marks it. Errors: SB402 deposit_not_found, '
+  'SB403 deposit_state, SB106 entry_not_reversible where its entry was reversed by hand, '
+  'SB108 period_locked.';
 
 create or replace function saldo.add_deposit(
   customer_id bigint,
@@ -153,7 +154,9 @@ $$;
 comment on function saldo.add_deposit is
   'Records a deposit of a customer and posts it. occurred_at: default now. The same '
   'idempotency_key with the same content returns the first deposit. Errors in checking order: '
-  'SB002, SB004, SB003, SB010, SB008, SB009, SB401, SB005, SB108, SB102 for a closed account.';
+  'SB002 amount_invalid, SB004 amount_out_of_range, SB003 amount_scale, SB010 input_invalid, '
+  'SB008 text_invalid, SB009 text_too_long, SB401 customer_not_found, SB005 idempotency_conflict, '
+  'SB108 period_locked, SB102 account_closed for a closed account, and those of a posting.';
 revoke execute on function saldo.add_deposit from public;
 grant execute on function saldo.add_deposit to saldo_admin;
 
@@ -209,8 +212,10 @@ $$;
 comment on function saldo.change_deposit is
   'Puts another deposit in the place of one: reverses its entry and posts a new one. What is not '
   'given stays as it was. The same idempotency_key with the same content returns the first '
-  'result. Errors in checking order: SB002, SB004, SB003, SB010, SB008, SB009, SB005, SB402, '
-  'SB403, SB106, SB108, SB102.';
+  'result. Errors in checking order: SB002 amount_invalid, SB004 amount_out_of_range, '
+  'SB003 amount_scale, SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, '
+  'SB005 idempotency_conflict, SB402 deposit_not_found, SB403 deposit_state, '
+  'SB106 entry_not_reversible, SB108 period_locked, SB102 account_closed, and those of a posting.';
 revoke execute on function saldo.change_deposit from public;
 grant execute on function saldo.change_deposit to saldo_admin;
 
@@ -229,7 +234,9 @@ end
 $$;
 comment on function saldo.remove_deposit is
   'Takes a deposit back by the reversal of its entry; both stay in the books. Errors in checking '
-  'order: SB010, SB008, SB009, SB402, SB403, SB106, SB108, SB102.';
+  'order: SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, SB402 deposit_not_found, '
+  'SB403 deposit_state, SB106 entry_not_reversible, SB108 period_locked, SB102 account_closed, '
+  'and those of a posting.';
 revoke execute on function saldo.remove_deposit from public;
 grant execute on function saldo.remove_deposit to saldo_admin;
 

@@ -63,9 +63,12 @@ begin
 end
 $$;
 comment on function saldo.exchange_meter is
-  'Takes a meter down with its last reading (final_value: index, or volume since the last reading) '
-  'and puts another one of the kind in its place. exchanged_at: default now. Errors in checking '
-  'order: SB010, SB404, SB020, SB405 for a meter that was exchanged before or read later, SB409, '
-  'SB411, SB408, SB410, SB004, SB108, SB102, then those of install_meter.';
+  'Takes a meter down with its last reading (final_value: index, or volume since the last '
+  'reading) and puts another one of the kind in its place. exchanged_at: default now. Errors in '
+  'checking order: SB010 input_invalid, SB404 meter_not_found, SB020 isolation_unsupported, '
+  'SB405 meter_state for a meter that was exchanged before or read later, '
+  'SB409 reading_in_future, SB411 reading_invalid, SB408 reading_duplicate, '
+  'SB410 reading_out_of_order, SB004 amount_out_of_range, SB108 period_locked, '
+  'SB102 account_closed, and those of a posting, then those of install_meter.';
 revoke execute on function saldo.exchange_meter from public;
 grant execute on function saldo.exchange_meter to saldo_admin;

@@ -226,9 +226,10 @@ end
 $$;
 comment on function saldo.import_customers is
   'Records up to 5,000 rows of a file of customers and answers each: objects of texts with '
-  'row_no, code, name, currency. One that is there with the same fields counts as accepted. A '
-  'bad row holds back none of the others. dry_run: writes nothing. Error of the whole: SB010. '
-  'Errors of a row: SB010, SB008, SB009, SB014.';
+  'row_no, code, name, currency. One that is there with the same fields counts as accepted. A bad '
+  'row holds back none of the others. dry_run: writes nothing. Error of the whole: '
+  'SB010 input_invalid. Errors of a row: SB010 input_invalid, SB008 text_invalid, '
+  'SB009 text_too_long, SB014 not_unique.';
 revoke execute on function saldo.import_customers from public;
 grant execute on function saldo.import_customers to saldo_admin;
 
@@ -245,11 +246,13 @@ begin
 end
 $$;
 comment on function saldo.import_deposits is
-  'Records up to 5,000 rows of a file of deposits and answers each: objects of texts with '
-  'row_no, customer, amount, occurred_at, description, key. key: under one a deposit counts '
-  'once. A bad row holds back none of the others. dry_run: writes nothing. Error of the '
-  'whole: SB010. Errors of a row: SB401, SB002, SB003, SB004, SB433, SB008, SB009, SB010, '
-  'SB005, SB108, SB102.';
+  'Records up to 5,000 rows of a file of deposits and answers each: objects of texts with row_no, '
+  'customer, amount, occurred_at, description, key. key: under one a deposit counts once. A bad '
+  'row holds back none of the others. dry_run: writes nothing. Error of the whole: '
+  'SB010 input_invalid. Errors of a row: SB401 customer_not_found, SB002 amount_invalid, '
+  'SB003 amount_scale, SB004 amount_out_of_range, SB433 date_invalid, SB008 text_invalid, '
+  'SB009 text_too_long, SB010 input_invalid, SB005 idempotency_conflict, SB108 period_locked, '
+  'SB102 account_closed, and those of a posting.';
 revoke execute on function saldo.import_deposits from public;
 grant execute on function saldo.import_deposits to saldo_admin;
 
@@ -266,10 +269,11 @@ begin
 end
 $$;
 comment on function saldo.import_meters is
-  'Records up to 5,000 rows of a file of meters and answers each: objects of texts with '
-  'row_no, customer, code, kind, installed_at, start_index, register_limit. One that is there '
-  'with the same fields counts as accepted. A bad row holds back none of the others. dry_run: '
-  'writes nothing. Error of the whole: SB010. Errors of a row: SB401, SB433, SB010, SB434, '
-  'SB411, SB409, SB008, SB009, SB014.';
+  'Records up to 5,000 rows of a file of meters and answers each: objects of texts with row_no, '
+  'customer, code, kind, installed_at, start_index, register_limit. One that is there with the '
+  'same fields counts as accepted. A bad row holds back none of the others. dry_run: writes '
+  'nothing. Error of the whole: SB010 input_invalid. Errors of a row: SB401 customer_not_found, '
+  'SB433 date_invalid, SB010 input_invalid, SB434 decimal_invalid, SB411 reading_invalid, '
+  'SB409 reading_in_future, SB008 text_invalid, SB009 text_too_long, SB014 not_unique.';
 revoke execute on function saldo.import_meters from public;
 grant execute on function saldo.import_meters to saldo_admin;

@@ -76,7 +76,7 @@ begin
   return v_time;
 end
 $$;
-comment on function saldo_private.require_import_time is 'The instant. Error: SB433.';
+comment on function saldo_private.require_import_time is 'The instant. Error: SB433 date_invalid.';
 
 create or replace function saldo_private.require_import_decimal(value text, what text)
 returns numeric
@@ -93,7 +93,7 @@ begin
 end
 $$;
 comment on function saldo_private.require_import_decimal is
-  'The number, null where there is none. Error: SB434.';
+  'The number, null where there is none. Error: SB434 decimal_invalid.';
 
 create or replace function saldo_private.import_customer_id(code text)
 returns bigint
@@ -115,7 +115,7 @@ begin
 end
 $$;
 comment on function saldo_private.import_customer_id is
-  'Id of the customer that has this code. Error: SB401.';
+  'Id of the customer that has this code. Error: SB401 customer_not_found.';
 
 create or replace function saldo_private.require_import_rows(rows jsonb)
 returns void
@@ -140,7 +140,7 @@ begin
 end
 $$;
 comment on function saldo_private.require_import_rows is
-  'Refuses what is no array of rows: SB010.';
+  'Refuses what is no array of rows: SB010 input_invalid.';
 
 create or replace function saldo_private.import_accepted(row_no integer, id text)
 returns saldo.import_result

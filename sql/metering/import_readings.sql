@@ -304,11 +304,15 @@ begin
 end
 $$;
 comment on function saldo.import_readings is
-  'Records up to 5,000 rows of a file of readings at once, and answers each: objects of texts with '
-  'row_no, customer and meter (codes), read_at, index_value or volume, quality, is_rollover, and '
-  'key, under which a row counts once. A bad row holds back none of the others. dry_run: writes '
-  'nothing. Errors of the whole: SB010, SB020. Errors of a row: SB401, SB404, SB433, SB434, SB010, '
-  'SB008, SB009, SB005, SB411, SB409, SB405, SB408, SB410, SB004, SB108, SB102.';
+  'Records up to 5,000 rows of a file of readings at once, and answers each: objects of texts '
+  'with row_no, customer and meter (codes), read_at, index_value or volume, quality, is_rollover, '
+  'and key, under which a row counts once. A bad row holds back none of the others. dry_run: '
+  'writes nothing. Errors of the whole: SB010 input_invalid, SB020 isolation_unsupported. Errors '
+  'of a row: SB401 customer_not_found, SB404 meter_not_found, SB433 date_invalid, '
+  'SB434 decimal_invalid, SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, '
+  'SB005 idempotency_conflict, SB411 reading_invalid, SB409 reading_in_future, SB405 meter_state, '
+  'SB408 reading_duplicate, SB410 reading_out_of_order, SB004 amount_out_of_range, '
+  'SB108 period_locked, SB102 account_closed, and those of a posting.';
 revoke execute on function saldo.import_readings from public;
 grant execute on function saldo.import_readings to saldo_admin;
 

@@ -22,7 +22,7 @@ begin
   return v_meter;
 end
 $$;
-comment on function saldo_private.require_meter is 'The meter. Error: SB404.';
+comment on function saldo_private.require_meter is 'The meter. Error: SB404 meter_not_found.';
 
 create or replace function saldo_private.meter__record(
   meter saldo.meter,
@@ -68,8 +68,9 @@ begin
 end
 $$;
 comment on function saldo_private.meter__record is
-  'Writes a meter; the figures come apart, to be looked at before they are volumes: SB409, SB411, '
-  'SB010, SB008, SB009, SB014.';
+  'Writes a meter; the figures come apart, to be looked at before they are volumes: '
+  'SB409 reading_in_future, SB411 reading_invalid, SB010 input_invalid, SB008 text_invalid, '
+  'SB009 text_too_long, SB014 not_unique.';
 
 create or replace function saldo.install_meter(
   customer_id bigint,
@@ -100,8 +101,9 @@ comment on function saldo.install_meter is
   'Installs a meter at a customer''s. kind: index for a register that grows, volume for a flow '
   'meter that gives the volume since the last reading. start_index: what the register shows when '
   'it is installed; register_limit: where it starts again at zero. Errors in checking order: '
-  'SB401, SB010, SB411, SB409, SB008, SB009, SB014 for a code that another meter of the customer '
-  'has.';
+  'SB401 customer_not_found, SB010 input_invalid, SB411 reading_invalid, SB409 reading_in_future, '
+  'SB008 text_invalid, SB009 text_too_long, SB014 not_unique for a code that another meter of the '
+  'customer has.';
 revoke execute on function saldo.install_meter from public;
 grant execute on function saldo.install_meter to saldo_admin;
 

@@ -52,7 +52,7 @@ end
 $$;
 comment on function saldo_private.rate_readings__postings is
   'What is to be posted for these lines, and when: one for each customer and month. One without '
-  'an entry came to nothing. Error: SB108.';
+  'an entry came to nothing. Error: SB108 period_locked.';
 
 create or replace function saldo_private.rate_readings__description(
   posting saldo_private.rating_posting
@@ -117,7 +117,8 @@ $$;
 -- What has this source is what rated lines come to: the rules compare the two.
 select saldo_private.describe_source('rating');
 comment on function saldo_private.rate_readings__post_many is
-  'Posts the changes: one insert of entries, one of lines. SB102 for a closed account.';
+  'Posts the changes: one insert of entries, one of lines. SB102 account_closed for a closed '
+  'account.';
 
 create or replace function saldo_private.rate_readings__post(
   postings saldo_private.rating_posting[]
@@ -150,7 +151,7 @@ begin
 end
 $$;
 comment on function saldo_private.rate_readings__post is
-  'Posts the changes: SB004, SB102 for a closed account.';
+  'Posts the changes: SB004 amount_out_of_range, SB102 account_closed for a closed account.';
 
 create or replace function saldo_private.rate_readings(reading_ids uuid[])
 returns integer
@@ -201,9 +202,10 @@ begin
 end
 $$;
 comment on function saldo_private.rate_readings is
-  'Rates these readings anew and posts the difference; those whose rating is right are left alone. '
-  'Returns how many lines it wrote. It may be called in slices, under the lock of lock_rating. '
-  'reading_ids: each once. Errors: SB004, SB108, SB102.';
+  'Rates these readings anew and posts the difference; those whose rating is right are left '
+  'alone. Returns how many lines it wrote. It may be called in slices, under the lock of '
+  'lock_rating. reading_ids: each once. Errors: SB004 amount_out_of_range, SB108 period_locked, '
+  'SB102 account_closed.';
 
 create or replace function saldo_private.readings_since(
   first_date date,
@@ -268,8 +270,9 @@ $$;
 comment on function saldo.rerate_readings is
   'Rates the readings of a customer, or of all, anew from a business date on, and posts the '
   'difference; after a change of the setting rating_without_version, say. Changes of readings and '
-  'versions do it by themselves. Returns how many lines were written. Errors: SB401, SB020, SB004, '
-  'SB108, SB102.';
+  'versions do it by themselves. Returns how many lines were written. Errors: '
+  'SB401 customer_not_found, SB020 isolation_unsupported, SB004 amount_out_of_range, '
+  'SB108 period_locked, SB102 account_closed, and those of a posting.';
 revoke execute on function saldo.rerate_readings from public;
 grant execute on function saldo.rerate_readings to saldo_admin;
 

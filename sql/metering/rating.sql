@@ -66,7 +66,8 @@ begin
   return value;
 end
 $$;
-comment on function saldo_private.require_rated is 'A rated volume or amount: SB004.';
+comment on function saldo_private.require_rated is
+  'A rated volume or amount: SB004 amount_out_of_range.';
 
 create or replace function saldo_private.rating_of(reading_ids uuid[])
 returns table (
@@ -130,8 +131,9 @@ as $$
     or saldo_private.setting_value('rating_without_version') = 'provisional')
 $$;
 comment on function saldo_private.rating_of is
-  'What those of the readings cost that can be rated now: removed ones cannot, nor those on a date '
-  'without price or factor where the setting rating_without_version holds them. Error: SB004.';
+  'What those of the readings cost that can be rated now: removed ones cannot, nor those on a '
+  'date without price or factor where the setting rating_without_version holds them. Error: '
+  'SB004 amount_out_of_range.';
 
 create or replace function saldo_private.rating_change(reading_ids uuid[])
 returns setof saldo.rated_line

@@ -91,7 +91,8 @@ begin
 end
 $$;
 comment on function saldo_private.require_readings is
-  'Refuses readings that are wrong in themselves: SB404, SB010, SB411, SB409, SB405, SB408.';
+  'Refuses readings that are wrong in themselves: SB404 meter_not_found, SB010 input_invalid, '
+  'SB411 reading_invalid, SB409 reading_in_future, SB405 meter_state, SB408 reading_duplicate.';
 
 create or replace function saldo_private.require_reading_order(reading_ids uuid[])
 returns void
@@ -128,4 +129,4 @@ end
 $$;
 comment on function saldo_private.require_reading_order is
   'Refuses indexes that are below the one before, unless flagged as a roll-over, and roll-overs '
-  'that are not: SB410.';
+  'that are not: SB410 reading_out_of_order.';

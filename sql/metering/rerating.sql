@@ -82,7 +82,7 @@ end
 $$;
 comment on function saldo_private.queue_rerating__check is
   'Refuses at the start what could only fail later: changes in a locked month, or of a closed '
-  'account. Errors: SB004, SB108, SB102.';
+  'account. Errors: SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed.';
 
 create or replace function saldo_private.queue_rerating(
   operation text,
@@ -113,7 +113,7 @@ end
 $$;
 comment on function saldo_private.queue_rerating is
   'Has all readings from the date on rated by a job. The caller holds the locks of lock_rating. '
-  'Errors: SB004, SB108, SB102.';
+  'Errors: SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed.';
 
 create or replace function saldo_private.rate_or_queue(
   reading_ids uuid[],
@@ -141,8 +141,8 @@ end
 $$;
 comment on function saldo_private.rate_or_queue is
   'Rates these readings anew or, where they are more than the setting rerate_at_once_max, has all '
-  'from the date on rated by a job. The caller holds the locks of lock_rating. Errors: SB004, '
-  'SB108, SB102.';
+  'from the date on rated by a job. The caller holds the locks of lock_rating. Errors: '
+  'SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed.';
 
 create or replace function saldo_private.rate_since(
   operation text,
@@ -160,7 +160,8 @@ as $$
   )
 $$;
 comment on function saldo_private.rate_since is
-  'rate_or_queue for all readings from a business date on: SB004, SB108, SB102.';
+  'rate_or_queue for all readings from a business date on: SB004 amount_out_of_range, '
+  'SB108 period_locked, SB102 account_closed.';
 
 create or replace function saldo_private.rate_released(account_id bigint)
 returns void
@@ -177,8 +178,8 @@ end
 $$;
 comment on function saldo_private.rate_released is
   'Rates what changed while the account of a customer was frozen. Months that were locked '
-  'meanwhile stay as they were billed. The caller holds the locks of lock_rating. Errors: SB004, '
-  'SB102.';
+  'meanwhile stay as they were billed. The caller holds the locks of lock_rating. Errors: '
+  'SB004 amount_out_of_range, SB102 account_closed.';
 
 create or replace function saldo.retry_rerating(rerating_id bigint)
 returns saldo.rerating
@@ -205,7 +206,7 @@ end
 $$;
 comment on function saldo.retry_rerating is
   'Lets a re-rating that failed go on where it stopped, once its cause is mended; any other stays '
-  'as it is. Error: SB007.';
+  'as it is. Error: SB007 not_found.';
 revoke execute on function saldo.retry_rerating from public;
 grant execute on function saldo.retry_rerating to saldo_admin;
 
@@ -240,7 +241,8 @@ end
 $$;
 comment on function saldo.start_rerating is
   'As rerate_readings, but as a job, however many readings there are. Errors in checking order: '
-  'SB010, SB401, SB020, SB004, SB108, SB102.';
+  'SB010 input_invalid, SB401 customer_not_found, SB020 isolation_unsupported, '
+  'SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed, and those of a posting.';
 revoke execute on function saldo.start_rerating from public;
 grant execute on function saldo.start_rerating to saldo_admin;
 

@@ -97,8 +97,8 @@ begin
 end
 $$;
 comment on function saldo_private.continue_rerating__step is
-  'Rates the next slice of a re-rating whose row the caller has locked. Errors: SB004, SB108, '
-  'SB102.';
+  'Rates the next slice of a re-rating whose row the caller has locked. Errors: '
+  'SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed.';
 
 create or replace function saldo.continue_rerating(row_limit integer default 2000)
 returns saldo.rerating
@@ -149,9 +149,10 @@ begin
 end
 $$;
 comment on function saldo.continue_rerating is
-  'Rates the next slice of the oldest re-rating that is open and that nobody else is at, posts the '
-  'difference, and returns how far it is; null when there is none. row_limit: readings of a slice, '
-  'which goes on to the end of a customer''s month. A slice that the books refuse ends its '
-  're-rating as failed. The worker calls it by itself. Errors in checking order: SB010, SB020.';
+  'Rates the next slice of the oldest re-rating that is open and that nobody else is at, posts '
+  'the difference, and returns how far it is; null when there is none. row_limit: readings of a '
+  'slice, which goes on to the end of a customer''s month. A slice that the books refuse ends its '
+  're-rating as failed. The worker calls it by itself. Errors in checking order: '
+  'SB010 input_invalid, SB020 isolation_unsupported.';
 revoke execute on function saldo.continue_rerating from public;
 grant execute on function saldo.continue_rerating to saldo_admin;

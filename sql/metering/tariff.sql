@@ -18,7 +18,8 @@ begin
   return trim_scale(price);
 end
 $$;
-comment on function saldo_private.require_price is 'The price without trailing zeros: SB412.';
+comment on function saldo_private.require_price is
+  'The price without trailing zeros: SB412 price_invalid.';
 
 create or replace function saldo_private.tariff__record(version saldo.tariff_version)
 returns saldo.tariff_version
@@ -56,7 +57,7 @@ begin
   return v_version;
 end
 $$;
-comment on function saldo_private.tariff__record is 'Writes a version: SB414.';
+comment on function saldo_private.tariff__record is 'Writes a version: SB414 version_overlap.';
 
 create or replace function saldo_private.tariff__lock(version_id bigint)
 returns saldo.tariff_version
@@ -89,7 +90,8 @@ begin
 end
 $$;
 comment on function saldo_private.tariff__lock is
-  'The version, with all that its rating rests on locked: SB415, SB020.';
+  'The version, with all that its rating rests on locked: SB415 version_not_found, '
+  'SB020 isolation_unsupported.';
 
 create or replace function saldo.add_tariff_version(
   price numeric,
@@ -140,9 +142,10 @@ $$;
 comment on function saldo.add_tariff_version is
   'Adds a price per Sm3 from a date on, for one customer or for all, and rates anew what it '
   'affects. effective_to: last day; null = until another one begins. currency: default that of '
-  'the customer, or the setting currency. Errors in checking order: SB412, SB010, SB401, SB020, '
-  'SB414, SB004, SB108, SB102. '
-  'More readings than rerate_at_once_max are left to a job, see rerating.';
+  'the customer, or the setting currency. Errors in checking order: SB412 price_invalid, '
+  'SB010 input_invalid, SB401 customer_not_found, SB020 isolation_unsupported, '
+  'SB414 version_overlap, SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed, '
+  'and those of a posting. More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.add_tariff_version from public;
 grant execute on function saldo.add_tariff_version to saldo_admin;
 
@@ -182,9 +185,10 @@ end
 $$;
 comment on function saldo.change_tariff_version is
   'Puts another version in the place of one, which stays as history, and rates anew what that '
-  'affects. What is not given stays as it was. Errors in checking order: SB412, SB415, SB020, '
-  'SB010, SB414, SB004, SB108, SB102. '
-  'More readings than rerate_at_once_max are left to a job, see rerating.';
+  'affects. What is not given stays as it was. Errors in checking order: SB412 price_invalid, '
+  'SB415 version_not_found, SB020 isolation_unsupported, SB010 input_invalid, '
+  'SB414 version_overlap, SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed, '
+  'and those of a posting. More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.change_tariff_version from public;
 grant execute on function saldo.change_tariff_version to saldo_admin;
 
@@ -224,8 +228,9 @@ end
 $$;
 comment on function saldo.remove_tariff_version is
   'Takes a version out of use; it stays as history. rerate: rates the lines that use it anew, at '
-  'what applies without it. Errors in checking order: SB415, SB020, SB416 for one that rated '
-  'lines use, without rerate, SB004, SB108, SB102. '
-  'More readings than rerate_at_once_max are left to a job, see rerating.';
+  'what applies without it. Errors in checking order: SB415 version_not_found, '
+  'SB020 isolation_unsupported, SB416 version_in_use for one that rated lines use, without '
+  'rerate, SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed, and those of a '
+  'posting. More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.remove_tariff_version from public;
 grant execute on function saldo.remove_tariff_version to saldo_admin;

@@ -21,7 +21,8 @@ begin
   end if;
 end
 $$;
-comment on function saldo_private.require_version_dates is 'The dates of a version: SB010.';
+comment on function saldo_private.require_version_dates is
+  'The dates of a version: SB010 input_invalid.';
 
 create or replace function saldo_private.is_overlapping(
   from_date date,

@@ -102,7 +102,7 @@ begin
 end
 $$;
 comment on function saldo_private.registered_rule_of is
-  'The registered rule of that name, locked: SB007 when there is none.';
+  'The registered rule of that name, locked: SB007 not_found when there is none.';
 
 create or replace function saldo.register_balance_rule(
   name text,
@@ -159,15 +159,19 @@ begin
 end
 $$;
 comment on function saldo.register_balance_rule is
-  'Registers a rule over your own tables: what is stored must be what is derived, within tolerance '
-  '(in the figure''s own unit). stored_table, key_column and balance_column name the balance; or '
-  'stored is a query of (key, stored and labels). derived is a query of (key, derived); items, for '
-  'explanations, one of (key, item, amount, is_counted) and, where you have them, status, '
-  'reference, occurred_at: all that could have moved the balance, amount with its sign, and '
-  'whether derived counts it. heal: none, update (the column is set under the row''s lock) or '
-  'function (heal_function(key text) is called). guard: none, record or refuse writes to the '
-  'column by others than writer_roles and writer_applications. Queries run as saldo_rule_reader; '
-  'name each table with its schema. Errors: SB014 for a name that is taken, SB010, SB640 to SB647.';
+  'Registers a rule over your own tables: what is stored must be what is derived, within '
+  'tolerance (in the figure''s own unit). stored_table, key_column and balance_column name the '
+  'balance; or stored is a query of (key, stored and labels). derived is a query of (key, '
+  'derived); items, for explanations, one of (key, item, amount, is_counted) and, where you have '
+  'them, status, reference, occurred_at: all that could have moved the balance, amount with its '
+  'sign, and whether derived counts it. heal: none, update (the column is set under the row''s '
+  'lock) or function (heal_function(key text) is called). guard: none, record or refuse writes to '
+  'the column by others than writer_roles and writer_applications. Queries run as '
+  'saldo_rule_reader; name each table with its schema. Errors: SB014 not_unique for a name that '
+  'is taken, SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, '
+  'SB640 rule_query_invalid, SB641 rule_columns_wrong, SB642 rule_key_invalid, '
+  'SB643 rule_query_writes, SB644 rule_query_slow, SB645 rule_privilege_missing, '
+  'SB646 rule_table_unfit, SB647 rule_heal_unfit.';
 revoke execute on function saldo.register_balance_rule from public;
 grant execute on function saldo.register_balance_rule to saldo_admin;
 
@@ -229,7 +233,7 @@ end
 $$;
 comment on function saldo.change_balance_rule is
   'Changes what is given of a registered rule, keeps the rest, and proves the whole again; the '
-  'rule is enabled after it. Errors: SB007, and those of register_balance_rule.';
+  'rule is enabled after it. Errors: SB007 not_found, and those of register_balance_rule.';
 revoke execute on function saldo.change_balance_rule from public;
 grant execute on function saldo.change_balance_rule to saldo_admin;
 
@@ -251,7 +255,7 @@ end
 $$;
 comment on function saldo.disable_balance_rule is
   'Takes a registered rule out of the checks, and its guard off the table, until it is enabled. '
-  'Errors: SB007 for a name that no registered rule has.';
+  'Errors: SB007 not_found for a name that no registered rule has.';
 revoke execute on function saldo.disable_balance_rule from public;
 grant execute on function saldo.disable_balance_rule to saldo_admin;
 
@@ -265,8 +269,8 @@ as $$
   from saldo.change_balance_rule(enable_balance_rule.name) as changed
 $$;
 comment on function saldo.enable_balance_rule is
-  'Proves a registered rule again, puts its guard back, and lets checks run it. '
-  'Errors: SB007, and those of register_balance_rule.';
+  'Proves a registered rule again, puts its guard back, and lets checks run it. Errors: '
+  'SB007 not_found, and those of register_balance_rule.';
 revoke execute on function saldo.enable_balance_rule from public;
 grant execute on function saldo.enable_balance_rule to saldo_admin;
 
@@ -298,7 +302,7 @@ begin
 end
 $$;
 comment on function saldo.unregister_balance_rule is
-  'Removes a registered rule and its guard; findings, heals and recorded writes stay, and the name '
-  'may be registered again. Errors: SB007 for a name that no registered rule has.';
+  'Removes a registered rule and its guard; findings, heals and recorded writes stay, and the '
+  'name may be registered again. Errors: SB007 not_found for a name that no registered rule has.';
 revoke execute on function saldo.unregister_balance_rule from public;
 grant execute on function saldo.unregister_balance_rule to saldo_admin;

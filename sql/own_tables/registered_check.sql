@@ -47,8 +47,8 @@ begin
 end
 $$;
 comment on function saldo_private.check_registered_rule__find is
-  'Keeps the rows of a registered rule whose figures differ as findings: SB644 above twice the '
-  'limit of cost.';
+  'Keeps the rows of a registered rule whose figures differ as findings: SB644 rule_query_slow '
+  'above twice the limit of cost.';
 
 create or replace function saldo_private.check_registered_rule(check_run_id uuid, name text)
 returns void
@@ -78,8 +78,8 @@ begin
 end
 $$;
 comment on function saldo_private.check_registered_rule is
-  'Keeps the findings of a registered rule, each with its explanations. Error: SB644 when its '
-  'queries cost too much, or had to be stopped.';
+  'Keeps the findings of a registered rule, each with its explanations. Error: '
+  'SB644 rule_query_slow when its queries cost too much, or had to be stopped.';
 
 create or replace function saldo_private.explain_registered_rule(
   check_run_id uuid,

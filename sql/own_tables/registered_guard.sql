@@ -118,7 +118,8 @@ begin
 end
 $$;
 comment on function saldo_private.tg__guard_registered is
-  'Refuses (SB648) or records a write to a balance that a registered rule guards.';
+  'Refuses (SB648 balance_write_refused) or records a write to a balance that a registered rule '
+  'guards.';
 
 create or replace function saldo_private.place_guard__trigger(
   rule saldo.registered_rule,

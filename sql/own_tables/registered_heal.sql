@@ -105,8 +105,9 @@ begin
 end
 $$;
 comment on function saldo_private.undo_registered_heal__refuse is
-  'Turns why an undo did not work out into an error of the catalogue: SB623 when the balance is '
-  'not what the heal wrote (no code), SB645, SB624.';
+  'Turns why an undo did not work out into an error of the catalogue: SB623 heal_action_state '
+  'when the balance is not what the heal wrote (no code), SB645 rule_privilege_missing, '
+  'SB624 heal_not_undoable.';
 
 create or replace function saldo_private.undo_registered_heal(heal_action saldo.heal_action)
 returns table (was jsonb, became jsonb)
@@ -158,5 +159,5 @@ end
 $$;
 comment on function saldo_private.undo_registered_heal is
   'Sets a balance of a user''s table back to what it was before a heal, if it is what the heal '
-  'wrote still. Errors: SB623 when it is not, SB624 for heals by a function and where the table '
-  'does not take it, SB645.';
+  'wrote still. Errors: SB623 heal_action_state when it is not, SB624 heal_not_undoable for heals '
+  'by a function and where the table does not take it, SB645 rule_privilege_missing.';

@@ -27,7 +27,7 @@ begin
 end
 $$;
 comment on function saldo_private.apply_balance_rules__check_form is
-  'Refuses a member of a list that is no rule, or has what no rule has: SB010.';
+  'Refuses a member of a list that is no rule, or has what no rule has: SB010 input_invalid.';
 
 create or replace function saldo_private.apply_balance_rules__one(rule jsonb)
 returns saldo.rule_outcome
@@ -145,8 +145,9 @@ $$;
 comment on function saldo.apply_balance_rules is
   'Registers or changes rules over your own tables: an array of objects with the arguments of '
   'register_balance_rule. Equal rules stay as they are, and rules that are not named too. A rule '
-  'that is refused is told with its error, and holds back none, unless it took all the time of the '
-  'statement: then the next are refused with SB016. Errors: SB010 for no such array.';
+  'that is refused is told with its error, and holds back none, unless it took all the time of '
+  'the statement: then the next are refused with SB016 timeout. Errors: SB010 input_invalid for '
+  'no such array.';
 revoke execute on function saldo.apply_balance_rules from public;
 grant execute on function saldo.apply_balance_rules to saldo_admin;
 

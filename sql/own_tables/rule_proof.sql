@@ -62,7 +62,8 @@ begin
 end
 $$;
 comment on function saldo_private.prove_rule__table is
-  'The rule with the query that its table stands for; SB646 when the table cannot be used.';
+  'The rule with the query that its table stands for; SB646 rule_table_unfit when the table '
+  'cannot be used.';
 
 create or replace function saldo_private.prove_rule__means(rule saldo.registered_rule)
 returns void
@@ -120,8 +121,8 @@ begin
 end
 $$;
 comment on function saldo_private.prove_rule__means is
-  'Refuses a heal or guard that cannot work (SB647), or a heal that Saldo has no privilege for '
-  '(SB645).';
+  'Refuses a heal or guard that cannot work (SB647 rule_heal_unfit), or a heal that Saldo has no '
+  'privilege for (SB645 rule_privilege_missing).';
 
 create or replace function saldo_private.prove_rule__guard(rule saldo.registered_rule)
 returns void
@@ -153,7 +154,7 @@ begin
 end
 $$;
 comment on function saldo_private.prove_rule__guard is
-  'Refuses a guard whose triggers Saldo has no privilege for (SB645).';
+  'Refuses a guard whose triggers Saldo has no privilege for (SB645 rule_privilege_missing).';
 
 create or replace function saldo_private.prove_rule(rule saldo.registered_rule)
 returns saldo.registered_rule

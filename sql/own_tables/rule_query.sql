@@ -112,8 +112,8 @@ begin
 end
 $$;
 comment on function saldo_private.require_rule_query__harmless is
-  'Refuses functions with effects (SB643), recursion (SB644), temporary and Saldo''s own tables '
-  '(SB646).';
+  'Refuses functions with effects (SB643 rule_query_writes), recursion (SB644 rule_query_slow), '
+  'temporary and Saldo''s own tables (SB646 rule_table_unfit).';
 
 create or replace function saldo_private.require_rule_query__columns(kind text, parts jsonb)
 returns void
@@ -142,7 +142,7 @@ begin
 end
 $$;
 comment on function saldo_private.require_rule_query__columns is
-  'Refuses a query without the columns of its kind: SB641.';
+  'Refuses a query without the columns of its kind: SB641 rule_columns_wrong.';
 
 create or replace function saldo_private.require_rule_query__run(kind text, query text)
 returns jsonb
@@ -184,7 +184,8 @@ begin
 end
 $$;
 comment on function saldo_private.require_rule_query__run is
-  'Runs the query once within its budget of cost and time: SB644 when it is beyond.';
+  'Runs the query once within its budget of cost and time: SB644 rule_query_slow when it is '
+  'beyond.';
 
 create or replace function saldo_private.require_rule_query(kind text, query text)
 returns jsonb
@@ -214,7 +215,9 @@ end
 $$;
 comment on function saldo_private.require_rule_query is
   'Proves that a query may be a rule''s (kind: stored, derived or items), and gives the relations '
-  'that it reads. Errors: SB640 to SB646.';
+  'that it reads. Errors: SB640 rule_query_invalid, SB641 rule_columns_wrong, '
+  'SB642 rule_key_invalid, SB643 rule_query_writes, SB644 rule_query_slow, '
+  'SB645 rule_privilege_missing, SB646 rule_table_unfit.';
 
 create or replace function saldo_private.user_table(name text)
 returns regclass

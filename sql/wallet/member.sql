@@ -25,7 +25,8 @@ begin
 end
 $$;
 comment on function saldo_private.require_member is
-  'The member. Errors in checking order: SB007 for a member who asks about another one, SB304.';
+  'The member. Errors in checking order: SB007 not_found for a member who asks about another one, '
+  'SB304 member_not_found.';
 
 create or replace function saldo.create_member(code text, name text, currency text default null)
 returns saldo.member
@@ -55,8 +56,9 @@ end
 $$;
 comment on function saldo.create_member is
   'Creates a member with an empty wallet. currency: three capital letters, default the setting '
-  'currency. Errors in checking order: SB010 for a missing code or name, SB008, SB009, SB010 for '
-  'the currency, SB014 for a code that is taken.';
+  'currency. Errors in checking order: SB010 input_invalid for a missing code or name, '
+  'SB008 text_invalid, SB009 text_too_long, SB010 input_invalid for the currency, '
+  'SB014 not_unique for a code that is taken.';
 revoke execute on function saldo.create_member from public;
 grant execute on function saldo.create_member to saldo_admin;
 
@@ -81,7 +83,7 @@ end
 $$;
 comment on function saldo.wallet_balance is
   'What a member has, what of it is held by pending purchases, and what is available. Members may '
-  'ask for themselves. Errors in checking order: SB007, SB304.';
+  'ask for themselves. Errors in checking order: SB007 not_found, SB304 member_not_found.';
 revoke execute on function saldo.wallet_balance from public;
 grant execute on function saldo.wallet_balance to saldo_admin, saldo_operator, saldo_member;
 

@@ -38,7 +38,7 @@ begin
 end
 $$;
 comment on function saldo_private.require_purchase is
-  'The purchase in the given state, locked: SB306, SB305.';
+  'The purchase in the given state, locked: SB306 purchase_not_found, SB305 purchase_state.';
 
 create or replace function saldo.complete_purchase(
   purchase_id uuid,
@@ -89,7 +89,8 @@ $$;
 comment on function saldo.complete_purchase is
   'Pays a pending purchase with the amount that was held, at the price of then. occurred_at: when '
   'it was paid, default now. Locks hold and purchase, then both accounts in id order. Errors in '
-  'checking order: SB010, SB306, SB305 unless it is pending, SB010 for a time before the purchase.';
+  'checking order: SB010 input_invalid, SB306 purchase_not_found, SB305 purchase_state unless it '
+  'is pending, SB010 input_invalid for a time before the purchase, and those of a posting.';
 revoke execute on function saldo.complete_purchase from public;
 grant execute on function saldo.complete_purchase to saldo_admin;
 
@@ -121,8 +122,9 @@ end
 $$;
 comment on function saldo.fail_purchase is
   'Gives up a pending purchase: its hold and its stock are free again. Locks hold and purchase, '
-  'stock items, the wallet account. Errors in checking order: SB010, SB008, SB009, SB306, SB305 '
-  'unless it is pending.';
+  'stock items, the wallet account. Errors in checking order: SB010 input_invalid, '
+  'SB008 text_invalid, SB009 text_too_long, SB306 purchase_not_found, SB305 purchase_state unless '
+  'it is pending; on a hot wallet also SB015 conflict_retry, SB020 isolation_unsupported.';
 revoke execute on function saldo.fail_purchase from public;
 grant execute on function saldo.fail_purchase to saldo_admin;
 
@@ -163,7 +165,7 @@ end
 $$;
 comment on function saldo_private.tg_hold__keep_purchases_whole is
   'A pending purchase fails when its hold is voided or expires, and its stock is free again; its '
-  'hold cannot be captured past it: SB305.';
+  'hold cannot be captured past it: SB305 purchase_state.';
 
 create or replace trigger keep_purchases_whole
   after update on saldo.hold

@@ -87,8 +87,10 @@ $$;
 comment on function saldo.create_product is
   'Creates a product. currency: default the setting currency. is_stock_tracked: each unit sold is '
   'a stock item of its own. revenue_account_id: where sales are credited, default the revenue '
-  'account of the currency. Errors in checking order: SB010, SB008, SB009, SB002, SB004, SB003, '
-  'SB101, SB102, SB104, SB010 for an account that is not revenue, SB014 for a code that is taken.';
+  'account of the currency. Errors in checking order: SB010 input_invalid, SB008 text_invalid, '
+  'SB009 text_too_long, SB002 amount_invalid, SB004 amount_out_of_range, SB003 amount_scale, '
+  'SB101 account_not_found, SB102 account_closed, SB104 currency_mismatch, SB010 input_invalid '
+  'for an account that is not revenue, SB014 not_unique for a code that is taken.';
 revoke execute on function saldo.create_product from public;
 grant execute on function saldo.create_product to saldo_admin;
 
@@ -113,8 +115,9 @@ begin
 end
 $$;
 comment on function saldo.set_product_price is
-  'Sets the price of purchases to come. A buyer who was shown the old price is told so (SB303). '
-  'Errors in checking order: SB002, SB004, SB003, SB301.';
+  'Sets the price of purchases to come. A buyer who was shown the old price is told so (SB303 '
+  'price_changed). Errors in checking order: SB002 amount_invalid, SB004 amount_out_of_range, '
+  'SB003 amount_scale, SB301 product_not_found.';
 revoke execute on function saldo.set_product_price from public;
 grant execute on function saldo.set_product_price to saldo_admin;
 
@@ -142,7 +145,7 @@ end
 $$;
 comment on function saldo.set_product_active is
   'Takes a product off sale, or puts it back. Pending purchases of it can still be completed. '
-  'Errors in checking order: SB010, SB301.';
+  'Errors in checking order: SB010 input_invalid, SB301 product_not_found.';
 revoke execute on function saldo.set_product_active from public;
 grant execute on function saldo.set_product_active to saldo_admin;
 

@@ -41,7 +41,8 @@ begin
 end
 $$;
 comment on function saldo_private.purchase__product is
-  'The product, if it can be bought so: SB301, SB104, SB303.';
+  'The product, if it can be bought so: SB301 product_not_found, SB104 currency_mismatch, '
+  'SB303 price_changed.';
 
 create or replace function saldo_private.purchase__description(quantity integer, name text)
 returns text
@@ -121,7 +122,8 @@ begin
 end
 $$;
 comment on function saldo_private.purchase__record is
-  'Writes the purchase, takes its stock, and holds or posts its amount: SB302, SB102, SB001.';
+  'Writes the purchase, takes its stock, and holds or posts its amount: SB302 out_of_stock, '
+  'SB102 account_closed, SB001 insufficient_balance.';
 
 create or replace function saldo.purchase_with_balance_deduction(
   member_id bigint,
@@ -195,14 +197,18 @@ begin
 end
 $$;
 comment on function saldo.purchase_with_balance_deduction is
-  'Buys a product with the balance of a member''s wallet: takes stock, deducts, records and posts, '
-  'all or nothing. amount: the total that the buyer was shown. hold_only: only holds the amount '
-  'and reserves the stock (status pending), until complete_purchase or fail_purchase, or until the '
-  'hold expires (setting hold_expires_in). occurred_at: '
-  'default now; members may not set it. The same idempotency_key with the same content returns the '
-  'first purchase as it is now; keys are per member. Members may buy for themselves. Locks stock '
-  'items, then the two accounts in id order. Errors in checking order: SB002, SB004, SB003, SB010, '
-  'SB006, SB007, SB304, SB005, SB301, SB104, SB303, SB302, SB102, SB001.';
+  'Buys a product with the balance of a member''s wallet: takes stock, deducts, records and '
+  'posts, all or nothing. amount: the total that the buyer was shown. hold_only: only holds the '
+  'amount and reserves the stock (status pending), until complete_purchase or fail_purchase, or '
+  'until the hold expires (setting hold_expires_in). occurred_at: default now; members may not '
+  'set it. The same idempotency_key with the same content returns the first purchase as it is '
+  'now; keys are per member. Members may buy for themselves. Locks stock items, then the two '
+  'accounts in id order. Errors in checking order: SB002 amount_invalid, '
+  'SB004 amount_out_of_range, SB003 amount_scale, SB010 input_invalid, SB006 forbidden, '
+  'SB007 not_found, SB304 member_not_found, SB008 text_invalid, SB009 text_too_long, '
+  'SB005 idempotency_conflict, SB301 product_not_found, SB104 currency_mismatch, '
+  'SB303 price_changed, SB302 out_of_stock, SB102 account_closed, SB001 insufficient_balance, and '
+  'those of a posting.';
 revoke execute on function saldo.purchase_with_balance_deduction from public;
 grant execute on function saldo.purchase_with_balance_deduction to saldo_admin, saldo_member;
 

@@ -62,10 +62,12 @@ end
 $$;
 comment on function saldo.refund_purchase is
   'Pays a completed purchase back in full and frees its stock. occurred_at: default now. The same '
-  'idempotency_key with the same content returns the refunded purchase; keys are shared by top-ups '
-  'and refunds. Locks the purchase, its stock items, both accounts in id order. Errors in checking '
-  'order: SB010, SB008, SB009, SB005, SB306, SB305 unless it is completed, SB010 for a time before '
-  'the purchase, SB102 for a closed account.';
+  'idempotency_key with the same content returns the refunded purchase; keys are shared by '
+  'top-ups and refunds. Locks the purchase, its stock items, both accounts in id order. Errors in '
+  'checking order: SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, '
+  'SB005 idempotency_conflict, SB306 purchase_not_found, SB305 purchase_state unless it is '
+  'completed, SB010 input_invalid for a time before the purchase, SB102 account_closed for a '
+  'closed account, and those of a posting.';
 revoke execute on function saldo.refund_purchase from public;
 grant execute on function saldo.refund_purchase to saldo_admin;
 
@@ -95,7 +97,8 @@ begin
 end
 $$;
 comment on function saldo_private.tg_journal_entry__keep_purchases_whole is
-  'Refuses to reverse the payment of a purchase behind the purchase''s back: SB106.';
+  'Refuses to reverse the payment of a purchase behind the purchase''s back: '
+  'SB106 entry_not_reversible.';
 
 create or replace trigger keep_purchases_whole
   before insert on saldo.journal_entry

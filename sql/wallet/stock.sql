@@ -53,8 +53,9 @@ end
 $$;
 comment on function saldo.add_stock_items is
   'Adds units of a tracked product, all or none; items are sold in the order given. Errors in '
-  'checking order: SB010, SB008, SB009, SB301, SB010 for a product without stock tracking, SB014 '
-  'for a code that the product has already.';
+  'checking order: SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, '
+  'SB301 product_not_found, SB010 input_invalid for a product without stock tracking, '
+  'SB014 not_unique for a code that the product has already.';
 revoke execute on function saldo.add_stock_items from public;
 grant execute on function saldo.add_stock_items to saldo_admin;
 
@@ -149,7 +150,7 @@ end
 $$;
 comment on function saldo_private.take_stock is
   'Assigns free items of a product to a purchase. When too few are to be had at once it waits for '
-  'those that other buyers hold: SB302 means that there are really none left.';
+  'those that other buyers hold: SB302 out_of_stock means that there are really none left.';
 
 create or replace function saldo_private.release_stock(account_id bigint, purchase_id uuid)
 returns void

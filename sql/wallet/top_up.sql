@@ -58,9 +58,11 @@ begin
 end
 $$;
 comment on function saldo.top_up is
-  'Puts money into a member''s wallet. occurred_at: default now. The same idempotency_key with the '
-  'same content returns the first entry; keys are shared by top-ups and refunds. Locks cash and '
-  'the wallet account in id order. Errors in checking order: SB002, SB004, SB003, SB010, SB008, '
-  'SB009, SB304, SB005, SB102 for a closed wallet.';
+  'Puts money into a member''s wallet. occurred_at: default now. The same idempotency_key with '
+  'the same content returns the first entry; keys are shared by top-ups and refunds. Locks cash '
+  'and the wallet account in id order. Errors in checking order: SB002 amount_invalid, '
+  'SB004 amount_out_of_range, SB003 amount_scale, SB010 input_invalid, SB008 text_invalid, '
+  'SB009 text_too_long, SB304 member_not_found, SB005 idempotency_conflict, SB102 account_closed '
+  'for a closed wallet, and those of a posting.';
 revoke execute on function saldo.top_up from public;
 grant execute on function saldo.top_up to saldo_admin;

@@ -82,7 +82,7 @@ comment on function saldo.wallet_history is
   'Top-ups, purchases, refunds and adjustments of a member''s wallet, oldest first: by posting '
   'date, by the time at which they occurred, and in the order of recording, each with the balance '
   'after it. Pending and failed purchases leave the balance as it was. Members may ask for '
-  'themselves. Errors in checking order: SB007, SB304.';
+  'themselves. Errors in checking order: SB007 not_found, SB304 member_not_found.';
 revoke execute on function saldo.wallet_history from public;
 grant execute on function saldo.wallet_history to saldo_admin, saldo_operator, saldo_member;
 
