@@ -2217,11 +2217,11 @@ export interface SubmitResult {
   id: string | null;
   /** Whether it was accepted, now or before. */
   is_accepted: boolean | null;
-  /** False when it was refused, or an earlier request with the same key had been accepted already. */
+  /** False when refused, or accepted before. */
   is_new: boolean | null;
   /** Code, as SB001; null = accepted. */
   error_code: string | null;
-  /** Its name, as insufficient_balance; null = accepted. */
+  /** Its condition; null = accepted. */
   error_condition: string | null;
 }
 
@@ -3061,8 +3061,8 @@ export interface Functions {
     row: Period;
   };
   /**
-   * Freezes an account: nothing is posted to it, submitted or held on it (SB121) until it is
-   * unfrozen; what was accepted before is settled, and holds may end.
+   * Freezes an account: nothing is posted to it, submitted or held on it (SB121 account_frozen)
+   * until it is unfrozen; what was accepted before is settled, and holds may end.
    */
   freeze_account: {
     args: {
@@ -3187,7 +3187,7 @@ export interface Functions {
   };
   /**
    * Locks a closed period and all before it: they are never reopened, and nothing about them is
-   * posted any more (SB108).
+   * posted any more (SB108 period_locked).
    */
   lock_period: {
     args: {

@@ -61,11 +61,13 @@ test("a fact that was changed past the engine is found", async (t) => {
     t.deepEqual(await found(), []);
     await pool.query("update saldo_private.posting_source set passes_minimum = true");
     await pool.query("delete from saldo_private.posting_source where source = 'rating'");
+    await pool.query("select saldo_private.describe_source('shop', moves_no_funds => true)");
     t.deepEqual((await found()).map(({ key, stored }) => `${key}: ${stored}`).sort(), [
       "posting source adjust_balance: changed",
       "posting source deposit: changed",
       "posting source rating: missing",
       "posting source settlement: changed",
+      "posting source shop: added",
     ]);
   } finally {
     await database.close();
