@@ -20,7 +20,7 @@ begin
 end
 $$;
 comment on function saldo_private.customer_month_accounts is
-  'Account of the customer, or of all where it is null. Error: SB401.';
+  'Account of the customer, or of all where it is null. Error: SB401 customer_not_found.';
 
 create or replace function saldo_private.customer_month_plan(
   account_ids bigint[],
@@ -92,7 +92,8 @@ begin
 end
 $$;
 comment on function saldo_private.run_customer_month_plan is
-  'Makes a plan and, unless it is a dry run, applies it: SB401, SB020, SB417.';
+  'Makes a plan and, unless it is a dry run, applies it: SB401 customer_not_found, '
+  'SB020 isolation_unsupported, SB417 plan_outdated.';
 
 create or replace function saldo_private.sync_actions(is_forced boolean)
 returns saldo.monthly_balance_action[]
@@ -125,7 +126,8 @@ begin
 end
 $$;
 comment on function saldo_private.sync_customer_months is
-  'Puts the stored months of these accounts right, and returns what was written: SB020.';
+  'Puts the stored months of these accounts right, and returns what was written: '
+  'SB020 isolation_unsupported.';
 
 create or replace function saldo.initialize_monthly_balances(
   customer_id bigint default null,
