@@ -71,7 +71,7 @@ as $$
   )
 $$;
 comment on function saldo_private.rule_engine_configuration__built is
-  'Functions, triggers, views and posting sources that are gone, or not what the migration made; '
+  'Functions, triggers, views and posting sources that are gone, or not what was applied; '
   'and sources that it did not make.';
 
 select saldo_private.secure_table('saldo_private.built_object');
