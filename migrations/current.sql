@@ -13,4 +13,9 @@ create table if not exists saldo_private.posting_source (
 -- alert: two readings of a clock are in no order, since it may have been set back between them.
 alter table saldo.alert drop constraint if exists alert_is_resolved_after_it_opened;
 
+-- metering: whether a deposit that says the same is there already.
+-- squawk-ignore require-concurrent-index-creation
+create index if not exists deposit_account_id_occurred_at_idx
+  on saldo.deposit (account_id, occurred_at);
+
 reset role;

@@ -1035,6 +1035,7 @@ CASE
     ELSE 3
 END))
 );
+CREATE INDEX deposit_account_id_occurred_at_idx ON saldo.deposit USING btree (account_id, occurred_at);
 CREATE INDEX deposit_id_idx ON saldo.deposit USING btree (id);
 -- policy owner_all
 -- policy select_all

@@ -98,6 +98,7 @@
 --!include metering/metering_status.sql
 --!include metering/metering_rule.sql
 --!include metering/import_field.sql
+--!include metering/import_file.sql
 --!include metering/import.sql
 --!include metering/import_readings.sql
 

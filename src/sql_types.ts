@@ -1374,7 +1374,7 @@ export interface ImportResult {
   error_code: string | null;
   /** Its condition; null = accepted. */
   error_condition: string | null;
-  /** What was seen; of an accepted row, that it was imported before. */
+  /** What was seen; of an accepted row, that it was imported before, or what is possibly the same. */
   detail: string | null;
 }
 
@@ -3139,7 +3139,8 @@ export interface Functions {
   /**
    * Records up to 5,000 rows of a file of readings at once, and answers each: objects of texts
    * with row_no, customer and meter (codes), read_at, index_value or volume, quality, is_rollover,
-   * and key, under which a row counts once.
+   * and key, under which a row counts once; one that says what a reading says already is accepted
+   * as that.
    */
   import_readings: {
     args: {

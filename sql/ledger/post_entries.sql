@@ -96,6 +96,49 @@ comment on function saldo_private.post_pair is
   'Posts an entry of two lines whose amount has been checked. occurred_at: default now. Errors: '
   'SB108 period_locked, and those of the posting trigger.';
 
+create or replace function saldo_private.post_entries__check_lines(entries jsonb)
+returns void
+language plpgsql
+stable
+as $$
+declare
+  v_line jsonb;
+begin
+  select l.line
+  into v_line
+  from jsonb_array_elements(entries) as e (entry)
+  cross join lateral jsonb_array_elements(e.entry -> 'lines') as l (line)
+  where case when jsonb_typeof(l.line) = 'object'
+    then l.line - array['account_id', 'account_code', 'debit', 'credit', 'currency'] <> '{}'
+  end
+  limit 1;
+  if v_line is not null then
+    perform saldo_private.fail('input_invalid', format(
+      'a line has account_id or account_code, debit or credit and, where wanted, currency; not: %s',
+      left(v_line::text, 200)
+    ));
+  end if;
+
+  select l.line
+  into v_line
+  from jsonb_array_elements(entries) as e (entry)
+  cross join lateral jsonb_array_elements(e.entry -> 'lines') as l (line)
+  where jsonb_typeof(l.line) <> 'object'
+  or (l.line ? 'debit') = (l.line ? 'credit')
+  or (l.line ? 'account_id') = (l.line ? 'account_code')
+  or (l.line ? 'account_id' and l.line ->> 'account_id' !~ '^[0-9]{1,18}$')
+  limit 1;
+  if v_line is not null then
+    perform saldo_private.fail('entry_invalid', format(
+      'a line has account_id or account_code, and debit or credit; not: %s', left(v_line::text, 200)
+    ));
+  end if;
+end
+$$;
+comment on function saldo_private.post_entries__check_lines is
+  'Refuses lines that have what no line has (a misspelt currency would go unchecked), SB010, or '
+  'not what each has, SB107.';
+
 create or replace function saldo_private.post_entries__check_form(entries jsonb)
 returns void
 language plpgsql
@@ -103,7 +146,6 @@ stable
 as $$
 declare
   v_entry jsonb;
-  v_line jsonb;
 begin
   if jsonb_typeof(entries) is distinct from 'array'
     or jsonb_array_length(entries) not between 1 and 10000
@@ -141,35 +183,7 @@ begin
     ));
   end if;
 
-  select l.line
-  into v_line
-  from jsonb_array_elements(entries) as e (entry)
-  cross join lateral jsonb_array_elements(e.entry -> 'lines') as l (line)
-  where case when jsonb_typeof(l.line) = 'object'
-    then l.line - array['account_id', 'account_code', 'debit', 'credit', 'currency'] <> '{}'
-  end
-  limit 1;
-  if v_line is not null then
-    perform saldo_private.fail('input_invalid', format(
-      'a line has account_id or account_code, debit or credit and, where wanted, currency; not: %s',
-      left(v_line::text, 200)
-    ));
-  end if;
-
-  select l.line
-  into v_line
-  from jsonb_array_elements(entries) as e (entry)
-  cross join lateral jsonb_array_elements(e.entry -> 'lines') as l (line)
-  where jsonb_typeof(l.line) <> 'object'
-  or (l.line ? 'debit') = (l.line ? 'credit')
-  or (l.line ? 'account_id') = (l.line ? 'account_code')
-  or (l.line ? 'account_id' and l.line ->> 'account_id' !~ '^[0-9]{1,18}$')
-  limit 1;
-  if v_line is not null then
-    perform saldo_private.fail('entry_invalid', format(
-      'a line has account_id or account_code, and debit or credit; not: %s', left(v_line::text, 200)
-    ));
-  end if;
+  perform saldo_private.post_entries__check_lines(entries);
 
   select e.entry
   into v_entry

@@ -140,7 +140,7 @@ begin
     'metering', add_deposit.idempotency_key, 'add_deposit',
     jsonb_build_array(
       add_deposit.customer_id, v_deposit.amount, extract(epoch from add_deposit.occurred_at),
-      add_deposit.description
+      case when add_deposit.description is not null then v_deposit.description end
     ),
     v_deposit.id
   );
@@ -186,7 +186,7 @@ begin
   v_earlier_id := saldo_private.claim_idempotency_key(
     'metering', change_deposit.idempotency_key, 'change_deposit',
     jsonb_build_array(change_deposit.deposit_id, v_amount,
-      extract(epoch from change_deposit.occurred_at), change_deposit.description),
+      extract(epoch from change_deposit.occurred_at), v_description),
     v_id
   );
   if v_earlier_id is not null then

@@ -1,7 +1,7 @@
 -- Import: rows of files of customers, deposits and meters, each answered by itself.
 --
 -- Public: saldo.import_customers, import_deposits, import_meters. Private: import_row, import_rows,
--- import_customer, import_deposit, import_deposits__lock, import_meter.
+-- import_customer, import_deposit, import_deposit__twin, import_deposits__lock, import_meter.
 -- A row is an object of texts: row_no and the columns of its file. It counts once, however often it
 -- comes: a deposit by its key, a customer by its code, a meter by its code and time. Each row is a
 -- subtransaction: a bad one holds back none of the others, and is written nowhere.
@@ -33,12 +33,38 @@ $$;
 comment on function saldo_private.import_customer is
   'Records a row of a file of customers, once by its code.';
 
+create or replace function saldo_private.import_deposit__twin(deposit saldo.deposit)
+returns text
+language sql
+stable
+as $$
+  select format('possibly the same as deposit %s', d.id)
+  from saldo.deposit as d
+  where d.account_id = deposit.account_id
+  and d.occurred_at = deposit.occurred_at
+  and d.amount = deposit.amount
+  and d.description = deposit.description
+  and d.status = 'current'
+  and d.id <> deposit.id
+  -- Rows of one file that say the same are counted by their keys: there are that many.
+  and (
+    deposit.idempotency_key not like 'csv:%'
+    or regexp_replace(d.idempotency_key, ':[0-9]+$', '')
+      is distinct from regexp_replace(deposit.idempotency_key, ':[0-9]+$', '')
+  ) is not false
+  order by d.id
+  limit 1
+$$;
+comment on function saldo_private.import_deposit__twin is
+  'Tells another deposit that says the same under another key; null = there is none.';
+
 create or replace function saldo_private.import_deposit(import_row jsonb)
 returns saldo.import_result
 language plpgsql
 as $$
 declare
   v_key text := saldo_private.import_field(import_row, 'key');
+  v_deposit saldo.deposit;
   v_result saldo.import_result;
 begin
   v_result.detail := case when exists (
@@ -47,7 +73,7 @@ begin
     where i.scope = 'metering'
     and i.key = v_key
   ) then 'imported before' end;
-  v_result.id := (saldo.add_deposit(
+  v_deposit := saldo.add_deposit(
     customer_id => saldo_private.import_customer_id(
       saldo_private.import_field(import_row, 'customer')
     ),
@@ -57,7 +83,11 @@ begin
     ),
     description => saldo_private.import_field(import_row, 'description'),
     idempotency_key => v_key
-  )).id::text;
+  );
+  v_result.id := v_deposit.id::text;
+  v_result.detail := coalesce(
+    v_result.detail, saldo_private.import_deposit__twin(v_deposit)
+  );
   return v_result;
 end
 $$;
@@ -154,6 +184,7 @@ declare
   v_message text;
   v_detail text;
 begin
+  perform saldo_private.require_import_columns(import_row.import_row, import_row.kind);
   v_result := case import_row.kind
     when 'customers' then saldo_private.import_customer(import_row.import_row)
     when 'deposits' then saldo_private.import_deposit(import_row.import_row)
@@ -247,8 +278,8 @@ end
 $$;
 comment on function saldo.import_deposits is
   'Records up to 5,000 rows of a file of deposits and answers each: objects of texts with row_no, '
-  'customer, amount, occurred_at, description, key. key: under one a deposit counts once. A bad '
-  'row holds back none of the others. dry_run: writes nothing. Error of the whole: '
+  'customer, amount, occurred_at, description, key. key: under one a deposit counts once; '
+  'detail names another deposit that says the same. A bad row holds back none of the others. dry_run: writes nothing. Error of the whole: '
   'SB010 input_invalid. Errors of a row: SB401 customer_not_found, SB002 amount_invalid, '
   'SB003 amount_scale, SB004 amount_out_of_range, SB433 date_invalid, SB008 text_invalid, '
   'SB009 text_too_long, SB010 input_invalid, SB005 idempotency_conflict, SB108 period_locked, '

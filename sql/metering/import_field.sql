@@ -1,7 +1,7 @@
 -- What an import reads in a row: fields, figures and times as they stand in a file.
 --
--- Private: import_field, import_content, import_decimal, import_time, require_import_time,
--- require_import_decimal, import_customer_id, require_import_rows, import_refusal.
+-- Private: import_field, import_decimal, import_time, require_import_time, require_import_decimal,
+-- import_customer_id, require_import_rows, import_refusal.
 -- Nothing is guessed: a decimal comma, a date of another form or one that no calendar has is
 -- refused.
 
@@ -13,19 +13,6 @@ as $$
   select nullif(btrim(import_row ->> name), '')
 $$;
 comment on function saldo_private.import_field is 'A field of a row; an empty one is null.';
-
-create or replace function saldo_private.import_content(import_row jsonb)
-returns jsonb
-language sql
-immutable
-as $$
-  select coalesce(jsonb_object_agg(f.name, btrim(f.value)), '{}')
-  from jsonb_each_text(import_row) as f (name, value)
-  where f.name not in ('row_no', 'key')
-  and btrim(f.value) <> ''
-$$;
-comment on function saldo_private.import_content is
-  'What a row says: without its number and key, blanks around fields, and fields that are empty.';
 
 create or replace function saldo_private.import_decimal(value text)
 returns numeric
@@ -220,4 +207,4 @@ comment on column saldo.import_result.id is 'Id of what it recorded; null = refu
 comment on column saldo.import_result.error_code is 'Code of the error; null = accepted.';
 comment on column saldo.import_result.error_condition is 'Its condition; null = accepted.';
 comment on column saldo.import_result.detail is
-  'What was seen; of an accepted row, that it was imported before.';
+  'What was seen; of an accepted row, that it was imported before, or what is possibly the same.';

@@ -1,7 +1,7 @@
 -- Import of readings: as many at once as are right, and each answered by itself.
 --
--- Public: saldo.import_readings. Private: import_readings__look, __check, __post, __record,
--- __copies.
+-- Public: saldo.import_readings. Private: import_readings__look, __check, __post, __twins,
+-- __record, __copies.
 -- What a row has wrong by itself is found for all rows in one statement; the rest is recorded as
 -- one batch. Where the ledger or the order of indexes refuses that, it is halved, in the order of
 -- time, until only what is at fault is left: good rows never wait for bad ones.
@@ -14,15 +14,15 @@ returns setof saldo_private.import_reading
 language sql
 stable
 as $$
-  select f.row_no, f.key, saldo_private.request_hash('import_reading', f.content), m.account_id,
+  select f.row_no, f.key, saldo_private.request_hash('import_reading', f.said), m.account_id,
     saldo_private.reading_request(
       meter_id => m.id,
       read_at => f.read_at,
       index_value => saldo_private.import_decimal(f.index_value),
       volume => saldo_private.import_decimal(f.volume),
-      quality => case when f.quality in ('actual', 'estimated')
-        then f.quality end::saldo.reading_quality,
-      is_rollover => f.is_rollover = 'true'
+      quality => case when f.quality = 'estimated' then f.quality else 'actual'
+        end::saldo.reading_quality,
+      is_rollover => coalesce(f.is_rollover = 'true', false)
     ),
     p.condition,
     case p.condition
@@ -34,14 +34,18 @@ as $$
         then format('read_at: %s', coalesce(quote_literal(left(f.read_at_text, 40)), 'none'))
       when 'decimal_invalid' then format('index_value %L, volume %L', left(f.index_value, 40),
         left(f.volume, 40))
-      when 'input_invalid' then 'quality: actual or estimated; is_rollover: true or false'
+      when 'input_invalid' then case
+        when f.unknown <> '{}' then format('unknown: %s', left(f.unknown::text, 100))
+        else 'quality: actual or estimated; is_rollover: true or false'
+      end
       when 'text_invalid' then 'key'
       when 'text_too_long' then 'key: 1 to 200 characters'
     end
   from (
     select (r.value ->> 'row_no')::integer as row_no,
       saldo_private.import_field(r.value, 'key') as key,
-      saldo_private.import_content(r.value) as content,
+      saldo_private.import_said(r.value, 'readings') as said,
+      r.value - saldo_private.import_columns('readings') as unknown,
       saldo_private.import_field(r.value, 'customer') as customer,
       saldo_private.import_field(r.value, 'meter') as meter,
       saldo_private.import_field(r.value, 'read_at') as read_at_text,
@@ -65,6 +69,7 @@ as $$
   ) as m on true
   cross join lateral (
     select case
+      when f.unknown <> '{}' then 'input_invalid'
       when c.id is null then 'customer_not_found'
       when m.id is null then 'meter_not_found'
       when f.read_at is null then 'date_invalid'
@@ -173,6 +178,27 @@ $$;
 comment on function saldo_private.import_readings__post is
   'Records the rows at once, or by halves until only what is refused is left.';
 
+create or replace function saldo_private.import_readings__twins(
+  rows saldo_private.import_reading[]
+)
+returns setof saldo_private.import_reading
+language sql
+stable
+as $$
+  select u.row_no, u.key, u.request_hash, u.account_id, u.request, null::text, r.id::text
+  from unnest(rows) as u
+  join saldo.reading as r on r.account_id = u.account_id
+    and r.meter_id = (u.request).meter_id
+    and r.read_at = (u.request).read_at
+    and r.status = 'current'
+    and r.index_value is not distinct from (u.request).index_value
+    and r.volume is not distinct from (u.request).volume
+    and r.quality = (u.request).quality
+    and r.is_rollover = (u.request).is_rollover
+$$;
+comment on function saldo_private.import_readings__twins is
+  'The rows that say what a reading says already; detail: its id.';
+
 create or replace function saldo_private.import_readings__record(
   rows saldo_private.import_reading[]
 )
@@ -180,6 +206,8 @@ returns setof saldo.import_result
 language plpgsql
 as $$
 declare
+  v_new saldo_private.import_reading[];
+  v_twins saldo_private.import_reading[];
   v_checked saldo_private.import_reading[];
 begin
   -- Known by its key: what came of it then.
@@ -194,16 +222,36 @@ begin
   left join saldo.error_code as e
     on e.condition = 'idempotency_conflict' and i.request_hash <> u.request_hash;
 
+  v_new := array(
+    select u
+    from unnest(rows) as u
+    where not exists (
+      select
+      from saldo_private.idempotency_record as i
+      where i.scope = 'metering'
+      and i.key = u.key
+    )
+  );
+  -- A meter has one reading at a time, so one that says the same is no second one.
+  v_twins := array(
+    select t
+    from saldo_private.import_readings__twins(v_new) as t
+  );
+  return query
+  select t.row_no, true, t.detail, null::text, null::text,
+    format('imported before under another key: possibly the same as reading %s', t.detail)
+  from unnest(v_twins) as t;
+
   v_checked := array(
     select c
     from saldo_private.import_readings__check(array(
       select u
-      from unnest(rows) as u
+      from unnest(v_new) as u
       where not exists (
         select
-        from saldo_private.idempotency_record as i
-        where i.scope = 'metering'
-        and i.key = u.key
+        from unnest(v_twins) as t
+        where t.row_no = u.row_no
+        and t.request = u.request
       )
     )) as c
     order by (c.request).read_at, c.row_no
@@ -237,8 +285,9 @@ as $$
   select array(
     select c.reading
     from (
-      select u as reading, u.key is null
-        or row_number() over (partition by u.key order by u.row_no) = 1 as is_first
+      select u as reading,
+        (u.key is null or row_number() over (partition by u.key order by u.row_no) = 1)
+        and row_number() over (partition by u.request order by u.row_no) = 1 as is_first
       from unnest(rows) as u
       where u.error_condition is null
     ) as c
@@ -246,7 +295,7 @@ as $$
   )
 $$;
 comment on function saldo_private.import_readings__copies is
-  'Of the rows that are well-formed those whose key comes first in them, or the others.';
+  'Of the rows that are well-formed those whose key and content come first in them, or the others.';
 
 create or replace function saldo.import_readings(rows jsonb, dry_run boolean default false)
 returns setof saldo.import_result
@@ -278,7 +327,7 @@ begin
       from unnest(v_rows) as u
       join saldo.error_code as e on e.condition = u.error_condition
     );
-    -- A key that comes twice: the first row is recorded before the second one is looked at.
+    -- A key or reading that comes twice: the first row is recorded before others are looked at.
     v_results := v_results || array(
       select r from saldo_private.import_readings__record(
         saldo_private.import_readings__copies(v_rows, true)
@@ -306,8 +355,8 @@ $$;
 comment on function saldo.import_readings is
   'Records up to 5,000 rows of a file of readings at once, and answers each: objects of texts '
   'with row_no, customer and meter (codes), read_at, index_value or volume, quality, is_rollover, '
-  'and key, under which a row counts once. A bad row holds back none of the others. dry_run: '
-  'writes nothing. Errors of the whole: SB010 input_invalid, SB020 isolation_unsupported. Errors '
+  'and key, under which a row counts once; one that says what a reading says already is accepted '
+  'as that. A bad row holds back none of the others. dry_run: writes nothing. Errors of the whole: SB010 input_invalid, SB020 isolation_unsupported. Errors '
   'of a row: SB401 customer_not_found, SB404 meter_not_found, SB433 date_invalid, '
   'SB434 decimal_invalid, SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, '
   'SB005 idempotency_conflict, SB411 reading_invalid, SB409 reading_in_future, SB405 meter_state, '

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { TextDecoder } from "node:util";
 import { parse } from "csv-parse/sync";
@@ -97,26 +96,4 @@ function rowOf(record: string[], names: string[], rowNo: number): CsvRow {
     return { rowNo, fields, refusal: new Refusal("text_invalid", "a zero byte") };
   }
   return { rowNo, fields };
-}
-
-/**
- * Gives each row without a key one that is made of what it says, and of how many rows of the file
- * said the same before. So the same file again is the same, even with rows put in or taken out.
- */
-export function withKeys(rows: CsvRow[], kind: string): CsvRow[] {
-  const copies = new Map<string, number>();
-  return rows.map((row) => {
-    const { key, ...said } = row.fields;
-    if (key?.trim()) return row;
-    const content = Object.entries(said)
-      .map(([name, value]) => [name, value.trim()])
-      .filter(([, value]) => value !== "")
-      .sort();
-    const digest = createHash("sha256")
-      .update(JSON.stringify([kind, content]))
-      .digest("hex");
-    const copy = (copies.get(digest) ?? 0) + 1;
-    copies.set(digest, copy);
-    return { ...row, fields: { ...row.fields, key: `csv:${digest}:${copy}` } };
-  });
 }

@@ -1,12 +1,15 @@
 import { open, writeFile } from "node:fs/promises";
 import type { Client } from "pg";
 import { type Command, textOption, UsageError, type Words } from "./command.ts";
-import { type Columns, type CsvRow, readCsvFile, withKeys } from "./csv_file.ts";
+import { type Columns, type CsvRow, readCsvFile } from "./csv_file.ts";
+import { withKeys, withPlainNumbers } from "./import_rows.ts";
 import { Progress } from "./output.ts";
 
 /** A kind of file, and how many of its rows one statement takes. */
 interface Kind {
   columns: Columns;
+  /** The columns that are numbers. */
+  numbers: string[];
   batchSize: number;
   /** Whether rows count once by their key; others do by their code. */
   hasKey: boolean;
@@ -15,11 +18,13 @@ interface Kind {
 const kinds: Record<string, Kind> = {
   customers: {
     columns: { required: ["code", "name"], optional: ["currency"] },
+    numbers: [],
     batchSize: 200,
     hasKey: false,
   },
   deposits: {
     columns: { required: ["customer", "amount", "occurred_at"], optional: ["description", "key"] },
+    numbers: ["amount"],
     // All deposits go through one cash account, which a batch holds until it is done.
     batchSize: 200,
     hasKey: true,
@@ -29,6 +34,7 @@ const kinds: Record<string, Kind> = {
       required: ["customer", "code", "installed_at"],
       optional: ["kind", "start_index", "register_limit"],
     },
+    numbers: ["start_index", "register_limit"],
     batchSize: 200,
     hasKey: false,
   },
@@ -37,6 +43,7 @@ const kinds: Record<string, Kind> = {
       required: ["customer", "meter", "read_at"],
       optional: ["index_value", "volume", "quality", "is_rollover", "key"],
     },
+    numbers: ["index_value", "volume"],
     batchSize: 2000,
     hasKey: true,
   },
@@ -57,14 +64,17 @@ interface RowResult {
 export const importCommand: Command = {
   usage: "import customers|deposits|meters|readings FILE [--dry-run] [--report FILE]",
   help: [
-    "[--delimiter ';'] [--encoding windows-1252]",
+    "[--delimiter ';'] [--encoding windows-1252] [--decimal-comma] [--thousands]",
     "Records the rows of a CSV file, and tells which were refused and why. The same file again",
-    "records nothing twice. docs/reference/metering.md has the columns.",
+    "records nothing twice. Numbers are plain digits with a point: --decimal-comma for 1234,5,",
+    "--thousands for 1,234.5, both for 1.234,5. docs/reference/metering.md has the columns.",
   ],
   options: {
     "dry-run": { type: "boolean" },
     delimiter: { type: "string" },
     encoding: { type: "string" },
+    "decimal-comma": { type: "boolean" },
+    thousands: { type: "boolean" },
     report: { type: "string" },
   },
   prepare(words) {
@@ -76,14 +86,19 @@ export const importCommand: Command = {
     if (format.delimiter.length !== 1 || /["\r\n]/.test(format.delimiter)) {
       throw new UsageError("--delimiter takes one character, such as ';'.");
     }
+    const style = {
+      decimalComma: words.values["decimal-comma"] === true,
+      thousands: words.values["thousands"] === true,
+    };
     const isDryRun = words.values["dry-run"] === true;
     const report = textOption(words, "report");
     return async () => {
       // Before any row is used: afterwards nobody would be told what came of them.
       if (report !== undefined) await requireWritable(report);
       const read = await readCsvFile(file, kind.columns, format);
-      const rows = kind.hasKey ? withKeys(read, name) : read;
       return async (client) => {
+        const plain = await withPlainNumbers(client, read, kind.numbers, style);
+        const rows = kind.hasKey ? await withKeys(client, plain, name) : plain;
         const results = await importRows(client, { name, kind, rows, isDryRun });
         if (report !== undefined) await writeFile(report, reportOf(results));
         return tell(results, isDryRun);
@@ -207,13 +222,16 @@ function tell(results: RowResult[], isDryRun: boolean): number {
   for (const { row_no: rowNo, error_code: code, message, detail } of refused) {
     process.stdout.write(`row ${rowNo}: ${code} ${message}${detail ? ` ${detail}` : ""}\n`);
   }
-  const before = results.filter(
-    ({ is_accepted: isAccepted, detail }) => isAccepted && detail === "imported before",
-  ).length;
+  const accepted = results.filter((result) => result.is_accepted);
+  const before = accepted.filter(({ detail }) => detail?.startsWith("imported before")).length;
+  const alike = accepted.filter(({ detail }) => detail?.includes("possibly the same"));
+  for (const { row_no: rowNo, detail } of alike) {
+    process.stdout.write(`row ${rowNo}: ${detail}\n`);
+  }
   process.stdout.write(
     `${isDryRun ? "dry run, nothing written: " : ""}${results.length} rows, ` +
       `${results.length - refused.length - before} imported, ${before} imported before, ` +
-      `${refused.length} refused\n`,
+      `${refused.length} refused${alike.length > 0 ? `, ${alike.length} possibly the same` : ""}\n`,
   );
   return refused.length > 0 ? 1 : 0;
 }

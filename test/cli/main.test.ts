@@ -92,7 +92,7 @@ test.serial("customers, meters, deposits and readings go in from files, once", a
 test.serial("each refused row is told with its number, code and reason", async (t) => {
   const path = await file([
     "customer;amount;occurred_at;description;key",
-    "A;1,5;2025-03-01T08:00:00;;",
+    "A;Rp 20;2025-03-01T08:00:00;;",
     "A;20;01.03.2025;;",
     "A;20;2025-03-01T08:00:00",
     "nobody;20;2025-03-01T08:00:00;;",
@@ -125,12 +125,15 @@ test.serial("each refused row is told with its number, code and reason", async (
       [9, "SB008"],
     ],
   );
-  t.is(refused[0]?.[3], "The amount is not a positive number. amount: '1,5'");
+  t.is(refused[0]?.[3], "The amount is not a positive number in plain digits. amount: 'Rp 20'");
   t.is(lastLine(output), "7 rows, 1 imported, 0 imported before, 6 refused");
   t.is(await one("select count(*) from saldo.deposit where amount in (20, 21)"), "1");
   const lines = (await readFile(report, "utf8")).trim().split("\r\n");
   t.is(lines[0], "row_no,is_accepted,id,error_code,message,detail");
-  t.is(lines[1], `2,false,,SB002,The amount is not a positive number.,"amount: '1,5'"`);
+  t.is(
+    lines[1],
+    "2,false,,SB002,The amount is not a positive number in plain digits.,amount: 'Rp 20'",
+  );
   t.regex(lines[5] ?? "", /^7,true,[0-9a-f-]{36},,,$/);
   t.is(lines.length, 8);
 });

@@ -135,7 +135,7 @@ test.serial("readings: every kind of bad row is told, and all good ones are in",
     row("02", "200", { key: "r2", quality: "estimated" }),
     row("03", "150", { key: "r3" }),
     row("04", "300", { key: "r4" }),
-    row("04", "300"),
+    row("04", "301"),
     row("05", "1,5"),
     row("05", "-1"),
     row("31", "400"),
@@ -247,4 +247,66 @@ test.serial("what is no array of rows is refused as a whole", async (t) => {
     "42501",
     "an operator may not",
   );
+});
+
+test.serial(
+  "a field that a row of its kind does not have is refused, not passed over",
+  async (t) => {
+    const at = "2025-02-01T08:00:00+07:00";
+    const rows: [string, Row][] = [
+      ["customers", { code: "misspelt", name: "M", curency: "USD" }],
+      ["deposits", { customer: "A", amount: "1", occurred_at: at, descripton: "x" }],
+      ["meters", { customer: "A", code: "mm", installed_at: at, start: "5" }],
+      ["readings", { customer: "B", meter: "flow", read_at: at, volume: "1", qualty: "estimated" }],
+    ];
+    for (const [kind, row] of rows) {
+      const [answer] = await imported(kind, [row]);
+      t.is(answer?.error_code, "SB010", kind);
+      t.regex(String(answer?.detail), /^unknown: \{"(curency|descripton|start|qualty)"/);
+    }
+  },
+);
+
+test.serial("a key stands for what its row says, however it is written", async (t) => {
+  const deposit = { customer: "A", amount: "12.50", occurred_at: "2025-02-05T08:00", key: "said" };
+  const reading = { customer: "B", meter: "flow", read_at: "2025-02-05T08:00", volume: "3" };
+  const [first] = await imported("deposits", [{ ...deposit, description: "Caf\u00e9" }]);
+  const [again] = await imported("deposits", [
+    { ...deposit, amount: "12.5", occurred_at: "2025-02-05T01:00Z", description: "Cafe\u0301 " },
+  ]);
+  t.like(again, { id: first?.id, detail: "imported before" });
+  const [read] = await imported("readings", [{ ...reading, key: "read" }]);
+  const [reread] = await imported("readings", [
+    {
+      ...reading,
+      key: "read",
+      read_at: "2025-02-05T01:00:00.0Z",
+      volume: "3.00",
+      quality: "actual",
+    },
+  ]);
+  t.like(reread, { id: read?.id, detail: "imported before" });
+});
+
+test.serial("what is there under another key is told with its id, and is no refusal", async (t) => {
+  const deposit = { customer: "A", amount: "77", occurred_at: "2025-02-06T08:00:00" };
+  const reading = { customer: "B", meter: "flow", read_at: "2025-02-06T08:00", volume: "4" };
+  const [first, second, other] = await imported("deposits", [
+    { ...deposit, key: "one" },
+    { ...deposit, amount: "77.00", key: "two" },
+    { ...deposit, description: "Another thing", key: "three" },
+  ]);
+  t.like(first, { is_accepted: true, detail: null });
+  t.like(second, { is_accepted: true, detail: `possibly the same as deposit ${first?.id}` });
+  t.not(second?.id, first?.id);
+  t.like(other, { is_accepted: true, detail: null });
+  const [read, copy, differs] = await imported("readings", [
+    { ...reading, key: "read one" },
+    { ...reading, volume: "4.0", key: "read two" },
+    { ...reading, volume: "5", key: "read three" },
+  ]);
+  t.like(copy, { is_accepted: true, id: read?.id, error_code: null });
+  t.regex(String(copy?.detail), new RegExp(`possibly the same as reading ${read?.id}$`));
+  t.is(differs?.error_code, "SB408");
+  t.is(await count("reading where read_on = '2025-02-06'"), 1);
 });

@@ -293,3 +293,25 @@ test("a rule is changed, disabled, enabled, unregistered and registered again", 
     await database.close();
   }
 });
+
+test("a word that no rule has is refused: it may be a guard, misspelt", async (t) => {
+  const database = await openShop();
+  try {
+    const rules = [
+      { ...shopRule, gaurd: "refuse" },
+      { ...shopRule, name: "other", registered_by: "me" },
+      "user_balance",
+      { ...shopRule, name: "good" },
+    ];
+    const results = await call(database.pool as never, "apply_balance_rules", {
+      rules: JSON.stringify(rules),
+    });
+    t.deepEqual(
+      results.map(({ outcome, error_code: code }) => [outcome, code]),
+      [...Array(3).fill(["refused", "SB010"]), ["registered", null]],
+    );
+    t.regex(String(results[0]?.detail), /not: \{"gaurd": "refuse"\}$/);
+  } finally {
+    await database.close();
+  }
+});
