@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
 import test from "ava";
 import { type Document, readDocument, readDocuments, root } from "./docs.ts";
@@ -105,6 +106,21 @@ test("every file that a document names is there", (t) => {
     [],
   );
   t.true(named.length > 100);
+});
+
+test("ARCHITECTURE.md has every room, and answers fifteen questions with files", async (t) => {
+  const text = await readDocument("ARCHITECTURE.md");
+  const rows = [...text.matchAll(/^\| `(\w+)` \|/gm)].map(([, room]) => room ?? "");
+  const folders = async (folder: string) =>
+    (await readdir(`${root}${folder}`, { withFileTypes: true }))
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
+  t.deepEqual(rows.sort(), [...(await folders("sql")), ...(await folders("src"))].sort());
+  const [, answers = ""] = text.split("## Where is ...");
+  const questions = [...answers.matchAll(/^\| (.+\?) \| (.+) \|$/gm)];
+  t.true(questions.length >= 15);
+  for (const [, question, answer = ""] of questions)
+    t.regex(answer, /`[\w/]+\.(sql|ts)`/, question);
 });
 
 test("every npm script that a document names is there", async (t) => {

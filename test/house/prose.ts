@@ -20,7 +20,7 @@ export const proseRules: ProseRule[] = [
   {
     rule: "was or would be, not the subjunctive were",
     breaks:
-      /(^|[.,;:(] *)were (it|this|that|there|he|she)\b|\b(it|he|she|this) were\b|\bas (if|though)\b.*\bwere\b|\bif there were\b|\bthe \w*[^s\W] were\b/i,
+      /(^|[.,;:(] *)were (it|this|that|there|he|she)\b|(^|[.,;:(] ?|\b(as|if|that|so|than) )(it|he|she|this) were\b|\bas (if|though)\b.*\bwere\b|\bif there were\b|\bthe \w*[^s\W] were\b/i,
   },
   {
     rule: "otherwise, not else",
