@@ -6,7 +6,7 @@ import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Client } from "pg";
 import { startEmbedded } from "../src/database/embedded.ts";
-import { migrate } from "../src/database/migrate.ts";
+import { makeTables } from "../src/database/migrate.ts";
 
 /**
  * `npm run migrate:commit -- "what it does"` turns migrations/current.sql into the next committed
@@ -38,7 +38,7 @@ execFileSync(process.execPath, [`${root}scripts/snapshot.ts`], { stdio: "inherit
 async function commit(connectionString: string, words: string): Promise<void> {
   const url = (name: string) => connectionString.replace(/\/saldo$/, `/${name}`);
   await createDatabases(url("postgres"), "saldo_development", "saldo_shadow");
-  await migrate(url("saldo_development"));
+  await prepareDevelopment(url("saldo_development"));
   const before = await readFile(current, "utf8");
   try {
     execFileSync("graphile-migrate", ["commit", "--message", words], {
@@ -59,6 +59,17 @@ async function commit(connectionString: string, words: string): Promise<void> {
   }
   // Git knows no read-only files: they would differ between those who wrote and those who cloned.
   for (const file of await readdir(committed)) await chmod(`${committed}${file}`, 0o644);
+}
+
+/** The tables without the logic, which may need those that are at hand. */
+async function prepareDevelopment(connectionString: string): Promise<void> {
+  const client = new Client({ connectionString });
+  await client.connect();
+  try {
+    await makeTables(client, connectionString, { patienceMs: 60_000 });
+  } finally {
+    await client.end();
+  }
 }
 
 async function createDatabases(rootUrl: string, ...names: string[]): Promise<void> {

@@ -2201,7 +2201,7 @@ export interface SubBalance {
   metadata: unknown;
 }
 
-/** A transaction to submit: the arguments of the function submit_transaction. */
+/** The arguments of the function submit_transaction. */
 export interface SubmitRequest {
   account_id: string | null;
   amount: string | null;

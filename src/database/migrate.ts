@@ -67,11 +67,7 @@ async function bringUpToDate(
   logic: Logic,
   options: Settled,
 ): Promise<void> {
-  await refuseUnknown(client);
-  await client.query(await readFile(`${migrationsFolder}roles.sql`, "utf8"));
-  await runMigrations({ connectionString, logger: quietWorker });
-  await client.query("grant usage, create on schema graphile_worker to saldo_owner");
-  await runCommitted(client, options);
+  await makeTables(client, connectionString, options);
   if (options.withCurrent) await runCurrent(client, options);
   const hasData = await isTakenOver(client);
   await inPatientTransaction(client, options, async () => {
@@ -80,6 +76,19 @@ async function bringUpToDate(
     if (isFirst && !hasData) await noteAfterMigrations(client, options.afterFolder);
   });
   await runAfterMigrations(client, options, options.afterFolder);
+}
+
+/** Roles, the worker's schema, and the committed migrations; the logic may need tables beyond them. */
+export async function makeTables(
+  client: Client,
+  connectionString: string,
+  options: Patience,
+): Promise<void> {
+  await refuseUnknown(client);
+  await client.query(await readFile(`${migrationsFolder}roles.sql`, "utf8"));
+  await runMigrations({ connectionString, logger: quietWorker });
+  await client.query("grant usage, create on schema graphile_worker to saldo_owner");
+  await runCommitted(client, options);
 }
 
 /**
