@@ -16,6 +16,7 @@ const files = ["current.sql", ...committed.map((file) => `committed/${file}`)];
 const landed = [
   ["000006.sql", "sha1:d601a8ac6cce7d977bf3e97e31316c4d5cc27e02"],
   ["000007.sql", "sha1:fa26c880c14dea721bbc9e5a9f90ac3c34656bfd"],
+  ["000008.sql", "sha1:1068684051994f9a61df967d6cb37e2ee82923ec"],
 ];
 
 const logic =
