@@ -69,10 +69,17 @@ as $$
     or b.kind in ('function', 'posting source')
     or b.server_version = current_setting('server_version_num')::integer / 10000
   )
+  union all
+  select format('%s %s', o.kind, o.name), 'added', 'as built'
+  from saldo_private.current_objects() as o
+  where o.kind = 'posting source'
+  and not exists (
+    select from saldo_private.built_object as b where b.kind = o.kind and b.name = o.name
+  )
 $$;
 comment on function saldo_private.rule_engine_configuration__built is
-  'Functions, triggers, views and posting sources that are gone, or not what was applied; '
-  'and sources that it did not make.';
+  'Functions, triggers, views and posting sources that are gone, or not what was applied; and '
+  'sources that were added.';
 
 select saldo_private.secure_table('saldo_private.built_object');
 

@@ -75,8 +75,8 @@ end
 $$;
 comment on function saldo.continue_maintenance is
   'The next step of a maintenance, and the first one of another when none is under way: a slice '
-  'of the check; after the last slice the heal, too. Returns the run when it is done, else null. '
-  'Errors as scheduled_maintenance. Errors: those of scheduled_maintenance.';
+  'of the check; after the last slice the heal, too. Returns the run when it is done, otherwise '
+  'null. Errors: those of scheduled_maintenance.';
 revoke execute on function saldo.continue_maintenance from public;
 grant execute on function saldo.continue_maintenance to saldo_admin;
 

@@ -194,8 +194,6 @@ drop policy if exists select_all on saldo.account;
 create policy select_all on saldo.account for select to saldo_admin, saldo_operator using (true);
 grant select on saldo.account to saldo_admin, saldo_operator, saldo_member;
 
-comment on type saldo.account_type is
-  'Decides the normal side: debit for asset and expense, credit for the others.';
 comment on type saldo.account_mode is
   'immediate: a posting updates the account''s row; hot: it adds to one of many stripes, which are '
   'folded into the row by the next settlement.';

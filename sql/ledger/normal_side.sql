@@ -5,6 +5,9 @@
 -- the generated column account.balance, whose expression is part of the table.
 -- Both are single expressions without a set clause: PostgreSQL puts them into the statement.
 
+comment on type saldo.account_type is
+  'Decides the normal side: debit for asset and expense, credit for the others.';
+
 create or replace function saldo_private.is_debit_normal(type saldo.account_type)
 returns boolean
 language sql

@@ -25,7 +25,7 @@ export const never: readonly Never[] = [
   },
   {
     function:
-      /\.(post_entry|post_pair|transfer_many__write|settle_batch__post|rate_readings__post_many|close_year__post|reverse_year_end)$/,
+      /\.(post_entry|post_pair|transfer_many__write|settle_batch__post|rate_readings__post_many|post_year_end|reverse_year_end)$/,
     codes: ["SB103", "SB107"],
     why: "the engine makes its entries whole and balanced",
   },
@@ -62,7 +62,7 @@ export const never: readonly Never[] = [
     why: "the min_balance of their accounts is the engine's",
   },
   {
-    function: /\.run_check__rules$/,
+    function: /\.record_check__rules$/,
     codes: ["SB644"],
     why: "a rule that breaks is a finding, and the check goes on",
   },
