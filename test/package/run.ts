@@ -42,11 +42,13 @@ function run(node: string, program: string, words: string[], more: Record<string
   });
 }
 
+// Certificates and the registry of whoever runs this stay, for npm may have to ask it.
+const ours =
+  /^(npm_(?!config_)|npm_config_local_prefix$|NODE_(ENV|OPTIONS|PATH)$|SALDO_|(SERVER_)?DATABASE_URL$|PORT$|HOST$)/;
+
 function environmentOf(node: string, more: Record<string, string> = {}): NodeJS.ProcessEnv {
   // What npm tells its scripts, and a setting of whoever runs this, are none of the package's.
-  const kept = Object.entries(process.env).filter(
-    ([name]) => !/^(npm_|NODE_|SALDO_|DATABASE_URL|SERVER_DATABASE_URL|PORT|HOST)/i.test(name),
-  );
+  const kept = Object.entries(process.env).filter(([name]) => !ours.test(name));
   const path = `${dirname(node)}${delimiter}${pathWithoutOurs()}`;
   return { ...Object.fromEntries(kept), PATH: path, PORT: "0", SALDO_JWT_SECRET: secret, ...more };
 }
