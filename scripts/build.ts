@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /**
@@ -7,5 +7,15 @@ import { fileURLToPath } from "node:url";
  * TypeScript as it stands, but not below node_modules. `npm pack` does it by itself.
  */
 const root = fileURLToPath(new URL("../", import.meta.url));
+
+// A start does not run the migration at hand, and the logic of the package would miss its tables.
+const current = readFileSync(`${root}migrations/current.sql`, "utf8");
+if (!/^\s*(--[^\n]*\n?\s*)*$/.test(current)) {
+  console.error(
+    "migrations/current.sql has a migration at hand, which no package may leave out: commit it " +
+      "first, with npm run migrate:commit.",
+  );
+  process.exit(1);
+}
 rmSync(`${root}dist`, { recursive: true, force: true });
 execFileSync("tsc", ["-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" });
