@@ -38,6 +38,7 @@ export async function openStage(examples: Example[]): Promise<Stage> {
         case "http":
           return masked(await outputOfHttp(api as Api, source));
         case "sh":
+          await linkOwnCommand();
           return masked(await outputOfProgram("sh", ["-c", `exec 2>&1\n${source}`], url));
         default:
           return outputOfSnippet(language, source, url);
@@ -165,6 +166,14 @@ async function outputOfSnippet(
     }
   }
   return undefined;
+}
+
+let linking: Promise<string> | undefined;
+
+/** npx links a checkout's own command at its first use: once, before documents do so at a time. */
+function linkOwnCommand(): Promise<string> {
+  linking ??= outputOfProgram("sh", ["-c", "npx saldo --help"], "");
+  return linking;
 }
 
 function outputOfProgram(command: string, words: string[], databaseUrl: string): Promise<string> {
