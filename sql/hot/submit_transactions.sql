@@ -65,8 +65,7 @@ begin
 end
 $$;
 comment on function saldo_private.submit_transactions__examine is
-  'Each request with its id and the condition that refuses it, if one does before keys and funds '
-  'are looked at.';
+  'Each request with its id and the condition that refuses it before keys and funds are looked at.';
 
 create or replace function saldo_private.submit_transactions__known(
   submissions saldo_private.submission[]

@@ -136,8 +136,8 @@ begin
 end
 $$;
 comment on function saldo_private.post_entries__check_lines is
-  'Refuses lines that have what no line has (a misspelt currency would go unchecked), SB010, or '
-  'not what each has, SB107.';
+  'Refuses lines that have what no line has (a misspelt currency would go unchecked): '
+  'SB010 input_invalid; or not what each has: SB107 entry_invalid.';
 
 create or replace function saldo_private.post_entries__check_form(entries jsonb)
 returns void

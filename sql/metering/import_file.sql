@@ -35,7 +35,8 @@ begin
 end
 $$;
 comment on function saldo_private.require_import_columns is
-  'Refuses a row with a field that its kind does not have, a misspelt one say: SB010.';
+  'Refuses a row with a field that its kind does not have, a misspelt one say: '
+  'SB010 input_invalid.';
 
 create or replace function saldo_private.import_said(import_row jsonb, kind text)
 returns jsonb
@@ -86,7 +87,8 @@ begin
 end
 $$;
 comment on function saldo_private.import_keys is
-  'A digest of what each row says, in their order: the same for the same. Error: SB010.';
+  'A digest of what each row says, in their order: the same for the same. Error: '
+  'SB010 input_invalid.';
 revoke execute on function saldo_private.import_keys from public;
 grant execute on function saldo_private.import_keys to saldo_admin;
 
@@ -170,7 +172,7 @@ $$;
 comment on function saldo_private.import_numbers is
   'The numbers of a column of a file in plain form, in their order; what is no number stays as it '
   'is. row_nos: their rows, for the error. decimal_comma: 1234,5; thousands: 1,234.5; both: '
-  '1.234,5. Errors of the whole: SB435 where one is written in another way, SB003 where an amount '
-  'looks like thousands.';
+  '1.234,5. Errors of the whole: SB435 file_numbers_wrong where one is written in another way, '
+  'SB003 amount_scale where an amount looks like thousands.';
 revoke execute on function saldo_private.import_numbers from public;
 grant execute on function saldo_private.import_numbers to saldo_admin;

@@ -28,7 +28,7 @@ async function imported(kind: string, lines: string[], ...words: string[]) {
   const report = join(folder, `${written}.report.csv`);
   await writeFile(path, `${lines.join("\n")}\n`);
   const program = runProgram(
-    "src/cli/saldo.js",
+    "bin/saldo.js",
     ["import", kind, path, "--delimiter", ";", "--report", report, ...words],
     { DATABASE_URL: database.connectionString },
   );
