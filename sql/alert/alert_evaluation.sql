@@ -1,12 +1,34 @@
 -- Evaluation of alerts: what does not hold is opened, what goes on is kept, what is over is
 -- resolved, and each of them is told once.
 --
--- Public: evaluate_alerts. Private: run_alert_evaluation.
+-- Public: evaluate_alerts. Private: run_alert_evaluation, alert_fact.
 -- Each condition is evaluated for itself, in a subtransaction of its own, from the look to the
 -- messages. One that fails in any way becomes an alert itself, evaluation_failed with its SQLSTATE,
 -- and stops no other; its own alerts stay as they are.
 -- One evaluation at a time, by an advisory lock; the unique index of open alerts would refuse a
 -- second one.
+
+create or replace function saldo_private.alert_fact(
+  condition text,
+  key text,
+  text text,
+  detail jsonb
+)
+returns saldo_private.alert_fact
+language plpgsql
+immutable
+as $$
+declare
+  v_fact saldo_private.alert_fact;
+begin
+  v_fact.condition := alert_fact.condition;
+  v_fact.key := alert_fact.key;
+  v_fact.text := alert_fact.text;
+  v_fact.detail := alert_fact.detail;
+  return v_fact;
+end
+$$;
+comment on function saldo_private.alert_fact is 'What a condition saw. Call it by name.';
 
 create or replace function saldo_private.run_alert_evaluation__look(condition text)
 returns saldo_private.alert_fact[]
@@ -16,8 +38,8 @@ declare
   v_facts saldo_private.alert_fact[];
 begin
   execute format(
-    'select array(select row(%L, f.key, f.text, f.detail)::saldo_private.alert_fact '
-      'from saldo_private.%I() as f)',
+    'select array(select saldo_private.alert_fact(condition => %L, key => f.key, text => f.text, '
+      'detail => f.detail) from saldo_private.%I() as f)',
     condition, 'alert_' || condition
   )
   into v_facts;
@@ -179,10 +201,12 @@ returns saldo_private.alert_fact
 language sql
 immutable
 as $$
-  select row(
-    'evaluation_failed', name, format('%s could not be looked at: %s (%s)', name, message, state),
-    jsonb_build_object('sqlstate', state, 'message', message)
-  )::saldo_private.alert_fact
+  select saldo_private.alert_fact(
+    condition => 'evaluation_failed',
+    key => name,
+    text => format('%s could not be looked at: %s (%s)', name, message, state),
+    detail => jsonb_build_object('sqlstate', state, 'message', message)
+  )
 $$;
 comment on function saldo_private.run_alert_evaluation__failure is
   'What the condition evaluation_failed sees where another one, or a step, has failed.';
@@ -194,9 +218,13 @@ as $$
 declare
   v_condition record;
   v_step saldo.alert_evaluation;
-  v_result saldo.alert_evaluation := row(false, 0, 0, 0, null);
+  v_result saldo.alert_evaluation;
   v_failures saldo_private.alert_fact[] := '{}';
 begin
+  v_result.is_skipped := false;
+  v_result.opened_count := 0;
+  v_result.reminded_count := 0;
+  v_result.resolved_count := 0;
   for v_condition in
     select c.name, c.is_watched
     from saldo.alert_condition as c

@@ -42,6 +42,11 @@ for (const [title, code, rules] of [
   ["a row that is assigned", "v_x := (\n  1, 2, null, 4\n);", [filled]],
   ["a row that is returned", "return (1, 2, array[1, 2], 4);", [filled]],
   ["a row that is given by name", "perform f(thing => (1, 2, 3, 4));", [filled]],
+  [
+    "a row in a statement that is put together",
+    "execute format(\n  'select (a, b, '\n    'c, %L)::saldo.thing from a', d\n);",
+    [filled],
+  ],
   ["all fields of a composite", "select 1, (thing).* from saldo.thing;", [written]],
   ["all fields of a variable", "return query\nselect v_x.*;", [written]],
   ["an insert without columns", "insert into saldo.thing\nselect 1, 2;", [unlisted]],

@@ -28,7 +28,7 @@ export function positionalRows(
   text: string,
   kept: readonly PositionalRow[] = [],
 ): Violation[] {
-  return found(file, codeOf(text))
+  return [...found(file, codeOf(text)), ...foundInMade(file, text)]
     .filter(({ what }) => !kept.some((row) => row.file === file && row.what === what))
     .map(({ at, rule }) => ({ file, line: lineAt(text, at), rule }));
 }
@@ -82,6 +82,14 @@ function found(file: string, code: string): Found[] {
         report(match.index, match[1] ?? "", "a composite is read by the names of its fields"),
       ),
   ];
+}
+
+/** The same in the statements that `execute format` makes out of texts. */
+function foundInMade(file: string, text: string): Found[] {
+  return [...text.matchAll(/\bexecute\s+format\s*\(((?:'(?:[^']|'')*'|\s)+)/g)].flatMap((match) => {
+    const made = (match[1] ?? "").replace(/'\s*'/g, "").slice(1);
+    return found(file, made).map((row) => ({ ...row, at: match.index }));
+  });
 }
 
 /** Everything between parentheses, with the number of its items. */
