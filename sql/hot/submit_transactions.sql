@@ -24,7 +24,6 @@ begin
   ) as c;
   return (
     select array_agg((
-      -- ordinality: its number; unnest: its new id.
       r.ordinality, r.account_id, r.unnest, r.amount, r.direction, c.id, r.idempotency_key,
       r.metadata,
       -- As the single call would hash it: the key means the same there and here.
