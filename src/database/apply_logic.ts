@@ -20,7 +20,10 @@ export class SqlFileError extends StartError {
  * the database had no logic noted before.
  */
 export async function applyLogic(client: Client, logic: Logic): Promise<boolean> {
-  await client.query("set local client_min_messages = warning");
+  // How the catalogue writes names depends on the path, which a database may have set as it likes.
+  await client.query(
+    "set local client_min_messages = warning; set local search_path = pg_catalog, pg_temp",
+  );
   const sources = hashesOfParts(logic.statements);
   const known = await knownParts(client);
   const stale = await staleParts(client, sources, known ?? {});

@@ -2,7 +2,8 @@ import type { Client } from "pg";
 
 /*
  * What the catalogue says of the logic that stands in a database. Only what saldo_owner owns (and
- * saldo_rule_reader in its schema) is Saldo's: what somebody else put there is left alone.
+ * saldo_rule_reader in its schema) is Saldo's: what somebody else put there is left alone, as are
+ * triggers that call somebody else's function, and policies for roles that are not Saldo's.
  */
 
 /** The roles whose grants are Saldo's own, to be given anew; those of other roles stay. */
@@ -19,6 +20,13 @@ export const grantees = [
 const schemas = "('saldo'::regnamespace, 'saldo_private'::regnamespace)";
 const ours = "in ('saldo_owner'::regrole, 'saldo_rule_reader'::regrole)";
 
+/** Whether a trigger is Saldo's. */
+const oursByFunction = `(select f.proowner ${ours} from pg_proc as f where f.oid = tgfoid)`;
+
+/** Whether a policy is Saldo's: it is for everybody, or for one of its roles. */
+const oursByRoles = `(0 = any (polroles) or exists (select from pg_roles as r
+  where r.oid = any (polroles) and r.rolname in ('saldo_owner', '${grantees.join("', '")}')))`;
+
 async function texts(client: Client, text: string, values: unknown[] = []): Promise<string[]> {
   const { rows } = await client.query({ text, values, rowMode: "array" });
   return rows.flat() as string[];
@@ -26,8 +34,6 @@ async function texts(client: Client, text: string, values: unknown[] = []): Prom
 
 /** Of each part (a table's policies and triggers, its comments, a view) a hash of how it is. */
 export async function statesOfParts(client: Client): Promise<Map<string, string>> {
-  // How names are written depends on the path.
-  await client.query("set local search_path = pg_catalog, pg_temp");
   const { rows } = await client.query<{ part: string; state: string }>(`
     select part, md5(string_agg(line, E'\\n' order by line collate "C")) as state
     from (
@@ -38,13 +44,13 @@ export async function statesOfParts(client: Client): Promise<Map<string, string>
         obj_description(p.oid, 'pg_policy')) as line
       from pg_policy as p
       join pg_class as c on c.oid = p.polrelid
-      where c.relnamespace in ${schemas}
+      where c.relnamespace in ${schemas} and ${oursByRoles}
       union all
       select 'table ' || c.oid::regclass, format('trigger %s %s %s', pg_get_triggerdef(t.oid),
         t.tgenabled, obj_description(t.oid, 'pg_trigger'))
       from pg_trigger as t
       join pg_class as c on c.oid = t.tgrelid
-      where c.relnamespace in ${schemas} and not t.tgisinternal
+      where c.relnamespace in ${schemas} and not t.tgisinternal and ${oursByFunction}
       union all
       select 'table ' || c.oid::regclass,
         format('row security %s %s', c.relrowsecurity, c.relforcerowsecurity)
@@ -69,7 +75,6 @@ export async function statesOfParts(client: Client): Promise<Map<string, string>
     ) as lines
     group by part
   `);
-  await client.query("set local search_path to default");
   return new Map(rows.map(({ part, state }) => [part, state]));
 }
 
@@ -93,10 +98,11 @@ export const dropsOfTable = (client: Client, tables: readonly string[]) =>
   texts(
     client,
     `select format('drop policy %I on %s', polname, polrelid::regclass)
-    from pg_policy where polrelid = any ($1::text[]::regclass[])
+    from pg_policy where polrelid = any ($1::text[]::regclass[]) and ${oursByRoles}
     union all
     select format('drop trigger %I on %s', tgname, tgrelid::regclass)
-    from pg_trigger where tgrelid = any ($1::text[]::regclass[]) and not tgisinternal
+    from pg_trigger
+    where tgrelid = any ($1::text[]::regclass[]) and not tgisinternal and ${oursByFunction}
     union all
     select format('alter table %s disable row level security, no force row level security', name)
     from unnest($1::text[]) as name`,
@@ -229,6 +235,9 @@ export const standingViews = (client: Client) =>
     where relnamespace in ${schemas} and relkind = 'v' and relowner ${ours}`,
   );
 
+/** A row of the catalogue that was there before this transaction, which has not written it anew. */
+const isOlder = (row: string) => `age(${row}.xmin) > age(pg_current_xact_id()::xid)`;
+
 /**
  * Functions that this transaction has not made or replaced: nothing of sql/ makes them any more. A
  * row that it wrote (in a subtransaction, too) is no older than the transaction itself. In
@@ -243,7 +252,7 @@ export const leftoverFunctions = (client: Client, made: readonly string[]) =>
       'saldo_rule'::regnamespace)
     and p.proowner ${ours}
     and (
-      age(p.xmin) not between 0 and age(pg_current_xact_id()::xid)
+      ${isOlder("p")}
       or (p.pronamespace = 'saldo_rule'::regnamespace
         and not 'saldo_rule.' || p.proname = any ($1))
     )
@@ -268,5 +277,5 @@ export const dropsOfLeftoverComments = (client: Client) =>
     left join pg_type as t on d.classoid = 'pg_type'::regclass and t.oid = d.objoid
       and t.typowner ${ours} and t.typnamespace in ${schemas}
     where coalesce(p.oid, t.oid) is not null
-    and age(d.xmin) not between 0 and age(pg_current_xact_id()::xid)`,
+    and ${isOlder("d")}`,
   );

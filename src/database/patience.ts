@@ -46,8 +46,12 @@ export async function inPatientTransaction<T>(
   }
 }
 
-/** lock_not_available or deadlock_detected, also as an error of a file. */
+/**
+ * lock_not_available or deadlock_detected, also as an error of a file; or a row of the catalogue
+ * that another session has just changed, by a grant, say: PostgreSQL has no code for that.
+ */
 function isLockRefused(error: unknown): boolean {
-  const { code, cause } = error as { code?: string; cause?: DatabaseError };
-  return ["55P03", "40P01"].includes(code ?? cause?.code ?? "");
+  const { code, message } = ((error as Error).cause ?? error) as DatabaseError;
+  if (code === "XX000") return /^tuple concurrently (?:updated|deleted)$/.test(message);
+  return code === "55P03" || code === "40P01";
 }

@@ -71,3 +71,28 @@ test("the database has no function that no file of sql/ makes", async (t) => {
     await database.close();
   }
 });
+
+test("no function depends on another one or on a view: each can be dropped and made anew", async (t) => {
+  const database = await openTestDatabase(1);
+  try {
+    const dependents = async () => {
+      const { rows } = await database.pool.query<{ text: string }>(`
+        select pg_describe_object(d.classid, d.objid, d.objsubid) || ' depends on '
+          || pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid) as text
+        from pg_depend as d
+        join pg_proc as p on d.classid = 'pg_proc'::regclass and p.oid = d.objid
+          and p.pronamespace::regnamespace::text in ('saldo', 'saldo_private', 'saldo_rule')
+        left join pg_type as t on d.refclassid = 'pg_type'::regclass and t.oid = d.refobjid
+        left join pg_class as c on c.oid = t.typrelid and c.relkind = 'v'
+        where d.refclassid = 'pg_proc'::regclass or c.oid is not null`);
+      return rows.map(({ text }) => text);
+    };
+    t.deepEqual(await dependents(), []);
+    await database.pool.query(`
+      create function saldo_private.planted() returns text language sql
+        return saldo_private.actor()`);
+    t.is((await dependents()).length, 1, "the rule sees its plant");
+  } finally {
+    await database.close();
+  }
+});
