@@ -5,7 +5,12 @@ import { startEmbedded } from "./database/embedded.ts";
 import { migrate } from "./database/migrate.ts";
 import { makePool, writeSettings } from "./database/pools.ts";
 import { startHttp } from "./http/start_http.ts";
-import { startWorker } from "./jobs/worker.ts";
+import {
+  type KeptWorker,
+  keepWorking,
+  noRestarts,
+  restartsBesideOthers,
+} from "./jobs/keep_working.ts";
 import type { Log } from "./log.ts";
 import { applyRules, readRulesFile } from "./own_tables/rules_file.ts";
 import { StartError } from "./start_error.ts";
@@ -53,8 +58,12 @@ export async function start(config: Config, parts: Parts, log: Log): Promise<Run
     const alertChannels = parts.jobs ? channelsOf(config) : undefined;
     await writeSettings(ownerUrl, { ...config, alertChannels });
     if (config.rulesFile) await applyRulesAtStart(ownerUrl, config.rulesFile, log);
-    if (parts.jobs) await startJobs(ownerUrl, config, log, stops, reportBroken);
-    const http = parts.http ? await startHttp(ownerUrl, config, log, stops) : undefined;
+    const jobs = parts.jobs
+      ? await startJobs(ownerUrl, config, parts, log, stops, reportBroken)
+      : undefined;
+    const http = parts.http
+      ? await startHttp(ownerUrl, config, log, stops, jobs && (() => jobs.isWorking()))
+      : undefined;
     return {
       address: http?.address ?? "",
       jwtSecret: http?.jwtSecret,
@@ -91,17 +100,17 @@ async function applyRulesAtStart(ownerUrl: string, file: string, log: Log): Prom
 async function startJobs(
   ownerUrl: string,
   config: Config,
+  parts: Parts,
   log: Log,
   stops: Stop[],
   reportBroken: (reason: string) => void,
-): Promise<void> {
-  // One for each of three jobs, one that holds the worker's name, one that listens, some to ask.
-  const pool = makePool(ownerUrl, 8, log);
-  stops.push(() => pool.end());
-  const worker = await startWorker(pool, config, log);
-  void worker.stopped.then((reason) => reportBroken(`jobs: ${reason}`));
-  stops.push(() => worker.stop());
+): Promise<KeptWorker> {
+  const restarts = parts.http ? restartsBesideOthers : noRestarts;
+  const jobs = await keepWorking(ownerUrl, config, log, restarts);
+  void jobs.stopped.then((reason) => reportBroken(`jobs: ${reason}`));
+  stops.push(() => jobs.stop());
   log.info("jobs are running");
+  return jobs;
 }
 
 /**

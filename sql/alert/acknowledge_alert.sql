@@ -1,6 +1,7 @@
 -- What people say about alerts, and who looks after them.
 --
--- Public: send_test_alert, acknowledge_alert. Private: record_worker_seen, needs_alert_watch.
+-- Public: send_test_alert, acknowledge_alert. Private: record_worker_seen,
+-- worker_state, needs_alert_watch.
 
 create or replace function saldo.send_test_alert()
 returns saldo.alert
@@ -73,8 +74,31 @@ as $$
   update saldo_private.alert_state
   set worker_seen_at = clock_timestamp()
 $$;
-comment on function saldo_private.record_worker_seen is 'Notes that a worker lives.';
+comment on function saldo_private.record_worker_seen is
+  'Notes that jobs are done. Only a job that has passed through the queue calls it.';
 grant execute on function saldo_private.record_worker_seen to saldo_admin;
+
+create or replace function saldo_private.worker_state()
+returns table (seen_at timestamptz, is_silent boolean, silent_seconds integer)
+language sql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  select s.worker_seen_at,
+    s.worker_seen_at is not null
+      and saldo_private.is_overdue(s.worker_seen_at, make_interval(secs => most.seconds)),
+    most.seconds
+  from saldo_private.alert_state as s
+  cross join (
+    select saldo_private.setting_value('worker_silent_seconds')::integer as seconds
+  ) as most
+$$;
+comment on function saldo_private.worker_state is
+  'When a job last told that jobs are done, and whether that is longer ago than the setting '
+  'worker_silent_seconds. Where no worker was ever seen none is missed here.';
+grant execute on function saldo_private.worker_state to
+  saldo_admin, saldo_operator, saldo_anonymous;
 
 create or replace function saldo_private.needs_alert_watch(stale_seconds integer)
 returns boolean

@@ -105,6 +105,7 @@ as $$
   from saldo_private.alert_state as s
   cross join lateral (
     values ('worker_last_seen_at', extract(epoch from s.worker_seen_at)),
+      ('worker_silent', (select w.is_silent::integer from saldo_private.worker_state() as w)),
       ('alerts_evaluated_at', extract(epoch from s.evaluated_at))
   ) as figure (name, value)
 $$;

@@ -16,6 +16,9 @@ import {
   makeHealthFigures,
   makeSealStatus,
   makeSettlementHealth,
+  makeWorkerState,
+  silenceOf,
+  type WorkerState,
 } from "./balance_health.ts";
 import { cached } from "./cached.ts";
 import { makeFailureLimit } from "./failure_limit.ts";
@@ -40,6 +43,7 @@ const FAILED_TOKEN_WINDOW_MS = 10_000;
 export async function createApp(context: AppContext): Promise<App> {
   const app = express();
   const readHealth = makeBalanceHealth(context.serverPool);
+  const readWorker = makeWorkerState(context.serverPool);
   const metrics = makeMetrics(
     readHealth,
     makeSettlementHealth(context.serverPool),
@@ -49,9 +53,9 @@ export async function createApp(context: AppContext): Promise<App> {
 
   app.use(metrics.measure);
   installHeaders(app, context);
-  installProbes(app, context);
+  installProbes(app, context, readWorker);
   app.get("/metrics", metrics.serve);
-  installBalanceHealth(app, readHealth);
+  installBalanceHealth(app, readHealth, readWorker);
   installGraphqlGate(app, context);
   const { websockets, release } = await installGraphql(app, context);
   installFrontDoor(app, context);
@@ -80,7 +84,11 @@ function installHeaders(app: Express, context: AppContext): void {
   });
 }
 
-function installProbes(app: Express, context: AppContext): void {
+function installProbes(
+  app: Express,
+  context: AppContext,
+  readWorker: () => Promise<WorkerState>,
+): void {
   const isReachable = cached(1000, async () => {
     const { rows } = await context.serverPool.query<{ is_migrated: boolean }>(
       "select to_regnamespace('saldo') is not null as is_migrated",
@@ -92,14 +100,32 @@ function installProbes(app: Express, context: AppContext): void {
     response.json({ status: "ok" });
   });
   app.get("/ready", async (_request, response) => {
-    const isReady = context.isReady() && (await isReachable().catch(() => false));
-    response.status(isReady ? 200 : 503).json({ status: isReady ? "ready" : "not ready" });
+    const isReachableNow = await isReachable().catch(() => false);
+    const worker = isReachableNow ? await readWorker().catch(() => undefined) : undefined;
+    const isStill = worker?.is_silent || context.areJobsRunning?.() === false;
+    // A server whose jobs are another process's can answer all the same: it says so, and no more.
+    const areJobsMine = context.areJobsRunning !== undefined;
+    const isReady = context.isReady() && isReachableNow && !(isStill && areJobsMine);
+    response.status(isReady ? 200 : 503).json({
+      status: isReady ? "ready" : "not ready",
+      ...(isStill && {
+        jobs: "standing still",
+        message: worker?.is_silent ? silenceOf(worker) : "Jobs are being begun anew.",
+      }),
+    });
   });
 }
 
-function installBalanceHealth(app: Express, readHealth: () => Promise<BalanceHealth>): void {
+function installBalanceHealth(
+  app: Express,
+  readHealth: () => Promise<BalanceHealth>,
+  readWorker: () => Promise<WorkerState>,
+): void {
   app.get("/admin/balance-health/check", async (_request, response) => {
-    const { httpStatus, body } = answerOf(await readHealth().catch(() => undefined));
+    const { httpStatus, body } = answerOf(
+      await readHealth().catch(() => undefined),
+      await readWorker().catch(() => undefined),
+    );
     response.status(httpStatus).json(body);
   });
 }

@@ -13,4 +13,6 @@ export interface AppContext extends GraphqlContext {
   readonly jwtSecret: string;
   /** Whether the database is migrated and the server is not shutting down. */
   isReady(): boolean;
+  /** Whether the worker of this process runs; where jobs are another process's there is none. */
+  areJobsRunning?(): boolean;
 }

@@ -45,6 +45,15 @@ export interface SealStatus {
   readonly oldest_unsealed_age_seconds: string;
 }
 
+/** The row of saldo_private.worker_state(). */
+export interface WorkerState {
+  /** When a job last told that jobs are done; null for never. */
+  readonly seen_at: Date | null;
+  /** Whether that is longer ago than silent_seconds. */
+  readonly is_silent: boolean;
+  readonly silent_seconds: number;
+}
+
 /** A row of saldo_private.health_metric(): a figure, with a label where there are several. */
 export interface HealthFigure {
   readonly name: string;
@@ -68,6 +77,15 @@ export function makeSettlementHealth(serverPool: Pool): () => Promise<Settlement
 /** A reader of how far the journal is sealed, kept as long. */
 export function makeSealStatus(serverPool: Pool): () => Promise<SealStatus> {
   return cached(CACHE_MS, () => readRow<SealStatus>(serverPool, "seal_status"));
+}
+
+/** A reader of whether jobs are done, by whatever process. */
+export function makeWorkerState(serverPool: Pool): () => Promise<WorkerState> {
+  return cached(1000, async () => {
+    const statement = "select * from saldo_private.worker_state()";
+    const rows = await readAsAnonymous<WorkerState>(serverPool, statement);
+    return rows[0] as WorkerState;
+  });
 }
 
 /** A reader of the figures of alerts, checks, heals and the worker, kept as long. */
@@ -100,27 +118,32 @@ async function readAsAnonymous<Row extends object>(
 }
 
 /**
- * What a container's health check is answered: 200 when the last check found all in order and is
- * not overdue. The words say when that was and over how much.
+ * What a container's health check is answered: 200 when the last check found all in order, is not
+ * overdue, and jobs are done. The words say when that was and over how much.
  */
-export function answerOf(health: BalanceHealth | undefined): { httpStatus: number; body: object } {
-  if (health === undefined) {
+export function answerOf(
+  health: BalanceHealth | undefined,
+  worker: WorkerState | undefined,
+): { httpStatus: number; body: object } {
+  if (health === undefined || worker === undefined) {
     const body = { status: "unavailable", balance_status: "unknown", data: null };
     return { httpStatus: 503, body: { ...body, message: "The database did not answer." } };
   }
   const { is_healthy, is_valid, is_overdue, last_check_at } = health;
   let status = is_healthy ? "healthy" : "unhealthy";
+  // What is wrong with the balances says more than that nobody looks after them.
+  if (is_healthy && worker.is_silent) status = "jobs_stand_still";
   if (last_check_at === null) status = "unchecked";
   else if (is_overdue) status = "overdue";
   let balanceStatus = is_valid ? "balanced" : "unbalanced";
   if (is_valid === null) balanceStatus = "unknown";
   return {
-    httpStatus: is_healthy ? 200 : 503,
+    httpStatus: is_healthy && !worker.is_silent ? 200 : 503,
     body: {
       status,
       balance_status: balanceStatus,
-      message: wordsOf(health),
-      data: exactNumbers(health),
+      message: worker.is_silent ? `${wordsOf(health)} ${silenceOf(worker)}` : wordsOf(health),
+      data: { ...exactNumbers(health), worker_seen_at: worker.seen_at },
     },
   };
 }
@@ -132,6 +155,11 @@ function wordsOf({ last_check_at, ...health }: BalanceHealth): string {
     `Checked at ${last_check_at.toISOString()}: ${rule_count} rules over ${line_count} journal ` +
     `lines and ${account_count} accounts, ${drift_count} findings.`
   );
+}
+
+/** Says since when no job was done. */
+export function silenceOf({ seen_at }: WorkerState): string {
+  return `Jobs stand still: none was done since ${seen_at?.toISOString() ?? "ever"}.`;
 }
 
 declare global {

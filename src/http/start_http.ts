@@ -14,13 +14,14 @@ type Stop = () => Promise<void>;
 
 /**
  * Starts the HTTP side, and hands over how its parts are stopped, in the order of starting.
- * Resolves with its address.
+ * Resolves with its address. A process with jobs of its own says how to see whether they run.
  */
 export async function startHttp(
   ownerUrl: string,
   config: Config,
   log: Log,
   stops: Stop[],
+  areJobsRunning?: () => boolean,
 ): Promise<{ address: string; jwtSecret: string }> {
   const serverConnectionString = await serverLogin(ownerUrl, config.serverDatabaseUrl);
   const serverPool = makePool(serverConnectionString, config.poolSize, log);
@@ -36,6 +37,7 @@ export async function startHttp(
     jwtSecret,
     log,
     isReady: () => isReady,
+    ...(areJobsRunning && { areJobsRunning }),
   });
   stops.push(() => app.release());
   const http = createServer({ requestTimeout: 30_000 }, app.express);

@@ -13,7 +13,13 @@ export interface Recurring {
  * that could break, and no named queue, which a dead worker would keep locked for hours: a job
  * that is locked loses its key to the next. One that a clock ahead of time has put off is replaced.
  */
-export function runEvery(seconds: number, task: string, pool: Pool, log: Log): Recurring {
+export function runEvery(
+  seconds: number,
+  task: string,
+  pool: Pool,
+  log: Log,
+  priority = 0,
+): Recurring {
   let asked: Promise<unknown> = Promise.resolve();
   const ask = () => {
     const answer = pool
@@ -28,9 +34,10 @@ export function runEvery(seconds: number, task: string, pool: Pool, log: Log): R
             where key = $1
             and run_at > now() + make_interval(secs => 2 * $2)
           ) then 'replace' else 'preserve_run_at' end,
-          run_at => to_timestamp(ceil(extract(epoch from now()) / $2) * $2)
+          run_at => to_timestamp(ceil(extract(epoch from now()) / $2) * $2),
+          priority => $3
         )`,
-        [task, seconds],
+        [task, seconds, priority],
       )
       .catch((error: Error) =>
         log.warn("a job was not asked for", { task, reason: error.message }),

@@ -10,10 +10,17 @@ import { watchRules } from "../own_tables/rule_watch.ts";
 import { loadTasks } from "./load_tasks.ts";
 import { type Recurring, runEvery } from "./recurring.ts";
 import { isDailyDue, isReconcileDue, isWeeklyDue } from "./schedule.ts";
+import { watchWork } from "./watchdog.ts";
 
-const releaseIntervalMs = 30_000;
+const releaseIntervalMs = 10_000;
 const retryIntervalMs = 500;
-const pulseIntervalMs = 10_000;
+// More than the long jobs (a check, a maintenance, a recalculation, each one at a time), so that
+// settlements and re-ratings have their turn.
+const slotCount = 6;
+const pulseSeconds = 5;
+const lookIntervalMs = 5000;
+// Longer than six jobs at once take that are no long ones.
+const busyMs = 1_800_000;
 
 /** The jobs of a process. */
 export interface Worker {
@@ -27,7 +34,8 @@ type ScheduleConfig = Pick<
   Config,
   "timeZone" | "maintenanceAt" | "reconcileEveryHours" | "monthlySyncAt" | "monthlyRecalculationAt"
 >;
-type WorkerConfig = ScheduleConfig &
+/** The settings that jobs go by. */
+export type WorkerConfig = ScheduleConfig &
   AlertConfig &
   Pick<
     Config,
@@ -35,7 +43,12 @@ type WorkerConfig = ScheduleConfig &
   >;
 
 /** Starts a worker on a pool of its own, which it leaves open. */
-export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): Promise<Worker> {
+export async function startWorker(
+  pool: Pool,
+  config: WorkerConfig,
+  log: Log,
+  lookEveryMs = lookIntervalMs,
+): Promise<Worker> {
   let isStopping = false; // that it stops is news to the worker only
   const logger = new Logger(({ label, taskIdentifier, jobId }) => (level, message) => {
     const fields = { reason: message, task: taskIdentifier, job: jobId };
@@ -48,42 +61,48 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
   await releaseJobsOfDeadWorkers(pool);
   const events: WorkerEvents = new EventEmitter();
   const name = holdName(pool, events);
+  const watch = watchWork(events, pool.options, { slotCount, busyMs, lookEveryMs });
   const runner = await run({
     events,
     pgPool: pool,
     logger,
     taskList: await loadTasks(config),
-    // More than the long jobs (a check, a maintenance, a recalculation), so that settlements and
-    // re-ratings have their turn.
-    concurrency: 4,
+    concurrency: slotCount,
     pollInterval: 1000,
     // The server stops its parts itself, in order; see start.ts.
     noHandleSignals: true,
     gracefulShutdownAbortTimeout: config.shutdownGraceMs,
-    // In batches (of no delay) the ends of jobs are waited for when the worker stops.
+    // In batches (of no delay) the ends of jobs are waited for when the worker stops, and one that
+    // cannot be recorded is an event and no rejection that nobody handles. It then waits for ever
+    // where two fail at once, as in a crash of PostgreSQL: hence the watch.
     preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
     parsedCronItems: cronItems(config),
   });
-  const stopPulse = beat(pool, log);
   const ruleWatch = watchRules(pool, log);
   await pool.query(
-    "select from graphile_worker.add_job('reconcile_overdue', '{}', job_key => 'reconcile_overdue')",
+    `select graphile_worker.add_job('pulse', '{}', job_key => 'pulse', priority => -1),
+      graphile_worker.add_job('reconcile_overdue', '{}', job_key => 'reconcile_overdue',
+        queue_name => 'reconcile')`,
   );
   const recurring = askForJobs(pool, config, log);
   const stopUpkeep = keepUp(pool, log);
   return {
     // It may end in peace as well: when its pool was shut down after an error, say.
-    stopped: runner.promise.then(
-      () => "the worker ended",
-      (error: Error) => error.message,
-    ),
+    stopped: Promise.race([
+      watch.stoodStill,
+      runner.promise.then(
+        () => "the worker ended",
+        (error: Error) => error.message,
+      ),
+    ]),
     async stop() {
       isStopping = true;
       stopUpkeep();
-      stopPulse();
+      watch.stop();
       ruleWatch.stop();
       await Promise.all(recurring.map((each) => each.stop()));
-      await runner.stop();
+      // It has stopped already where it ended by itself.
+      await runner.stop().catch(() => {});
       name.release();
     },
   };
@@ -92,6 +111,7 @@ export async function startWorker(pool: Pool, config: WorkerConfig, log: Log): P
 /** Asks for the jobs that come more often than cron could. */
 function askForJobs(pool: Pool, config: WorkerConfig, log: Log): Recurring[] {
   return [
+    runEvery(pulseSeconds, "pulse", pool, log, -1), // before all others
     runEvery(config.settleEverySeconds, "settle_sub_balances", pool, log),
     runEvery(config.rerateEverySeconds, "rerate", pool, log),
     runEvery(config.sealEverySeconds, "seal_journal", pool, log),
@@ -109,21 +129,10 @@ function keepUp(pool: Pool, log: Log): () => void {
   return () => clearInterval(timer);
 }
 
-/** Notes that a worker lives, again and again, so that others can tell when none does. */
-function beat(pool: Pool, log: Log): () => void {
-  const note = () => {
-    pool
-      .query("select saldo_private.record_worker_seen()")
-      .catch((error: Error) => log.warn("the worker was not noted", { reason: error.message }));
-  };
-  note();
-  const timer = setInterval(note, pulseIntervalMs);
-  return () => clearInterval(timer);
-}
-
 /**
  * The scheduled jobs. Cron knows UTC only, so a matching function looks at the business clock; the
- * worker sees to it that several processes make one job of an occasion.
+ * worker sees to it that several processes make one job of an occasion. Of a long task one runs at a
+ * time and one waits: what takes longer than its interval would take one slot after the other.
  */
 export function cronItems(config: ScheduleConfig) {
   const { timeZone, maintenanceAt, reconcileEveryHours } = config;
@@ -133,27 +142,27 @@ export function cronItems(config: ScheduleConfig) {
       task: "reconcile",
       identifier: "reconcile",
       match: (minute) => isReconcileDue(instantOf(minute), timeZone, reconcileEveryHours),
-      options: { maxAttempts: 3, backfillPeriod: 0 },
+      options: oneAtATime("reconcile", "reconcile"),
     },
     {
       task: "scheduled_maintenance",
       identifier: "scheduled_maintenance",
       match: (minute) => isDailyDue(instantOf(minute), timeZone, maintenanceAt),
-      options: { maxAttempts: 3, backfillPeriod: 0 },
+      options: oneAtATime("scheduled_maintenance", "scheduled_maintenance"),
     },
     {
       task: "sync_monthly_balances",
       identifier: "sync_monthly_balances",
       match: (minute) => isDailyDue(instantOf(minute), timeZone, monthlySyncAt),
       payload: { force: false },
-      options: { maxAttempts: 3, backfillPeriod: 0 },
+      options: oneAtATime("sync_monthly_balances", "sync_monthly_balances"),
     },
     {
       task: "sync_monthly_balances",
       identifier: "recalculate_monthly_balances",
       match: (minute) => isWeeklyDue(instantOf(minute), timeZone, monthlyRecalculationAt),
       payload: { force: true },
-      options: { maxAttempts: 3, backfillPeriod: 0 },
+      options: oneAtATime("sync_monthly_balances", "recalculate_monthly_balances"),
     },
     {
       task: "expire_holds",
@@ -162,6 +171,12 @@ export function cronItems(config: ScheduleConfig) {
       options: { maxAttempts: 3, backfillPeriod: 0 },
     },
   ]);
+}
+
+/** A queue for the task, and a key for those that wait in it. */
+function oneAtATime(queueName: string, identifier: string) {
+  const jobKey = `cron:${identifier}`;
+  return { maxAttempts: 3, backfillPeriod: 0 as const, queueName, jobKey };
 }
 
 /** Cron gives a minute of UTC without its year; it is this year's, or last year's at New Year. */

@@ -24,6 +24,8 @@ export interface ApiOptions {
   /** Statements run as the superuser before the schema is read. */
   prepare?: string;
   isReady?: () => boolean;
+  /** Where the process has jobs of its own: whether they run. */
+  areJobsRunning?: () => boolean;
 }
 
 /** The app of one test database, listening on a free port. */
@@ -103,6 +105,7 @@ export async function openApi(options: ApiOptions = {}): Promise<Api> {
     jwtSecret: SECRET,
     log: { info: write, warn: write, error: write },
     isReady: options.isReady ?? (() => true),
+    ...(options.areJobsRunning && { areJobsRunning: options.areJobsRunning }),
   } as unknown as AppContext);
   const server = app.express.listen(0, "127.0.0.1");
   app.websockets.attach(server);

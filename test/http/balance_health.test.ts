@@ -85,3 +85,45 @@ test.serial("maintenance checks, heals and checks again", async (t) => {
   const { data } = await api.post(MAINTAIN);
   t.is(data.scheduledMaintenance.result.status, "healthy");
 });
+
+test.serial(
+  "jobs that stand still are told by the probes, the check and the metrics",
+  async (t) => {
+    const own = await openApi({ areJobsRunning: () => true });
+    const beside = await openApi({ areJobsRunning: () => false });
+    try {
+      for (const each of [own, api]) {
+        await each.root("select saldo.check_balance_health()");
+        await each.root("select saldo_private.record_worker_seen()");
+      }
+      t.is((await own.request("/ready")).status, 200);
+      t.like(JSON.parse((await beside.request("/ready")).text), {
+        status: "not ready",
+        message: "Jobs are being begun anew.",
+      });
+      t.is((await own.request("/admin/balance-health/check")).status, 200);
+      t.regex((await own.request("/metrics")).text, /^saldo_worker_silent 0$/m);
+      const silence = `update saldo_private.alert_state
+      set worker_seen_at = clock_timestamp() - interval '2 minutes'`;
+      for (const each of [own, api]) await each.root(silence);
+      await wait(5100); // answers are kept for so long
+      const ready = await own.request("/ready");
+      t.is(ready.status, 503);
+      t.regex(
+        ready.text,
+        /"jobs":"standing still","message":"Jobs stand still: none was done since 2/,
+      );
+      // Its jobs are another process's: it answers all the same, and says so.
+      const serving = await api.request("/ready");
+      t.is(serving.status, 200);
+      t.like(JSON.parse(serving.text), { status: "ready", jobs: "standing still" });
+      const check = await own.request("/admin/balance-health/check");
+      t.is(check.status, 503);
+      t.like(JSON.parse(check.text), { status: "jobs_stand_still", balance_status: "balanced" });
+      t.regex((await own.request("/metrics")).text, /^saldo_worker_silent 1$/m);
+    } finally {
+      await own.close();
+      await beside.close();
+    }
+  },
+);
