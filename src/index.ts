@@ -53,6 +53,8 @@ export async function migrate(databaseUrl: string): Promise<void> {
     return await migrateInOtherNode(databaseUrl);
   }
   const { migrate: migrateHere } = await import("./database/migrate.ts");
+  const { requireDirectConnection } = await import("./database/direct_connection.ts");
+  await requireDirectConnection(databaseUrl);
   return await migrateHere(databaseUrl);
 }
 

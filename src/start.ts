@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { channelsOf } from "./alerts/delivery.ts";
 import type { Config } from "./config.ts";
+import { requireDirectConnection } from "./database/direct_connection.ts";
 import { startEmbedded } from "./database/embedded.ts";
 import { migrate } from "./database/migrate.ts";
 import { makePool, writeSettings } from "./database/pools.ts";
+import { announced, withLockTimeout } from "./database/start_wait.ts";
 import { startHttp } from "./http/start_http.ts";
 import {
   type KeptWorker,
@@ -54,10 +56,18 @@ export async function start(config: Config, parts: Parts, log: Log): Promise<Run
       void embedded.exited.then((lastWords) => reportBroken(`PostgreSQL ended: ${lastWords}`));
     }
     const ownerUrl = config.databaseUrl ?? embedded?.connectionString ?? "";
+    if (!embedded) await requireDirectConnection(ownerUrl);
     await migrate(ownerUrl, { log });
     const alertChannels = parts.jobs ? channelsOf(config) : undefined;
-    await writeSettings(ownerUrl, { ...config, alertChannels });
-    if (config.rulesFile) await applyRulesAtStart(ownerUrl, config.rulesFile, log);
+    await announced(ownerUrl, "settings", log, () =>
+      writeSettings(withLockTimeout(ownerUrl), { ...config, alertChannels }),
+    );
+    const { rulesFile } = config;
+    if (rulesFile) {
+      await announced(ownerUrl, "rules over own tables", log, () =>
+        applyRulesAtStart(withLockTimeout(ownerUrl), rulesFile, log),
+      );
+    }
     const jobs = parts.jobs
       ? await startJobs(ownerUrl, config, parts, log, stops, reportBroken)
       : undefined;

@@ -44,7 +44,10 @@ export const migrateCommand: Command = {
     requireNoWords(words);
     return async () => {
       const { migrate } = await import("../database/migrate.ts");
-      await migrate(await databaseUrl(process.env));
+      const { requireDirectConnection } = await import("../database/direct_connection.ts");
+      const address = await databaseUrl(process.env);
+      await requireDirectConnection(address);
+      await migrate(address);
       process.stdout.write("The database is up to date.\n");
       return 0;
     };

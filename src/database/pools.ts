@@ -2,10 +2,30 @@ import { createHmac } from "node:crypto";
 import { Client, Pool } from "pg";
 import type { Log } from "../log.ts";
 import { StartError } from "../start_error.ts";
+import { withLockTimeout } from "./start_wait.ts";
 
-/** A pool whose broken connections are logged instead of ending the process. */
-export function makePool(connectionString: string, max: number, log: Log): Pool {
+/** Prepares nothing by name: a pooler lends each transaction another connection. */
+class NamelessClient extends Client {
+  // biome-ignore lint/suspicious/noExplicitAny: the overloads of the driver's method are many
+  override query(statement: any, ...rest: any[]): any {
+    const isNamed = typeof statement === "object" && statement?.name !== undefined;
+    const plain = isNamed ? { ...statement, name: undefined } : statement;
+    return (super.query as (...all: unknown[]) => unknown)(plain, ...rest);
+  }
+}
+
+/**
+ * A pool whose broken connections are logged instead of ending the process. Behind a pooler it does
+ * without what lasts longer than a transaction.
+ */
+export function makePool(
+  connectionString: string,
+  max: number,
+  log: Log,
+  isBehindPooler = false,
+): Pool {
   const pool = new Pool({
+    ...(isBehindPooler && { Client: NamelessClient }),
     connectionString,
     max,
     application_name: "saldo",
@@ -74,7 +94,10 @@ async function refusalOf(connectionString: string): Promise<string | undefined> 
 }
 
 async function setServerPassword(ownerUrl: string, password: string): Promise<void> {
-  const owner = new Client({ connectionString: ownerUrl });
+  const owner = new Client({
+    connectionString: withLockTimeout(ownerUrl),
+    application_name: "saldo start",
+  });
   owner.on("error", () => {}); // a lost connection fails the query that was under way
   await owner.connect();
   try {
@@ -98,7 +121,7 @@ export interface SqlSettings {
 
 /** Writes the settings that SQL goes by. */
 export async function writeSettings(ownerUrl: string, values: SqlSettings): Promise<void> {
-  const owner = new Client({ connectionString: ownerUrl });
+  const owner = new Client({ connectionString: ownerUrl, application_name: "saldo start" });
   await owner.connect();
   try {
     await owner.query(

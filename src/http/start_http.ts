@@ -5,7 +5,9 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { watchAlerts } from "../alerts/watch_without_worker.ts";
 import type { Config } from "../config.ts";
+import { isPooled } from "../database/direct_connection.ts";
 import { makePool, serverLogin } from "../database/pools.ts";
+import { announced } from "../database/start_wait.ts";
 import type { Log } from "../log.ts";
 import { createApp } from "./app.ts";
 
@@ -23,8 +25,12 @@ export async function startHttp(
   stops: Stop[],
   areJobsRunning?: () => boolean,
 ): Promise<{ address: string; jwtSecret: string }> {
-  const serverConnectionString = await serverLogin(ownerUrl, config.serverDatabaseUrl);
-  const serverPool = makePool(serverConnectionString, config.poolSize, log);
+  const serverConnectionString = await announced(ownerUrl, "the login of the API", log, () =>
+    serverLogin(ownerUrl, config.serverDatabaseUrl),
+  );
+  const isBehindPooler =
+    config.serverDatabaseUrl !== undefined && (await isPooled(serverConnectionString));
+  const serverPool = makePool(serverConnectionString, config.poolSize, log, isBehindPooler);
   stops.push(() => serverPool.end());
   const watch = watchAlerts(serverConnectionString, config, log);
   stops.push(() => watch.stop());
@@ -33,7 +39,8 @@ export async function startHttp(
   const app = await createApp({
     config,
     serverPool,
-    serverConnectionString,
+    // A pooler hands on no notifications: who listens goes past it.
+    serverConnectionString: isBehindPooler ? ownerUrl : serverConnectionString,
     jwtSecret,
     log,
     isReady: () => isReady,

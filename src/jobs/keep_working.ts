@@ -3,8 +3,9 @@
  * that does not help, or is somebody else's task, its end is reported.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Client, Pool } from "pg";
+import type { Client } from "pg";
 import { makePool } from "../database/pools.ts";
+import { announced } from "../database/start_wait.ts";
 import type { Log } from "../log.ts";
 import { startWorker, type Worker, type WorkerConfig } from "./worker.ts";
 
@@ -111,7 +112,9 @@ async function openWorker(ownerUrl: string, config: WorkerConfig, log: Log): Pro
     for (const client of clients) void client.end().catch(() => {});
   };
   try {
-    const worker = await startWorker(pool as Pool, config, log);
+    const worker = await announced(ownerUrl, "the start of jobs", log, () =>
+      startWorker(pool, config, log),
+    );
     let closing: Promise<void> | undefined;
     const close = async () => {
       const outcome = await within(config.shutdownGraceMs + 1000, worker.stop());

@@ -60,7 +60,7 @@ export async function startWorker(
   await runMigrations({ pgPool: pool, logger });
   await releaseJobsOfDeadWorkers(pool);
   const events: WorkerEvents = new EventEmitter();
-  const name = holdName(pool, events);
+  const name = holdName(pool, events, log);
   const watch = watchWork(events, pool.options, { slotCount, busyMs, lookEveryMs });
   const runner = await run({
     events,
@@ -103,7 +103,7 @@ export async function startWorker(
       await Promise.all(recurring.map((each) => each.stop()));
       // It has stopped already where it ended by itself.
       await runner.stop().catch(() => {});
-      name.release();
+      await name.release();
     },
   };
 }
@@ -216,7 +216,7 @@ export async function releaseJobsOfDeadWorkers(pool: Pool, waitSeconds = 5): Pro
  * Holds the advisory lock of this process's workers on a connection of its own, and takes it again
  * when that is lost.
  */
-function holdName(pool: Pool, events: WorkerEvents): { release(): void } {
+function holdName(pool: Pool, events: WorkerEvents, log: Log): { release(): Promise<void> } {
   let isReleased = false;
   let holder: PoolClient | undefined;
   const hold = async (name: string) => {
@@ -225,11 +225,15 @@ function holdName(pool: Pool, events: WorkerEvents): { release(): void } {
         const client = await pool.connect();
         const lost = new Promise((done) => client.once("error", done));
         holder = client;
+        await client.query("set lock_timeout = '2s'");
         await client.query("select pg_advisory_lock($1, hashtext($2))", [locks.worker, name]);
         await lost;
-      } catch {
+      } catch (error) {
+        const { code } = error as { code?: string };
+        if (code === "55P03") log.warn("the lock on the worker's name is another's", { name });
         await sleep(retryIntervalMs); // no database just now
       }
+      if (isReleased) return;
       holder?.release(true);
       holder = undefined;
     }
@@ -237,10 +241,13 @@ function holdName(pool: Pool, events: WorkerEvents): { release(): void } {
   // Jobs are locked under the name of the pool of workers, not of a worker.
   events.on("pool:create", ({ workerPool }) => void hold(workerPool.id));
   return {
-    release() {
+    async release() {
       isReleased = true;
-      holder?.release(true);
+      const client = holder;
       holder = undefined;
+      // Said and not left to the end of the connection, which others may have lent.
+      await client?.query("select pg_advisory_unlock_all()").catch(() => {}); // it is gone
+      client?.release(true);
     },
   };
 }
