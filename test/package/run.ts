@@ -38,7 +38,8 @@ function run(node: string, program: string, words: string[], more: Record<string
     encoding: "utf8",
     stdio: ["ignore", "pipe", "pipe"],
     env: environmentOf(node, more),
-    timeout: 120_000,
+    // An install on a busy machine with an empty cache takes minutes.
+    timeout: 600_000,
   });
 }
 
@@ -171,6 +172,8 @@ try {
     const words = ["install", "--prefer-offline", "--no-audit", "--no-fund", `./${tarball}`];
     run(process.execPath, "npm", words);
   });
+  // Without the package nothing else says anything.
+  if (failed > 0) throw new Error("there is no package to try");
   cpSync(`${root}test/package/client.mjs`, join(folder, "client.mjs"));
   cpSync(`${root}test/package/client_types.ts`, join(folder, "client_types.ts"));
   for (const node of nodes()) {
@@ -194,6 +197,8 @@ try {
     const printed = run(process.execPath, "npx", ["saldo", "--version"]);
     if (printed !== `${version}\n`) throw new Error(printed);
   });
+} catch (error) {
+  console.log(`\n${(error as Error).message}`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
