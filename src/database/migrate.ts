@@ -54,8 +54,12 @@ export async function migrate(
     if (await isUpToDate(client, logic, settled)) return;
     await requireVersion(client);
     await takeMigrationLock(client, settled);
-    if (await isUpToDate(client, logic, settled)) return;
-    await bringUpToDate(client, connectionString, logic, settled);
+    try {
+      if (await isUpToDate(client, logic, settled)) return;
+      await bringUpToDate(client, connectionString, logic, settled);
+    } finally {
+      await releaseMigrationLock(client);
+    }
   } finally {
     await client.end();
   }
@@ -162,13 +166,20 @@ async function takeMigrationLock(client: Client, options: Settled): Promise<void
   }
 }
 
+/** By word, too: behind a pool of connections the session goes on when ours has ended. */
+async function releaseMigrationLock(client: Client): Promise<void> {
+  // A session that is broken has no lock any more.
+  await client.query("select pg_advisory_unlock($1)", [locks.migration]).catch(() => {});
+}
+
 async function holders(client: Client): Promise<string> {
   const { rows } = await client.query(
     `select string_agg(format('session %s from %s', l.pid,
       coalesce(host(a.client_addr), 'this machine')), ', ') as text
     from pg_locks as l
     left join pg_stat_activity as a on a.pid = l.pid
-    where l.locktype = 'advisory' and l.objid = $1 and l.objsubid = 1 and l.granted`,
+    where l.locktype = 'advisory' and l.objid = $1 and l.objsubid = 1 and l.granted
+    and l.database = (select oid from pg_database where datname = current_database())`,
     [locks.migration],
   );
   return rows[0].text ?? "gone now";

@@ -1,4 +1,6 @@
 import test from "ava";
+import { Client } from "pg";
+import { locks } from "../../src/database/locks.ts";
 import { migrate } from "../../src/database/migrate.ts";
 import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
 import { logicOf } from "../house/catalogue.ts";
@@ -127,6 +129,27 @@ test("a grant that somebody makes at the same time is waited for, and both are t
     } finally {
       other.release(true);
       await database.pool.query(`drop owned by ${role}; drop role ${role}`);
+    }
+  });
+});
+
+test.serial("the lock is given back by word, also by a start that fails", async (t) => {
+  await withLogic(async (database, sql) => {
+    const released: unknown[] = [];
+    const { query } = Client.prototype;
+    Client.prototype.query = function noted(this: Client, ...args: unknown[]) {
+      if (/pg_advisory_unlock/.test(String(args[0]))) released.push(args[1]);
+      return (query as (...args: unknown[]) => unknown).apply(this, args);
+    } as typeof query;
+    try {
+      await sql.append("ledger/transfer.sql", "-- changed");
+      await start(database, sql);
+      t.deepEqual(released, [[locks.migration]]);
+      await sql.append("ledger/transfer.sql", "select 1 / 0;");
+      await t.throwsAsync(start(database, sql), { message: /division by zero/ });
+      t.deepEqual(released, [[locks.migration], [locks.migration]]);
+    } finally {
+      Client.prototype.query = query;
     }
   });
 });
