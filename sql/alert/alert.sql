@@ -31,4 +31,5 @@ comment on column saldo_private.alert_state.created_at is 'When the database beg
 comment on column saldo_private.alert_state.evaluated_at is 'When conditions were last looked at.';
 comment on column saldo_private.alert_state.snapshot is
   'Snapshot of that look (pg_snapshot): guard events that it did not see are new.';
-comment on column saldo_private.alert_state.worker_seen_at is 'When a job last told that jobs are done.';
+comment on column saldo_private.alert_state.worker_seen_at is
+  'When a job last told that jobs are done.';

@@ -278,9 +278,9 @@ end
 $$;
 comment on function saldo.import_deposits is
   'Records up to 5,000 rows of a file of deposits and answers each: objects of texts with row_no, '
-  'customer, amount, occurred_at, description, key. key: under one a deposit counts once; '
-  'detail names another deposit that says the same. A bad row holds back none of the others. '
-  'dry_run: writes nothing. Error of the whole: SB010 input_invalid. Errors of a row: '
+  'customer, amount, occurred_at, description, key. key: under one a deposit counts once; detail '
+  'names another deposit that says the same. A bad row holds back none of the others. dry_run: '
+  'writes nothing. Error of the whole: SB010 input_invalid. Errors of a row: '
   'SB401 customer_not_found, SB002 amount_invalid, SB003 amount_scale, SB004 amount_out_of_range, '
   'SB433 date_invalid, SB008 text_invalid, SB009 text_too_long, SB010 input_invalid, '
   'SB005 idempotency_conflict, SB108 period_locked, SB102 account_closed, and those of a posting.';

@@ -358,11 +358,11 @@ comment on function saldo.import_readings is
   'and key, under which a row counts once; one that says what a reading says already is accepted '
   'as that. A bad row holds back none of the others. dry_run: writes nothing. Errors of the '
   'whole: SB010 input_invalid, SB020 isolation_unsupported. Errors of a row: '
-  'SB401 customer_not_found, SB404 meter_not_found, SB433 date_invalid, '
-  'SB434 decimal_invalid, SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, '
-  'SB005 idempotency_conflict, SB411 reading_invalid, SB409 reading_in_future, SB405 meter_state, '
-  'SB408 reading_duplicate, SB410 reading_out_of_order, SB004 amount_out_of_range, '
-  'SB108 period_locked, SB102 account_closed, and those of a posting.';
+  'SB401 customer_not_found, SB404 meter_not_found, SB433 date_invalid, SB434 decimal_invalid, '
+  'SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, SB005 idempotency_conflict, '
+  'SB411 reading_invalid, SB409 reading_in_future, SB405 meter_state, SB408 reading_duplicate, '
+  'SB410 reading_out_of_order, SB004 amount_out_of_range, SB108 period_locked, '
+  'SB102 account_closed, and those of a posting.';
 revoke execute on function saldo.import_readings from public;
 grant execute on function saldo.import_readings to saldo_admin;
 
