@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 
-/** One kind of transaction: a statement whose `:name` variables are drawn anew for each call. */
+/** One kind of transaction: a statement whose `:name` variables are drawn again for each call. */
 export interface Scenario {
   name: string;
   /** One statement; variables are written `:name` and are integers. */

@@ -9,7 +9,7 @@ const months = 24;
 const firstDay = "2022-01-01";
 const statementRuns = 7;
 
-/** Readings of many customers: loaded at once, one by one, and rated anew at another price. */
+/** Readings of many customers: loaded at once, one by one, and rated again at another price. */
 export async function meteringReport(
   client: Client,
   driver: Driver,
@@ -89,7 +89,7 @@ async function loadReadings(client: Client): Promise<number> {
   return rowCount === 1 ? readings : Number.NaN;
 }
 
-/** Another price from the first day on, which rates every reading anew and posts the difference. */
+/** Another price from the first day on, which rates every reading again and posts the difference. */
 async function changePrice(client: Client): Promise<number> {
   await client.query("select saldo.set_setting('rerate_at_once_max', '1000000')");
   const before = await lineCount(client);

@@ -27,7 +27,7 @@ import { ceiling, growJournal, prepare, purchase, transfer, transferMany } from 
  * `npm run bench`: what Saldo costs, as ratios to plain inserts of the same run on the same server.
  * `npm run bench -- load`: how requests over GraphQL fare at given rates.
  * `npm run bench -- books`: statements over five years of many accounts.
- * `npm run bench -- metering`: readings of many customers, loaded, one by one, and rated anew.
+ * `npm run bench -- metering`: readings of many customers, loaded, one by one, and rated again.
  * `npm run bench -- health`: what checks, heals and the guard cost on ten million lines.
  */
 

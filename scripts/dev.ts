@@ -9,7 +9,7 @@ import { testsOf } from "./dev_tests.ts";
 
 /**
  * `npm run dev`: Saldo as `npm start` runs it, and a watch over the sources. A saved file of sql/ is
- * applied to the running database, a saved file of src/ or tasks/ starts the server anew, and the
+ * applied to the running database, a saved file of src/ or tasks/ starts the server again, and the
  * tests that belong to what was saved are run. PostgreSQL keeps running through all of it.
  */
 
@@ -91,7 +91,7 @@ function startServer(databaseUrl: string): void {
     env: { ...process.env, DATABASE_URL: databaseUrl },
   });
   server.once("exit", (code) => {
-    if (code) say(`the server ended with ${code}; the next save starts it anew`);
+    if (code) say(`the server ended with ${code}; the next save starts it again`);
   });
 }
 

@@ -368,7 +368,7 @@ export interface Account {
   held_total: HeldTotal;
   /**
    * @behavior -attribute:select Balance on the normal side: debits less credits for asset and
-   * expense, else the reverse.
+   * expense, credits less debits for others.
    */
   balance: string;
   /** Grows with every posting to the account, with every fold where it is hot. */
@@ -381,7 +381,7 @@ export interface Account {
   mode: AccountMode;
   /** How many writers a hot account takes at once without any of them waiting; null = immediate. */
   slots: number | null;
-  /** Whether pending money that comes in is available at once; else when it has settled. */
+  /** Whether pending money that comes in is available at once; false = only when it is settled. */
   is_pending_available: boolean;
   /** Since when nothing is posted to it; null = not frozen. */
   frozen_at: Date | null;
@@ -1166,7 +1166,7 @@ export interface HealProposal {
   before: unknown;
   /** The cache as the heal would have written it. */
   after: unknown;
-  /** Whether it was healed or undone before, else it is above a limit. */
+  /** true = the same key was healed or undone before; false = the heal is above a limit. */
   is_escalated: boolean;
   /** Why it was not healed without asking. */
   reason: string;
@@ -1978,7 +1978,7 @@ export interface RegisteredRule {
   registered_at: Date;
 }
 
-/** A change of price or factor whose readings are rated anew by a job, and how far that is. */
+/** A change of price or factor whose readings are rated again by a job, and how far that is. */
 export interface Rerating {
   /** Id. */
   id: string;
@@ -2116,7 +2116,7 @@ export interface SettlementHealthResult {
   open_hold_count: string | null;
   /** Open holds past their time, which the next run of expire_holds ends. */
   overdue_hold_count: string | null;
-  /** How often slots were made anew, first times included. */
+  /** How often slots were made again, first times included. */
   slot_rebuild_count: string | null;
 }
 
@@ -2135,7 +2135,7 @@ export interface SettlementRange {
 }
 
 /**
- * The slots of a hot account were made anew: at its first transaction, and after a crash, a
+ * The slots of a hot account were made again: at its first transaction, and after a crash, a
  * failover or a TRUNCATE.
  */
 export interface SlotRebuild {
@@ -2288,9 +2288,9 @@ export interface TrialBalanceLine {
   debit_total: string | null;
   /** All credits. */
   credit_total: string | null;
-  /** Debits less credits where there are more debits, else 0. */
+  /** Debits less credits where the debits are larger; otherwise 0. */
   debit_balance: string | null;
-  /** Credits less debits where there are more credits, else 0. */
+  /** Credits less debits where the credits are larger; otherwise 0. */
   credit_balance: string | null;
 }
 
@@ -2466,7 +2466,7 @@ export interface Functions {
   };
   /**
    * @notNull Balance of all that is posted, on the normal side: debits less credits for asset and
-   * expense, else the reverse.
+   * expense, credits less debits for others.
    */
   account_balance: {
     args: {
@@ -2536,7 +2536,7 @@ export interface Functions {
     row: Alert;
   };
   /**
-   * Adds a correction factor from a date on, for one customer or for all, and rates anew what it
+   * Adds a correction factor from a date on, for one customer or for all, and rates again what it
    * affects.
    */
   add_correction_factor: {
@@ -2605,7 +2605,7 @@ export interface Functions {
     row: StockItem;
   };
   /**
-   * Adds a price per Sm3 from a date on, for one customer or for all, and rates anew what it
+   * Adds a price per Sm3 from a date on, for one customer or for all, and rates again what it
    * affects.
    */
   add_tariff_version: {
@@ -2766,7 +2766,7 @@ export interface Functions {
     row: RegisteredRule;
   };
   /**
-   * Puts another version in the place of one, which stays as history, and rates anew what that
+   * Puts another version in the place of one, which stays as history, and rates again what that
    * affects.
    */
   change_correction_factor: {
@@ -2793,7 +2793,7 @@ export interface Functions {
   };
   /**
    * Puts another reading of the meter in the place of one, which stays as history, rates both and
-   * the one after them anew, and posts the difference.
+   * the one after them again, and posts the difference.
    */
   change_reading: {
     args: {
@@ -2808,7 +2808,7 @@ export interface Functions {
     row: Reading;
   };
   /**
-   * Puts another version in the place of one, which stays as history, and rates anew what that
+   * Puts another version in the place of one, which stays as history, and rates again what that
    * affects.
    */
   change_tariff_version: {
@@ -3383,7 +3383,7 @@ export interface Functions {
   };
   /**
    * Takes a reading out, which stays as history: what it cost is posted back, and the one after it
-   * is rated anew.
+   * is rated again.
    */
   remove_reading: {
     args: {
@@ -3412,7 +3412,7 @@ export interface Functions {
     row: Period;
   };
   /**
-   * Rates the readings of a customer, or of all, anew from a business date on, and posts the
+   * Rates the readings of a customer, or of all, again from a business date on, and posts the
    * difference; after a change of the setting rating_without_version, say.
    */
   rerate_readings: {
@@ -3464,7 +3464,7 @@ export interface Functions {
   };
   /**
    * How far the journal is sealed: number and hash of the last seal (keep this hash elsewhere, and
-   * nobody can write the journal anew), and what waits to be sealed.
+   * nobody can rewrite the journal), and what waits to be sealed.
    */
   seal_status: {
     args: Record<never, never>;
@@ -3674,7 +3674,7 @@ export interface Functions {
     row: RegisteredRule;
   };
   /**
-   * Computes everything anew from the journal alone, and returns what differs: seals and their
+   * Computes everything again from the journal alone, and returns what differs: seals and their
    * chain, control totals, snapshots of closed periods, entries, what was slipped in, balance of
    * entries, account totals, months.
    */

@@ -226,7 +226,7 @@ begin
 end
 $$;
 comment on function saldo_private.continue_check_of is
-  'Sieves the next slice of a check of this kind; returns the run after the last one, else null.';
+  'Sieves the next slice of a check of this kind. Returns the run after the last slice.';
 
 create or replace function saldo.continue_check()
 returns saldo.check_run
@@ -240,7 +240,7 @@ end
 $$;
 comment on function saldo.continue_check is
   'Checks the next slice of the journal, about check_slice_lines lines (a setting), and begins a '
-  'full check when none is under way. Returns the run when that was the last slice, else null; '
-  'check_progress tells how far it is. A check that was interrupted goes on where it was.';
+  'full check when none is under way. Returns the run when that was the last slice, and null when '
+  'more follow; check_progress says how far it is. An interrupted check goes on where it stopped.';
 revoke execute on function saldo.continue_check from public;
 grant execute on function saldo.continue_check to saldo_admin;

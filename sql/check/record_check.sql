@@ -78,7 +78,7 @@ create or replace function saldo_private.record_check__rules(
   out failed_rule_count integer
 )
 language plpgsql
--- Rules are dear by the estimates, and quick: to compile one takes seconds.
+-- Rules are quick, although the planner estimates a high cost: compiling one would take seconds.
 set jit = off
 as $$
 declare

@@ -1,5 +1,5 @@
--- The sieve: one cheap pass over the journal that says where something may be wrong. What the rules
--- prove exactly they prove there only: they are dear, and nearly everything is all right.
+-- The sieve: one cheap pass over the journal that says where something may be wrong. The rules give
+-- exact proof, but are expensive, and nearly everything is all right: they run only on suspects.
 --
 -- Private: journal_slices, sieve_months, sieve_totals, suspect_accounts, suspect_entries.
 -- Fingerprints (fingerprint.sql) are compared instead of each account and each entry. What is right

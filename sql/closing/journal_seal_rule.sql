@@ -22,7 +22,7 @@ as $$
   or r.entry_sum <= 10000
 $$;
 comment on function saldo_private.recent_seal is
-  'From which seal on a check computes anew: the last hundred at most, with 10,000 entries at most '
+  'From which seal on a check computes again: the last hundred at most, with 10,000 entries at most '
   'unless the last one has more.';
 
 create or replace function saldo_private.rule_journal_seal()
@@ -53,5 +53,5 @@ as $$
   ) as d
 $$;
 comment on function saldo_private.rule_journal_seal is
-  'Recent seals, with their entries computed anew, and control totals of all months. A whole '
+  'Recent seals, with their entries computed again, and control totals of all months. A whole '
   'verification is saldo.verify_journal().';

@@ -1,4 +1,4 @@
--- Verification: the books computed anew from the journal alone, and compared with the seals.
+-- Verification: the books computed again from the journal alone, and compared with the seals.
 --
 -- Public: verify_journal. Private: verify_entries, verify_slipped_in, verify_seals, verify_head,
 -- verify_months, verify_books, verify_snapshots (a part each).
@@ -338,7 +338,7 @@ begin
 end
 $$;
 comment on function saldo.verify_journal is
-  'Computes everything anew from the journal alone, and returns what differs: seals and their '
+  'Computes everything again from the journal alone, and returns what differs: seals and their '
   'chain, control totals, snapshots of closed periods, entries, what was slipped in, balance of '
   'entries, account totals, months. No row = nothing differs. At most row_limit rows (1 to '
   '1000000). Reads the whole journal. Error: SB010 input_invalid.';

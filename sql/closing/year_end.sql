@@ -24,7 +24,7 @@ begin
 end
 $$;
 comment on function saldo_private.year_end__follow_slots is
-  'Makes the slots of income accounts anew that have a min_balance.';
+  'Makes the slots of income accounts again that have a min_balance.';
 
 create or replace function saldo_private.post_year_end(period saldo.period)
 returns void
@@ -79,7 +79,7 @@ begin
   perform saldo_private.year_end__follow_slots();
 end
 $$;
--- The end of a year empties whatever there is; its slots are made anew after it.
+-- The end of a year empties whatever there is; its slots are made again after it.
 select saldo_private.describe_source(
   'close_year', moves_no_funds => true, passes_closed_account => true, passes_minimum => true
 );

@@ -52,7 +52,7 @@ as $$
       from saldo.purchase as each
       where each.account_id = gap.account_id
       and each.status in ('pending', 'failed')
-      and each.hold_id is null -- else it is a hold already
+      and each.hold_id is null -- with a hold it is among the holds already
       order by each.created_at desc
       limit 2000
     ) as p

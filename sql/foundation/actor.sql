@@ -4,9 +4,9 @@
 -- Private: actor, current_member_id, is_member_session, require_own_member,
 -- require_durable_commit.
 -- These settings decide what a member sees, which is safe because members reach the database
--- through the server only; guards and privileges never rest on them. Anyone can set them, so that
--- a name counts only where the server's login gives it, or one that is the engine's owner anyway:
--- else an administrator in psql could approve as somebody else what he has proposed himself.
+-- through the server only; guards and privileges never rest on them. Anyone can set them, so a name
+-- counts only where the server's login gives it, or a login that is the engine's owner anyway.
+-- Otherwise an administrator in psql could approve their own proposal under another name.
 
 create or replace function saldo_private.actor()
 returns text

@@ -2,7 +2,7 @@
 --
 -- Private: plan_for. PostgreSQL weighs the estimated costs of plans, not what planning them takes:
 -- for a single row that is most of the time. Not so for many rows, but there the foreign keys need
--- their plans kept, so that planning anew each time is no good either.
+-- their plans kept, so that planning again each time is no good either.
 
 create or replace function saldo_private.plan_for(row_count integer)
 returns void

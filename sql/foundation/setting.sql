@@ -31,7 +31,7 @@ insert into saldo.setting (name, value, description) values
     'A reading on a date without price or factor: provisional = rated at the last known ones, '
       'held = not rated until they come.'),
   ('rerate_at_once_max', '20000',
-    'Readings up to which a change of price or factor rates anew in its own transaction; more are '
+    'Readings up to which a change of price or factor rates again in its own transaction; more are '
       'rated by a job.'),
   ('rerating_idle_max_seconds', '900',
     'Time without progress after which a check reports a re-rating that is open.'),

@@ -9,7 +9,7 @@
 -- AUTHORIZATION into session_user: both are caught. A superuser who disables a trigger is not; the
 -- rules find what that leaves behind.
 -- The conditions stand in WHEN clauses, so that the engine pays for no function call, and are
--- short, because every statement that writes parses them anew: a posting pays for three of them.
+-- short, because every statement that writes parses them again: a posting pays for three of them.
 
 create or replace function saldo_private.record_bypass(
   table_name text,

@@ -195,7 +195,7 @@ comment on function saldo.approve_heal is
   'Returns what was done. Errors in checking order: SB010 input_invalid, SB008 text_invalid, '
   'SB009 text_too_long, SB020 isolation_unsupported, SB604 maintenance_running while a heal runs, '
   'SB007 not_found, SB620 proposal_state, SB621 approval_needs_another, SB622 proposal_stale when '
-  'the difference is not the one that was proposed: the next heal proposes anew.';
+  'the difference is not the one that was proposed: the next heal proposes again.';
 revoke execute on function saldo.approve_heal from public;
 grant execute on function saldo.approve_heal to saldo_admin;
 

@@ -72,7 +72,7 @@ begin
       return;
     exception
       when lock_not_available then
-        -- A posting that has a stripe and makes slots anew wants the first of these locks last: it
+        -- A posting that has a stripe and makes slots again wants the first of these locks last: it
         -- goes first. With the block all of them are given back.
         null;
     end;

@@ -24,7 +24,7 @@ comment on column saldo.heal_proposal.difference is 'Stored less derived.';
 comment on column saldo.heal_proposal.before is 'The cache as it was.';
 comment on column saldo.heal_proposal.after is 'The cache as the heal would have written it.';
 comment on column saldo.heal_proposal.is_escalated is
-  'Whether it was healed or undone before, else it is above a limit.';
+  'true = the same key was healed or undone before; false = the heal is above a limit.';
 comment on column saldo.heal_proposal.reason is 'Why it was not healed without asking.';
 comment on column saldo.heal_proposal.status is 'Where it stands.';
 comment on column saldo.heal_proposal.proposed_by is 'Who asked for the heal.';

@@ -16,7 +16,7 @@ $$;
 comment on function saldo.account_balance is
   E'@notNull\n'
   'Balance of all that is posted, on the normal side: debits less credits for asset and expense, '
-  'else the reverse. Exact at any moment.';
+  'credits less debits for others. Exact at any moment.';
 revoke execute on function saldo.account_balance from public;
 grant execute on function saldo.account_balance to saldo_admin, saldo_operator, saldo_member;
 

@@ -139,4 +139,4 @@ comment on column saldo.settlement_health_result.open_hold_count is 'Holds that 
 comment on column saldo.settlement_health_result.overdue_hold_count is
   'Open holds past their time, which the next run of expire_holds ends.';
 comment on column saldo.settlement_health_result.slot_rebuild_count is
-  'How often slots were made anew, first times included.';
+  'How often slots were made again, first times included.';

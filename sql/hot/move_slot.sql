@@ -4,7 +4,7 @@
 -- A transaction moves a slot first and writes what the slot follows from after that: a rebuild in
 -- between must not count it twice.
 -- Locks: any free slot. Where none has enough but all together have: an advisory lock of the
--- account, then all slots in order; who waits for that lock holds no slot by a look in vain.
+-- account, then all slots in order. A writer that waits for that lock holds no slot any more.
 
 create or replace function saldo_private.move_slot__try(
   account_id bigint,
@@ -19,7 +19,7 @@ returns saldo_private.slot_position
 language plpgsql
 as $$
 declare
-  -- In a variable: a condition on the parameter would be planned anew at each call.
+  -- In a variable: a condition on the parameter would be planned again at each call.
   v_needed numeric := case when take > 0 then take else '-Infinity' end;
   v_slot saldo_private.slot_position;
 begin
@@ -73,8 +73,8 @@ begin
       account_id, v_home_no, take, held, debit, credit, row_count
     );
   else
-    -- A block, whose end gives back the slots of a look in vain: nobody may hold one while waiting
-    -- for those who gather all.
+    -- A block: its end releases the slots that were locked without use. Nobody may hold one while
+    -- waiting for a writer that pools all slots.
     begin
       v_slot := saldo_private.move_slot__try(
         account_id, v_home_no, take, held, debit, credit, row_count
@@ -118,9 +118,9 @@ declare
   v_count integer;
   v_available numeric;
   v_is_short boolean;
-  -- Whether to hold slots after a look in vain would harm nobody, or cannot happen.
+  -- Whether it harms nobody, or cannot happen, that slots stay locked after a look without success.
   v_is_safe boolean := take <= 0;
-  -- Who takes funds takes them at home or shares them out anew, or all would queue for one slot
+  -- Who takes funds takes them at home or shares them out again, or all would queue for one slot
   -- that has them all.
   v_highest_no integer :=
     case when take <= 0 then 2147483647 else saldo_private.home_no() end;
@@ -172,8 +172,9 @@ begin
 end
 $$;
 comment on function saldo_private.move_slot__slowly is
-  'When no slot from the own one on will do: any other; else rebuilds slots that are gone, adds '
-  'one where all are in use, or gathers the funds of all. Errors as move_slot.';
+  'For when no slot from the first slot on will do. Takes any other; where none will do either, '
+  'rebuilds slots that are gone, adds one where all are in use, or pools the funds of all. Errors '
+  'as move_slot.';
 
 create or replace function saldo_private.move_slot__refill(
   account_id bigint,

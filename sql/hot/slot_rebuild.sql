@@ -276,7 +276,7 @@ comment on table saldo_private.hot_account is
   'A row for each account whose slots were ever built: the lock of settlement and rebuilding.';
 comment on column saldo_private.hot_account.account_id is 'Account.';
 comment on table saldo.slot_rebuild is
-  'The slots of a hot account were made anew: at its first transaction, and after a crash, a '
+  'The slots of a hot account were made again: at its first transaction, and after a crash, a '
   'failover or a TRUNCATE.';
 comment on column saldo.slot_rebuild.account_id is 'Hot account.';
 comment on column saldo.slot_rebuild.id is 'Id, ordered by time.';

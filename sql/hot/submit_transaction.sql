@@ -182,9 +182,9 @@ begin
 end
 $$;
 comment on function saldo_private.submit_transaction__take_ample is
-  'As move_slot, with nothing looked at but the slot: only a hot account has one. It has ample '
-  'funds, so that it still has enough when it is ours; move_slot says why a look in vain is dear. '
-  'Null when there is none.';
+  'As move_slot, but looks only at the slot: only a hot account has one. The slot has ample funds, '
+  'so that it still has enough once it is locked; move_slot says what a look without success '
+  'costs. Null when there is no such slot.';
 
 create or replace function saldo_private.require_takes(
   slot saldo_private.slot_position,

@@ -216,8 +216,8 @@ comment on column saldo.account.held_total is
   'Sum of open holds of an immediate account (cache): what is available is the balance less this.';
 comment on column saldo.account.balance is
   E'@behavior -attribute:select\n'
-  'Balance on the normal side: debits less credits for asset and expense, else the reverse. On a '
-  'hot account as of its last settlement, like both totals; balances has it to the moment.';
+  'Balance on the normal side: debits less credits for asset and expense, credits less debits for '
+  'others. Of a hot account as of its last settlement, as both totals; balances has it of now.';
 comment on column saldo.account.version is
   'Grows with every posting to the account, with every fold where it is hot.';
 comment on column saldo.account.mode is
@@ -226,7 +226,7 @@ comment on column saldo.account.mode is
 comment on column saldo.account.slots is
   'How many writers a hot account takes at once without any of them waiting; null = immediate.';
 comment on column saldo.account.is_pending_available is
-  'Whether pending money that comes in is available at once; else when it has settled.';
+  'Whether pending money that comes in is available at once; false = only when it is settled.';
 comment on column saldo.account.opened_at is 'When the account was opened.';
 comment on column saldo.account.closed_at is 'When it was closed; null = open.';
 comment on column saldo.account.frozen_at is

@@ -4,7 +4,7 @@
 -- (its fields); view journal_entry_hash.
 -- The same bytes on every server and in every session: independent of time zone, DateStyle, scale
 -- of a number and encoding. docs/reference/tamper-evidence.md tells the form to whoever computes it
--- anew; it never changes, a new form gets a new first word.
+-- again; it never changes, a new form gets a new first word.
 -- Left out is what may change later or means nothing elsewhere: status (posted turns reversed),
 -- posted_in (a number of this cluster), draft_lines (null once posted).
 

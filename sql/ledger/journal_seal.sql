@@ -8,7 +8,7 @@
 -- Each entry is sealed once: its id is the key of journal_seal_entry. None is passed over: what was
 -- running when a sealer looked has a transaction number from that snapshot's xmin on, and the next
 -- sealer begins there. So a writer that hangs holds up no other's seal.
--- In a database that was restored into another cluster, transaction numbers begin anew: then all
+-- In a database that was restored into another cluster, transaction numbers begin again: then all
 -- entries are gone through once, without going by these numbers.
 -- Locks: the row of seal_progress; a second sealer waits, and finds the rest.
 
@@ -244,7 +244,7 @@ as $$
 $$;
 comment on function saldo.seal_status is
   'How far the journal is sealed: number and hash of the last seal (keep this hash elsewhere, and '
-  'nobody can write the journal anew), and what waits to be sealed.';
+  'nobody can rewrite the journal), and what waits to be sealed.';
 revoke execute on function saldo.seal_status from public;
 grant execute on function saldo.seal_status to saldo_admin, saldo_operator, saldo_anonymous;
 

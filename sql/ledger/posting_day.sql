@@ -123,8 +123,8 @@ as $$
   )
 $$;
 comment on function saldo_private.origin_month is
-  'What an entry has as its origin month: that which is named, else that of a late fact; null '
-  'where it is the month of the posting date.';
+  'The origin month of an entry: the month that is named, or that of a late fact where none is. '
+  'Null where it is the month of the posting date.';
 
 create or replace function saldo_private.require_origin_month(about date)
 returns date

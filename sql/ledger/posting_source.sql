@@ -41,7 +41,7 @@ comment on column saldo_private.posting_source.is_reserved is
   'Whether callers may not give it to entries of their own, as with post_entries.';
 comment on column saldo_private.posting_source.moves_no_funds is
   'Whether its lines move no slots of hot accounts: their funds were taken before, or the slots '
-  'are made anew after it. So it is posted to frozen accounts too, which have no slots.';
+  'are made again after it. So it is posted to frozen accounts too, which have no slots.';
 comment on column saldo_private.posting_source.passes_closed_account is
   'Whether it is posted to closed accounts too.';
 comment on column saldo_private.posting_source.passes_minimum is

@@ -42,7 +42,7 @@ create or replace function saldo_private.totals_until__forward(
 returns table (account_id bigint, debit numeric, credit numeric)
 language sql
 stable
-parallel safe -- else it is planned for one core
+parallel safe -- without it the plan uses one core
 as $$
   select s.account_id, s.debit_total, s.credit_total
   from saldo.closing_snapshot as s
@@ -89,7 +89,7 @@ create or replace function saldo_private.totals_until__backward(as_of date)
 returns table (account_id bigint, debit numeric, credit numeric)
 language sql
 stable
-parallel safe -- else it is planned for one core
+parallel safe -- without it the plan uses one core
 as $$
   select a.account_id, a.debit_total - coalesce(later.debit, 0),
     a.credit_total - coalesce(later.credit, 0)

@@ -161,6 +161,6 @@ comment on column saldo.trial_balance_line.currency is 'Currency of all amounts 
 comment on column saldo.trial_balance_line.debit_total is 'All debits.';
 comment on column saldo.trial_balance_line.credit_total is 'All credits.';
 comment on column saldo.trial_balance_line.debit_balance is
-  'Debits less credits where there are more debits, else 0.';
+  'Debits less credits where the debits are larger; otherwise 0.';
 comment on column saldo.trial_balance_line.credit_balance is
-  'Credits less debits where there are more credits, else 0.';
+  'Credits less debits where the credits are larger; otherwise 0.';

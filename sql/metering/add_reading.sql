@@ -1,7 +1,7 @@
 -- Adding readings, changing and removing them: each is rated at once.
 --
 -- Public: add_reading, add_readings, change_reading, remove_reading. Private: record_readings.
--- The reading after one depends on it, and is rated anew with it. All in one pass, whatever the
+-- The reading after one depends on it, and is rated again with it. All in one pass, whatever the
 -- number, and all or nothing.
 -- Locks: idempotency key, then those of lock_rating, months and accounts.
 
@@ -270,7 +270,7 @@ end
 $$;
 comment on function saldo.change_reading is
   'Puts another reading of the meter in the place of one, which stays as history, rates both and '
-  'the one after them anew, and posts the difference. What is not given stays as it was. The same '
+  'the one after them again, and posts the difference. What is not given stays as it was. The same '
   'idempotency_key with the same content returns the first result. Errors in checking order: '
   'SB008 text_invalid, SB009 text_too_long, SB005 idempotency_conflict, SB406 reading_not_found, '
   'SB020 isolation_unsupported, SB407 reading_state, SB411 reading_invalid, '
@@ -301,7 +301,7 @@ end
 $$;
 comment on function saldo.remove_reading is
   'Takes a reading out, which stays as history: what it cost is posted back, and the one after it '
-  'is rated anew. Errors in checking order: SB406 reading_not_found, SB020 isolation_unsupported, '
+  'is rated again. Errors in checking order: SB406 reading_not_found, SB020 isolation_unsupported, '
   'SB407 reading_state, SB410 reading_out_of_order when the next one is a roll-over that would no '
   'longer be one, SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed, and those '
   'of a posting.';

@@ -2,7 +2,7 @@
 --
 -- Public: add_correction_factor, change_correction_factor, remove_correction_factor.
 -- Inputs, formula, digits and rounding are stored beside the factor that they make. Each change
--- rates anew what it affects, in the same transaction or by a job (rerating.sql).
+-- rates again what it affects, in the same transaction or by a job (rerating.sql).
 -- Locks: lock_rating, of the customer whose factor it is, or of all.
 
 create or replace function saldo_private.factor__computed(version saldo.correction_factor_version)
@@ -173,7 +173,7 @@ begin
 end
 $$;
 comment on function saldo.add_correction_factor is
-  'Adds a correction factor from a date on, for one customer or for all, and rates anew what it '
+  'Adds a correction factor from a date on, for one customer or for all, and rates again what it '
   'affects. formula fixed takes factor; gas_300k takes pressure (bar, gauge) and temperature '
   '(degrees C); reference takes the reference conditions as well, see correction_factor. '
   'factor_digits: decimals of the computed factor; volume_digits: those of the volume; rounding: '
@@ -229,7 +229,7 @@ begin
 end
 $$;
 comment on function saldo.change_correction_factor is
-  'Puts another version in the place of one, which stays as history, and rates anew what that '
+  'Puts another version in the place of one, which stays as history, and rates again what that '
   'affects. What is not given stays as it was, formula and digits always do. Errors in checking '
   'order: SB415 version_not_found, SB020 isolation_unsupported, SB010 input_invalid, '
   'SB413 condition_out_of_range, SB414 version_overlap, SB004 amount_out_of_range, '
@@ -274,7 +274,7 @@ begin
 end
 $$;
 comment on function saldo.remove_correction_factor is
-  'Takes a version out of use; it stays as history. rerate: rates the lines that use it anew, at '
+  'Takes a version out of use; it stays as history. rerate: rates the lines that use it again, at '
   'what applies without it. Errors in checking order: SB415 version_not_found, '
   'SB020 isolation_unsupported, SB416 version_in_use for one that rated lines use, without '
   'rerate, SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed, and those of a '

@@ -141,7 +141,7 @@ language plpgsql
 stable
 security definer
 set search_path = saldo, saldo_private, pg_temp
--- Planning it anew takes longer than answering it.
+-- Planning it again takes longer than answering it.
 set plan_cache_mode = force_generic_plan
 as $$
 declare

@@ -44,7 +44,7 @@ as $$
       select saldo_private.reading_volume(
         m, r.reading, coalesce(r.previous_index, m.start_index)
       ) as volume
-      offset 0 -- else it is computed anew wherever it is used
+      offset 0 -- or it is computed again wherever it is used
     ) as m3
     cross join lateral (
       select saldo_private.rounded(m3.volume * f.factor, f.volume_digits, f.rounding) as volume
@@ -223,7 +223,7 @@ as $$
 $$;
 comment on function saldo_private.rule_reading_rated__suspects is
   'Current readings of these accounts (null = of all) that are not rated by the versions in '
-  'effect. rating_of has the last word about them: it is dear.';
+  'effect. rating_of, which is expensive, has the last word about them.';
 
 create or replace function saldo_private.rule_reading_rated(account_ids bigint[] default null)
 returns table (

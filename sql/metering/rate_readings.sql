@@ -202,7 +202,7 @@ begin
 end
 $$;
 comment on function saldo_private.rate_readings is
-  'Rates these readings anew and posts the difference; those whose rating is right are left '
+  'Rates these readings again and posts the difference; those whose rating is right are left '
   'alone. Returns how many lines it wrote. It may be called in slices, under the lock of '
   'lock_rating. reading_ids: each once. Errors: SB004 amount_out_of_range, SB108 period_locked, '
   'SB102 account_closed.';
@@ -268,7 +268,7 @@ begin
 end
 $$;
 comment on function saldo.rerate_readings is
-  'Rates the readings of a customer, or of all, anew from a business date on, and posts the '
+  'Rates the readings of a customer, or of all, again from a business date on, and posts the '
   'difference; after a change of the setting rating_without_version, say. Changes of readings and '
   'versions do it by themselves. Returns how many lines were written. Errors: '
   'SB401 customer_not_found, SB020 isolation_unsupported, SB004 amount_out_of_range, '

@@ -118,7 +118,7 @@ as $$
   cross join lateral (
     select saldo_private.reading_volume(m, r, case when m.kind = 'index'
       then saldo_private.previous_index(m, r.read_at) end) as volume
-    offset 0 -- else it is computed anew wherever it is used
+    offset 0 -- or it is computed again wherever it is used
   ) as m3
   cross join lateral (
     select saldo_private.require_rated(

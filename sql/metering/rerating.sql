@@ -140,7 +140,7 @@ begin
 end
 $$;
 comment on function saldo_private.rate_or_queue is
-  'Rates these readings anew or, where they are more than the setting rerate_at_once_max, has all '
+  'Rates these readings again or, where they are more than the setting rerate_at_once_max, has all '
   'from the date on rated by a job. The caller holds the locks of lock_rating. Errors: '
   'SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed.';
 
@@ -281,7 +281,7 @@ comment on type saldo.rerating_status is
   'waiting: not begun; running: in part; done: all its readings were looked at; failed: the books '
   'refused a slice, see error.';
 comment on table saldo.rerating is
-  'A change of price or factor whose readings are rated anew by a job, and how far that is.';
+  'A change of price or factor whose readings are rated again by a job, and how far that is.';
 comment on column saldo.rerating.id is 'Id.';
 comment on column saldo.rerating.operation is 'Function that made the change.';
 comment on column saldo.rerating.version_id is

@@ -1,4 +1,4 @@
--- The job that rates anew: slice after slice of a re-rating (rerating.sql).
+-- The job that rates again: slice after slice of a re-rating (rerating.sql).
 --
 -- Public: continue_rerating. Each slice is told on the channel saldo:rerating:<id>.
 -- A slice is one transaction of whole months of customers, so that each month of a customer gets

@@ -1,7 +1,7 @@
 -- Tariff versions: the price per cubic metre at reference conditions, from a date on.
 --
 -- Public: add_tariff_version, change_tariff_version, remove_tariff_version.
--- Each change rates anew what it affects, in the same transaction or by a job (rerating.sql).
+-- Each change rates again what it affects, in the same transaction or by a job (rerating.sql).
 -- Locks: lock_rating, of the customer whose price it is, or of all.
 
 create or replace function saldo_private.require_price(price numeric)
@@ -140,7 +140,7 @@ begin
 end
 $$;
 comment on function saldo.add_tariff_version is
-  'Adds a price per Sm3 from a date on, for one customer or for all, and rates anew what it '
+  'Adds a price per Sm3 from a date on, for one customer or for all, and rates again what it '
   'affects. effective_to: last day; null = until another one begins. currency: default that of '
   'the customer, or the setting currency. Errors in checking order: SB412 price_invalid, '
   'SB010 input_invalid, SB401 customer_not_found, SB020 isolation_unsupported, '
@@ -184,7 +184,7 @@ begin
 end
 $$;
 comment on function saldo.change_tariff_version is
-  'Puts another version in the place of one, which stays as history, and rates anew what that '
+  'Puts another version in the place of one, which stays as history, and rates again what that '
   'affects. What is not given stays as it was. Errors in checking order: SB412 price_invalid, '
   'SB415 version_not_found, SB020 isolation_unsupported, SB010 input_invalid, '
   'SB414 version_overlap, SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed, '
@@ -227,7 +227,7 @@ begin
 end
 $$;
 comment on function saldo.remove_tariff_version is
-  'Takes a version out of use; it stays as history. rerate: rates the lines that use it anew, at '
+  'Takes a version out of use; it stays as history. rerate: rates the lines that use it again, at '
   'what applies without it. Errors in checking order: SB415 version_not_found, '
   'SB020 isolation_unsupported, SB416 version_in_use for one that rated lines use, without '
   'rerate, SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed, and those of a '

@@ -175,7 +175,7 @@ begin
 end
 $$;
 comment on function saldo_private.release_stock is
-  'Makes the items of a purchase free again; they can be sold anew.';
+  'Makes the items of a purchase free again; they can be sold again.';
 
 select saldo_private.secure_table('saldo.stock_item');
 drop policy if exists select_all on saldo.stock_item;

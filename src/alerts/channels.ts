@@ -35,7 +35,7 @@ export interface Delivery {
 
 /**
  * Posts the message. 2xx is delivered. A redirect is not followed: the signed body would go to an
- * address that nobody chose. Other 4xx than 408 and 429 say that another try is in vain.
+ * address that nobody chose. A 4xx other than 408 and 429 says that another try cannot succeed.
  */
 export async function sendWebhook(
   { id, message }: Delivery,

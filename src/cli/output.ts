@@ -16,7 +16,7 @@ export function describeFailure(error: unknown): string {
     .join("\n");
 }
 
-/** Tells on stderr how far something is: a bar on a terminal, or else a line for each tenth. */
+/** Shows on stderr how far something is: a bar on a terminal, a line for each tenth elsewhere. */
 export class Progress {
   readonly #total: number;
   readonly #label: string;

@@ -5,11 +5,11 @@ import { type Command, requireNoWords, textOption, UsageError, type Words } from
 
 const shownMax = 1000;
 
-/** `saldo verify`: computes everything anew from the journal, and tells what differs. */
+/** `saldo verify`: computes everything again from the journal, and tells what differs. */
 export const verifyCommand: Command = {
   usage: "verify [--from FOLDER] [--expect HASH] [--head]",
   help: [
-    "Computes the books anew from the journal and compares them with seals and balances; --from",
+    "Computes the books again from the journal and compares them with seals and balances; --from",
     "an exported copy, without any database. --head prints number and hash of the last seal: keep",
     "it elsewhere, and --expect tells later whether that seal still is in the chain. 1 = differs.",
   ],
@@ -73,7 +73,7 @@ const notInChain = (hash: string): Difference => ({
   kind: "chain_broken",
   key: "the expected seal",
   stored: hash,
-  derived: "no seal has this hash: the chain was made anew, or cut off",
+  derived: "no seal has this hash: the chain was rebuilt, or cut off",
 });
 
 async function printHead(client: Client): Promise<number> {

@@ -80,7 +80,7 @@ async function remember(client: Client, hash: string, sources: Map<string, strin
   );
 }
 
-/** What of Saldo uses these functions or views is made anew as well; the views among it. */
+/** What of Saldo uses these functions or views is made again as well; the views among it. */
 async function makeStale(
   client: Client,
   objects: readonly string[],
@@ -201,7 +201,7 @@ async function drop(client: Client, kind: "routine" | "view", names: readonly st
     if (code !== "2BP01") throw error; // dependent_objects_still_exist
     throw new StartError(
       `This version of Saldo changes or drops what is in use outside of it:\n${detail}\n` +
-        "Drop that, start again, and make it anew where it is still of use. Nothing was changed.",
+        "Drop that, start again, and make it again where it is still of use. Nothing was changed.",
     );
   }
 }

@@ -6,7 +6,7 @@ import type { Client } from "pg";
  * triggers that call somebody else's function, and policies for roles that are not Saldo's.
  */
 
-/** The roles whose grants are Saldo's own, to be given anew; those of other roles stay. */
+/** The roles whose grants are Saldo's own, to be given again; those of other roles stay. */
 export const grantees = [
   "saldo_admin",
   "saldo_operator",
@@ -91,7 +91,7 @@ export const tablesAmong = (client: Client, names: readonly string[]) =>
   );
 
 /**
- * Statements that take away a table's policies, triggers and row security, which are made anew. The
+ * Statements that take away a table's policies, triggers and row security, which are made again. The
  * table is locked meanwhile, and without row security its owner can write it.
  */
 export const dropsOfTable = (client: Client, tables: readonly string[]) =>
@@ -129,7 +129,7 @@ export const dropsOfComments = (client: Client, names: readonly string[]) =>
     [names],
   );
 
-/** Statements that take away what Saldo's roles and PUBLIC may do; the files grant it anew. */
+/** Statements that take away what Saldo's roles and PUBLIC may do; the files grant it again. */
 export const revokes = (client: Client) =>
   texts(
     client,
@@ -194,7 +194,7 @@ export const standingFunctions = (client: Client, names: readonly string[]) =>
     [names],
   );
 
-/** Parts of Saldo's own that use these functions or views: they are made anew after them. */
+/** Parts of Saldo's own that use these functions or views: they are made again after them. */
 export const partsUsing = (client: Client, objects: readonly string[]) =>
   texts(
     client,
@@ -235,7 +235,7 @@ export const standingViews = (client: Client) =>
     where relnamespace in ${schemas} and relkind = 'v' and relowner ${ours}`,
   );
 
-/** A row of the catalogue that was there before this transaction, which has not written it anew. */
+/** A row of the catalogue that was there before this transaction, which has not rewritten it. */
 const isOlder = (row: string) => `age(${row}.xmin) > age(pg_current_xact_id()::xid)`;
 
 /**

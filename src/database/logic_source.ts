@@ -18,12 +18,12 @@ export interface LogicStatement extends SqlStatement {
   /**
    * `table saldo.account` for policies and triggers, `comment saldo.account` for comments on a table
    * and its columns, `view saldo.x` for a view: these lock what others work with, so they are run
-   * when their part has changed only. All else locks nobody out, and has no part.
+   * only when their part has changed. Everything that locks nobody out has no part.
    */
   part?: string;
 }
 
-/** Bump it when the way of applying changes such that all has to be applied anew. */
+/** Bump it when the way of applying changes such that all has to be applied again. */
 const format = 1;
 
 /**

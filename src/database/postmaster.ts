@@ -97,7 +97,7 @@ export async function waitUntilReady(
   while (lastWords === undefined) {
     const code = await tryLogin(connectionString);
     if (code === "ready") return undefined;
-    // Recovery after a crash takes the time that it takes; ending it would only begin it anew.
+    // Recovery after a crash takes the time that it takes; ending it would only begin it again.
     if (code === "57P03") silentSince = Date.now();
     if (code === "28P01" || Date.now() - silentSince > silencePatienceMs) {
       await endPostmaster({ child, exited });

@@ -1,6 +1,7 @@
 /**
  * Writes the GraphQL schema, sorted, so that a change of it shows in a review:
- * node src/graphql/print_schema.ts [database url, else DATABASE_URL] [file, else schema.graphql]
+ * node src/graphql/print_schema.ts [database url] [file]
+ * Without a url it takes DATABASE_URL, without a file schema.graphql.
  */
 import "./graphile_env.ts";
 import { writeFile } from "node:fs/promises";

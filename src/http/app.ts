@@ -110,7 +110,7 @@ function installProbes(
       status: isReady ? "ready" : "not ready",
       ...(isStill && {
         jobs: "standing still",
-        message: worker?.is_silent ? silenceOf(worker) : "Jobs are being begun anew.",
+        message: worker?.is_silent ? silenceOf(worker) : "Jobs are being begun again.",
       }),
     });
   });

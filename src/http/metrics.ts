@@ -38,7 +38,7 @@ const SETTLEMENT_GAUGES: readonly (readonly [column: keyof SettlementHealth, hel
   ["last_settled_at", "Unix time of the last settlement."],
   ["open_hold_count", "Open holds."],
   ["overdue_hold_count", "Open holds past their time."],
-  ["slot_rebuild_count", "How often slots were made anew, first times included."],
+  ["slot_rebuild_count", "How often slots were made again, first times included."],
 ];
 
 // Columns of saldo.seal_status() that are figures. The hash is in the log: as a label it would make

@@ -1,5 +1,5 @@
 /**
- * Jobs that go on: a worker that stands still is let go of, and begun anew on a new pool. Where
+ * Jobs that go on: a worker that stands still is let go of, and begun again on a new pool. Where
  * that does not help, or is somebody else's task, its end is reported.
  */
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,7 +9,7 @@ import { announced } from "../database/start_wait.ts";
 import type { Log } from "../log.ts";
 import { startWorker, type Worker, type WorkerConfig } from "./worker.ts";
 
-/** How often a worker is begun anew at most. */
+/** How often a worker is begun again at most. */
 export interface Restarts {
   count: number;
   withinMs: number;
@@ -18,12 +18,12 @@ export interface Restarts {
 /** For a process with other parts, which go on meanwhile. */
 export const restartsBesideOthers: Restarts = { count: 5, withinMs: 600_000 };
 
-/** For a process that is nothing but the worker: whoever supervises it begins it anew. */
+/** For a process that is nothing but the worker: whoever supervises it begins it again. */
 export const noRestarts: Restarts = { count: 0, withinMs: 0 };
 
 /** The jobs of a process, whichever worker runs them just now. */
 export interface KeptWorker extends Worker {
-  /** Whether a worker runs now: it does not while one is being begun anew. */
+  /** Whether a worker runs now: it does not while one is being begun again. */
   isWorking(): boolean;
 }
 
@@ -33,7 +33,7 @@ const waitMaxMs = 10_000;
 // What PostgreSQL and the network say while the one starts and the other is away.
 const awayCodes = /^(08|57P0|53300|ECONN|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|EPIPE)/;
 
-/** Starts the jobs, and begins them anew when they stand still, within bounds. */
+/** Starts the jobs, and begins them again when they stand still, within bounds. */
 export async function keepWorking(
   ownerUrl: string,
   config: WorkerConfig,
@@ -78,7 +78,7 @@ export async function keepWorking(
         return;
       }
       current = await again();
-      if (current !== undefined) log.warn("jobs begin anew", { restarts: restartedAt.length });
+      if (current !== undefined) log.warn("jobs begin again", { restarts: restartedAt.length });
     }
   };
   const kept = keep().catch((error: Error) => report(error.message));

@@ -30,7 +30,7 @@ interface Pulse {
 
 /**
  * Watches a worker by its events and by the pulse in the database. While the database does not
- * answer nobody is to blame: the time begins anew.
+ * answer nobody is to blame: the time starts again from zero.
  */
 export function watchWork(
   events: WorkerEvents,

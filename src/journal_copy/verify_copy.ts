@@ -1,6 +1,6 @@
 /**
  * Verifies an exported copy without a database: hashes, chain, control totals, accounts, months and
- * sealed periods are computed anew from the entries alone. docs/reference/tamper-evidence.md has the form.
+ * sealed periods are computed again from the entries alone. docs/reference/tamper-evidence.md has the form.
  */
 import {
   type EntryRow,

@@ -53,7 +53,7 @@ const amounts = async (month: number) =>
     )
   ).map(({ amount }) => amount);
 
-test.serial("a file that a spreadsheet saved anew says the same", async (t) => {
+test.serial("a file that a spreadsheet saved again says the same", async (t) => {
   const first = await imported(
     "deposits",
     deposits(
@@ -74,7 +74,7 @@ test.serial("a file that a spreadsheet saved anew says the same", async (t) => {
   t.deepEqual(await amounts(2), ["5000", "5000", "7"]);
 });
 
-test.serial("readings of a file that was saved anew are the same, too", async (t) => {
+test.serial("readings of a file that was saved again are the same, too", async (t) => {
   const first = await imported("readings", readings("A;m;2025-02-01T08:00;12.5;"));
   t.is(first.last, "1 rows, 1 imported, 0 imported before, 0 refused");
   const again = await imported("readings", readings("A;m;2025-02-01T01:00:00Z;12.500;actual"));

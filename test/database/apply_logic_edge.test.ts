@@ -47,7 +47,7 @@ exception
 end
 $do$;`,
     );
-    for (const _ of ["made", "made anew"]) {
+    for (const _ of ["made", "made again"]) {
       await start(database, sql);
       const { rows } = await database.pool.query(
         "select obj_description(to_regproc('saldo_private.example')::oid, 'pg_proc') as comment",

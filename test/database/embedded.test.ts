@@ -164,7 +164,7 @@ test("kill -9 of the launcher and of PostgreSQL together loses nothing that was 
   t.is(await ask(await addressOf(second), "select answer from kept"), "42");
 });
 
-test("a cluster that was half made is made anew", async (t) => {
+test("a cluster that was half made is made again", async (t) => {
   const { folder, launch } = scene(t);
   const first = launch();
   // Killed at any moment of making the cluster.

@@ -45,7 +45,7 @@ test("a database of a newer Saldo is refused in a sentence", async (t) => {
   });
 });
 
-test("what a cluster has lost of the roles is given anew", async (t) => {
+test("what a cluster has lost of the roles is given again", async (t) => {
   await withEmptyDatabase(async (url) => {
     await migrate(url);
     await withClient(url, async (client) => {

@@ -258,7 +258,7 @@ for (const fault of faults) {
   });
 }
 
-test("slots that are gone are no drift: the next request makes them anew", async (t) => {
+test("slots that are gone are no drift: the next request makes them again", async (t) => {
   const database = await openBooks();
   await database.pool.query("truncate saldo_private.account_slot");
   t.is((await check(database.pool)).status, "healthy");

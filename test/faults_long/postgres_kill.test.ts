@@ -63,7 +63,7 @@ test("PostgreSQL killed under load loses nothing that was acknowledged, and goes
     await load.stop();
     await program.kill();
     ({ program, client, connectionString } = await start());
-    // The slots are empty, and a request makes them anew.
+    // The slots are empty, and a request makes them again.
     t.is((await client.query("select from saldo_private.account_slot")).rowCount, 0);
     resent += await load.resend(client);
   }

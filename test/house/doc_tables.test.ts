@@ -24,7 +24,7 @@ test("every setting, every error and every figure has its row", async (t) => {
   t.regex(parts.bench, /\| transfer \| [\d,]+ \|/);
 });
 
-test("a part that is not what it should be is written anew, and nothing around it", (t) => {
+test("a part that is not what it should be is rewritten, and nothing around it", (t) => {
   const before = "a\n<!-- settings -->\nold\n<!-- /settings -->\nb\n";
   const after = withParts(before, { ...parts, settings: "new $1" });
   t.is(after, "a\n<!-- settings -->\nnew $1\n<!-- /settings -->\nb\n");

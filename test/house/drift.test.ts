@@ -33,7 +33,7 @@ test("sql/ can be run again, twice, as plain text, and changes nothing", async (
   }
 });
 
-test("applying all of sql/ anew, and what has changed of it, comes to the same", async (t) => {
+test("applying all of sql/ again, and what has changed of it, comes to the same", async (t) => {
   const database = await openTestDatabase(1);
   try {
     const applied = await logicOf(database.pool);
@@ -72,7 +72,7 @@ test("the database has no function that no file of sql/ makes", async (t) => {
   }
 });
 
-test("no function depends on another one or on a view: each can be dropped and made anew", async (t) => {
+test("no function depends on another one or on a view: each can be dropped and made again", async (t) => {
   const database = await openTestDatabase(1);
   try {
     const dependents = async () => {

@@ -83,7 +83,7 @@ test("the rule sees a call of a function", (t) => {
   t.deepEqual(callsIn("planted", call), ["planted:1"]);
 });
 
-test("the roles whose grants are given anew are those that roles.sql makes", async (t) => {
+test("the roles whose grants are given again are those that roles.sql makes", async (t) => {
   const roles = await readFile(`${folder}roles.sql`, "utf8");
   const made = new Set([...roles.matchAll(/'(saldo_\w+)'/g)].map((match) => match[1]));
   t.deepEqual([...made].sort(), [...grantees, "saldo_owner"].sort());

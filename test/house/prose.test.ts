@@ -35,9 +35,7 @@ test("comments and messages of sql/ and src/ are in plain words", async (t) => {
     ...(await findingsIn("src", ".ts", proseOfTypeScript)),
     ...(await findingsIn("tasks", ".ts", proseOfTypeScript)),
   ];
-  // Lines from before these rules. A line that is mended is taken off the list; none is added.
-  const old = new Set((await readDocument("test/house/prose_offenders.txt")).split("\n"));
-  t.deepEqual(findings.filter(({ text }) => !old.has(text)).map(shown), []);
+  t.deepEqual(findings.map(shown), []);
 });
 
 const planted = [
@@ -49,7 +47,8 @@ const planted = [
   ["Rules are exact and dear.", 2],
   ["Locks that it took in vain.", 3],
   ["Whilst it runs.", 4],
-  ["The journal and the caches thereof.", 5],
+  ["Readings are rated anew.", 5],
+  ["The journal and the caches thereof.", 6],
 ] as const;
 
 for (const [sentence, place] of planted) {

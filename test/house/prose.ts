@@ -30,6 +30,7 @@ export const proseRules: ProseRule[] = [
   { rule: "expensive, not dear", breaks: /\bdear(er|est|ly)?\b/i },
   { rule: "for nothing or without effect, not in vain", breaks: /\bin vain\b/i },
   { rule: "while, not whilst", breaks: /\bwhilst\b/i },
+  { rule: "again, not anew", breaks: /\banew\b/i },
   {
     rule: "of it, in it, by it: not thereof and its kind",
     breaks: /\b(there|here)(of|in|by|unto|upon)\b/i,

@@ -99,7 +99,7 @@ test.serial(
       t.is((await own.request("/ready")).status, 200);
       t.like(JSON.parse((await beside.request("/ready")).text), {
         status: "not ready",
-        message: "Jobs are being begun anew.",
+        message: "Jobs are being begun again.",
       });
       t.is((await own.request("/admin/balance-health/check")).status, 200);
       t.regex((await own.request("/metrics")).text, /^saldo_worker_silent 0$/m);

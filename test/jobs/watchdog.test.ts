@@ -156,7 +156,7 @@ test("a database that does not answer is no standstill of the worker's", async (
   watch.stop();
 });
 
-test("jobs that stand still begin anew, within bounds, and their end says why", async (t) => {
+test("jobs that stand still begin again, within bounds, and their end says why", async (t) => {
   const database = await open(t, 1);
   const { connectionString, pool } = database;
   const jobs = await keepWorking(connectionString, config, log, { count: 1, withinMs: 60_000 });
@@ -174,6 +174,6 @@ test("jobs that stand still begin anew, within bounds, and their end says why", 
   await until(async () => ((await seenAt(database))?.getTime() ?? 0) > before);
   await standstill();
   t.regex(await jobs.stopped, / for 1 s/);
-  t.true(lines.some((line) => line.startsWith("jobs begin anew")));
+  t.true(lines.some((line) => line.startsWith("jobs begin again")));
   await jobs.stop();
 });

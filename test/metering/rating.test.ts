@@ -210,7 +210,7 @@ test.serial("a reading may move to another month", async (t) => {
 });
 
 test.serial(
-  "a roll-over wraps at the limit of the register, an exchange starts anew",
+  "a roll-over wraps at the limit of the register, an exchange starts again",
   async (t) => {
     const site = await pricedSite({ register_limit: 100_000, start_index: 99_000 });
     await metering.read(site, "2025-03-10", 99_990);

@@ -19,7 +19,7 @@ async function copySources(): Promise<string> {
   return folder;
 }
 
-test("npm run dev applies a saved file of sql/, names the line of an error, and starts anew", async (t) => {
+test("npm run dev applies a saved file of sql/, names the line of an error, and starts again", async (t) => {
   t.timeout(120_000);
   const folder = await copySources();
   const data = await mkdtemp(join(tmpdir(), "saldo-dev-data-"));
