@@ -335,7 +335,7 @@ comment on type saldo.alert_severity is
 comment on table saldo.alert_condition is 'What an alert can be about.';
 comment on column saldo.alert_condition.name is
   'Name; what is watched has a function saldo_private.alert_<name>.';
-comment on column saldo.alert_condition.severity is 'How urgent it is.';
+comment on column saldo.alert_condition.severity is 'How urgent its alerts are.';
 comment on column saldo.alert_condition.title is 'What is wrong, in a few words.';
-comment on column saldo.alert_condition.advice is 'What to do first.';
+comment on column saldo.alert_condition.advice is 'What to do first about its alerts.';
 comment on column saldo.alert_condition.is_watched is 'Whether each evaluation looks at it.';

@@ -187,17 +187,19 @@ comment on type saldo.alert_channel is 'Way on which messages are sent.';
 comment on table saldo.alert_delivery is 'A message about an alert on one channel.';
 comment on column saldo.alert_delivery.id is
   'Id, ordered by time; it goes with the message, so that a receiver knows it when it comes again.';
-comment on column saldo.alert_delivery.alert_id is 'The alert.';
-comment on column saldo.alert_delivery.channel is 'Way on which it is sent.';
+comment on column saldo.alert_delivery.alert_id is 'Alert that the message is about.';
+comment on column saldo.alert_delivery.channel is 'How it is sent: webhook or email.';
 comment on column saldo.alert_delivery.event is 'What it tells.';
 comment on column saldo.alert_delivery.message is 'What it says, as it was when it was made.';
-comment on column saldo.alert_delivery.created_at is 'When it was made.';
+comment on column saldo.alert_delivery.created_at is 'When the message was made.';
 comment on column saldo.alert_delivery.next_attempt_at is 'When it is tried, or tried again.';
 comment on column saldo.alert_delivery.attempt_count is
   'Attempts that ended; one that a crash cut short is not counted.';
-comment on column saldo.alert_delivery.last_attempt_at is 'When the last one ended.';
+comment on column saldo.alert_delivery.last_attempt_at is
+  'When the last attempt ended; null = none did.';
 comment on column saldo.alert_delivery.last_status is
   'What the receiver answered: status of HTTP or SMTP; null = no answer.';
 comment on column saldo.alert_delivery.last_error is 'Why it failed, without address or secret.';
-comment on column saldo.alert_delivery.delivered_at is 'When the receiver took it.';
+comment on column saldo.alert_delivery.delivered_at is
+  'When the receiver accepted it; null = not yet, or never.';
 comment on column saldo.alert_delivery.failed_at is 'When it was given up; it is not tried again.';

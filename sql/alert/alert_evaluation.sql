@@ -317,12 +317,14 @@ grant execute on function saldo.evaluate_alerts to saldo_admin;
 
 comment on type saldo.alert_evaluation is 'What an evaluation of the conditions did.';
 comment on column saldo.alert_evaluation.is_skipped is 'Whether another one was running.';
-comment on column saldo.alert_evaluation.opened_count is 'Alerts that were opened.';
-comment on column saldo.alert_evaluation.reminded_count is 'Alerts that were told of again.';
-comment on column saldo.alert_evaluation.resolved_count is 'Alerts that were resolved.';
-comment on column saldo.alert_evaluation.open_count is 'Alerts that are open now.';
+comment on column saldo.alert_evaluation.opened_count is 'Alerts that this evaluation opened.';
+comment on column saldo.alert_evaluation.reminded_count is
+  'Open alerts about which it sent a reminder.';
+comment on column saldo.alert_evaluation.resolved_count is 'Alerts that it found to be over.';
+comment on column saldo.alert_evaluation.open_count is 'Alerts that are open after it.';
 comment on type saldo_private.alert_fact is 'Something that a condition saw.';
-comment on column saldo_private.alert_fact.condition is 'The condition.';
-comment on column saldo_private.alert_fact.key is 'Which one.';
-comment on column saldo_private.alert_fact.text is 'What is wrong.';
-comment on column saldo_private.alert_fact.detail is 'Figures and examples.';
+comment on column saldo_private.alert_fact.condition is 'Name of the alert condition.';
+comment on column saldo_private.alert_fact.key is
+  'What the condition is about: a rule or an account, say.';
+comment on column saldo_private.alert_fact.text is 'What is wrong, in a sentence.';
+comment on column saldo_private.alert_fact.detail is 'Figures and examples, for the alert.';

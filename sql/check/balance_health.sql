@@ -132,10 +132,10 @@ create policy select_all on saldo.check_total for select
 grant select on saldo.check_total to saldo_admin, saldo_operator;
 
 comment on table saldo.check_total is 'Totals of the balance sheet at the end of a check.';
-comment on column saldo.check_total.check_run_id is 'The check.';
+comment on column saldo.check_total.check_run_id is 'Check that the totals are of.';
 comment on column saldo.check_total.currency is 'Currency of the totals.';
-comment on column saldo.check_total.total_assets is 'Sum of the assets.';
-comment on column saldo.check_total.total_liabilities is 'Sum of the liabilities.';
+comment on column saldo.check_total.total_assets is 'Sum of the balances of assets.';
+comment on column saldo.check_total.total_liabilities is 'Sum of the balances of liabilities.';
 comment on column saldo.check_total.total_equity is
   'Sum of equity, current-year earnings included.';
 comment on column saldo.check_total.is_valid is
@@ -148,9 +148,9 @@ create policy select_all on saldo.check_rule_total for select
 grant select on saldo.check_rule_total to saldo_admin, saldo_operator;
 
 comment on table saldo.check_rule_total is 'What a check found of a rule; no row = nothing.';
-comment on column saldo.check_rule_total.check_run_id is 'The check.';
-comment on column saldo.check_rule_total.rule is 'The rule.';
-comment on column saldo.check_rule_total.finding_count is 'Its findings.';
+comment on column saldo.check_rule_total.check_run_id is 'Check that the totals are of.';
+comment on column saldo.check_rule_total.rule is 'Name of the rule.';
+comment on column saldo.check_rule_total.finding_count is 'Findings of the rule in this check.';
 comment on column saldo.check_rule_total.amount is
   'Sum of their differences without sign, over all currencies.';
 comment on column saldo.check_rule_total.failure is 'Why the rule could not run; null = it ran.';
@@ -162,17 +162,22 @@ comment on column saldo.balance_health_result.is_healthy is
 comment on column saldo.balance_health_result.is_valid is
   'Assets equal liabilities plus equity in every currency; null before the first check.';
 comment on column saldo.balance_health_result.currency is 'Currency of the totals.';
-comment on column saldo.balance_health_result.total_assets is 'Sum of the assets.';
-comment on column saldo.balance_health_result.total_liabilities is 'Sum of the liabilities.';
+comment on column saldo.balance_health_result.total_assets is 'Sum of the balances of assets.';
+comment on column saldo.balance_health_result.total_liabilities is
+  'Sum of the balances of liabilities.';
 comment on column saldo.balance_health_result.total_equity is
   'Sum of equity, current-year earnings included.';
 comment on column saldo.balance_health_result.drift_count is 'Findings of the last check.';
 comment on column saldo.balance_health_result.pending_purchase_count is 'Open holds.';
 comment on column saldo.balance_health_result.last_check_status is 'Result of the last check.';
-comment on column saldo.balance_health_result.last_check_at is 'When it ended.';
-comment on column saldo.balance_health_result.last_check_age_seconds is 'Seconds since then.';
+comment on column saldo.balance_health_result.last_check_at is
+  'When the last check ended; null = there was none.';
+comment on column saldo.balance_health_result.last_check_age_seconds is
+  'Seconds since the last check ended.';
 comment on column saldo.balance_health_result.is_overdue is
   'Whether it is older than the setting check_overdue_hours, or there was none.';
-comment on column saldo.balance_health_result.rule_count is 'Rules that it ran.';
-comment on column saldo.balance_health_result.account_count is 'Accounts that it covered.';
-comment on column saldo.balance_health_result.line_count is 'Journal lines that it covered.';
+comment on column saldo.balance_health_result.rule_count is 'Rules that the last check ran.';
+comment on column saldo.balance_health_result.account_count is
+  'Accounts that the last check covered.';
+comment on column saldo.balance_health_result.line_count is
+  'Journal lines that the last check covered.';

@@ -100,8 +100,8 @@ grant select on saldo.clock_acceptance to saldo_admin, saldo_operator;
 
 comment on table saldo.clock_acceptance is 'A clock that was ahead, and who has looked into it.';
 comment on column saldo.clock_acceptance.id is 'Id, ordered by time.';
-comment on column saldo.clock_acceptance.accepted_at is 'When.';
-comment on column saldo.clock_acceptance.accepted_by is 'Who: token subject or login.';
-comment on column saldo.clock_acceptance.reason is 'What was found out.';
+comment on column saldo.clock_acceptance.accepted_at is 'When an administrator accepted it.';
+comment on column saldo.clock_acceptance.accepted_by is 'Who accepted it: token subject or login.';
+comment on column saldo.clock_acceptance.reason is 'What was found out about the clock.';
 comment on column saldo.clock_acceptance.accepted_until is
   'Time up to which nothing is a finding that is dated later than now.';

@@ -132,7 +132,7 @@ select saldo_private.secure_table('saldo_private.verified_month');
 
 comment on table saldo_private.verified_point is
   'One row: up to where the journal has been checked.';
-comment on column saldo_private.verified_point.id is '1.';
+comment on column saldo_private.verified_point.id is 'Always 1: there is one row.';
 comment on column saldo_private.verified_point.seed is
   'Seed of the weights in verified_month; every full check takes another.';
 comment on column saldo_private.verified_point.cluster is
@@ -142,10 +142,11 @@ comment on column saldo_private.verified_point.snapshot is
 comment on column saldo_private.verified_point.full_started_at is
   'When the full check began that the point goes back to.';
 comment on column saldo_private.verified_point.verified_at is 'When the last check set it.';
-comment on column saldo_private.verified_point.line_count is 'Lines that were checked.';
+comment on column saldo_private.verified_point.line_count is
+  'Number of journal lines that were checked.';
 comment on table saldo_private.verified_total is
   'What an account''s lines sum up to at the verified point.';
-comment on column saldo_private.verified_total.account_id is 'Account.';
+comment on column saldo_private.verified_total.account_id is 'Account whose lines they are.';
 comment on column saldo_private.verified_total.debit_total is
   'Sum of its debits; null = unknown, it was suspect.';
 comment on column saldo_private.verified_total.credit_total is 'Sum of its credits; null as well.';

@@ -244,8 +244,8 @@ revoke execute on function saldo.period_checklist from public;
 grant execute on function saldo.period_checklist to saldo_admin, saldo_operator;
 
 comment on type saldo.checklist_item is 'An item of the checklist of a period.';
-comment on column saldo.checklist_item.item is 'Name, by which it is waived.';
-comment on column saldo.checklist_item.title is 'What should be so.';
-comment on column saldo.checklist_item.is_passed is 'Whether it is.';
-comment on column saldo.checklist_item.open_count is 'How many things are open.';
-comment on column saldo.checklist_item.evidence is 'The first of them.';
+comment on column saldo.checklist_item.item is 'Name of the item, by which it is waived.';
+comment on column saldo.checklist_item.title is 'What has to be in order.';
+comment on column saldo.checklist_item.is_passed is 'Whether it is in order.';
+comment on column saldo.checklist_item.open_count is 'How many things are not in order.';
+comment on column saldo.checklist_item.evidence is 'The first of the things that are not in order.';

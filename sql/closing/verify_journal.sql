@@ -348,10 +348,12 @@ grant execute on function saldo.verify_journal to saldo_admin, saldo_operator;
 comment on type saldo.journal_difference_kind is
   'What is not as it was sealed, or as it should be.';
 comment on type saldo.journal_difference is 'Something that a verification found.';
-comment on column saldo.journal_difference.kind is 'What it is.';
+comment on column saldo.journal_difference.kind is 'Kind of the difference.';
 comment on column saldo.journal_difference.key is
   'What it is about: an entry, a seal, a month, a period, an account.';
 comment on column saldo.journal_difference.entry_id is 'The entry, where it is about one.';
 comment on column saldo.journal_difference.seal_number is 'The seal, where it is about one.';
-comment on column saldo.journal_difference.stored is 'What is stored, or was sealed.';
-comment on column saldo.journal_difference.derived is 'What follows from the journal.';
+comment on column saldo.journal_difference.stored is
+  'Figure or hash that is stored, or was sealed.';
+comment on column saldo.journal_difference.derived is
+  'Figure or hash that follows from the journal.';

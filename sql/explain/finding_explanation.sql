@@ -14,9 +14,11 @@ comment on type saldo.explanation_confidence is
   'does as well; possible: the figures fit, others might.';
 comment on table saldo.finding_explanation is
   'What may have caused a finding, the best first; a finding without one has no known cause.';
-comment on column saldo.finding_explanation.finding_id is 'The finding.';
-comment on column saldo.finding_explanation.rank is 'Place, from 1.';
+comment on column saldo.finding_explanation.finding_id is 'Finding that it explains.';
+comment on column saldo.finding_explanation.rank is
+  'Place among the explanations of the finding, from 1, the best.';
 comment on column saldo.finding_explanation.cause is 'Kind of cause.';
-comment on column saldo.finding_explanation.confidence is 'How sure it is.';
+comment on column saldo.finding_explanation.confidence is
+  'How sure it is: certain, likely or possible.';
 comment on column saldo.finding_explanation.explanation is 'The cause in a sentence.';
-comment on column saldo.finding_explanation.evidence is 'What speaks for it.';
+comment on column saldo.finding_explanation.evidence is 'Ids and figures that support the cause.';

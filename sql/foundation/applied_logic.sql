@@ -11,12 +11,13 @@ comment on column saldo_private.applied_logic.hash is
   'Hash of all files of sql/ and of the roles: a server that has the same applies nothing.';
 comment on column saldo_private.applied_logic.parts is
   'Of each table and view a hash of its statements and one of what they made of it.';
-comment on column saldo_private.applied_logic.applied_at is 'When it was applied.';
+comment on column saldo_private.applied_logic.applied_at is 'When the logic was last applied.';
 comment on column saldo_private.applied_logic.applied_by is 'Login that applied it.';
 
 comment on table saldo_private.after_migration is
   'Steps of migrations/after/, which change data by means of the logic: once each.';
-comment on column saldo_private.after_migration.name is 'Name of its file.';
+comment on column saldo_private.after_migration.name is 'Name of the file in migrations/after/.';
 comment on column saldo_private.after_migration.is_run is
   'Whether it was run; false on a database that was new and had no data.';
-comment on column saldo_private.after_migration.recorded_at is 'When.';
+comment on column saldo_private.after_migration.recorded_at is
+  'When it was run, or noted as not needed.';

@@ -271,8 +271,8 @@ grant select on saldo.error_code to
 comment on table saldo.error_code is 'The catalogue of errors that Saldo raises.';
 comment on column saldo.error_code.code is 'SQLSTATE of class SB; extensions.code in GraphQL.';
 comment on column saldo.error_code.condition is
-  'Speaking name; extensions.condition in GraphQL.';
+  'Name of the error; extensions.condition in GraphQL.';
 comment on column saldo.error_code.message is 'What is wrong, in one sentence.';
-comment on column saldo.error_code.hint is 'What to do about it.';
+comment on column saldo.error_code.hint is 'What to do about the error.';
 comment on column saldo.error_code.http_status is
   'HTTP status that fits the error outside of GraphQL.';

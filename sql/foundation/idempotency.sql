@@ -69,9 +69,11 @@ comment on table saldo_private.idempotency_record is
 comment on column saldo_private.idempotency_record.scope is
   'Whose key it is: the ledger, or a member; keys of different scopes do not meet.';
 comment on column saldo_private.idempotency_record.key is 'The key that the client chose.';
-comment on column saldo_private.idempotency_record.operation is 'Name of the function called.';
+comment on column saldo_private.idempotency_record.operation is
+  'Name of the function that was called.';
 comment on column saldo_private.idempotency_record.request_hash is
   'SHA-256 of operation and arguments.';
 comment on column saldo_private.idempotency_record.result_id is
   'Id of the entry or purchase that came of it.';
-comment on column saldo_private.idempotency_record.created_at is 'When it was carried out.';
+comment on column saldo_private.idempotency_record.created_at is
+  'When the request was carried out.';

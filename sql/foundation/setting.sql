@@ -189,5 +189,5 @@ grant select on saldo.setting to saldo_admin, saldo_operator, saldo_member, sald
 
 comment on table saldo.setting is 'Settings that the database itself goes by.';
 comment on column saldo.setting.name is 'Name of the setting.';
-comment on column saldo.setting.value is 'Its value, as text.';
-comment on column saldo.setting.description is 'What it decides.';
+comment on column saldo.setting.value is 'Value of the setting, as text.';
+comment on column saldo.setting.description is 'What the setting decides.';

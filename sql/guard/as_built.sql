@@ -87,6 +87,6 @@ comment on table saldo_private.built_object is
   'Functions, triggers and views as they were applied last.';
 comment on column saldo_private.built_object.kind is 'function, trigger, view or posting source.';
 comment on column saldo_private.built_object.name is 'Its name, with arguments or table.';
-comment on column saldo_private.built_object.hash is 'Hash of what it does.';
+comment on column saldo_private.built_object.hash is 'Hash of the object''s definition.';
 comment on column saldo_private.built_object.server_version is
   'Major version of PostgreSQL that it was recorded in.';

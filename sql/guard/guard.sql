@@ -227,19 +227,20 @@ grant select on saldo.guard_event to saldo_admin, saldo_operator;
 comment on table saldo.guard_event is
   'A write to the journal or to a cached balance that got past the engine and its guard.';
 comment on column saldo.guard_event.id is 'Id, ordered by time.';
-comment on column saldo.guard_event.occurred_at is 'When it was written.';
-comment on column saldo.guard_event.login is 'Login of the session.';
+comment on column saldo.guard_event.occurred_at is 'When the write took place.';
+comment on column saldo.guard_event.login is 'Login of the session that wrote.';
 comment on column saldo.guard_event.role is 'Role that the session acted in.';
 comment on column saldo.guard_event.application_name is 'What the session called itself.';
 comment on column saldo.guard_event.client_address is 'Where it came from; null = a local socket.';
-comment on column saldo.guard_event.transaction_id is 'Transaction that wrote it.';
+comment on column saldo.guard_event.transaction_id is 'Transaction that wrote the row.';
 comment on column saldo.guard_event.statement is 'The statement, up to 2,000 characters.';
-comment on column saldo.guard_event.table_name is 'Table that was written.';
+comment on column saldo.guard_event.table_name is
+  'Name of the table that was written; one of yours with its schema.';
 comment on column saldo.guard_event.operation is 'insert, update, delete or truncate.';
 comment on column saldo.guard_event.account_id is 'Account that the row belongs to.';
 comment on column saldo.guard_event.rule is
   'Registered rule whose table was written; null = a table of Saldo.';
-comment on column saldo.guard_event.key is 'Key of the row in that rule.';
+comment on column saldo.guard_event.key is 'Key of the row, in the registered rule''s form.';
 comment on column saldo.guard_event.old_row is
   'The row before; of a user''s table its key and figure only.';
 comment on column saldo.guard_event.new_row is 'The row after, likewise.';

@@ -379,14 +379,14 @@ create policy select_all on saldo.account_freeze for select
 grant select on saldo.account_freeze to saldo_admin, saldo_operator;
 
 comment on table saldo.account_freeze is 'When an account was frozen, by whom, and why.';
-comment on column saldo.account_freeze.account_id is 'Account.';
+comment on column saldo.account_freeze.account_id is 'Account that was frozen.';
 comment on column saldo.account_freeze.id is 'Id, ordered by time.';
-comment on column saldo.account_freeze.frozen_at is 'When it was frozen.';
-comment on column saldo.account_freeze.frozen_by is 'Who did: token subject or login.';
-comment on column saldo.account_freeze.reason is 'Why.';
+comment on column saldo.account_freeze.frozen_at is 'When the account was frozen.';
+comment on column saldo.account_freeze.frozen_by is 'Who froze it: token subject or login.';
+comment on column saldo.account_freeze.reason is 'Why the account was frozen.';
 comment on column saldo.account_freeze.finding_id is 'The finding, where a heal froze it.';
 comment on column saldo.account_freeze.evidence is
   'How far its totals were from the journal, and the recorded writes past the engine.';
 comment on column saldo.account_freeze.unfrozen_at is 'When it was unfrozen; null = it is frozen.';
-comment on column saldo.account_freeze.unfrozen_by is 'Who did: token subject or login.';
-comment on column saldo.account_freeze.unfreeze_reason is 'Why.';
+comment on column saldo.account_freeze.unfrozen_by is 'Who unfroze it: token subject or login.';
+comment on column saldo.account_freeze.unfreeze_reason is 'Why the account was unfrozen.';

@@ -89,7 +89,7 @@ create policy select_all on saldo.heal_policy for select
 grant select on saldo.heal_policy to saldo_admin, saldo_operator;
 
 comment on table saldo.heal_policy is 'How much of a rule may be healed without approval.';
-comment on column saldo.heal_policy.rule is 'The rule.';
+comment on column saldo.heal_policy.rule is 'Rule whose heals these limits are for.';
 comment on column saldo.heal_policy.is_scheduled is 'Whether scheduled maintenance heals it.';
 comment on column saldo.heal_policy.max_count is
   'Findings in one run; null = the setting heal_rule_max_count.';
@@ -98,4 +98,4 @@ comment on column saldo.heal_policy.max_amount is
 comment on column saldo.heal_policy.max_amount_total is
   'Sum of the differences in one run and currency; null = the setting heal_rule_max_amount.';
 comment on column saldo.heal_policy.set_by is 'Who set it: token subject or login.';
-comment on column saldo.heal_policy.set_at is 'When.';
+comment on column saldo.heal_policy.set_at is 'When the limits were set.';

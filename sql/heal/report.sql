@@ -167,59 +167,68 @@ revoke execute on function saldo.account_health_history from public;
 grant execute on function saldo.account_health_history to saldo_admin, saldo_operator;
 
 comment on type saldo.health_summary_result is 'How the balances were at the last check.';
-comment on column saldo.health_summary_result.check_run_id is 'The last check.';
-comment on column saldo.health_summary_result.status is 'Its result.';
-comment on column saldo.health_summary_result.scope is 'How much it looked at.';
-comment on column saldo.health_summary_result.checked_at is 'When it ended.';
-comment on column saldo.health_summary_result.age_seconds is 'Seconds since then.';
-comment on column saldo.health_summary_result.line_count is 'Lines that it looked at.';
+comment on column saldo.health_summary_result.check_run_id is
+  'Check that the figures are of: the last one.';
+comment on column saldo.health_summary_result.status is 'Result of this check.';
+comment on column saldo.health_summary_result.scope is 'How much this check looked at.';
+comment on column saldo.health_summary_result.checked_at is 'When this check ended.';
+comment on column saldo.health_summary_result.age_seconds is 'Seconds since this check ended.';
+comment on column saldo.health_summary_result.line_count is
+  'Journal lines that this check looked at.';
 comment on column saldo.health_summary_result.verified_line_count is
   'Lines that are proven, by it and by the full check that it goes back to.';
-comment on column saldo.health_summary_result.finding_count is 'What it found.';
-comment on column saldo.health_summary_result.account_count is 'Accounts that are concerned.';
+comment on column saldo.health_summary_result.finding_count is 'Violations that this check found.';
+comment on column saldo.health_summary_result.account_count is 'Accounts that have findings.';
 comment on column saldo.health_summary_result.full_check_at is 'When the last full check ended.';
 comment on column saldo.health_summary_result.unhealthy_since is
   'When the first check ended since which none was healthy; null = the last one was.';
-comment on column saldo.health_summary_result.healed_count is 'What was healed within a day.';
+comment on column saldo.health_summary_result.healed_count is
+  'Findings that were healed in the last 24 hours.';
 comment on type saldo.health_by_rule_row is 'What a check found about one rule.';
-comment on column saldo.health_by_rule_row.rule is 'The rule.';
-comment on column saldo.health_by_rule_row.title is 'What must hold.';
-comment on column saldo.health_by_rule_row.room is 'Room that it belongs to.';
-comment on column saldo.health_by_rule_row.finding_count is 'Violations.';
-comment on column saldo.health_by_rule_row.account_count is 'Accounts that are concerned.';
+comment on column saldo.health_by_rule_row.rule is 'Name of the rule.';
+comment on column saldo.health_by_rule_row.title is 'What must hold, in a few words.';
+comment on column saldo.health_by_rule_row.room is 'Room of the house that the rule belongs to.';
+comment on column saldo.health_by_rule_row.finding_count is
+  'Violations of the rule that the check found.';
+comment on column saldo.health_by_rule_row.account_count is 'Accounts that have such findings.';
 comment on column saldo.health_by_rule_row.difference_sum is
   'Sum of the differences without their signs, whatever the currencies.';
-comment on column saldo.health_by_rule_row.difference_max is 'The largest of them.';
+comment on column saldo.health_by_rule_row.difference_max is
+  'Largest of the differences without their signs.';
 comment on column saldo.health_by_rule_row.cause is 'The cause that most of them have.';
 comment on column saldo.health_by_rule_row.can_heal is 'Whether there is a heal for it.';
 comment on type saldo.health_by_account_row is 'What a check found about one account.';
-comment on column saldo.health_by_account_row.account_id is 'The account.';
-comment on column saldo.health_by_account_row.code is 'Its code.';
-comment on column saldo.health_by_account_row.currency is 'Its currency.';
-comment on column saldo.health_by_account_row.finding_count is 'Violations.';
-comment on column saldo.health_by_account_row.rules is 'Rules that are violated.';
+comment on column saldo.health_by_account_row.account_id is 'Account that the findings are about.';
+comment on column saldo.health_by_account_row.code is 'Code of the account.';
+comment on column saldo.health_by_account_row.currency is 'Currency of the account.';
+comment on column saldo.health_by_account_row.finding_count is
+  'Violations that the check found about the account.';
+comment on column saldo.health_by_account_row.rules is 'Names of the rules that are violated.';
 comment on column saldo.health_by_account_row.difference is
   'Balance stored less balance derived; null when that is right.';
 comment on column saldo.health_by_account_row.cause is 'The cause that most of them have.';
 comment on column saldo.health_by_account_row.healed_count is 'How often it was healed so far.';
 comment on type saldo.health_trend_row is 'A check among others.';
-comment on column saldo.health_trend_row.check_run_id is 'The check.';
-comment on column saldo.health_trend_row.kind is 'What asked for it.';
-comment on column saldo.health_trend_row.scope is 'How much it looked at.';
-comment on column saldo.health_trend_row.status is 'Its result.';
-comment on column saldo.health_trend_row.finished_at is 'When it ended.';
-comment on column saldo.health_trend_row.seconds is 'How long it took.';
-comment on column saldo.health_trend_row.line_count is 'Lines that it looked at.';
-comment on column saldo.health_trend_row.finding_count is 'Violations.';
+comment on column saldo.health_trend_row.check_run_id is 'Check that the row is about.';
+comment on column saldo.health_trend_row.kind is 'What asked for the check.';
+comment on column saldo.health_trend_row.scope is 'How much the check looked at.';
+comment on column saldo.health_trend_row.status is 'Result of the check.';
+comment on column saldo.health_trend_row.finished_at is 'When the check ended.';
+comment on column saldo.health_trend_row.seconds is 'Duration of the check, in seconds.';
+comment on column saldo.health_trend_row.line_count is 'Journal lines that the check looked at.';
+comment on column saldo.health_trend_row.finding_count is 'Violations that the check found.';
 comment on column saldo.health_trend_row.finding_change is 'How many more than the check before.';
 comment on column saldo.health_trend_row.difference_sum is
   'Sum of the differences without their signs, whatever the currencies.';
 comment on type saldo.health_event is 'Something that was found about an account or done to it.';
-comment on column saldo.health_event.occurred_at is 'When.';
+comment on column saldo.health_event.occurred_at is
+  'When the check ended, the heal ran or the write took place.';
 comment on column saldo.health_event.what is
   'finding, a write past the guard, or what a heal did.';
-comment on column saldo.health_event.rule is 'Rule of the finding.';
+comment on column saldo.health_event.rule is
+  'Rule of the finding; null for a write past the guard.';
 comment on column saldo.health_event.key is 'Key of the finding, or the table that was written.';
-comment on column saldo.health_event.difference is 'Stored less derived.';
+comment on column saldo.health_event.difference is
+  'Stored less derived; null where it is no finding.';
 comment on column saldo.health_event.text is 'Explanation, reason, or statement.';
 comment on column saldo.health_event.actor is 'Who asked for the check or the heal, or wrote.';

@@ -89,8 +89,8 @@ comment on type saldo_private.slot_position is
 comment on table saldo_private.account_slot is
   'A share of the funds of a hot account, and the numbering of rows written with it. Unlogged: a '
   'rebuildable cache.';
-comment on column saldo_private.account_slot.account_id is 'Hot account.';
-comment on column saldo_private.account_slot.slot_no is 'Number, from 1.';
+comment on column saldo_private.account_slot.account_id is 'Hot account that the slot is part of.';
+comment on column saldo_private.account_slot.slot_no is 'Number of the slot, from 1.';
 comment on column saldo_private.account_slot.available is
   'Funds above min_balance that can be taken here; null = the account has no min_balance.';
 comment on column saldo_private.account_slot.held is
@@ -102,7 +102,8 @@ comment on column saldo_private.account_slot.debit_total is 'Debits of all rows 
 comment on column saldo_private.account_slot.credit_total is 'Credits of all rows written here.';
 comment on column saldo_private.account_slot.debit_take is
   'What a debit takes from available, in units of its amount: 1, 0 or -1.';
-comment on column saldo_private.account_slot.credit_take is 'The same of a credit.';
+comment on column saldo_private.account_slot.credit_take is
+  'What a credit takes from available, likewise: 1, 0 or -1.';
 comment on column saldo_private.account_slot.clearing_account_id is
   'Clearing account of the currency: a transaction need look at nothing but its slot. Null on its '
   'own slots, and where it is not fit to be a counter account.';
@@ -112,10 +113,11 @@ comment on column saldo_private.account_slot.is_short is
 
 comment on table saldo_private.settlement_mark is
   'How far the rows of a slot are settled; the durable register of slots.';
-comment on column saldo_private.settlement_mark.account_id is 'Account.';
-comment on column saldo_private.settlement_mark.slot_no is 'Slot.';
+comment on column saldo_private.settlement_mark.account_id is
+  'Hot account that the slot is part of.';
+comment on column saldo_private.settlement_mark.slot_no is 'Number of the slot.';
 comment on column saldo_private.settlement_mark.seq is 'Rows up to this number are settled.';
-comment on column saldo_private.settlement_mark.debit_total is 'Sum of their debits.';
-comment on column saldo_private.settlement_mark.credit_total is 'Sum of their credits.';
+comment on column saldo_private.settlement_mark.debit_total is 'Sum of the debits of these rows.';
+comment on column saldo_private.settlement_mark.credit_total is 'Sum of the credits of these rows.';
 
 comment on type saldo.entry_side is 'Side of an account that a transaction is on.';

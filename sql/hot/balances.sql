@@ -117,20 +117,23 @@ revoke execute on function saldo.settlement_health from public;
 grant execute on function saldo.settlement_health to saldo_admin, saldo_operator, saldo_anonymous;
 
 comment on type saldo.balance_summary is 'Balances of an account at one moment.';
-comment on column saldo.balance_summary.account_id is 'Account.';
-comment on column saldo.balance_summary.currency is 'Its currency.';
+comment on column saldo.balance_summary.account_id is 'Account whose balances they are.';
+comment on column saldo.balance_summary.currency is 'Currency of the amounts.';
 comment on column saldo.balance_summary.settled_balance is
   'Balance of all that is posted, on the normal side.';
 comment on column saldo.balance_summary.pending_debit is 'Submitted debits not yet settled.';
 comment on column saldo.balance_summary.pending_credit is 'Submitted credits not yet settled.';
-comment on column saldo.balance_summary.held is 'Sum of open holds.';
+comment on column saldo.balance_summary.held is 'Sum of the open holds.';
 comment on column saldo.balance_summary.available_balance is
   'What is left to take, above min_balance or not.';
-comment on column saldo.balance_summary.pending_count is 'Rows not yet settled.';
+comment on column saldo.balance_summary.pending_count is
+  'Number of submitted transactions not yet settled.';
 
 comment on type saldo.settlement_health_result is 'How settlement is doing.';
-comment on column saldo.settlement_health_result.hot_account_count is 'Hot accounts.';
-comment on column saldo.settlement_health_result.pending_count is 'Rows that wait for settlement.';
+comment on column saldo.settlement_health_result.hot_account_count is
+  'How many hot accounts there are.';
+comment on column saldo.settlement_health_result.pending_count is
+  'Submitted transactions that wait for settlement.';
 comment on column saldo.settlement_health_result.oldest_pending_age_seconds is
   'Age of the oldest of them; 0 when there is none.';
 comment on column saldo.settlement_health_result.last_settled_at is

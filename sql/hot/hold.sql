@@ -20,15 +20,15 @@ comment on table saldo.hold is
 comment on column saldo.hold.account_id is 'Account whose funds are held.';
 comment on column saldo.hold.id is 'Id, version 7: ordered by the time of recording.';
 comment on column saldo.hold.status is 'HELD, CAPTURED, VOIDED or EXPIRED.';
-comment on column saldo.hold.amount is 'What was held at first.';
+comment on column saldo.hold.amount is 'Amount that was held at first.';
 comment on column saldo.hold.open_amount is 'What is still held; 0 once it has ended.';
-comment on column saldo.hold.captured_amount is 'What was captured so far.';
+comment on column saldo.hold.captured_amount is 'Amount that was captured so far.';
 comment on column saldo.hold.counter_account_id is 'Account that gets what is captured.';
 comment on column saldo.hold.source is 'The function or room that placed it.';
 comment on column saldo.hold.description is 'What it is for, in words.';
 comment on column saldo.hold.idempotency_key is 'Key that the client gave, if any.';
 comment on column saldo.hold.metadata is 'Whatever the client wants to keep with it.';
-comment on column saldo.hold.created_at is 'When it was placed.';
+comment on column saldo.hold.created_at is 'When the hold was placed.';
 comment on column saldo.hold.created_by is 'Who placed it: token subject or login.';
 comment on column saldo.hold.expires_at is
   'When it ends by itself, at the next run of expire_holds.';

@@ -21,11 +21,11 @@ grant select on saldo.settlement_range to saldo_admin, saldo_operator, saldo_mem
 
 comment on table saldo.settlement is
   'Rows of one hot account that were settled together: how many, their sums, and how long it took.';
-comment on column saldo.settlement.account_id is 'Hot account.';
+comment on column saldo.settlement.account_id is 'Hot account that was settled.';
 comment on column saldo.settlement.id is 'Id, version 7: ordered by time.';
-comment on column saldo.settlement.row_count is 'Rows that were settled.';
-comment on column saldo.settlement.debit is 'Sum of their debits.';
-comment on column saldo.settlement.credit is 'Sum of their credits.';
+comment on column saldo.settlement.row_count is 'Number of submitted transactions that it settled.';
+comment on column saldo.settlement.debit is 'Sum of the debits of these rows.';
+comment on column saldo.settlement.credit is 'Sum of the credits of these rows.';
 comment on column saldo.settlement.started_at is 'When the batch began.';
 comment on column saldo.settlement.settled_at is
   'When it was through; the difference is its duration.';
@@ -34,22 +34,23 @@ comment on column saldo.settlement.settled_by is 'Who settled: token subject or 
 comment on table saldo.settlement_entry is
   E'@foreignKey (entry_id) references saldo.journal_entry (id)|@backwardBehavior -*\n'
   'A summary entry of a settlement: the rows of one counter account and business date.';
-comment on column saldo.settlement_entry.account_id is 'Hot account.';
-comment on column saldo.settlement_entry.settlement_id is 'Settlement.';
+comment on column saldo.settlement_entry.account_id is 'Hot account that was settled.';
+comment on column saldo.settlement_entry.settlement_id is 'Settlement that posted the entry.';
 comment on column saldo.settlement_entry.counter_account_id is 'Counter account of the rows.';
 comment on column saldo.settlement_entry.posting_date is 'Business date of the rows.';
 comment on column saldo.settlement_entry.occurred_at is 'When the last of the rows was accepted.';
 comment on column saldo.settlement_entry.entry_id is 'Journal entry that carries their sums.';
 comment on column saldo.settlement_entry.booked_account_id is
   'Account that got the other side: the counter account, or suspense where that was closed since.';
-comment on column saldo.settlement_entry.row_count is 'Rows.';
+comment on column saldo.settlement_entry.row_count is
+  'Number of submitted transactions that it sums up.';
 comment on column saldo.settlement_entry.debit is 'Sum of their debits on the hot account.';
 comment on column saldo.settlement_entry.credit is 'Sum of their credits on the hot account.';
 
 comment on table saldo.settlement_range is
   'Which rows a settlement took: a stretch of the numbers of one slot.';
-comment on column saldo.settlement_range.account_id is 'Hot account.';
-comment on column saldo.settlement_range.slot_no is 'Slot.';
-comment on column saldo.settlement_range.last_seq is 'Number of the last row.';
-comment on column saldo.settlement_range.first_seq is 'Number of the first row.';
-comment on column saldo.settlement_range.settlement_id is 'Settlement.';
+comment on column saldo.settlement_range.account_id is 'Hot account that was settled.';
+comment on column saldo.settlement_range.slot_no is 'Number of the slot.';
+comment on column saldo.settlement_range.last_seq is 'Number of the last row of the stretch.';
+comment on column saldo.settlement_range.first_seq is 'Number of the first row of the stretch.';
+comment on column saldo.settlement_range.settlement_id is 'Settlement that took these rows.';

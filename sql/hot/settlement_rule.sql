@@ -303,7 +303,7 @@ as $$
   join saldo.account as a on a.id = h.account_id
   where saldo_private.oldest_pending_at(a.id) not between now() - make_interval(
     secs => saldo_private.setting_value('settlement_lag_max_seconds')::integer
-  ) and clock_timestamp() + interval '1 minute' -- else of a clock that was set back
+  ) and clock_timestamp() + interval '1 minute' -- later: by a clock that was set back
 $$;
 comment on function saldo_private.rule_settlement_lag is
   'Accounts whose oldest pending row is older than the setting settlement_lag_max_seconds: no '

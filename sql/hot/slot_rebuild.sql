@@ -274,12 +274,12 @@ grant select on saldo.slot_rebuild to saldo_admin, saldo_operator;
 
 comment on table saldo_private.hot_account is
   'A row for each account whose slots were ever built: the lock of settlement and rebuilding.';
-comment on column saldo_private.hot_account.account_id is 'Account.';
+comment on column saldo_private.hot_account.account_id is 'Hot account that has, or had, slots.';
 comment on table saldo.slot_rebuild is
   'The slots of a hot account were made again: at its first transaction, and after a crash, a '
   'failover or a TRUNCATE.';
-comment on column saldo.slot_rebuild.account_id is 'Hot account.';
+comment on column saldo.slot_rebuild.account_id is 'Hot account whose slots were made.';
 comment on column saldo.slot_rebuild.id is 'Id, ordered by time.';
-comment on column saldo.slot_rebuild.slot_count is 'Slots that were made.';
-comment on column saldo.slot_rebuild.rebuilt_at is 'When.';
+comment on column saldo.slot_rebuild.slot_count is 'Number of slots that were made.';
+comment on column saldo.slot_rebuild.rebuilt_at is 'When the slots were made.';
 comment on column saldo.slot_rebuild.rebuilt_by is 'Whose request it was: token subject or login.';

@@ -123,15 +123,17 @@ comment on table saldo.sub_balance is
   '@foreignKey (counter_account_id) references saldo.account (id)|@backwardBehavior -*\n'
   'A transaction on a hot account: accepted at once, its funds taken, and posted by the next '
   'settlement. Append-only; its state follows from the settlements.';
-comment on column saldo.sub_balance.account_id is 'Hot account.';
+comment on column saldo.sub_balance.account_id is 'Hot account that the transaction is on.';
 comment on column saldo.sub_balance.id is 'Id, version 7: ordered by the time of recording.';
 comment on column saldo.sub_balance.seq is 'Number within its slot, from 1, without gap.';
-comment on column saldo.sub_balance.counter_account_id is 'Account of the other side.';
+comment on column saldo.sub_balance.counter_account_id is
+  'Account that the other side is posted to.';
 comment on column saldo.sub_balance.created_at is
   'When it was accepted; its business date is the posting date.';
-comment on column saldo.sub_balance.hold_id is 'Hold that it captures, if any.';
-comment on column saldo.sub_balance.slot_no is 'Slot that it was written with.';
-comment on column saldo.sub_balance.direction is 'Side of the account; the other gets the other.';
+comment on column saldo.sub_balance.hold_id is 'Hold that it captures; null = it captures none.';
+comment on column saldo.sub_balance.slot_no is 'Slot whose funds and numbering it took.';
+comment on column saldo.sub_balance.direction is
+  'Side of the hot account: debit or credit. The counter account gets the other one.';
 comment on column saldo.sub_balance.amount is 'Amount, positive, in the account''s currency.';
 comment on column saldo.sub_balance.created_by is 'Who sent it: token subject or login.';
 comment on column saldo.sub_balance.idempotency_key is 'Key that the client gave, if any.';

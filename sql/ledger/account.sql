@@ -202,7 +202,7 @@ comment on table saldo.account is
   'An account of the ledger. Its totals and balance are kept in step by every posting.';
 comment on column saldo.account.id is 'Id; postings lock accounts in the order of it.';
 comment on column saldo.account.code is 'Code for people, unique.';
-comment on column saldo.account.name is 'Name.';
+comment on column saldo.account.name is 'Name of the account, for people.';
 comment on column saldo.account.type is 'Type, which decides the normal side of the balance.';
 comment on column saldo.account.currency is 'Currency, three capital letters; it never changes.';
 comment on column saldo.account.min_balance is

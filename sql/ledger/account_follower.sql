@@ -34,6 +34,6 @@ select saldo_private.secure_table('saldo_private.account_follower');
 
 comment on table saldo_private.account_follower is
   'An account whose lines something is kept in step with, beyond its balance.';
-comment on column saldo_private.account_follower.account_id is 'Account.';
+comment on column saldo_private.account_follower.account_id is 'Account whose lines are followed.';
 comment on column saldo_private.account_follower.follower is
   'Who follows it: saldo_private.follow_<this> is called with its lines.';

@@ -118,14 +118,16 @@ revoke execute on function saldo.monthly_balance from public;
 grant execute on function saldo.monthly_balance to saldo_admin, saldo_operator, saldo_member;
 
 comment on type saldo.monthly_balance_line is 'A month of an account.';
-comment on column saldo.monthly_balance_line.account_id is 'Account.';
-comment on column saldo.monthly_balance_line.month is 'Month, as its first day.';
-comment on column saldo.monthly_balance_line.opening is 'Balance before its first day.';
+comment on column saldo.monthly_balance_line.account_id is 'Account that the line is about.';
+comment on column saldo.monthly_balance_line.month is 'First day of the month.';
+comment on column saldo.monthly_balance_line.opening is
+  'Balance before the first day, on the normal side.';
 comment on column saldo.monthly_balance_line.debit is 'Debits, without closing entries.';
 comment on column saldo.monthly_balance_line.credit is 'Credits, without closing entries.';
 comment on column saldo.monthly_balance_line.year_end is
   'What the closing entries of the year changed of the balance; 0 but for December.';
-comment on column saldo.monthly_balance_line.closing is 'Balance after its last day.';
+comment on column saldo.monthly_balance_line.closing is
+  'Balance after the last day, on the normal side.';
 comment on column saldo.monthly_balance_line.line_count is
-  'Lines of the month; those of closing entries count, too.';
+  'Journal lines of the month, those of closing entries included.';
 comment on column saldo.monthly_balance_line.status is 'open, closing, closed or locked.';

@@ -77,14 +77,16 @@ revoke execute on function saldo.account_statement from public;
 grant execute on function saldo.account_statement to saldo_admin, saldo_operator, saldo_member;
 
 comment on type saldo.account_statement_line is 'A line of an account statement.';
-comment on column saldo.account_statement_line.posting_date is 'Posting date.';
+comment on column saldo.account_statement_line.posting_date is 'Posting date of the entry.';
 comment on column saldo.account_statement_line.entry_id is 'Entry; null for the opening balance.';
 comment on column saldo.account_statement_line.line_no is 'Number of the line within its entry.';
-comment on column saldo.account_statement_line.occurred_at is 'When it happened.';
-comment on column saldo.account_statement_line.kind is 'Kind of the entry.';
+comment on column saldo.account_statement_line.occurred_at is
+  'When it took place, by the business.';
+comment on column saldo.account_statement_line.kind is 'What the entry is for.';
 comment on column saldo.account_statement_line.origin_month is
   'Month that it is about, when that is not the month of the posting date.';
 comment on column saldo.account_statement_line.description is 'What happened, in words.';
-comment on column saldo.account_statement_line.debit is 'Debit, or 0.';
-comment on column saldo.account_statement_line.credit is 'Credit, or 0.';
-comment on column saldo.account_statement_line.balance is 'Balance after it.';
+comment on column saldo.account_statement_line.debit is 'Debit of the line, or 0.';
+comment on column saldo.account_statement_line.credit is 'Credit of the line, or 0.';
+comment on column saldo.account_statement_line.balance is
+  'Running balance after the line, on the normal side.';

@@ -50,21 +50,24 @@ comment on view saldo_private.posted_movement is
   'Movements by account and month in one or several rows: months, and what their stripes have not '
   'yet handed on.';
 
-comment on column saldo_private.account_total.account_id is 'Account.';
-comment on column saldo_private.account_total.type is 'Its type.';
-comment on column saldo_private.account_total.currency is 'Its currency.';
+comment on column saldo_private.account_total.account_id is 'Account whose totals they are.';
+comment on column saldo_private.account_total.type is
+  'Account type, which decides the normal side.';
+comment on column saldo_private.account_total.currency is 'Currency of the account.';
 comment on column saldo_private.account_total.mode is 'immediate or hot.';
-comment on column saldo_private.account_total.min_balance is 'Its minimum; null = none.';
+comment on column saldo_private.account_total.min_balance is
+  'Minimum balance of the account; null = none.';
 comment on column saldo_private.account_total.held_total is
   'Sum of open holds on an immediate account; 0 on a hot one, whose slots know.';
 comment on column saldo_private.account_total.debit_total is 'Sum of all posted debits.';
 comment on column saldo_private.account_total.credit_total is 'Sum of all posted credits.';
 comment on column saldo_private.account_total.balance is 'Posted balance, on the normal side.';
-comment on column saldo_private.posted_movement.account_id is 'Account.';
+comment on column saldo_private.posted_movement.account_id is 'Account whose movement it is.';
 comment on column saldo_private.posted_movement.month is 'First day of the month.';
-comment on column saldo_private.posted_movement.debit is 'Posted debits.';
-comment on column saldo_private.posted_movement.credit is 'Posted credits.';
-comment on column saldo_private.posted_movement.line_count is 'Posted lines.';
+comment on column saldo_private.posted_movement.debit is 'Sum of the posted debits of the month.';
+comment on column saldo_private.posted_movement.credit is 'Sum of the posted credits of the month.';
+comment on column saldo_private.posted_movement.line_count is
+  'Number of posted lines of the month.';
 
 create or replace function saldo_private.home_no()
 returns integer
@@ -349,12 +352,15 @@ grant select on saldo_private.account_total, saldo_private.posted_movement
 comment on type saldo_private.line_sum is 'Lines of a posting on one account in one month.';
 comment on table saldo_private.account_stripe is
   'Posted lines of a hot account that its row and its months do not have yet.';
-comment on column saldo_private.account_stripe.account_id is 'Hot account.';
-comment on column saldo_private.account_stripe.month is 'Month of the posting date.';
+comment on column saldo_private.account_stripe.account_id is 'Hot account that is posted to.';
+comment on column saldo_private.account_stripe.month is
+  'First day of the month of the posting dates.';
 comment on column saldo_private.account_stripe.stripe_no is
   'Number; those up to 0 are for settlements, whose funds were taken long before.';
 comment on column saldo_private.account_stripe.is_limited is
   'Whether the account has a min_balance: then a posting moves its slots as well.';
-comment on column saldo_private.account_stripe.debit is 'Debits not yet folded.';
-comment on column saldo_private.account_stripe.credit is 'Credits not yet folded.';
+comment on column saldo_private.account_stripe.debit is
+  'Sum of the debits that are not folded yet.';
+comment on column saldo_private.account_stripe.credit is
+  'Sum of the credits that are not folded yet.';
 comment on column saldo_private.account_stripe.line_count is 'Number of lines not yet folded.';

@@ -55,5 +55,7 @@ select saldo_private.secure_table('saldo_private.account_watch');
 
 comment on table saldo_private.account_watch is
   'Accounts whose changes somebody listens to. Unlogged: who listens asks again.';
-comment on column saldo_private.account_watch.account_id is 'Account.';
-comment on column saldo_private.account_watch.ends_at is 'Until when it is watched.';
+comment on column saldo_private.account_watch.account_id is
+  'Account whose postings are announced by NOTIFY.';
+comment on column saldo_private.account_watch.ends_at is
+  'Until when they are; a subscription extends it.';

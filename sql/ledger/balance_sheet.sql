@@ -84,10 +84,12 @@ comment on type saldo.balance_sheet_line is 'A line of the balance sheet.';
 comment on column saldo.balance_sheet_line.section is 'Part of the sheet.';
 comment on column saldo.balance_sheet_line.account_id is
   'Account; null for current-year earnings, which no account carries.';
-comment on column saldo.balance_sheet_line.code is 'Code of the account.';
+comment on column saldo.balance_sheet_line.code is
+  'Code of the account; null for current-year earnings.';
 comment on column saldo.balance_sheet_line.name is 'Name of the account or of the computed line.';
 comment on column saldo.balance_sheet_line.currency is 'Currency of the balance.';
-comment on column saldo.balance_sheet_line.balance is 'Balance on the normal side.';
+comment on column saldo.balance_sheet_line.balance is
+  'Balance on the normal side of the account''s type.';
 comment on type saldo.balance_sheet_total is 'Totals of the balance sheet in one currency.';
 comment on column saldo.balance_sheet_total.currency is 'Currency of the totals.';
 comment on column saldo.balance_sheet_total.total_assets is 'Sum of the assets.';

@@ -112,7 +112,7 @@ cross join lateral (
 ) as l;
 comment on view saldo_private.journal_entry_hash is
   'SHA-256 over the canonical text of each entry and its lines, as they are now.';
-comment on column saldo_private.journal_entry_hash.entry_id is 'Entry.';
+comment on column saldo_private.journal_entry_hash.entry_id is 'Entry that is hashed.';
 comment on column saldo_private.journal_entry_hash.status is 'Its status, which is not hashed.';
 comment on column saldo_private.journal_entry_hash.posting_date is 'Its posting date.';
 comment on column saldo_private.journal_entry_hash.posted_in is 'Transaction that posted it.';

@@ -61,9 +61,10 @@ grant execute on function saldo.income_statement to saldo_admin, saldo_operator;
 comment on type saldo.income_statement_section is 'Part of the income statement.';
 comment on type saldo.income_statement_line is 'A line of the income statement.';
 comment on column saldo.income_statement_line.section is 'Part of the statement.';
-comment on column saldo.income_statement_line.account_id is 'Account; null for net income.';
-comment on column saldo.income_statement_line.code is 'Code of the account.';
-comment on column saldo.income_statement_line.name is 'Name of the account.';
+comment on column saldo.income_statement_line.account_id is
+  'Account of the line; null for net income.';
+comment on column saldo.income_statement_line.code is 'Code of the account; null for net income.';
+comment on column saldo.income_statement_line.name is 'Name of the account, or Net income.';
 comment on column saldo.income_statement_line.currency is 'Currency of the amount.';
 comment on column saldo.income_statement_line.amount is
   'Revenue, or expense, or the difference of all.';

@@ -33,7 +33,7 @@ comment on table saldo.journal_entry is
 comment on column saldo.journal_entry.id is 'Id, version 7: ordered by the time of recording.';
 comment on column saldo.journal_entry.kind is 'What the entry is for.';
 comment on column saldo.journal_entry.status is 'draft, posted or reversed.';
-comment on column saldo.journal_entry.occurred_at is 'When it happened in business.';
+comment on column saldo.journal_entry.occurred_at is 'When it took place, by the business.';
 comment on column saldo.journal_entry.posting_date is
   'Date on which it counts: that of occurred_at in the business time zone.';
 comment on column saldo.journal_entry.origin_month is
@@ -43,10 +43,11 @@ comment on column saldo.journal_entry.source is 'The function or room that poste
 comment on column saldo.journal_entry.idempotency_key is 'Key that the client gave, if any.';
 comment on column saldo.journal_entry.reverses is 'The entry that this reversal cancels.';
 comment on column saldo.journal_entry.metadata is 'Whatever the client wants to keep with it.';
-comment on column saldo.journal_entry.line_count is 'How many lines it has.';
+comment on column saldo.journal_entry.line_count is 'Number of its lines.';
 comment on column saldo.journal_entry.draft_lines is
   'Lines of a draft, which are in no balance; null once they are posted as journal lines.';
-comment on column saldo.journal_entry.recorded_at is 'When it was written down.';
+comment on column saldo.journal_entry.recorded_at is
+  'When the entry was recorded, as draft or posted.';
 comment on column saldo.journal_entry.posted_at is 'When it was posted; null for a draft.';
 comment on column saldo.journal_entry.posted_by is 'Who posted it: token subject or login.';
 comment on column saldo.journal_entry.posted_in is
@@ -55,16 +56,16 @@ comment on column saldo.journal_entry.posted_in is
 comment on table saldo.journal_line is 'A line of a journal entry: one account, one side.';
 comment on column saldo.journal_line.account_id is 'Account that is debited or credited.';
 comment on column saldo.journal_line.posting_date is 'Posting date of its entry.';
-comment on column saldo.journal_line.entry_id is 'Its entry.';
-comment on column saldo.journal_line.line_no is 'Its number within the entry, from 1.';
-comment on column saldo.journal_line.debit is 'Debit amount, or 0.';
-comment on column saldo.journal_line.credit is 'Credit amount, or 0.';
+comment on column saldo.journal_line.entry_id is 'Journal entry that the line belongs to.';
+comment on column saldo.journal_line.line_no is 'Number of the line within its entry, from 1.';
+comment on column saldo.journal_line.debit is 'Debit amount in the account''s currency, or 0.';
+comment on column saldo.journal_line.credit is 'Credit amount in the account''s currency, or 0.';
 
 comment on table saldo.month_movement is
   'What was posted to an account in a month, by posting date: a cache of the journal. Openings '
   'and closings are sums of these.';
-comment on column saldo.month_movement.account_id is 'Account.';
-comment on column saldo.month_movement.month is 'Month, as its first day.';
-comment on column saldo.month_movement.debit is 'Debits of the month.';
-comment on column saldo.month_movement.credit is 'Credits of the month.';
-comment on column saldo.month_movement.line_count is 'Number of lines of the month.';
+comment on column saldo.month_movement.account_id is 'Account whose movement it is.';
+comment on column saldo.month_movement.month is 'First day of the month of the posting dates.';
+comment on column saldo.month_movement.debit is 'Sum of the debits posted in the month.';
+comment on column saldo.month_movement.credit is 'Sum of the credits posted in the month.';
+comment on column saldo.month_movement.line_count is 'Number of journal lines posted in the month.';

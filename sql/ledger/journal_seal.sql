@@ -297,9 +297,11 @@ grant select on saldo.journal_seal_entry to saldo_admin, saldo_operator;
 comment on type saldo.seal_status_result is 'How far the journal is sealed.';
 comment on column saldo.seal_status_result.head_number is 'Number of the last seal; 0 = none.';
 comment on column saldo.seal_status_result.head_hash is 'Its hash, in hexadecimal digits.';
-comment on column saldo.seal_status_result.sealed_at is 'When it was sealed.';
-comment on column saldo.seal_status_result.sealed_entry_count is 'Entries that are sealed.';
-comment on column saldo.seal_status_result.unsealed_entry_count is 'Entries that wait for it.';
+comment on column saldo.seal_status_result.sealed_at is
+  'When the last seal was made; null = there is none.';
+comment on column saldo.seal_status_result.sealed_entry_count is 'Entries that seals cover.';
+comment on column saldo.seal_status_result.unsealed_entry_count is
+  'Posted entries that no seal covers yet.';
 comment on column saldo.seal_status_result.oldest_unsealed_age_seconds is
   'Seconds since the first of them was posted; 0 when there is none.';
 
@@ -309,25 +311,25 @@ comment on table saldo.journal_seal is
 comment on column saldo.journal_seal.number is 'Its number, from 1 without gap.';
 comment on column saldo.journal_seal.month is 'Month of the posting dates, as its first day.';
 comment on column saldo.journal_seal.entry_count is 'Entries that it covers.';
-comment on column saldo.journal_seal.line_count is 'Their lines.';
+comment on column saldo.journal_seal.line_count is 'Journal lines of these entries.';
 comment on column saldo.journal_seal.entries_hash is
   'SHA-256 over a line for each entry, in the order of the ids: id, tab, its hash.';
 comment on column saldo.journal_seal.previous_hash is 'Hash of the seal before; null = the first.';
 comment on column saldo.journal_seal.hash is 'SHA-256 of the text of this seal.';
-comment on column saldo.journal_seal.sealed_at is 'When it was sealed.';
+comment on column saldo.journal_seal.sealed_at is 'When the seal was made.';
 comment on column saldo.journal_seal.sealed_by is 'Who sealed it: token subject or login.';
 
 comment on table saldo.journal_seal_total is 'Control totals of a seal, by currency.';
-comment on column saldo.journal_seal_total.seal_number is 'Seal.';
+comment on column saldo.journal_seal_total.seal_number is 'Number of the seal.';
 comment on column saldo.journal_seal_total.currency is
   'Currency of the accounts; unknown = there was no account.';
-comment on column saldo.journal_seal_total.line_count is 'Lines in it.';
-comment on column saldo.journal_seal_total.debit is 'Sum of their debits.';
-comment on column saldo.journal_seal_total.credit is 'Sum of their credits.';
+comment on column saldo.journal_seal_total.line_count is 'Lines of the seal in this currency.';
+comment on column saldo.journal_seal_total.debit is 'Sum of the debits of these lines.';
+comment on column saldo.journal_seal_total.credit is 'Sum of the credits of these lines.';
 
 comment on table saldo.journal_seal_entry is 'An entry that a seal covers, with its hash.';
-comment on column saldo.journal_seal_entry.seal_number is 'Seal.';
-comment on column saldo.journal_seal_entry.entry_id is 'Entry.';
+comment on column saldo.journal_seal_entry.seal_number is 'Number of the seal.';
+comment on column saldo.journal_seal_entry.entry_id is 'Journal entry that the seal covers.';
 comment on column saldo.journal_seal_entry.entry_part is
   'First 8 bytes of the SHA-256 of the entry''s own line: tells whether a change is there or in '
   'the journal lines.';
@@ -343,5 +345,5 @@ comment on column saldo_private.seal_progress.sealed_until is
 comment on column saldo_private.seal_progress.catch_up_from is
   'Where going through all entries has come to; null = that is done.';
 comment on column saldo_private.seal_progress.head_number is 'Number of the last seal.';
-comment on column saldo_private.seal_progress.head_hash is 'Its hash.';
-comment on column saldo_private.seal_progress.entry_count is 'Entries that are sealed.';
+comment on column saldo_private.seal_progress.head_hash is 'Hash of the last seal.';
+comment on column saldo_private.seal_progress.entry_count is 'Number of entries that are sealed.';

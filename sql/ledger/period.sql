@@ -99,14 +99,15 @@ comment on type saldo.period_action is 'What was done to a period.';
 comment on type saldo.checklist_outcome is
   'passed: in order; waived: open, and closed all the same; open: has to be settled or waived.';
 comment on table saldo.period is 'A month of the books, or the end of a year.';
-comment on column saldo.period.fiscal_year is 'Year.';
+comment on column saldo.period.fiscal_year is 'Fiscal year, which is the calendar year.';
 comment on column saldo.period.number is '1 to 12: month; 13: the closing entries of the year.';
-comment on column saldo.period.starts_on is 'First day.';
-comment on column saldo.period.ends_on is 'Last day.';
+comment on column saldo.period.starts_on is 'First posting date of the period.';
+comment on column saldo.period.ends_on is 'Last posting date of the period.';
 comment on column saldo.period.status is 'open, closing, closed or locked.';
 comment on column saldo.period.closed_at is 'When it was closed; null while it is not.';
 comment on column saldo.period.closed_by is 'Who closed it: token subject or login.';
-comment on column saldo.period.account_count is 'Accounts in its snapshot.';
+comment on column saldo.period.account_count is
+  'Number of accounts in its snapshot; null without one.';
 comment on column saldo.period.line_count is
   'Lines that were posted in it, and before it where it was the first to be closed.';
 comment on column saldo.period.snapshot_hash is
@@ -114,27 +115,32 @@ comment on column saldo.period.snapshot_hash is
 
 comment on table saldo.period_event is 'What was done to periods, by whom and why.';
 comment on column saldo.period_event.id is 'Id, ordered by time.';
-comment on column saldo.period_event.fiscal_year is 'Year of the period.';
-comment on column saldo.period_event.number is 'Its number.';
-comment on column saldo.period_event.action is 'What was done.';
+comment on column saldo.period_event.fiscal_year is 'Fiscal year of the period.';
+comment on column saldo.period_event.number is
+  'Number of the period: 1 to 12 a month, 13 the end of the year.';
+comment on column saldo.period_event.action is 'What was done to the period.';
 comment on column saldo.period_event.reason is 'Why; of a closing, why items were waived.';
-comment on column saldo.period_event.actor is 'Who: token subject or login.';
-comment on column saldo.period_event.occurred_at is 'When.';
+comment on column saldo.period_event.actor is 'Who did it: token subject or login.';
+comment on column saldo.period_event.occurred_at is 'When it was done.';
 
 comment on table saldo.period_check is 'The checklist as it stood when a period was closed.';
-comment on column saldo.period_check.event_id is 'The closing.';
-comment on column saldo.period_check.item is 'Item of the checklist.';
-comment on column saldo.period_check.outcome is 'passed or waived.';
-comment on column saldo.period_check.open_count is 'How many things were open.';
-comment on column saldo.period_check.evidence is 'The first of them.';
+comment on column saldo.period_check.event_id is 'Event by which the period was closed.';
+comment on column saldo.period_check.item is 'Name of the item, as in the checklist.';
+comment on column saldo.period_check.outcome is
+  'passed: in order; waived: open, and closed nevertheless.';
+comment on column saldo.period_check.open_count is 'How many things of the item were open.';
+comment on column saldo.period_check.evidence is 'The first of the open things.';
 
 comment on table saldo.closing_snapshot is
   'Totals of the accounts at the end of a closed period, sealed from the journal. It only makes '
   'statements faster: without it the same figures come from the movements.';
-comment on column saldo.closing_snapshot.account_id is 'Account.';
-comment on column saldo.closing_snapshot.fiscal_year is 'Year of the period.';
-comment on column saldo.closing_snapshot.number is 'Its number.';
-comment on column saldo.closing_snapshot.debit is 'Debits of the period.';
-comment on column saldo.closing_snapshot.credit is 'Credits of the period.';
-comment on column saldo.closing_snapshot.debit_total is 'All debits up to its end.';
-comment on column saldo.closing_snapshot.credit_total is 'All credits up to its end.';
+comment on column saldo.closing_snapshot.account_id is 'Account whose totals they are.';
+comment on column saldo.closing_snapshot.fiscal_year is 'Fiscal year of the period.';
+comment on column saldo.closing_snapshot.number is
+  'Number of the period: 1 to 12 a month, 13 the end of the year.';
+comment on column saldo.closing_snapshot.debit is 'Sum of the debits posted in the period.';
+comment on column saldo.closing_snapshot.credit is 'Sum of the credits posted in the period.';
+comment on column saldo.closing_snapshot.debit_total is
+  'Sum of all debits up to the end of the period.';
+comment on column saldo.closing_snapshot.credit_total is
+  'Sum of all credits up to the end of the period.';

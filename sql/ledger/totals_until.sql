@@ -23,16 +23,18 @@ and e.status <> 'draft';
 comment on view saldo_private.year_end_line is
   'Lines of the closing entries of years, and of their reversals.';
 
-comment on column saldo_private.late_line.account_id is 'Account.';
-comment on column saldo_private.late_line.posting_date is 'Posting date.';
-comment on column saldo_private.late_line.posting_month is 'Its month.';
-comment on column saldo_private.late_line.origin_month is 'Month that it is about.';
-comment on column saldo_private.late_line.debit is 'Debit.';
-comment on column saldo_private.late_line.credit is 'Credit.';
-comment on column saldo_private.year_end_line.account_id is 'Account.';
-comment on column saldo_private.year_end_line.posting_date is 'Last day of the year.';
-comment on column saldo_private.year_end_line.debit is 'Debit.';
-comment on column saldo_private.year_end_line.credit is 'Credit.';
+comment on column saldo_private.late_line.account_id is 'Account of the line.';
+comment on column saldo_private.late_line.posting_date is 'Posting date of the line.';
+comment on column saldo_private.late_line.posting_month is
+  'First day of the month of the posting date.';
+comment on column saldo_private.late_line.origin_month is
+  'First day of the month that it is about.';
+comment on column saldo_private.late_line.debit is 'Debit of the line, or 0.';
+comment on column saldo_private.late_line.credit is 'Credit of the line, or 0.';
+comment on column saldo_private.year_end_line.account_id is 'Account of the line.';
+comment on column saldo_private.year_end_line.posting_date is 'Last day of the fiscal year.';
+comment on column saldo_private.year_end_line.debit is 'Debit of the line, or 0.';
+comment on column saldo_private.year_end_line.credit is 'Credit of the line, or 0.';
 
 create or replace function saldo_private.totals_until__forward(
   as_of date,

@@ -190,6 +190,6 @@ comment on type saldo.transfer_request is
   'A transfer to post: the accounts by side, a positive amount; description, idempotency_key and '
   'occurred_at as in the function transfer.';
 comment on type saldo.transfer_result is 'What became of a transfer of a batch.';
-comment on column saldo.transfer_result.entry_id is 'The entry that carries it.';
+comment on column saldo.transfer_result.entry_id is 'Journal entry that posted the transfer.';
 comment on column saldo.transfer_result.is_new is
   'False when an earlier request with the same key had posted it already.';

@@ -142,24 +142,26 @@ comment on function saldo.trial_balance_between is
 revoke execute on function saldo.trial_balance_between from public;
 grant execute on function saldo.trial_balance_between to saldo_admin, saldo_operator;
 comment on type saldo.trial_balance_movement is 'An account between two dates.';
-comment on column saldo.trial_balance_movement.account_id is 'Account.';
+comment on column saldo.trial_balance_movement.account_id is 'Account that the line is about.';
 comment on column saldo.trial_balance_movement.code is 'Code of the account.';
 comment on column saldo.trial_balance_movement.name is 'Name of the account.';
 comment on column saldo.trial_balance_movement.type is 'Type of the account.';
 comment on column saldo.trial_balance_movement.currency is 'Currency of all amounts of the line.';
-comment on column saldo.trial_balance_movement.opening is 'Balance before the first day.';
-comment on column saldo.trial_balance_movement.debit is 'Debits between the dates.';
-comment on column saldo.trial_balance_movement.credit is 'Credits between the dates.';
-comment on column saldo.trial_balance_movement.closing is 'Balance after the last day.';
+comment on column saldo.trial_balance_movement.opening is
+  'Balance before the first day, on the normal side.';
+comment on column saldo.trial_balance_movement.debit is 'Sum of the debits between the dates.';
+comment on column saldo.trial_balance_movement.credit is 'Sum of the credits between the dates.';
+comment on column saldo.trial_balance_movement.closing is
+  'Balance after the last day, on the normal side.';
 
 comment on type saldo.trial_balance_line is 'A line of the trial balance.';
-comment on column saldo.trial_balance_line.account_id is 'Account.';
+comment on column saldo.trial_balance_line.account_id is 'Account that the line is about.';
 comment on column saldo.trial_balance_line.code is 'Code of the account.';
 comment on column saldo.trial_balance_line.name is 'Name of the account.';
 comment on column saldo.trial_balance_line.type is 'Type of the account.';
 comment on column saldo.trial_balance_line.currency is 'Currency of all amounts of the line.';
-comment on column saldo.trial_balance_line.debit_total is 'All debits.';
-comment on column saldo.trial_balance_line.credit_total is 'All credits.';
+comment on column saldo.trial_balance_line.debit_total is 'Sum of all debits up to the date.';
+comment on column saldo.trial_balance_line.credit_total is 'Sum of all credits up to the date.';
 comment on column saldo.trial_balance_line.debit_balance is
   'Debits less credits where the debits are larger; otherwise 0.';
 comment on column saldo.trial_balance_line.credit_balance is

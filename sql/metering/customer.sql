@@ -94,9 +94,9 @@ grant select on saldo.customer to saldo_admin, saldo_operator;
 comment on type saldo.record_status is
   'current: it counts; superseded: another one took its place; removed: it counts no more.';
 comment on table saldo.customer is 'A customer whose consumption is metered and rated.';
-comment on column saldo.customer.id is 'Id.';
+comment on column saldo.customer.id is 'Id, in the order of creation.';
 comment on column saldo.customer.code is 'Code for people, unique.';
-comment on column saldo.customer.name is 'Name.';
+comment on column saldo.customer.name is 'Name of the customer, for people.';
 comment on column saldo.customer.account_id is 'Deposit account, a liability; it never changes.';
 comment on column saldo.customer.currency is 'Currency of the account, and so of the prices.';
 comment on column saldo.customer.created_at is 'When the customer was created.';

@@ -271,16 +271,18 @@ revoke execute on function saldo.customer_adjustments from public;
 grant execute on function saldo.customer_adjustments to saldo_admin, saldo_operator;
 
 comment on type saldo.customer_month is 'Figures of a customer for a month.';
-comment on column saldo.customer_month.month is 'Month, its first day.';
-comment on column saldo.customer_month.opening_balance is 'Balance at its beginning.';
+comment on column saldo.customer_month.month is 'First day of the month.';
+comment on column saldo.customer_month.opening_balance is
+  'Balance of the deposit account at the beginning of the month.';
 comment on column saldo.customer_month.deposits is 'Deposits, less those taken back.';
-comment on column saldo.customer_month.purchases is 'What the readings cost.';
+comment on column saldo.customer_month.purchases is 'What the readings of this month cost.';
 comment on column saldo.customer_month.deposit_adjustments is
   'Deposits of closed months that came, changed or went; 0 where restated.';
 comment on column saldo.customer_month.purchase_adjustments is
   'What readings of closed months cost more, or less if negative; 0 where restated.';
 comment on column saldo.customer_month.others is 'Whatever else was posted, positive if it adds.';
-comment on column saldo.customer_month.closing_balance is 'Balance at its end.';
+comment on column saldo.customer_month.closing_balance is
+  'Balance of the deposit account at the end of the month.';
 comment on column saldo.customer_month.volume_m3 is 'Volume by the meters, of this month.';
 comment on column saldo.customer_month.volume_sm3 is 'Volume at reference conditions.';
 comment on column saldo.customer_month.volume_adjustments is
@@ -290,10 +292,13 @@ comment on column saldo.customer_month.calculation is
 comment on column saldo.customer_month.last_calculated_at is
   'When the figures changed last; null = never.';
 comment on type saldo.customer_adjustment is 'What a month says about an earlier one.';
-comment on column saldo.customer_adjustment.origin_month is 'Month that it is about.';
+comment on column saldo.customer_adjustment.origin_month is
+  'First day of the earlier month that it is about.';
 comment on column saldo.customer_adjustment.kind is 'deposit, purchase or other.';
-comment on column saldo.customer_adjustment.description is 'The same in words.';
+comment on column saldo.customer_adjustment.description is
+  'What kind of adjustment it is, in words.';
 comment on column saldo.customer_adjustment.amount is
   'How much more was deposited or purchased; for other, what it does to the balance.';
 comment on column saldo.customer_adjustment.volume_sm3 is 'How much more Sm3, of purchases.';
-comment on column saldo.customer_adjustment.entry_count is 'Number of entries.';
+comment on column saldo.customer_adjustment.entry_count is
+  'Number of journal entries that it adds up.';

@@ -211,5 +211,7 @@ revoke execute on function saldo.compare_monthly_balances from public;
 grant execute on function saldo.compare_monthly_balances to saldo_admin, saldo_operator;
 comment on type saldo.monthly_balance_comparison is 'Stored months against recomputed ones.';
 comment on column saldo.monthly_balance_comparison.month_count is 'Months that were compared.';
-comment on column saldo.monthly_balance_comparison.difference_count is 'Those that differ.';
-comment on column saldo.monthly_balance_comparison.differences is 'Those that differ, each.';
+comment on column saldo.monthly_balance_comparison.difference_count is
+  'Months whose stored figures differ from the recomputed ones.';
+comment on column saldo.monthly_balance_comparison.differences is
+  'These months, each with the stored and the recomputed figures.';

@@ -112,20 +112,22 @@ comment on type saldo.monthly_sync_status is
   'running; done; abandoned: it was broken off, and not gone on with for six hours.';
 comment on table saldo.monthly_sync_run is
   'A run over the stored months of all customers: a nightly sync, or a weekly recalculation.';
-comment on column saldo.monthly_sync_run.id is 'Id.';
+comment on column saldo.monthly_sync_run.id is 'Id, in the order in which runs began.';
 comment on column saldo.monthly_sync_run.is_forced is
   'Whether months that agree are written as well: the recalculation.';
 comment on column saldo.monthly_sync_run.status is 'running, done or abandoned.';
-comment on column saldo.monthly_sync_run.customer_count is 'Customers when it began.';
-comment on column saldo.monthly_sync_run.done_count is 'Customers that were looked at.';
+comment on column saldo.monthly_sync_run.customer_count is
+  'Customers that there were when the run began.';
+comment on column saldo.monthly_sync_run.done_count is 'Customers that were looked at so far.';
 comment on column saldo.monthly_sync_run.done_customer_id is
   'Customers go in the order of their ids: the last that was looked at.';
-comment on column saldo.monthly_sync_run.written_count is 'Months that were written.';
+comment on column saldo.monthly_sync_run.written_count is 'Months that were written so far.';
 comment on column saldo.monthly_sync_run.change_count is
   'Those of them that were missing, wrong or too many.';
 comment on column saldo.monthly_sync_run.changes is
   'These months before and after: of the first slices, until they are a hundred.';
 comment on column saldo.monthly_sync_run.started_at is 'When it began.';
 comment on column saldo.monthly_sync_run.started_by is 'Who began it: token subject or login.';
-comment on column saldo.monthly_sync_run.moved_at is 'When it moved last.';
+comment on column saldo.monthly_sync_run.moved_at is
+  'When its last slice was done; the beginning before the first one.';
 comment on column saldo.monthly_sync_run.finished_at is 'When it ended; null = running.';

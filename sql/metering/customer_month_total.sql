@@ -314,7 +314,7 @@ comment on table saldo.customer_month_total is
 comment on column saldo.customer_month_total.account_id is 'Deposit account of the customer.';
 comment on column saldo.customer_month_total.month is 'Month of posting, its first day.';
 comment on column saldo.customer_month_total.deposits is 'Deposits, less those taken back.';
-comment on column saldo.customer_month_total.purchases is 'What the readings cost.';
+comment on column saldo.customer_month_total.purchases is 'What the readings of this month cost.';
 comment on column saldo.customer_month_total.deposit_adjustments is
   'Deposits of closed months that came, changed or went.';
 comment on column saldo.customer_month_total.purchase_adjustments is
@@ -331,9 +331,9 @@ comment on column saldo.customer_month_total.last_calculated_at is
 comment on type saldo.monthly_balance_action is
   'missing: not stored; differs: stored otherwise; surplus: stored without a movement; same.';
 comment on type saldo.monthly_balance_change is 'A month of a customer in a plan or comparison.';
-comment on column saldo.monthly_balance_change.customer_id is 'Customer.';
+comment on column saldo.monthly_balance_change.customer_id is 'Customer whose month it is.';
 comment on column saldo.monthly_balance_change.account_id is 'Deposit account of the customer.';
-comment on column saldo.monthly_balance_change.month is 'Month, its first day.';
+comment on column saldo.monthly_balance_change.month is 'First day of the month.';
 comment on column saldo.monthly_balance_change.action is 'How stored and derived compare.';
 comment on column saldo.monthly_balance_change.stored is 'Figures as stored; null when missing.';
 comment on column saldo.monthly_balance_change.derived is

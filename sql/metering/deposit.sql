@@ -251,19 +251,23 @@ comment on table saldo.deposit is
   'A deposit of a customer. A changed one is superseded by another row.';
 comment on column saldo.deposit.account_id is 'Deposit account of the customer.';
 comment on column saldo.deposit.id is 'Id, version 7: ordered by the time of recording.';
-comment on column saldo.deposit.amount is 'Amount paid in.';
-comment on column saldo.deposit.occurred_at is 'When it was paid in business.';
+comment on column saldo.deposit.amount is
+  'Amount paid in, positive, in the currency of the account.';
+comment on column saldo.deposit.occurred_at is
+  'When the customer paid; it decides the posting date.';
 comment on column saldo.deposit.description is 'What it was, in words.';
 comment on column saldo.deposit.status is 'current, superseded or removed.';
 comment on column saldo.deposit.revision is 'Counts the changes of one deposit, from 1.';
 comment on column saldo.deposit.supersedes is 'Deposit in whose place it came; null = the first.';
-comment on column saldo.deposit.entry_id is 'Journal entry that carries it.';
+comment on column saldo.deposit.entry_id is 'Journal entry that posted it.';
 comment on column saldo.deposit.reversal_entry_id is
   'Entry that took it back; null while it is current.';
 comment on column saldo.deposit.idempotency_key is 'Key that the client gave, if any.';
-comment on column saldo.deposit.recorded_at is 'When it was recorded.';
+comment on column saldo.deposit.recorded_at is
+  'When the deposit was recorded, which may be long after occurred_at.';
 comment on column saldo.deposit.recorded_by is 'Who recorded it: token subject or login.';
 comment on column saldo.deposit.ended_at is 'When it was superseded or removed; null = current.';
-comment on column saldo.deposit.ended_by is 'Who did that.';
+comment on column saldo.deposit.ended_by is
+  'Who superseded or removed it: token subject or login; null = current.';
 comment on constraint deposit_account_id_fkey on saldo.deposit is
   E'@fieldName customer\n@foreignFieldName deposits\nThe deposit account names the customer.';

@@ -117,16 +117,18 @@ comment on type saldo.meter_kind is
   'reading.';
 comment on table saldo.meter is 'A meter at a customer''s, from its installation to its removal.';
 comment on column saldo.meter.account_id is 'Deposit account of the customer.';
-comment on column saldo.meter.id is 'Id.';
+comment on column saldo.meter.id is 'Id, in the order of creation.';
 comment on column saldo.meter.code is
   'Code for people, unique among a customer''s meters in place.';
-comment on column saldo.meter.kind is 'What its readings are.';
+comment on column saldo.meter.kind is
+  'index: a register that grows; volume: each reading is a volume.';
 comment on column saldo.meter.start_index is 'What the register showed when it was installed.';
 comment on column saldo.meter.register_limit is
   'Where the register starts again at zero; null = a flow meter.';
 comment on column saldo.meter.installed_at is 'When it was installed; readings are later.';
 comment on column saldo.meter.removed_at is 'When it was taken down; null = in place.';
 comment on column saldo.meter.replaces is 'Meter that stood in its place before; null = none.';
-comment on column saldo.meter.created_at is 'When it was recorded.';
+comment on column saldo.meter.created_at is
+  'When the meter was recorded; when it was put in place is installed_at.';
 comment on constraint meter_account_id_fkey on saldo.meter is
   E'@fieldName customer\n@foreignFieldName meters\nThe deposit account names the customer.';

@@ -69,9 +69,11 @@ revoke execute on function saldo.metering_status from public;
 grant execute on function saldo.metering_status to saldo_admin, saldo_operator;
 
 comment on type saldo.metering_status is 'How much there is in metering, and what waits.';
-comment on column saldo.metering_status.customer_count is 'Customers.';
-comment on column saldo.metering_status.meter_count is 'Meters that are installed.';
-comment on column saldo.metering_status.reading_count is 'Readings that count.';
+comment on column saldo.metering_status.customer_count is 'How many customers there are.';
+comment on column saldo.metering_status.meter_count is
+  'Meters in place, those taken down not counted.';
+comment on column saldo.metering_status.reading_count is
+  'Current readings: neither superseded nor removed.';
 comment on column saldo.metering_status.unrated_count is
   'Those of them that wait for a price or factor.';
 comment on column saldo.metering_status.provisional_count is
@@ -85,8 +87,9 @@ comment on column saldo.metering_status.rerating_left_count is
   'Readings that they have to look at.';
 comment on column saldo.metering_status.last_sync_at is
   'When the last nightly sync of the stored months ended; null = none did.';
-comment on column saldo.metering_status.last_sync_change_count is 'Months that it put right.';
+comment on column saldo.metering_status.last_sync_change_count is
+  'Months that this sync put right.';
 comment on column saldo.metering_status.last_recalculation_at is
   'When the last full recalculation of the stored months ended; null = none did.';
 comment on column saldo.metering_status.last_recalculation_change_count is
-  'Months that it put right.';
+  'Months that this recalculation put right.';

@@ -218,10 +218,10 @@ comment on table saldo.rated_line is
   'What a reading costs. A new rating is a new revision; the old one stays, superseded.';
 comment on column saldo.rated_line.account_id is 'Deposit account of the customer.';
 comment on column saldo.rated_line.id is 'Id, version 7: ordered by the time of rating.';
-comment on column saldo.rated_line.reading_id is 'Reading.';
+comment on column saldo.rated_line.reading_id is 'Reading that is rated.';
 comment on column saldo.rated_line.revision is 'Counts the ratings of the reading, from 1.';
 comment on column saldo.rated_line.supersedes is 'Line in whose place it came; null = the first.';
-comment on column saldo.rated_line.read_at is 'When it was read.';
+comment on column saldo.rated_line.read_at is 'When the meter was read.';
 comment on column saldo.rated_line.month is 'Month of the business date of the reading.';
 comment on column saldo.rated_line.is_withdrawn is
   'Whether the reading costs nothing any more: it was removed, or has lost its price or factor.';
@@ -235,8 +235,10 @@ comment on column saldo.rated_line.price is 'Price per Sm3; null when withdrawn.
 comment on column saldo.rated_line.amount is 'volume_sm3 times price, rounded once.';
 comment on column saldo.rated_line.amount_rounding is
   'Rule of that rounding. half_up_2: to 2 decimals, halves away from zero.';
-comment on column saldo.rated_line.tariff_version_id is 'Price that was used.';
-comment on column saldo.rated_line.factor_version_id is 'Factor that was used.';
+comment on column saldo.rated_line.tariff_version_id is
+  'Price version that was used; null when the line is withdrawn.';
+comment on column saldo.rated_line.factor_version_id is
+  'Factor version that was used; null when the line is withdrawn.';
 comment on column saldo.rated_line.volume_change is 'volume_sm3 less that of the line before.';
 comment on column saldo.rated_line.amount_change is 'amount less that of the line before.';
 comment on column saldo.rated_line.entry_id is
@@ -244,7 +246,7 @@ comment on column saldo.rated_line.entry_id is
   'came to nothing.';
 comment on column saldo.rated_line.posting_date is
   'Date on which the change was posted: in another month than month when that was closed.';
-comment on column saldo.rated_line.rated_at is 'When it was rated.';
+comment on column saldo.rated_line.rated_at is 'When this rating was computed.';
 comment on column saldo.rated_line.rated_by is 'Who caused it: token subject or login.';
 comment on column saldo.rated_line.superseded_at is
   'When another revision took its place; null = it is the current one.';

@@ -42,7 +42,7 @@ comment on type saldo.reading_request is
 comment on table saldo.reading is 'A reading of a meter. A changed one is superseded by another.';
 comment on column saldo.reading.account_id is 'Deposit account of the customer.';
 comment on column saldo.reading.id is 'Id, version 7: ordered by the time of recording.';
-comment on column saldo.reading.meter_id is 'Meter.';
+comment on column saldo.reading.meter_id is 'Meter that was read.';
 comment on column saldo.reading.read_at is 'When it was read, unique among the current ones.';
 comment on column saldo.reading.read_on is
   'Business date of that, by the time zone at recording; it decides price, factor and month.';
@@ -51,12 +51,14 @@ comment on column saldo.reading.volume is
   'Volume since the reading before, cubic metres; null = a meter of indexes.';
 comment on column saldo.reading.is_rollover is
   'Whether the register has started again at zero since the reading before.';
-comment on column saldo.reading.quality is 'actual or estimated.';
+comment on column saldo.reading.quality is 'actual: read off; estimated: an estimate in its place.';
 comment on column saldo.reading.status is 'current, superseded or removed.';
 comment on column saldo.reading.revision is 'Counts the changes of one reading, from 1.';
 comment on column saldo.reading.supersedes is 'Reading in whose place it came; null = the first.';
 comment on column saldo.reading.batch_id is 'Shared by the readings that were recorded at once.';
-comment on column saldo.reading.recorded_at is 'When it was recorded.';
+comment on column saldo.reading.recorded_at is
+  'When the reading was recorded, which may be long after read_at.';
 comment on column saldo.reading.recorded_by is 'Who recorded it: token subject or login.';
 comment on column saldo.reading.ended_at is 'When it was superseded or removed; null = current.';
-comment on column saldo.reading.ended_by is 'Who did that.';
+comment on column saldo.reading.ended_by is
+  'Who superseded or removed it: token subject or login; null = current.';

@@ -282,7 +282,7 @@ comment on type saldo.rerating_status is
   'refused a slice, see error.';
 comment on table saldo.rerating is
   'A change of price or factor whose readings are rated again by a job, and how far that is.';
-comment on column saldo.rerating.id is 'Id.';
+comment on column saldo.rerating.id is 'Id, in the order in which the changes were made.';
 comment on column saldo.rerating.operation is 'Function that made the change.';
 comment on column saldo.rerating.version_id is
   'Version of price or factor that came or went; null = none did.';
@@ -293,15 +293,16 @@ comment on column saldo.rerating.from_date is 'First business date of the readin
 comment on column saldo.rerating.status is 'waiting, running, done or failed.';
 comment on column saldo.rerating.reading_count is
   'Readings to look at, as counted when it was made; more when more came.';
-comment on column saldo.rerating.done_count is 'Readings that were looked at.';
-comment on column saldo.rerating.line_count is 'Rated lines that it wrote.';
+comment on column saldo.rerating.done_count is 'Readings that were looked at so far.';
+comment on column saldo.rerating.line_count is 'Rated lines that were written so far.';
 comment on column saldo.rerating.done_account_id is
   'Readings are looked at by account and month: the account that it has come to; 0 = none.';
 comment on column saldo.rerating.done_month is 'Last month of this account that is done.';
-comment on column saldo.rerating.created_at is 'When the change was made.';
+comment on column saldo.rerating.created_at is 'When the change of price or factor was made.';
 comment on column saldo.rerating.created_by is
   'Who made the change, and so its entries: token subject or login.';
-comment on column saldo.rerating.started_at is 'When the first slice was rated.';
+comment on column saldo.rerating.started_at is 'When the first slice was rated; null = waiting.';
 comment on column saldo.rerating.moved_at is 'When it moved last; null = not yet.';
-comment on column saldo.rerating.finished_at is 'When it was done, or failed.';
+comment on column saldo.rerating.finished_at is
+  'When it was done, or failed; null = waiting or running.';
 comment on column saldo.rerating.error is 'Code and reason of the failure.';

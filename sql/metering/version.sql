@@ -50,21 +50,24 @@ create policy select_all on saldo.tariff_version for select
 grant select on saldo.tariff_version to saldo_admin, saldo_operator;
 
 comment on table saldo.tariff_version is 'A price per Sm3, from a date on.';
-comment on column saldo.tariff_version.id is 'Id.';
+comment on column saldo.tariff_version.id is 'Id, in the order of recording.';
 comment on column saldo.tariff_version.account_id is
   'Account of the customer whose price it is; null = of all.';
-comment on column saldo.tariff_version.currency is 'Currency of the price.';
-comment on column saldo.tariff_version.price is 'Price of one Sm3.';
+comment on column saldo.tariff_version.currency is
+  'Currency of the price: it applies to customers with accounts in it.';
+comment on column saldo.tariff_version.price is 'Price of one Sm3, in the currency.';
 comment on column saldo.tariff_version.effective_from is 'First business date on which it counts.';
 comment on column saldo.tariff_version.effective_to is
   'Last business date on which it counts; null = until another one begins.';
 comment on column saldo.tariff_version.supersedes is
   'Version in whose place it came; null = the first.';
-comment on column saldo.tariff_version.recorded_at is 'When it was recorded.';
+comment on column saldo.tariff_version.recorded_at is
+  'When the version was recorded; from when it counts is effective_from.';
 comment on column saldo.tariff_version.recorded_by is 'Who recorded it: token subject or login.';
 comment on column saldo.tariff_version.removed_at is
   'When it was superseded or removed; null = it stands.';
-comment on column saldo.tariff_version.removed_by is 'Who did that.';
+comment on column saldo.tariff_version.removed_by is
+  'Who superseded or removed it: token subject or login; null = in use.';
 
 select saldo_private.secure_table('saldo.correction_factor_version');
 drop policy if exists select_all on saldo.correction_factor_version;
@@ -74,7 +77,7 @@ grant select on saldo.correction_factor_version to saldo_admin, saldo_operator;
 
 comment on table saldo.correction_factor_version is
   'A factor from the volume that a meter saw to that at reference conditions, from a date on.';
-comment on column saldo.correction_factor_version.id is 'Id.';
+comment on column saldo.correction_factor_version.id is 'Id, in the order of recording.';
 comment on column saldo.correction_factor_version.account_id is
   'Account of the customer whose factor it is; null = of all.';
 comment on column saldo.correction_factor_version.formula is 'How the factor came about.';
@@ -90,20 +93,25 @@ comment on column saldo.correction_factor_version.reference_temperature is
   'Temperature of the reference conditions, degrees C; of formula reference.';
 comment on column saldo.correction_factor_version.compressibility is
   'Compressibility at reference conditions over that of the line; of formula reference.';
-comment on column saldo.correction_factor_version.factor is 'The factor that is used.';
-comment on column saldo.correction_factor_version.factor_digits is 'Its decimals.';
+comment on column saldo.correction_factor_version.factor is
+  'Factor that volumes are multiplied by, rounded to factor_digits.';
+comment on column saldo.correction_factor_version.factor_digits is
+  'Decimals that the factor is rounded to.';
 comment on column saldo.correction_factor_version.volume_digits is
   'Decimals of the volume at reference conditions.';
-comment on column saldo.correction_factor_version.rounding is 'How both are rounded.';
+comment on column saldo.correction_factor_version.rounding is
+  'How the factor and the volume are rounded.';
 comment on column saldo.correction_factor_version.effective_from is
   'First business date on which it counts.';
 comment on column saldo.correction_factor_version.effective_to is
   'Last business date on which it counts; null = until another one begins.';
 comment on column saldo.correction_factor_version.supersedes is
   'Version in whose place it came; null = the first.';
-comment on column saldo.correction_factor_version.recorded_at is 'When it was recorded.';
+comment on column saldo.correction_factor_version.recorded_at is
+  'When the version was recorded; from when it counts is effective_from.';
 comment on column saldo.correction_factor_version.recorded_by is
   'Who recorded it: token subject or login.';
 comment on column saldo.correction_factor_version.removed_at is
   'When it was superseded or removed; null = it stands.';
-comment on column saldo.correction_factor_version.removed_by is 'Who did that.';
+comment on column saldo.correction_factor_version.removed_by is
+  'Who superseded or removed it: token subject or login; null = in use.';

@@ -47,7 +47,7 @@ grant select on saldo.balance_rule to saldo_admin, saldo_operator;
 comment on table saldo.balance_rule is 'A rule that every check proves.';
 comment on column saldo.balance_rule.name is
   'Name; the function of a built-in rule is saldo_private.rule_<name>.';
-comment on column saldo.balance_rule.room is 'Room that it belongs to.';
+comment on column saldo.balance_rule.room is 'Room of the house that the rule belongs to.';
 comment on column saldo.balance_rule.title is 'What must hold, in a few words.';
 comment on column saldo.balance_rule.description is 'What must hold, and how it is derived.';
 comment on column saldo.balance_rule.heal_function is
@@ -64,7 +64,7 @@ comment on column saldo.balance_rule.news is
   'What of the news an incremental check asks it about; null = it looks as scope says.';
 comment on column saldo.balance_rule.is_registered is
   'Whether it is over a user''s own tables; its queries are in registered_rule.';
-comment on column saldo.balance_rule.is_enabled is 'Whether checks run it.';
+comment on column saldo.balance_rule.is_enabled is 'Whether checks run the rule.';
 comment on type saldo.rule_news is
   'accounts: those that were posted to since the verified point, or on which something is held; '
   'entries: what was posted since.';

@@ -32,7 +32,8 @@ comment on column saldo.check_run.id is 'Id, ordered by time.';
 comment on column saldo.check_run.number is
   'Place among the checks, by when they ended, whatever the clock said; 0 = from before there were '
   'numbers.';
-comment on column saldo.check_run.kind is 'What asked for it.';
+comment on column saldo.check_run.kind is
+  'What asked for it: a call, reconciliation, maintenance or a heal.';
 comment on column saldo.check_run.scope is
   'full: everything; incremental: what was posted since the verified point, and all totals.';
 comment on column saldo.check_run.slice_count is 'Slices that a full check was made in.';
@@ -40,30 +41,30 @@ comment on column saldo.check_run.verified_at is
   'When the full check began that what is not looked at here was proven by.';
 comment on column saldo.check_run.verified_line_count is
   'Lines that are proven in all, this run included.';
-comment on column saldo.check_run.status is 'Its result.';
-comment on column saldo.check_run.started_at is 'When it began.';
-comment on column saldo.check_run.finished_at is 'When it ended.';
+comment on column saldo.check_run.status is 'Result of the check.';
+comment on column saldo.check_run.started_at is 'When the check began.';
+comment on column saldo.check_run.finished_at is 'When the check ended.';
 comment on column saldo.check_run.actor is 'Who asked: token subject or login.';
 comment on column saldo.check_run.rule_count is 'Rules that were run.';
 comment on column saldo.check_run.failed_rule_count is 'Rules that could not run.';
 comment on column saldo.check_run.finding_count is 'Violations that were found.';
-comment on column saldo.check_run.account_count is 'Accounts that were covered.';
+comment on column saldo.check_run.account_count is 'Accounts that the check covered.';
 comment on column saldo.check_run.line_count is 'Journal lines that were looked at.';
 comment on column saldo.check_run.snapshot is
   'Snapshot at its beginning (pg_snapshot): whose writes it saw at least.';
 
 comment on table saldo.finding is 'A violation of a rule that a check found.';
-comment on column saldo.finding.id is 'Id.';
-comment on column saldo.finding.check_run_id is 'The check that found it.';
-comment on column saldo.finding.rule is 'The rule.';
+comment on column saldo.finding.id is 'Id of the finding.';
+comment on column saldo.finding.check_run_id is 'Check that found it.';
+comment on column saldo.finding.rule is 'Name of the rule that is violated.';
 comment on column saldo.finding.key is 'What it is about, in the rule''s own key.';
 comment on column saldo.finding.account_id is 'Account, where it is about one.';
-comment on column saldo.finding.stored is 'What is stored.';
-comment on column saldo.finding.derived is 'What follows from the truth.';
+comment on column saldo.finding.stored is 'Figure that is stored, as text.';
+comment on column saldo.finding.derived is 'Figure that follows from the truth, as text.';
 comment on column saldo.finding.difference is 'Stored less derived, in the account''s currency.';
-comment on column saldo.finding.detail is 'More of what the rule saw.';
-comment on column saldo.finding.cause is 'The likely cause.';
-comment on column saldo.finding.explanation is 'The cause in a sentence.';
+comment on column saldo.finding.detail is 'Further figures and ids that the rule saw.';
+comment on column saldo.finding.cause is 'Kind of the likely cause.';
+comment on column saldo.finding.explanation is 'The likely cause, in a sentence.';
 comment on column saldo.finding.evidence is
   'What speaks for the likely cause: recorded events, or an object of ids and figures.';
 
@@ -74,10 +75,11 @@ create policy select_all on saldo.check_progress for select
 grant select on saldo.check_progress to saldo_admin, saldo_operator;
 
 comment on table saldo.check_progress is 'A full check in slices that is under way.';
-comment on column saldo.check_progress.id is 'Id that its run will have.';
-comment on column saldo.check_progress.kind is 'What asked for it.';
+comment on column saldo.check_progress.id is 'Id that the check will have in check_run.';
+comment on column saldo.check_progress.kind is
+  'What asked for it: a call, reconciliation, maintenance or a heal.';
 comment on column saldo.check_progress.actor is 'Who asked: token subject or login.';
-comment on column saldo.check_progress.started_at is 'When it began.';
+comment on column saldo.check_progress.started_at is 'When the check began.';
 comment on column saldo.check_progress.continued_at is 'When the last slice was done.';
 comment on column saldo.check_progress.snapshot is 'Snapshot at its beginning (pg_snapshot).';
 comment on column saldo.check_progress.seed is
@@ -85,8 +87,9 @@ comment on column saldo.check_progress.seed is
 comment on column saldo.check_progress.next_starts_on is
   'First posting date of the slice that comes next.';
 comment on column saldo.check_progress.slice_count is 'Slices that are done.';
-comment on column saldo.check_progress.line_count is 'Lines that were looked at.';
-comment on column saldo.check_progress.total_line_count is 'Lines that there are in all.';
+comment on column saldo.check_progress.line_count is 'Lines that were looked at so far.';
+comment on column saldo.check_progress.total_line_count is
+  'Lines that there are in all to look at.';
 comment on column saldo.check_progress.account_ids is 'Accounts that are suspect so far.';
 comment on column saldo.check_progress.entry_ids is 'Entries that are suspect so far.';
 comment on column saldo.check_progress.slice_ends is

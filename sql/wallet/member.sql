@@ -156,14 +156,14 @@ create policy select_own on saldo.journal_entry for select to saldo_member
 comment on table saldo.member is 'A member: someone who keeps money in a wallet.';
 comment on column saldo.member.id is 'Id; member_id in tokens and arguments.';
 comment on column saldo.member.code is 'Code for people, unique.';
-comment on column saldo.member.name is 'Name.';
+comment on column saldo.member.name is 'Name of the member, for people.';
 comment on column saldo.member.account_id is 'Wallet account, a liability; it never changes.';
 comment on column saldo.member.created_at is 'When the member was created.';
 
 comment on type saldo.wallet_balance is 'What a member has.';
-comment on column saldo.wallet_balance.member_id is 'Member.';
-comment on column saldo.wallet_balance.account_id is 'Wallet account.';
+comment on column saldo.wallet_balance.member_id is 'Member whose wallet it is.';
+comment on column saldo.wallet_balance.account_id is 'Wallet account of the member.';
 comment on column saldo.wallet_balance.currency is 'Currency of the figures.';
-comment on column saldo.wallet_balance.balance is 'Posted balance.';
+comment on column saldo.wallet_balance.balance is 'Posted balance; held amounts are still in it.';
 comment on column saldo.wallet_balance.held is 'Sum of the pending purchases.';
 comment on column saldo.wallet_balance.available is 'What can be spent: balance less held.';

@@ -160,9 +160,9 @@ grant select on saldo.product to saldo_admin, saldo_operator, saldo_member;
 comment on table saldo.product is
   E'@foreignKey (revenue_account_id) references saldo.account (id)|@backwardBehavior -*\n'
   'Something that is for sale.';
-comment on column saldo.product.id is 'Id.';
+comment on column saldo.product.id is 'Id, in the order of creation.';
 comment on column saldo.product.code is 'Code for people, unique.';
-comment on column saldo.product.name is 'Name.';
+comment on column saldo.product.name is 'Name of the product, for people.';
 comment on column saldo.product.price is 'Price of one unit, in the product''s currency.';
 comment on column saldo.product.currency is
   'Currency; wallets of this currency can buy the product.';
@@ -170,4 +170,4 @@ comment on column saldo.product.revenue_account_id is 'Account that sales are cr
 comment on column saldo.product.is_stock_tracked is
   'Whether each unit sold is a stock item of its own.';
 comment on column saldo.product.is_active is 'Whether it is for sale now.';
-comment on column saldo.product.created_at is 'When it was created.';
+comment on column saldo.product.created_at is 'When the product was created.';

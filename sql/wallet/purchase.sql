@@ -248,9 +248,10 @@ comment on table saldo.purchase is
 comment on column saldo.purchase.account_id is 'Wallet account that pays.';
 comment on column saldo.purchase.id is 'Id, version 7: ordered by the time of recording.';
 comment on column saldo.purchase.member_id is 'Member whose wallet it is.';
-comment on column saldo.purchase.product_id is 'Product.';
-comment on column saldo.purchase.quantity is 'Units bought.';
-comment on column saldo.purchase.unit_price is 'Price of one unit at the time.';
+comment on column saldo.purchase.product_id is 'Product that is bought.';
+comment on column saldo.purchase.quantity is 'Number of units bought.';
+comment on column saldo.purchase.unit_price is
+  'Price of one unit when it was bought, in the currency of the wallet.';
 comment on column saldo.purchase.amount is 'What is paid: unit_price times quantity.';
 comment on column saldo.purchase.status is 'pending, completed, failed or refunded.';
 comment on column saldo.purchase.entry_id is 'Journal entry of the payment; null = not paid.';
@@ -261,8 +262,9 @@ comment on column saldo.purchase.refund_entry_id is
 comment on column saldo.purchase.failure_reason is 'Why it failed; null unless failed.';
 comment on column saldo.purchase.refund_reason is 'Why it was refunded; null unless refunded.';
 comment on column saldo.purchase.idempotency_key is 'Key that the client gave, if any.';
-comment on column saldo.purchase.occurred_at is 'When it happened in business.';
-comment on column saldo.purchase.created_at is 'When it was recorded.';
+comment on column saldo.purchase.occurred_at is
+  'When the sale took place; it decides the posting date.';
+comment on column saldo.purchase.created_at is 'When the purchase was recorded.';
 comment on column saldo.purchase.created_by is 'Who recorded it: token subject or login.';
 comment on column saldo.purchase.completed_at is 'When the payment was recorded; null = not paid.';
 comment on column saldo.purchase.failed_at is 'When it was given up; null unless failed.';

@@ -189,11 +189,11 @@ comment on constraint stock_item_account_id_purchase_id_fkey on saldo.stock_item
   E'@fieldName purchase\n@foreignFieldName stockItems\n@backwardBehavior +connection +select\n'
   'The purchase that has the item.';
 comment on column saldo.stock_item.id is 'Id; items are sold in the order of it.';
-comment on column saldo.stock_item.product_id is 'Product.';
+comment on column saldo.stock_item.product_id is 'Product that it is a unit of.';
 comment on column saldo.stock_item.code is
   'What the buyer gets: a code, a serial or room number; unique within the product.';
 comment on column saldo.stock_item.account_id is 'Wallet account of the buyer; null = free.';
 comment on column saldo.stock_item.purchase_id is
   'Purchase that it is assigned to, reserved while that is pending; null = free.';
 comment on column saldo.stock_item.assigned_at is 'When it was assigned; null = free.';
-comment on column saldo.stock_item.created_at is 'When it was added.';
+comment on column saldo.stock_item.created_at is 'When the unit was added to the stock.';

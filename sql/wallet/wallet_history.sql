@@ -89,10 +89,11 @@ grant execute on function saldo.wallet_history to saldo_admin, saldo_operator, s
 comment on type saldo.wallet_line_kind is
   'What a line of a wallet''s history is; adjustment: whatever else was posted to the wallet.';
 comment on type saldo.wallet_history_line is 'A line of a wallet''s history.';
-comment on column saldo.wallet_history_line.occurred_at is 'When it happened in business.';
+comment on column saldo.wallet_history_line.occurred_at is 'When it took place, by the business.';
 comment on column saldo.wallet_history_line.id is
   'The journal entry; for a purchase that posted nothing, the purchase.';
-comment on column saldo.wallet_history_line.kind is 'What it is.';
+comment on column saldo.wallet_history_line.kind is
+  'top_up, purchase, refund, or adjustment for whatever else was posted.';
 comment on column saldo.wallet_history_line.status is
   'State of the purchase now; null for other lines.';
 comment on column saldo.wallet_history_line.description is 'What happened, in words.';
@@ -101,5 +102,6 @@ comment on column saldo.wallet_history_line.amount is
   'would have taken.';
 comment on column saldo.wallet_history_line.balance is 'Posted balance after the line.';
 comment on column saldo.wallet_history_line.purchase_id is 'Purchase paid or refunded, if any.';
-comment on column saldo.wallet_history_line.product_id is 'Product of that purchase.';
-comment on column saldo.wallet_history_line.quantity is 'Units of that purchase.';
+comment on column saldo.wallet_history_line.product_id is
+  'Product of that purchase; null without one.';
+comment on column saldo.wallet_history_line.quantity is 'Units of that purchase; null without one.';
