@@ -62,7 +62,7 @@ export async function migrate(databaseUrl: string): Promise<void> {
  * Brings the database up to date and serves GraphQL over HTTP, without jobs: run a worker beside
  * it. Without a `databaseUrl`, given or in the environment, it starts a PostgreSQL of its own.
  *
- * @throws ConfigError for a setting that is not valid, StartError for what hinders the start
+ * @throws ConfigError for a setting that is not valid, StartError for what prevents the start
  */
 export function startServer(
   settings?: SaldoSettings,
@@ -75,7 +75,7 @@ export function startServer(
  * Brings the database up to date and runs the jobs: settlement, checks, seals, alerts. Several
  * workers share the work.
  *
- * @throws ConfigError for a setting that is not valid, StartError for what hinders the start
+ * @throws ConfigError for a setting that is not valid, StartError for what prevents the start
  */
 export function startWorker(
   settings?: SaldoSettings,
@@ -87,7 +87,7 @@ export function startWorker(
 /**
  * Server and jobs in one, as `npx saldo start` runs them.
  *
- * @throws ConfigError for a setting that is not valid, StartError for what hinders the start
+ * @throws ConfigError for a setting that is not valid, StartError for what prevents the start
  */
 export function startSaldo(
   settings?: SaldoSettings,

@@ -98,7 +98,7 @@ export type CheckStatus =
   | "unhealthy"
   | "failed";
 
-/** passed: in order; waived: open, and closed all the same; open: has to be settled or waived. */
+/** passed: in order; waived: open, and closed anyway; open: has to be settled or waived. */
 export type ChecklistOutcome =
   | "passed"
   | "waived"
@@ -349,7 +349,7 @@ export interface Account {
   id: string;
   /** Code for people, unique. */
   code: string;
-  /** Name. */
+  /** Name of the account, for people. */
   name: string;
   /** Type, which decides the normal side of the balance. */
   type: AccountType;
@@ -391,15 +391,15 @@ export interface Account {
 
 /** When an account was frozen, by whom, and why. */
 export interface AccountFreeze {
-  /** Account. */
+  /** Account that was frozen. */
   account_id: string;
   /** Id, ordered by time. */
   id: string;
-  /** When it was frozen. */
+  /** When the account was frozen. */
   frozen_at: Date;
-  /** Who did: token subject or login. */
+  /** Who froze it: token subject or login. */
   frozen_by: string;
-  /** Why. */
+  /** Why the account was frozen. */
   reason: string;
   /** The finding, where a heal froze it. */
   finding_id: string | null;
@@ -407,33 +407,33 @@ export interface AccountFreeze {
   evidence: unknown;
   /** When it was unfrozen; null = it is frozen. */
   unfrozen_at: Date | null;
-  /** Who did: token subject or login. */
+  /** Who unfroze it: token subject or login. */
   unfrozen_by: string | null;
-  /** Why. */
+  /** Why the account was unfrozen. */
   unfreeze_reason: string | null;
 }
 
 /** A line of an account statement. */
 export interface AccountStatementLine {
-  /** Posting date. */
+  /** Posting date of the entry. */
   posting_date: Date | null;
   /** Entry; null for the opening balance. */
   entry_id: string | null;
   /** Number of the line within its entry. */
   line_no: number | null;
-  /** When it happened. */
+  /** When it took place, by the business. */
   occurred_at: Date | null;
-  /** Kind of the entry. */
+  /** What the entry is for. */
   kind: EntryKind | null;
   /** Month that it is about, when that is not the month of the posting date. */
   origin_month: Date | null;
   /** What happened, in words. */
   description: string | null;
-  /** Debit, or 0. */
+  /** Debit of the line, or 0. */
   debit: string | null;
-  /** Credit, or 0. */
+  /** Credit of the line, or 0. */
   credit: string | null;
-  /** Balance after it. */
+  /** Running balance after the line, on the normal side. */
   balance: string | null;
 }
 
@@ -441,11 +441,11 @@ export interface AccountStatementLine {
 export interface Alert {
   /** Id, ordered by time. */
   id: string;
-  /** What it is about. */
+  /** Name of the alert condition, as in alert_condition. */
   condition: string;
   /** Which one: a rule, say. */
   key: string;
-  /** How urgent it is. */
+  /** How urgent it is, as its condition says. */
   severity: AlertSeverity;
   /** What is wrong, in a few words. */
   title: string;
@@ -453,21 +453,21 @@ export interface Alert {
   text: string;
   /** Figures and examples, as they were last seen. */
   detail: unknown;
-  /** When it was first seen. */
+  /** When an evaluation first saw it. */
   opened_at: Date;
-  /** When it was last seen. */
+  /** When an evaluation last saw it. */
   last_seen_at: Date;
-  /** When messages that it stands were last made. */
+  /** When messages that it is open were last made. */
   told_at: Date;
   /** When it was found to be over; null = open. */
   resolved_at: Date | null;
-  /** Evaluations that saw it. */
+  /** Number of evaluations that saw it. */
   occurrence_count: number;
-  /** When somebody said to take care of it. */
+  /** When somebody said that they take care of it; null = nobody did. */
   acknowledged_at: Date | null;
-  /** Who: token subject or login. */
+  /** Who acknowledged it: token subject or login. */
   acknowledged_by: string | null;
-  /** What they noted. */
+  /** What they noted when they acknowledged it. */
   acknowledgement_note: string | null;
 }
 
@@ -475,11 +475,11 @@ export interface Alert {
 export interface AlertCondition {
   /** Name; what is watched has a function saldo_private.alert_<name>. */
   name: string;
-  /** How urgent it is. */
+  /** How urgent its alerts are. */
   severity: AlertSeverity;
   /** What is wrong, in a few words. */
   title: string;
-  /** What to do first. */
+  /** What to do first about its alerts. */
   advice: string;
   /** Whether each evaluation looks at it. */
   is_watched: boolean;
@@ -492,27 +492,27 @@ export interface AlertDelivery {
    * again.
    */
   id: string;
-  /** The alert. */
+  /** Alert that the message is about. */
   alert_id: string;
-  /** Way on which it is sent. */
+  /** How it is sent: webhook or email. */
   channel: AlertChannel;
   /** What it tells. */
   event: AlertEvent;
   /** What it says, as it was when it was made. */
   message: unknown;
-  /** When it was made. */
+  /** When the message was made. */
   created_at: Date;
   /** When it is tried, or tried again. */
   next_attempt_at: Date;
   /** Attempts that ended; one that a crash cut short is not counted. */
   attempt_count: number;
-  /** When the last one ended. */
+  /** When the last attempt ended; null = none did. */
   last_attempt_at: Date | null;
   /** What the receiver answered: status of HTTP or SMTP; null = no answer. */
   last_status: number | null;
   /** Why it failed, without address or secret. */
   last_error: string | null;
-  /** When the receiver took it. */
+  /** When the receiver accepted it; null = not yet, or never. */
   delivered_at: Date | null;
   /** When it was given up; it is not tried again. */
   failed_at: Date | null;
@@ -522,19 +522,19 @@ export interface AlertDelivery {
 export interface AlertEvaluation {
   /** Whether another one was running. */
   is_skipped: boolean | null;
-  /** Alerts that were opened. */
+  /** Alerts that this evaluation opened. */
   opened_count: number | null;
-  /** Alerts that were told of again. */
+  /** Open alerts about which it sent a reminder. */
   reminded_count: number | null;
-  /** Alerts that were resolved. */
+  /** Alerts that it found to be over. */
   resolved_count: number | null;
-  /** Alerts that are open now. */
+  /** Alerts that are open after it. */
   open_count: number | null;
 }
 
 /** A balance that a human has set right. */
 export interface BalanceAdjustment {
-  /** Account. */
+  /** Account whose balance was adjusted. */
   account_id: string;
   /** Id, ordered by time. */
   id: string;
@@ -542,21 +542,21 @@ export interface BalanceAdjustment {
   entry_id: string | null;
   /** Account that took the difference. */
   difference_account_id: string;
-  /** The finding that it settles. */
+  /** Finding that it settles; null = none was named. */
   finding_id: string | null;
-  /** Balance that was stored. */
+  /** Balance that was stored before. */
   balance_before: string;
-  /** Balance as the journal had it. */
+  /** Balance by the journal before. */
   journal_balance: string;
-  /** Balance since. */
+  /** Balance that was asked for, and holds after it. */
   new_balance: string;
   /** Why; also the description of the entry. */
   reason: string;
-  /** Key of the request. */
+  /** Key that the client gave, if any. */
   idempotency_key: string | null;
-  /** Who did: token subject or login. */
+  /** Who adjusted it: token subject or login. */
   adjusted_by: string;
-  /** When. */
+  /** When the balance was adjusted. */
   adjusted_at: Date;
 }
 
@@ -568,9 +568,9 @@ export interface BalanceHealthResult {
   is_valid: boolean | null;
   /** Currency of the totals. */
   currency: string | null;
-  /** Sum of the assets. */
+  /** Sum of the balances of assets. */
   total_assets: string | null;
-  /** Sum of the liabilities. */
+  /** Sum of the balances of liabilities. */
   total_liabilities: string | null;
   /** Sum of equity, current-year earnings included. */
   total_equity: string | null;
@@ -580,17 +580,17 @@ export interface BalanceHealthResult {
   pending_purchase_count: string | null;
   /** Result of the last check. */
   last_check_status: CheckStatus | null;
-  /** When it ended. */
+  /** When the last check ended; null = there was none. */
   last_check_at: Date | null;
-  /** Seconds since then. */
+  /** Seconds since the last check ended. */
   last_check_age_seconds: string | null;
   /** Whether it is older than the setting check_overdue_hours, or there was none. */
   is_overdue: boolean | null;
-  /** Rules that it ran. */
+  /** Rules that the last check ran. */
   rule_count: number | null;
-  /** Accounts that it covered. */
+  /** Accounts that the last check covered. */
   account_count: string | null;
-  /** Journal lines that it covered. */
+  /** Journal lines that the last check covered. */
   line_count: string | null;
 }
 
@@ -598,7 +598,7 @@ export interface BalanceHealthResult {
 export interface BalanceRule {
   /** Name; the function of a built-in rule is saldo_private.rule_<name>. */
   name: string;
-  /** Room that it belongs to. */
+  /** Room of the house that the rule belongs to. */
   room: string;
   /** What must hold, in a few words. */
   title: string;
@@ -611,18 +611,18 @@ export interface BalanceRule {
    * from the journal is healed.
    */
   is_about_journal: boolean;
-  /** Whether checks run it. */
+  /** Whether checks run the rule. */
   is_enabled: boolean;
   /**
    * whole: it looks at everything; account, entry: at the accounts or entries that the sieve
    * suspects; journal: at everything, but only if the sieve suspects anything.
    */
   scope: RuleScope;
-  /** Whether incremental checks run it too: it looks at what is news only, or costs little. */
+  /** Whether incremental checks run it too: it looks at new postings only, or costs little. */
   is_incremental: boolean;
   /** Whether it is over a user's own tables; its queries are in registered_rule. */
   is_registered: boolean;
-  /** What of the news an incremental check asks it about; null = it looks as scope says. */
+  /** Which new postings an incremental check asks it about; null = it looks as scope says. */
   news: RuleNews | null;
 }
 
@@ -632,13 +632,13 @@ export interface BalanceSheetLine {
   section: BalanceSheetSection | null;
   /** Account; null for current-year earnings, which no account carries. */
   account_id: string | null;
-  /** Code of the account. */
+  /** Code of the account; null for current-year earnings. */
   code: string | null;
   /** Name of the account or of the computed line. */
   name: string | null;
   /** Currency of the balance. */
   currency: string | null;
-  /** Balance on the normal side. */
+  /** Balance on the normal side of the account's type. */
   balance: string | null;
 }
 
@@ -658,9 +658,9 @@ export interface BalanceSheetTotal {
 
 /** Balances of an account at one moment. */
 export interface BalanceSummary {
-  /** Account. */
+  /** Account whose balances they are. */
   account_id: string | null;
-  /** Its currency. */
+  /** Currency of the amounts. */
   currency: string | null;
   /** Balance of all that is posted, on the normal side. */
   settled_balance: string | null;
@@ -668,23 +668,23 @@ export interface BalanceSummary {
   pending_debit: string | null;
   /** Submitted credits not yet settled. */
   pending_credit: string | null;
-  /** Sum of open holds. */
+  /** Sum of the open holds. */
   held: string | null;
   /** What is left to take, above min_balance or not. */
   available_balance: string | null;
-  /** Rows not yet settled. */
+  /** Number of submitted transactions not yet settled. */
   pending_count: string | null;
 }
 
 /** A full check in slices that is under way. */
 export interface CheckProgress {
-  /** Id that its run will have. */
+  /** Id that the check will have in check_run. */
   id: string;
-  /** What asked for it. */
+  /** What asked for it: a call, reconciliation, maintenance or a heal. */
   kind: CheckKind;
   /** Who asked: token subject or login. */
   actor: string;
-  /** When it began. */
+  /** When the check began. */
   started_at: Date;
   /** When the last slice was done. */
   continued_at: Date;
@@ -696,9 +696,9 @@ export interface CheckProgress {
   next_starts_on: Date;
   /** Slices that are done. */
   slice_count: number;
-  /** Lines that were looked at. */
+  /** Lines that were looked at so far. */
   line_count: string;
-  /** Lines that there are in all. */
+  /** Lines that there are in all to look at. */
   total_line_count: string;
   /** Accounts that are suspect so far. */
   account_ids: string[];
@@ -710,11 +710,11 @@ export interface CheckProgress {
 
 /** What a check found of a rule; no row = nothing. */
 export interface CheckRuleTotal {
-  /** The check. */
+  /** Check that the totals are of. */
   check_run_id: string;
-  /** The rule. */
+  /** Name of the rule. */
   rule: string;
-  /** Its findings. */
+  /** Findings of the rule in this check. */
   finding_count: string;
   /** Sum of their differences without sign, over all currencies. */
   amount: string;
@@ -728,13 +728,13 @@ export interface CheckRuleTotal {
 export interface CheckRun {
   /** Id, ordered by time. */
   id: string;
-  /** What asked for it. */
+  /** What asked for it: a call, reconciliation, maintenance or a heal. */
   kind: CheckKind;
-  /** Its result. */
+  /** Result of the check. */
   status: CheckStatus;
-  /** When it began. */
+  /** When the check began. */
   started_at: Date;
-  /** When it ended. */
+  /** When the check ended. */
   finished_at: Date;
   /** Who asked: token subject or login. */
   actor: string;
@@ -744,7 +744,7 @@ export interface CheckRun {
   failed_rule_count: number;
   /** Violations that were found. */
   finding_count: number;
-  /** Accounts that were covered. */
+  /** Accounts that the check covered. */
   account_count: string;
   /** Journal lines that were looked at. */
   line_count: string;
@@ -767,13 +767,13 @@ export interface CheckRun {
 
 /** Totals of the balance sheet at the end of a check. */
 export interface CheckTotal {
-  /** The check. */
+  /** Check that the totals are of. */
   check_run_id: string;
   /** Currency of the totals. */
   currency: string;
-  /** Sum of the assets. */
+  /** Sum of the balances of assets. */
   total_assets: string;
-  /** Sum of the liabilities. */
+  /** Sum of the balances of liabilities. */
   total_liabilities: string;
   /** Sum of equity, current-year earnings included. */
   total_equity: string;
@@ -783,15 +783,15 @@ export interface CheckTotal {
 
 /** An item of the checklist of a period. */
 export interface ChecklistItem {
-  /** Name, by which it is waived. */
+  /** Name of the item, by which it is waived. */
   item: string | null;
-  /** What should be so. */
+  /** What has to be in order. */
   title: string | null;
-  /** Whether it is. */
+  /** Whether it is in order. */
   is_passed: boolean | null;
-  /** How many things are open. */
+  /** How many things are not in order. */
   open_count: string | null;
-  /** The first of them. */
+  /** The first of the things that are not in order. */
   evidence: unknown;
 }
 
@@ -799,11 +799,11 @@ export interface ChecklistItem {
 export interface ClockAcceptance {
   /** Id, ordered by time. */
   id: string;
-  /** When. */
+  /** When an administrator accepted it. */
   accepted_at: Date;
-  /** Who: token subject or login. */
+  /** Who accepted it: token subject or login. */
   accepted_by: string;
-  /** What was found out. */
+  /** What was found out about the clock. */
   reason: string;
   /** Time up to which nothing is a finding that is dated later than now. */
   accepted_until: Date;
@@ -811,29 +811,29 @@ export interface ClockAcceptance {
 
 /** Totals of the accounts at the end of a closed period, sealed from the journal. */
 export interface ClosingSnapshot {
-  /** Account. */
+  /** Account whose totals they are. */
   account_id: string;
-  /** Year of the period. */
+  /** Fiscal year of the period. */
   fiscal_year: number;
-  /** Its number. */
+  /** Number of the period: 1 to 12 a month, 13 the end of the year. */
   number: number;
-  /** Debits of the period. */
+  /** Sum of the debits posted in the period. */
   debit: Total;
-  /** Credits of the period. */
+  /** Sum of the credits posted in the period. */
   credit: Total;
-  /** All debits up to its end. */
+  /** Sum of all debits up to the end of the period. */
   debit_total: Total;
-  /** All credits up to its end. */
+  /** Sum of all credits up to the end of the period. */
   credit_total: Total;
 }
 
 /** A factor from the volume that a meter saw to that at reference conditions, from a date on. */
 export interface CorrectionFactorVersion {
-  /** Id. */
+  /** Id, in the order of recording. */
   id: string;
   /** Account of the customer whose factor it is; null = of all. */
   account_id: string | null;
-  /** How the factor came about. */
+  /** How the factor is found: given, or computed from conditions. */
   formula: FactorFormula;
   /** Gauge pressure of the line, bar; null when fixed. */
   pressure: string | null;
@@ -847,13 +847,13 @@ export interface CorrectionFactorVersion {
   reference_temperature: string | null;
   /** Compressibility at reference conditions over that of the line; of formula reference. */
   compressibility: string | null;
-  /** The factor that is used. */
+  /** Factor that volumes are multiplied by, rounded to factor_digits. */
   factor: string;
-  /** Its decimals. */
+  /** Decimals that the factor is rounded to. */
   factor_digits: number;
   /** Decimals of the volume at reference conditions. */
   volume_digits: number;
-  /** How both are rounded. */
+  /** How the factor and the volume are rounded. */
   rounding: RoundingRule;
   /** First business date on which it counts. */
   effective_from: Date;
@@ -861,23 +861,23 @@ export interface CorrectionFactorVersion {
   effective_to: Date | null;
   /** Version in whose place it came; null = the first. */
   supersedes: string | null;
-  /** When it was recorded. */
+  /** When the version was recorded; from when it counts is effective_from. */
   recorded_at: Date;
   /** Who recorded it: token subject or login. */
   recorded_by: string;
   /** When it was superseded or removed; null = it stands. */
   removed_at: Date | null;
-  /** Who did that. */
+  /** Who superseded or removed it: token subject or login; null = in use. */
   removed_by: string | null;
 }
 
 /** A customer whose consumption is metered and rated. */
 export interface Customer {
-  /** Id. */
+  /** Id, in the order of creation. */
   id: string;
   /** Code for people, unique. */
   code: string;
-  /** Name. */
+  /** Name of the customer, for people. */
   name: string;
   /** Deposit account, a liability; it never changes. */
   account_id: string;
@@ -889,29 +889,29 @@ export interface Customer {
 
 /** What a month says about an earlier one. */
 export interface CustomerAdjustment {
-  /** Month that it is about. */
+  /** First day of the earlier month that it is about. */
   origin_month: Date | null;
   /** deposit, purchase or other. */
   kind: string | null;
-  /** The same in words. */
+  /** What kind of adjustment it is, in words. */
   description: string | null;
   /** How much more was deposited or purchased; for other, what it does to the balance. */
   amount: string | null;
   /** How much more Sm3, of purchases. */
   volume_sm3: string | null;
-  /** Number of entries. */
+  /** Number of journal entries that it adds up. */
   entry_count: string | null;
 }
 
 /** Figures of a customer for a month. */
 export interface CustomerMonth {
-  /** Month, its first day. */
+  /** First day of the month. */
   month: Date | null;
-  /** Balance at its beginning. */
+  /** Balance of the deposit account at the beginning of the month. */
   opening_balance: string | null;
   /** Deposits, less those taken back. */
   deposits: string | null;
-  /** What the readings cost. */
+  /** What the readings of this month cost. */
   purchases: string | null;
   /** Deposits of closed months that came, changed or went; 0 where restated. */
   deposit_adjustments: string | null;
@@ -919,7 +919,7 @@ export interface CustomerMonth {
   purchase_adjustments: string | null;
   /** Whatever else was posted, positive if it adds. */
   others: string | null;
-  /** Balance at its end. */
+  /** Balance of the deposit account at the end of the month. */
   closing_balance: string | null;
   /** Volume by the meters, of this month. */
   volume_m3: string | null;
@@ -941,7 +941,7 @@ export interface CustomerMonthTotal {
   month: MonthStart;
   /** Deposits, less those taken back. */
   deposits: string;
-  /** What the readings cost. */
+  /** What the readings of this month cost. */
   purchases: string;
   /** Deposits of closed months that came, changed or went. */
   deposit_adjustments: string;
@@ -967,9 +967,9 @@ export interface Deposit {
   account_id: string;
   /** Id, version 7: ordered by the time of recording. */
   id: string;
-  /** Amount paid in. */
+  /** Amount paid in, positive, in the currency of the account. */
   amount: Amount;
-  /** When it was paid in business. */
+  /** When the customer paid; it decides the posting date. */
   occurred_at: Date;
   /** What it was, in words. */
   description: string;
@@ -979,19 +979,19 @@ export interface Deposit {
   revision: number;
   /** Deposit in whose place it came; null = the first. */
   supersedes: string | null;
-  /** Journal entry that carries it. */
+  /** Journal entry that posted it. */
   entry_id: string;
   /** Entry that took it back; null while it is current. */
   reversal_entry_id: string | null;
   /** Key that the client gave, if any. */
   idempotency_key: string | null;
-  /** When it was recorded. */
+  /** When the deposit was recorded, which may be long after occurred_at. */
   recorded_at: Date;
   /** Who recorded it: token subject or login. */
   recorded_by: string;
   /** When it was superseded or removed; null = current. */
   ended_at: Date | null;
-  /** Who did that. */
+  /** Who superseded or removed it: token subject or login; null = current. */
   ended_by: string | null;
 }
 
@@ -999,11 +999,11 @@ export interface Deposit {
 export interface ErrorCode {
   /** SQLSTATE of class SB; extensions.code in GraphQL. */
   code: string;
-  /** Speaking name; extensions.condition in GraphQL. */
+  /** Name of the error; extensions.condition in GraphQL. */
   condition: string;
   /** What is wrong, in one sentence. */
   message: string;
-  /** What to do about it. */
+  /** What to do about the error. */
   hint: string;
   /** HTTP status that fits the error outside of GraphQL. */
   http_status: number;
@@ -1011,45 +1011,45 @@ export interface ErrorCode {
 
 /** A violation of a rule that a check found. */
 export interface Finding {
-  /** Id. */
+  /** Id of the finding. */
   id: string;
-  /** The check that found it. */
+  /** Check that found it. */
   check_run_id: string;
-  /** The rule. */
+  /** Name of the rule that is violated. */
   rule: string;
   /** What it is about, in the rule's own key. */
   key: string;
   /** Account, where it is about one. */
   account_id: string | null;
-  /** What is stored. */
+  /** Figure that is stored, as text. */
   stored: string | null;
-  /** What follows from the truth. */
+  /** Figure that follows from the truth, as text. */
   derived: string | null;
   /** Stored less derived, in the account's currency. */
   difference: string | null;
-  /** More of what the rule saw. */
+  /** Further figures and ids that the rule saw. */
   detail: unknown;
-  /** The likely cause. */
+  /** Kind of the likely cause. */
   cause: FindingCause;
-  /** The cause in a sentence. */
+  /** The likely cause, in a sentence. */
   explanation: string;
-  /** What speaks for the likely cause: recorded events, or an object of ids and figures. */
+  /** What supports the likely cause: recorded events, or an object of ids and figures. */
   evidence: unknown;
 }
 
 /** What may have caused a finding, the best first; a finding without one has no known cause. */
 export interface FindingExplanation {
-  /** The finding. */
+  /** Finding that it explains. */
   finding_id: string;
-  /** Place, from 1. */
+  /** Place among the explanations of the finding, from 1, the best. */
   rank: number;
   /** Kind of cause. */
   cause: FindingCause;
-  /** How sure it is. */
+  /** How sure it is: certain, likely or possible. */
   confidence: ExplanationConfidence;
   /** The cause in a sentence. */
   explanation: string;
-  /** What speaks for it. */
+  /** Ids and figures that support the cause. */
   evidence: unknown;
 }
 
@@ -1057,9 +1057,9 @@ export interface FindingExplanation {
 export interface GuardEvent {
   /** Id, ordered by time. */
   id: string;
-  /** When it was written. */
+  /** When the write took place. */
   occurred_at: Date;
-  /** Login of the session. */
+  /** Login of the session that wrote. */
   login: string;
   /** Role that the session acted in. */
   role: string;
@@ -1067,11 +1067,11 @@ export interface GuardEvent {
   application_name: string;
   /** Where it came from; null = a local socket. */
   client_address: string | null;
-  /** Transaction that wrote it. */
+  /** Transaction that wrote the row. */
   transaction_id: string;
   /** The statement, up to 2,000 characters. */
   statement: string;
-  /** Table that was written. */
+  /** Name of the table that was written; one of yours with its schema. */
   table_name: string;
   /** insert, update, delete or truncate. */
   operation: string;
@@ -1083,7 +1083,7 @@ export interface GuardEvent {
   new_row: unknown;
   /** Registered rule whose table was written; null = a table of Saldo. */
   rule: string | null;
-  /** Key of the row in that rule. */
+  /** Key of the row, in the registered rule's form. */
   key: string | null;
 }
 
@@ -1095,27 +1095,27 @@ export interface HealAction {
   heal_run_id: string | null;
   /** The finding; null = an adjustment without one. */
   finding_id: string | null;
-  /** Rule of the finding. */
+  /** Rule whose finding it was. */
   rule: string;
-  /** Key of the finding. */
+  /** Key of the finding, in the rule's own form. */
   key: string;
   /** Account, where it is about one. */
   account_id: string | null;
-  /** What became of it. */
+  /** What the heal did about the finding. */
   outcome: HealOutcome;
-  /** The cache before. */
+  /** The cache before the heal. */
   before: unknown;
-  /** The cache after. */
+  /** The cache after the heal. */
   after: unknown;
   /** Why it was healed, or why not. */
   reason: string;
   /** Who asked: token subject or login. */
   actor: string;
-  /** When. */
+  /** When it was done, or refused. */
   healed_at: Date;
   /** The proposal that it wrote, or that was approved. */
   proposal_id: string | null;
-  /** The heal that it took back. */
+  /** Earlier heal that this one took back; null = not an undo. */
   undoes: string | null;
   /**
    * Table, key column and column of yours that it set; null for a cache of the engine and for a
@@ -1126,7 +1126,7 @@ export interface HealAction {
 
 /** How much of a rule may be healed without approval. */
 export interface HealPolicy {
-  /** The rule. */
+  /** Rule whose heals these limits are for. */
   rule: string;
   /** Whether scheduled maintenance heals it. */
   is_scheduled: boolean;
@@ -1138,7 +1138,7 @@ export interface HealPolicy {
   max_amount_total: string | null;
   /** Who set it: token subject or login. */
   set_by: string;
-  /** When. */
+  /** When the limits were set. */
   set_at: Date;
 }
 
@@ -1146,41 +1146,41 @@ export interface HealPolicy {
 export interface HealProposal {
   /** Id, ordered by time. */
   id: string;
-  /** The run that proposed it. */
+  /** Run of auto_heal that proposed it. */
   heal_run_id: string;
-  /** The finding. */
+  /** Finding that would be healed. */
   finding_id: string;
-  /** Rule of the finding. */
+  /** Rule whose finding it is. */
   rule: string;
-  /** Key of the finding. */
+  /** Key of the finding, in the rule's own form. */
   key: string;
   /** Account, where it is about one. */
   account_id: string | null;
-  /** What was stored. */
+  /** Figure that was stored, as text. */
   stored: string | null;
-  /** What followed from the truth. */
+  /** Figure that followed from the truth, as text. */
   derived: string | null;
-  /** Stored less derived. */
+  /** Stored less derived, in the account's currency. */
   difference: string | null;
-  /** The cache as it was. */
+  /** The cache as it was when it was proposed. */
   before: unknown;
   /** The cache as the heal would have written it. */
   after: unknown;
   /** true = the same key was healed or undone before; false = the heal is above a limit. */
   is_escalated: boolean;
-  /** Why it was not healed without asking. */
+  /** Why it waits for an approval. */
   reason: string;
   /** Where it stands. */
   status: HealProposalStatus;
   /** Who asked for the heal. */
   proposed_by: string;
-  /** When. */
+  /** When the heal was proposed. */
   proposed_at: Date;
   /** Who decided: token subject or login. */
   decided_by: string | null;
-  /** When. */
+  /** When it was decided; null = not yet. */
   decided_at: Date | null;
-  /** Why. */
+  /** Why it was decided so. */
   decision_reason: string | null;
 }
 
@@ -1192,15 +1192,15 @@ export interface HealRun {
   is_dry_run: boolean;
   /** The check whose findings it worked on. */
   check_run_id: string;
-  /** When it began. */
+  /** When the run began. */
   started_at: Date;
-  /** When it ended. */
+  /** When the run ended. */
   finished_at: Date;
   /** Who asked: token subject or login. */
   actor: string;
-  /** Findings that were healed. */
+  /** Findings that were healed; 0 in a dry run. */
   healed_count: number;
-  /** Findings that were refused. */
+  /** Findings that it refused to heal. */
   refused_count: number;
   /** Findings above a limit: each has a heal_proposal, unless it is a dry run. */
   needs_approval_count: number;
@@ -1212,15 +1212,15 @@ export interface HealRun {
 
 /** What a check found about one account. */
 export interface HealthByAccountRow {
-  /** The account. */
+  /** Account that the findings are about. */
   account_id: string | null;
-  /** Its code. */
+  /** Code of the account. */
   code: string | null;
-  /** Its currency. */
+  /** Currency of the account. */
   currency: string | null;
-  /** Violations. */
+  /** Violations that the check found about the account. */
   finding_count: string | null;
-  /** Rules that are violated. */
+  /** Names of the rules that are violated. */
   rules: string[] | null;
   /** Balance stored less balance derived; null when that is right. */
   difference: string | null;
@@ -1232,19 +1232,19 @@ export interface HealthByAccountRow {
 
 /** What a check found about one rule. */
 export interface HealthByRuleRow {
-  /** The rule. */
+  /** Name of the rule. */
   rule: string | null;
-  /** What must hold. */
+  /** What must hold, in a few words. */
   title: string | null;
-  /** Room that it belongs to. */
+  /** Room of the house that the rule belongs to. */
   room: string | null;
-  /** Violations. */
+  /** Violations of the rule that the check found. */
   finding_count: string | null;
-  /** Accounts that are concerned. */
+  /** Accounts that have such findings. */
   account_count: string | null;
   /** Sum of the differences without their signs, whatever the currencies. */
   difference_sum: string | null;
-  /** The largest of them. */
+  /** Largest of the differences without their signs. */
   difference_max: string | null;
   /** The cause that most of them have. */
   cause: FindingCause | null;
@@ -1254,15 +1254,15 @@ export interface HealthByRuleRow {
 
 /** Something that was found about an account or done to it. */
 export interface HealthEvent {
-  /** When. */
+  /** When the check ended, the heal ran or the write took place. */
   occurred_at: Date | null;
   /** finding, a write past the guard, or what a heal did. */
   what: string | null;
-  /** Rule of the finding. */
+  /** Rule of the finding; null for a write past the guard. */
   rule: string | null;
   /** Key of the finding, or the table that was written. */
   key: string | null;
-  /** Stored less derived. */
+  /** Stored less derived; null where it is no finding. */
   difference: string | null;
   /** Explanation, reason, or statement. */
   text: string | null;
@@ -1272,49 +1272,49 @@ export interface HealthEvent {
 
 /** How the balances were at the last check. */
 export interface HealthSummaryResult {
-  /** The last check. */
+  /** Check that the figures are of: the last one. */
   check_run_id: string | null;
-  /** Its result. */
+  /** Result of this check. */
   status: CheckStatus | null;
-  /** How much it looked at. */
+  /** How much this check looked at. */
   scope: CheckScope | null;
-  /** When it ended. */
+  /** When this check ended. */
   checked_at: Date | null;
-  /** Seconds since then. */
+  /** Seconds since this check ended. */
   age_seconds: string | null;
-  /** Lines that it looked at. */
+  /** Journal lines that this check looked at. */
   line_count: string | null;
   /** Lines that are proven, by it and by the full check that it goes back to. */
   verified_line_count: string | null;
-  /** What it found. */
+  /** Violations that this check found. */
   finding_count: number | null;
-  /** Accounts that are concerned. */
+  /** Accounts that have findings. */
   account_count: string | null;
   /** When the last full check ended. */
   full_check_at: Date | null;
   /** When the first check ended since which none was healthy; null = the last one was. */
   unhealthy_since: Date | null;
-  /** What was healed within a day. */
+  /** Findings that were healed in the last 24 hours. */
   healed_count: string | null;
 }
 
 /** A check among others. */
 export interface HealthTrendRow {
-  /** The check. */
+  /** Check that the row is about. */
   check_run_id: string | null;
-  /** What asked for it. */
+  /** What asked for the check. */
   kind: CheckKind | null;
-  /** How much it looked at. */
+  /** How much the check looked at. */
   scope: CheckScope | null;
-  /** Its result. */
+  /** Result of the check. */
   status: CheckStatus | null;
-  /** When it ended. */
+  /** When the check ended. */
   finished_at: Date | null;
-  /** How long it took. */
+  /** Duration of the check, in seconds. */
   seconds: string | null;
-  /** Lines that it looked at. */
+  /** Journal lines that the check looked at. */
   line_count: string | null;
-  /** Violations. */
+  /** Violations that the check found. */
   finding_count: number | null;
   /** How many more than the check before. */
   finding_change: number | null;
@@ -1334,11 +1334,11 @@ export interface Hold {
   id: string;
   /** HELD, CAPTURED, VOIDED or EXPIRED. */
   status: HoldStatus;
-  /** What was held at first. */
+  /** Amount that was held at first. */
   amount: Amount;
   /** What is still held; 0 once it has ended. */
   open_amount: Amount;
-  /** What was captured so far. */
+  /** Amount that was captured so far. */
   captured_amount: Amount;
   /** Account that gets what is captured. */
   counter_account_id: string;
@@ -1350,7 +1350,7 @@ export interface Hold {
   idempotency_key: string | null;
   /** Whatever the client wants to keep with it. */
   metadata: unknown;
-  /** When it was placed. */
+  /** When the hold was placed. */
   created_at: Date;
   /** Who placed it: token subject or login. */
   created_by: string;
@@ -1382,11 +1382,11 @@ export interface ImportResult {
 export interface IncomeStatementLine {
   /** Part of the statement. */
   section: IncomeStatementSection | null;
-  /** Account; null for net income. */
+  /** Account of the line; null for net income. */
   account_id: string | null;
-  /** Code of the account. */
+  /** Code of the account; null for net income. */
   code: string | null;
-  /** Name of the account. */
+  /** Name of the account, or Net income. */
   name: string | null;
   /** Currency of the amount. */
   currency: string | null;
@@ -1396,7 +1396,7 @@ export interface IncomeStatementLine {
 
 /** Something that a verification found. */
 export interface JournalDifference {
-  /** What it is. */
+  /** Kind of the difference. */
   kind: JournalDifferenceKind | null;
   /** What it is about: an entry, a seal, a month, a period, an account. */
   key: string | null;
@@ -1404,9 +1404,9 @@ export interface JournalDifference {
   entry_id: string | null;
   /** The seal, where it is about one. */
   seal_number: string | null;
-  /** What is stored, or was sealed. */
+  /** Figure or hash that is stored, or was sealed. */
   stored: string | null;
-  /** What follows from the journal. */
+  /** Figure or hash that follows from the journal. */
   derived: string | null;
 }
 
@@ -1418,7 +1418,7 @@ export interface JournalEntry {
   kind: EntryKind;
   /** draft, posted or reversed. */
   status: EntryStatus;
-  /** When it happened in business. */
+  /** When it took place, by the business. */
   occurred_at: Date;
   /** Date on which it counts: that of occurred_at in the business time zone. */
   posting_date: Date;
@@ -1434,11 +1434,11 @@ export interface JournalEntry {
   reverses: string | null;
   /** Whatever the client wants to keep with it. */
   metadata: unknown;
-  /** How many lines it has. */
+  /** Number of its lines. */
   line_count: number;
   /** Lines of a draft, which are in no balance; null once they are posted as journal lines. */
   draft_lines: unknown;
-  /** When it was written down. */
+  /** When the entry was recorded, as draft or posted. */
   recorded_at: Date;
   /** When it was posted; null for a draft. */
   posted_at: Date | null;
@@ -1454,13 +1454,13 @@ export interface JournalLine {
   account_id: string;
   /** Posting date of its entry. */
   posting_date: Date;
-  /** Its entry. */
+  /** Journal entry that the line belongs to. */
   entry_id: string;
-  /** Its number within the entry, from 1. */
+  /** Number of the line within its entry, from 1. */
   line_no: number;
-  /** Debit amount, or 0. */
+  /** Debit amount in the account's currency, or 0. */
   debit: Amount;
-  /** Credit amount, or 0. */
+  /** Credit amount in the account's currency, or 0. */
   credit: Amount;
 }
 
@@ -1475,7 +1475,7 @@ export interface JournalSeal {
   month: MonthStart;
   /** Entries that it covers. */
   entry_count: string;
-  /** Their lines. */
+  /** Journal lines of these entries. */
   line_count: string;
   /** SHA-256 over a line for each entry, in the order of the ids: id, tab, its hash. */
   entries_hash: Uint8Array;
@@ -1483,7 +1483,7 @@ export interface JournalSeal {
   previous_hash: Uint8Array | null;
   /** SHA-256 of the text of this seal. */
   hash: Uint8Array;
-  /** When it was sealed. */
+  /** When the seal was made. */
   sealed_at: Date;
   /** Who sealed it: token subject or login. */
   sealed_by: string;
@@ -1491,9 +1491,9 @@ export interface JournalSeal {
 
 /** An entry that a seal covers, with its hash. */
 export interface JournalSealEntry {
-  /** Seal. */
+  /** Number of the seal. */
   seal_number: string;
-  /** Entry. */
+  /** Journal entry that the seal covers. */
   entry_id: string;
   /**
    * First 8 bytes of the SHA-256 of the entry's own line: tells whether a change is there or in
@@ -1506,15 +1506,15 @@ export interface JournalSealEntry {
 
 /** Control totals of a seal, by currency. */
 export interface JournalSealTotal {
-  /** Seal. */
+  /** Number of the seal. */
   seal_number: string;
   /** Currency of the accounts; unknown = there was no account. */
   currency: string;
-  /** Lines in it. */
+  /** Lines of the seal in this currency. */
   line_count: string;
-  /** Sum of their debits. */
+  /** Sum of the debits of these lines. */
   debit: Total;
-  /** Sum of their credits. */
+  /** Sum of the credits of these lines. */
   credit: Total;
 }
 
@@ -1524,17 +1524,17 @@ export interface MaintenanceRun {
   id: string;
   /** Result of the check at its end. */
   status: CheckStatus;
-  /** When it began. */
+  /** When the run began. */
   started_at: Date;
-  /** When it ended. */
+  /** When the run ended. */
   finished_at: Date;
   /** Who asked: token subject or login. */
   actor: string;
-  /** The check that it began with. */
+  /** Check that the run began with. */
   check_before_id: string;
-  /** The heal. */
+  /** Heal of what that check found. */
   heal_run_id: string;
-  /** The check that it ended with. */
+  /** Check that the run ended with. */
   check_after_id: string;
 }
 
@@ -1544,7 +1544,7 @@ export interface Member {
   id: string;
   /** Code for people, unique. */
   code: string;
-  /** Name. */
+  /** Name of the member, for people. */
   name: string;
   /** Wallet account, a liability; it never changes. */
   account_id: string;
@@ -1556,11 +1556,11 @@ export interface Member {
 export interface Meter {
   /** Deposit account of the customer. */
   account_id: string;
-  /** Id. */
+  /** Id, in the order of creation. */
   id: string;
   /** Code for people, unique among a customer's meters in place. */
   code: string;
-  /** What its readings are. */
+  /** index: a register that grows; volume: each reading is a volume. */
   kind: MeterKind;
   /** What the register showed when it was installed. */
   start_index: Volume;
@@ -1572,17 +1572,17 @@ export interface Meter {
   removed_at: Date | null;
   /** Meter that stood in its place before; null = none. */
   replaces: string | null;
-  /** When it was recorded. */
+  /** When the meter was recorded; when it was put in place is installed_at. */
   created_at: Date;
 }
 
 /** How much there is in metering, and what waits. */
 export interface MeteringStatus {
-  /** Customers. */
+  /** How many customers there are. */
   customer_count: string | null;
-  /** Meters that are installed. */
+  /** Meters in place, those taken down not counted. */
   meter_count: string | null;
-  /** Readings that count. */
+  /** Current readings: neither superseded nor removed. */
   reading_count: string | null;
   /** Those of them that wait for a price or factor. */
   unrated_count: string | null;
@@ -1598,35 +1598,35 @@ export interface MeteringStatus {
   rerating_left_count: string | null;
   /** When the last nightly sync of the stored months ended; null = none did. */
   last_sync_at: Date | null;
-  /** Months that it put right. */
+  /** Months that this sync put right. */
   last_sync_change_count: string | null;
   /** When the last full recalculation of the stored months ended; null = none did. */
   last_recalculation_at: Date | null;
-  /** Months that it put right. */
+  /** Months that this recalculation put right. */
   last_recalculation_change_count: string | null;
 }
 
 /** What was posted to an account in a month, by posting date: a cache of the journal. */
 export interface MonthMovement {
-  /** Account. */
+  /** Account whose movement it is. */
   account_id: string;
-  /** Month, as its first day. */
+  /** First day of the month of the posting dates. */
   month: MonthStart;
-  /** Debits of the month. */
+  /** Sum of the debits posted in the month. */
   debit: Total;
-  /** Credits of the month. */
+  /** Sum of the credits posted in the month. */
   credit: Total;
-  /** Number of lines of the month. */
+  /** Number of journal lines posted in the month. */
   line_count: string;
 }
 
 /** A month of a customer in a plan or comparison. */
 export interface MonthlyBalanceChange {
-  /** Customer. */
+  /** Customer whose month it is. */
   customer_id: string | null;
   /** Deposit account of the customer. */
   account_id: string | null;
-  /** Month, its first day. */
+  /** First day of the month. */
   month: Date | null;
   /** How stored and derived compare. */
   action: MonthlyBalanceAction | null;
@@ -1642,29 +1642,29 @@ export interface MonthlyBalanceChange {
 export interface MonthlyBalanceComparison {
   /** Months that were compared. */
   month_count: string | null;
-  /** Those that differ. */
+  /** Months whose stored figures differ from the recomputed ones. */
   difference_count: string | null;
-  /** Those that differ, each. */
+  /** These months, each with the stored and the recomputed figures. */
   differences: string | null;
 }
 
 /** A month of an account. */
 export interface MonthlyBalanceLine {
-  /** Account. */
+  /** Account that the line is about. */
   account_id: string | null;
-  /** Month, as its first day. */
+  /** First day of the month. */
   month: Date | null;
-  /** Balance before its first day. */
+  /** Balance before the first day, on the normal side. */
   opening: string | null;
   /** Debits, without closing entries. */
   debit: string | null;
   /** Credits, without closing entries. */
   credit: string | null;
-  /** What the closing entries of the year changed of the balance; 0 but for December. */
+  /** What the closing entries of the year changed of the balance; 0 except in December. */
   year_end: string | null;
-  /** Balance after its last day. */
+  /** Balance after the last day, on the normal side. */
   closing: string | null;
-  /** Lines of the month; those of closing entries count, too. */
+  /** Journal lines of the month, those of closing entries included. */
   line_count: string | null;
   /** open, closing, closed or locked. */
   status: PeriodStatus | null;
@@ -1672,19 +1672,19 @@ export interface MonthlyBalanceLine {
 
 /** A run over the stored months of all customers: a nightly sync, or a weekly recalculation. */
 export interface MonthlySyncRun {
-  /** Id. */
+  /** Id, in the order in which runs began. */
   id: string;
   /** Whether months that agree are written as well: the recalculation. */
   is_forced: boolean;
   /** running, done or abandoned. */
   status: MonthlySyncStatus;
-  /** Customers when it began. */
+  /** Customers that there were when the run began. */
   customer_count: string;
-  /** Customers that were looked at. */
+  /** Customers that were looked at so far. */
   done_count: string;
   /** Customers go in the order of their ids: the last that was looked at. */
   done_customer_id: string;
-  /** Months that were written. */
+  /** Months that were written so far. */
   written_count: string;
   /** Those of them that were missing, wrong or too many. */
   change_count: string;
@@ -1694,7 +1694,7 @@ export interface MonthlySyncRun {
   started_at: Date;
   /** Who began it: token subject or login. */
   started_by: string;
-  /** When it moved last. */
+  /** When its last slice was done; the beginning before the first one. */
   moved_at: Date;
   /** When it ended; null = running. */
   finished_at: Date | null;
@@ -1702,13 +1702,13 @@ export interface MonthlySyncRun {
 
 /** A month of the books, or the end of a year. */
 export interface Period {
-  /** Year. */
+  /** Fiscal year, which is the calendar year. */
   fiscal_year: number;
   /** 1 to 12: month; 13: the closing entries of the year. */
   number: number;
-  /** First day. */
+  /** First posting date of the period. */
   starts_on: Date;
-  /** Last day. */
+  /** Last posting date of the period. */
   ends_on: Date;
   /** open, closing, closed or locked. */
   status: PeriodStatus;
@@ -1716,7 +1716,7 @@ export interface Period {
   closed_at: Date | null;
   /** Who closed it: token subject or login. */
   closed_by: string | null;
-  /** Accounts in its snapshot. */
+  /** Number of accounts in its snapshot; null without one. */
   account_count: string | null;
   /** Lines that were posted in it, and before it where it was the first to be closed. */
   line_count: string | null;
@@ -1726,15 +1726,15 @@ export interface Period {
 
 /** The checklist as it stood when a period was closed. */
 export interface PeriodCheck {
-  /** The closing. */
+  /** Event by which the period was closed. */
   event_id: string;
-  /** Item of the checklist. */
+  /** Name of the item, as in the checklist. */
   item: string;
-  /** passed or waived. */
+  /** passed: in order; waived: open, and closed nevertheless. */
   outcome: ChecklistOutcome;
-  /** How many things were open. */
+  /** How many things of the item were open. */
   open_count: string;
-  /** The first of them. */
+  /** The first of the open things. */
   evidence: unknown;
 }
 
@@ -1742,17 +1742,17 @@ export interface PeriodCheck {
 export interface PeriodEvent {
   /** Id, ordered by time. */
   id: string;
-  /** Year of the period. */
+  /** Fiscal year of the period. */
   fiscal_year: number;
-  /** Its number. */
+  /** Number of the period: 1 to 12 a month, 13 the end of the year. */
   number: number;
-  /** What was done. */
+  /** What was done to the period. */
   action: PeriodAction;
   /** Why; of a closing, why items were waived. */
   reason: string | null;
-  /** Who: token subject or login. */
+  /** Who did it: token subject or login. */
   actor: string;
-  /** When. */
+  /** When it was done. */
   occurred_at: Date;
 }
 
@@ -1761,11 +1761,11 @@ export interface PeriodEvent {
  * that is for sale.
  */
 export interface Product {
-  /** Id. */
+  /** Id, in the order of creation. */
   id: string;
   /** Code for people, unique. */
   code: string;
-  /** Name. */
+  /** Name of the product, for people. */
   name: string;
   /** Price of one unit, in the product's currency. */
   price: Amount;
@@ -1777,7 +1777,7 @@ export interface Product {
   is_stock_tracked: boolean;
   /** Whether it is for sale now. */
   is_active: boolean;
-  /** When it was created. */
+  /** When the product was created. */
   created_at: Date;
 }
 
@@ -1794,11 +1794,11 @@ export interface Purchase {
   id: string;
   /** Member whose wallet it is. */
   member_id: string;
-  /** Product. */
+  /** Product that is bought. */
   product_id: string;
-  /** Units bought. */
+  /** Number of units bought. */
   quantity: number;
-  /** Price of one unit at the time. */
+  /** Price of one unit when it was bought, in the currency of the wallet. */
   unit_price: Amount;
   /** What is paid: unit_price times quantity. */
   amount: Amount;
@@ -1814,9 +1814,9 @@ export interface Purchase {
   refund_reason: string | null;
   /** Key that the client gave, if any. */
   idempotency_key: string | null;
-  /** When it happened in business. */
+  /** When the sale took place; it decides the posting date. */
   occurred_at: Date;
-  /** When it was recorded. */
+  /** When the purchase was recorded. */
   created_at: Date;
   /** Who recorded it: token subject or login. */
   created_by: string;
@@ -1841,13 +1841,13 @@ export interface RatedLine {
   account_id: string;
   /** Id, version 7: ordered by the time of rating. */
   id: string;
-  /** Reading. */
+  /** Reading that is rated. */
   reading_id: string;
   /** Counts the ratings of the reading, from 1. */
   revision: number;
   /** Line in whose place it came; null = the first. */
   supersedes: string | null;
-  /** When it was read. */
+  /** When the meter was read. */
   read_at: Date;
   /** Month of the business date of the reading. */
   month: MonthStart;
@@ -1867,9 +1867,9 @@ export interface RatedLine {
   amount: Amount;
   /** Rule of that rounding. */
   amount_rounding: string;
-  /** Price that was used. */
+  /** Price version that was used; null when the line is withdrawn. */
   tariff_version_id: string | null;
-  /** Factor that was used. */
+  /** Factor version that was used; null when the line is withdrawn. */
   factor_version_id: string | null;
   /** volume_sm3 less that of the line before. */
   volume_change: Volume;
@@ -1882,7 +1882,7 @@ export interface RatedLine {
   entry_id: string | null;
   /** Date on which the change was posted: in another month than month when that was closed. */
   posting_date: Date;
-  /** When it was rated. */
+  /** When this rating was computed. */
   rated_at: Date;
   /** Who caused it: token subject or login. */
   rated_by: string;
@@ -1896,7 +1896,7 @@ export interface Reading {
   account_id: string;
   /** Id, version 7: ordered by the time of recording. */
   id: string;
-  /** Meter. */
+  /** Meter that was read. */
   meter_id: string;
   /** When it was read, unique among the current ones. */
   read_at: Date;
@@ -1908,7 +1908,7 @@ export interface Reading {
   volume: Volume | null;
   /** Whether the register has started again at zero since the reading before. */
   is_rollover: boolean;
-  /** actual or estimated. */
+  /** actual: read off; estimated: an estimate in its place. */
   quality: ReadingQuality;
   /** current, superseded or removed. */
   status: RecordStatus;
@@ -1918,13 +1918,13 @@ export interface Reading {
   supersedes: string | null;
   /** Shared by the readings that were recorded at once. */
   batch_id: string;
-  /** When it was recorded. */
+  /** When the reading was recorded, which may be long after read_at. */
   recorded_at: Date;
   /** Who recorded it: token subject or login. */
   recorded_by: string;
   /** When it was superseded or removed; null = current. */
   ended_at: Date | null;
-  /** Who did that. */
+  /** Who superseded or removed it: token subject or login; null = current. */
   ended_by: string | null;
 }
 
@@ -1944,11 +1944,11 @@ export interface RegisteredRule {
   name: string;
   /** Table of the balance, with its schema. */
   stored_table: string | null;
-  /** Column that names a row. */
+  /** Column of that table that identifies a row. */
   key_column: string | null;
-  /** Column of the balance. */
+  /** Column of that table that holds the balance. */
   balance_column: string | null;
-  /** Query of what is stored. */
+  /** Query of the stored figures, by key. */
   stored: string;
   /** Query of what it is derived from. */
   derived: string;
@@ -1960,7 +1960,7 @@ export interface RegisteredRule {
   heal: RuleHeal;
   /** Function of the user's that heals a key. */
   heal_function: string | null;
-  /** What becomes of other writers. */
+  /** What becomes of writes by others than the writers. */
   guard: RuleGuard;
   /** Roles that may write the balance. */
   writer_roles: string[];
@@ -1974,13 +1974,13 @@ export interface RegisteredRule {
   watched_triggers: unknown;
   /** Who registered or changed it last. */
   registered_by: string;
-  /** When that was. */
+  /** When the rule was registered or changed last. */
   registered_at: Date;
 }
 
 /** A change of price or factor whose readings are rated again by a job, and how far that is. */
 export interface Rerating {
-  /** Id. */
+  /** Id, in the order in which the changes were made. */
   id: string;
   /** Function that made the change. */
   operation: string;
@@ -1996,23 +1996,23 @@ export interface Rerating {
   status: ReratingStatus;
   /** Readings to look at, as counted when it was made; more when more came. */
   reading_count: string;
-  /** Readings that were looked at. */
+  /** Readings that were looked at so far. */
   done_count: string;
-  /** Rated lines that it wrote. */
+  /** Rated lines that were written so far. */
   line_count: string;
   /** Readings are looked at by account and month: the account that it has come to; 0 = none. */
   done_account_id: string;
   /** Last month of this account that is done. */
   done_month: Date;
-  /** When the change was made. */
+  /** When the change of price or factor was made. */
   created_at: Date;
   /** Who made the change, and so its entries: token subject or login. */
   created_by: string;
-  /** When the first slice was rated. */
+  /** When the first slice was rated; null = waiting. */
   started_at: Date | null;
   /** When it moved last; null = not yet. */
   moved_at: Date | null;
-  /** When it was done, or failed. */
+  /** When it was done, or failed; null = waiting or running. */
   finished_at: Date | null;
   /** Code and reason of the failure. */
   error: string | null;
@@ -2035,11 +2035,11 @@ export interface SealStatusResult {
   head_number: string | null;
   /** Its hash, in hexadecimal digits. */
   head_hash: string | null;
-  /** When it was sealed. */
+  /** When the last seal was made; null = there is none. */
   sealed_at: Date | null;
-  /** Entries that are sealed. */
+  /** Entries that seals cover. */
   sealed_entry_count: string | null;
-  /** Entries that wait for it. */
+  /** Posted entries that no seal covers yet. */
   unsealed_entry_count: string | null;
   /** Seconds since the first of them was posted; 0 when there is none. */
   oldest_unsealed_age_seconds: string | null;
@@ -2049,23 +2049,23 @@ export interface SealStatusResult {
 export interface Setting {
   /** Name of the setting. */
   name: string;
-  /** Its value, as text. */
+  /** Value of the setting, as text. */
   value: string;
-  /** What it decides. */
+  /** What the setting decides. */
   description: string;
 }
 
 /** Rows of one hot account that were settled together: how many, their sums, and how long it took. */
 export interface Settlement {
-  /** Hot account. */
+  /** Hot account that was settled. */
   account_id: string;
   /** Id, version 7: ordered by time. */
   id: string;
-  /** Rows that were settled. */
+  /** Number of submitted transactions that it settled. */
   row_count: string;
-  /** Sum of their debits. */
+  /** Sum of the debits of these rows. */
   debit: Total;
-  /** Sum of their credits. */
+  /** Sum of the credits of these rows. */
   credit: Total;
   /** When the batch began. */
   started_at: Date;
@@ -2080,9 +2080,9 @@ export interface Settlement {
  * of a settlement: the rows of one counter account and business date.
  */
 export interface SettlementEntry {
-  /** Hot account. */
+  /** Hot account that was settled. */
   account_id: string;
-  /** Settlement. */
+  /** Settlement that posted the entry. */
   settlement_id: string;
   /** Counter account of the rows. */
   counter_account_id: string;
@@ -2094,7 +2094,7 @@ export interface SettlementEntry {
   entry_id: string;
   /** Account that got the other side: the counter account, or suspense where that was closed since. */
   booked_account_id: string;
-  /** Rows. */
+  /** Number of submitted transactions that it sums up. */
   row_count: string;
   /** Sum of their debits on the hot account. */
   debit: Total;
@@ -2104,9 +2104,9 @@ export interface SettlementEntry {
 
 /** How settlement is doing. */
 export interface SettlementHealthResult {
-  /** Hot accounts. */
+  /** How many hot accounts there are. */
   hot_account_count: string | null;
-  /** Rows that wait for settlement. */
+  /** Submitted transactions that wait for settlement. */
   pending_count: string | null;
   /** Age of the oldest of them; 0 when there is none. */
   oldest_pending_age_seconds: string | null;
@@ -2122,15 +2122,15 @@ export interface SettlementHealthResult {
 
 /** Which rows a settlement took: a stretch of the numbers of one slot. */
 export interface SettlementRange {
-  /** Hot account. */
+  /** Hot account that was settled. */
   account_id: string;
-  /** Slot. */
+  /** Number of the slot. */
   slot_no: number;
-  /** Number of the last row. */
+  /** Number of the last row of the stretch. */
   last_seq: string;
-  /** Number of the first row. */
+  /** Number of the first row of the stretch. */
   first_seq: string;
-  /** Settlement. */
+  /** Settlement that took these rows. */
   settlement_id: string;
 }
 
@@ -2139,13 +2139,13 @@ export interface SettlementRange {
  * failover or a TRUNCATE.
  */
 export interface SlotRebuild {
-  /** Hot account. */
+  /** Hot account whose slots were made. */
   account_id: string;
   /** Id, ordered by time. */
   id: string;
-  /** Slots that were made. */
+  /** Number of slots that were made. */
   slot_count: number;
-  /** When. */
+  /** When the slots were made. */
   rebuilt_at: Date;
   /** Whose request it was: token subject or login. */
   rebuilt_by: string;
@@ -2155,7 +2155,7 @@ export interface SlotRebuild {
 export interface StockItem {
   /** Id; items are sold in the order of it. */
   id: string;
-  /** Product. */
+  /** Product that it is a unit of. */
   product_id: string;
   /** What the buyer gets: a code, a serial or room number; unique within the product. */
   code: string;
@@ -2165,7 +2165,7 @@ export interface StockItem {
   purchase_id: string | null;
   /** When it was assigned; null = free. */
   assigned_at: Date | null;
-  /** When it was added. */
+  /** When the unit was added to the stock. */
   created_at: Date;
 }
 
@@ -2175,21 +2175,21 @@ export interface StockItem {
  * account: accepted at once, its funds taken, and posted by the next settlement.
  */
 export interface SubBalance {
-  /** Hot account. */
+  /** Hot account that the transaction is on. */
   account_id: string;
   /** Id, version 7: ordered by the time of recording. */
   id: string;
   /** Number within its slot, from 1, without gap. */
   seq: string;
-  /** Account of the other side. */
+  /** Account that the other side is posted to. */
   counter_account_id: string;
   /** When it was accepted; its business date is the posting date. */
   created_at: Date;
-  /** Hold that it captures, if any. */
+  /** Hold that it captures; null = it captures none. */
   hold_id: string | null;
-  /** Slot that it was written with. */
+  /** Slot whose funds and numbering it took. */
   slot_no: number;
-  /** Side of the account; the other gets the other. */
+  /** Side of the hot account: debit or credit. */
   direction: EntrySide;
   /** Amount, positive, in the account's currency. */
   amount: Amount;
@@ -2227,13 +2227,13 @@ export interface SubmitResult {
 
 /** A price per Sm3, from a date on. */
 export interface TariffVersion {
-  /** Id. */
+  /** Id, in the order of recording. */
   id: string;
   /** Account of the customer whose price it is; null = of all. */
   account_id: string | null;
-  /** Currency of the price. */
+  /** Currency of the price: it applies to customers with accounts in it. */
   currency: string;
-  /** Price of one Sm3. */
+  /** Price of one Sm3, in the currency. */
   price: string;
   /** First business date on which it counts. */
   effective_from: Date;
@@ -2241,13 +2241,13 @@ export interface TariffVersion {
   effective_to: Date | null;
   /** Version in whose place it came; null = the first. */
   supersedes: string | null;
-  /** When it was recorded. */
+  /** When the version was recorded; from when it counts is effective_from. */
   recorded_at: Date;
   /** Who recorded it: token subject or login. */
   recorded_by: string;
   /** When it was superseded or removed; null = it stands. */
   removed_at: Date | null;
-  /** Who did that. */
+  /** Who superseded or removed it: token subject or login; null = in use. */
   removed_by: string | null;
 }
 
@@ -2266,7 +2266,7 @@ export interface TransferRequest {
 
 /** What became of a transfer of a batch. */
 export interface TransferResult {
-  /** The entry that carries it. */
+  /** Journal entry that posted the transfer. */
   entry_id: string | null;
   /** False when an earlier request with the same key had posted it already. */
   is_new: boolean | null;
@@ -2274,7 +2274,7 @@ export interface TransferResult {
 
 /** A line of the trial balance. */
 export interface TrialBalanceLine {
-  /** Account. */
+  /** Account that the line is about. */
   account_id: string | null;
   /** Code of the account. */
   code: string | null;
@@ -2284,9 +2284,9 @@ export interface TrialBalanceLine {
   type: AccountType | null;
   /** Currency of all amounts of the line. */
   currency: string | null;
-  /** All debits. */
+  /** Sum of all debits up to the date. */
   debit_total: string | null;
-  /** All credits. */
+  /** Sum of all credits up to the date. */
   credit_total: string | null;
   /** Debits less credits where the debits are larger; otherwise 0. */
   debit_balance: string | null;
@@ -2296,7 +2296,7 @@ export interface TrialBalanceLine {
 
 /** An account between two dates. */
 export interface TrialBalanceMovement {
-  /** Account. */
+  /** Account that the line is about. */
   account_id: string | null;
   /** Code of the account. */
   code: string | null;
@@ -2306,25 +2306,25 @@ export interface TrialBalanceMovement {
   type: AccountType | null;
   /** Currency of all amounts of the line. */
   currency: string | null;
-  /** Balance before the first day. */
+  /** Balance before the first day, on the normal side. */
   opening: string | null;
-  /** Debits between the dates. */
+  /** Sum of the debits between the dates. */
   debit: string | null;
-  /** Credits between the dates. */
+  /** Sum of the credits between the dates. */
   credit: string | null;
-  /** Balance after the last day. */
+  /** Balance after the last day, on the normal side. */
   closing: string | null;
 }
 
 /** What a member has. */
 export interface WalletBalance {
-  /** Member. */
+  /** Member whose wallet it is. */
   member_id: string | null;
-  /** Wallet account. */
+  /** Wallet account of the member. */
   account_id: string | null;
   /** Currency of the figures. */
   currency: string | null;
-  /** Posted balance. */
+  /** Posted balance; held amounts are still in it. */
   balance: string | null;
   /** Sum of the pending purchases. */
   held: string | null;
@@ -2334,11 +2334,11 @@ export interface WalletBalance {
 
 /** A line of a wallet's history. */
 export interface WalletHistoryLine {
-  /** When it happened in business. */
+  /** When it took place, by the business. */
   occurred_at: Date | null;
   /** The journal entry; for a purchase that posted nothing, the purchase. */
   id: string | null;
-  /** What it is. */
+  /** top_up, purchase, refund, or adjustment for whatever else was posted. */
   kind: WalletLineKind | null;
   /** State of the purchase now; null for other lines. */
   status: PurchaseStatus | null;
@@ -2353,9 +2353,9 @@ export interface WalletHistoryLine {
   balance: string | null;
   /** Purchase paid or refunded, if any. */
   purchase_id: string | null;
-  /** Product of that purchase. */
+  /** Product of that purchase; null without one. */
   product_id: string | null;
-  /** Units of that purchase. */
+  /** Units of that purchase; null without one. */
   quantity: number | null;
 }
 
@@ -2526,7 +2526,7 @@ export interface Functions {
   };
   /**
    * Notes that somebody takes care of an alert: there are no more reminders; that it is over is
-   * told all the same.
+   * told anyway.
    */
   acknowledge_alert: {
     args: {
@@ -3316,8 +3316,8 @@ export interface Functions {
     row: Purchase;
   };
   /**
-   * Checks what was posted since the verified point, and that no other total has moved: the cost
-   * follows the news.
+   * Checks what was posted since the verified point, and that no other total has moved: it costs
+   * what is new.
    */
   reconcile: {
     args: Record<never, never>;

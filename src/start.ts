@@ -125,7 +125,7 @@ async function startJobs(
 
 /**
  * Stops the parts in order. A part that does not stop within the grace and a second is left behind:
- * what comes after it, PostgreSQL last, must have its turn all the same.
+ * what comes after it, PostgreSQL last, must have its turn in any case.
  */
 async function stopAll(stops: Stop[], { shutdownGraceMs }: Config, log: Log): Promise<void> {
   for (const stop of stops.splice(0).reverse()) {

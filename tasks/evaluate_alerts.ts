@@ -17,7 +17,7 @@ interface Due {
  */
 const evaluateAlerts: SaldoTask = async (payload, helpers, config) => {
   payloadSchema.parse(payload);
-  // One condition that never ends is cancelled and told of; the others have their turn after it.
+  // One condition that never ends is cancelled and reported; the others have their turn after it.
   const evaluated = queryAsAdmin(helpers, "select saldo.evaluate_alerts()", [], {
     statement_timeout: "30s",
   });

@@ -105,7 +105,7 @@ test("a lost database ends no server, and /ready tells", async (t) => {
   t.is(await end(program), 0);
 });
 
-test("what hinders the start is one sentence and exit code 1", async (t) => {
+test("what prevents the start is one sentence and exit code 1", async (t) => {
   const taken = createServer();
   await new Promise<void>((done) => {
     taken.listen(0, "127.0.0.1", done);

@@ -60,7 +60,7 @@ end
 $$;
 comment on function saldo.acknowledge_alert is
   'Notes that somebody takes care of an alert: there are no more reminders; that it is over is '
-  'told all the same. Again: the newer note counts. Errors: SB010 input_invalid, '
+  'told anyway. Again: the newer note counts. Errors: SB010 input_invalid, '
   'SB008 text_invalid, SB009 text_too_long for the note, SB007 not_found for an unknown alert.';
 revoke execute on function saldo.acknowledge_alert from public;
 grant execute on function saldo.acknowledge_alert to saldo_admin;

@@ -218,7 +218,7 @@ as $$
     limit 1
   ) as healthy on true
   -- Not yet seen by a check that found all in order, or not yet by an evaluation: it may have been
-  -- healed since, and somebody is to hear of it all the same.
+  -- healed since, and somebody should hear of it anyway.
   where not coalesce(
     pg_visible_in_snapshot(g.transaction_id, healthy.snapshot::pg_snapshot), false
   )

@@ -79,7 +79,7 @@ begin
 end
 $$;
 comment on function saldo_private.run_alert_evaluation__resolve is
-  'Resolves the alerts of a condition that no longer hold, and tells of it.';
+  'Resolves the alerts of a condition that no longer hold, and makes their messages.';
 
 create or replace function saldo_private.run_alert_evaluation__open(
   facts saldo_private.alert_fact[]
@@ -119,7 +119,7 @@ begin
 end
 $$;
 comment on function saldo_private.run_alert_evaluation__open is
-  'Refreshes the alerts that stand, opens those that are new, and tells of these.';
+  'Refreshes the open alerts, opens those that are new, and makes messages about these.';
 
 create or replace function saldo_private.run_alert_evaluation__remind(condition text)
 returns integer
@@ -228,7 +228,7 @@ begin
   for v_condition in
     select c.name, c.is_watched
     from saldo.alert_condition as c
-    -- Last comes what tells of the failures of the others, and of the upkeep.
+    -- Last comes the condition that reports failures of the others and of the upkeep.
     order by c.name = 'evaluation_failed', c.name
   loop
     begin
@@ -268,7 +268,7 @@ begin
 end
 $$;
 comment on function saldo_private.run_alert_evaluation__conditions is
-  'Evaluates condition by condition, each for itself: one that fails is told of as '
+  'Evaluates condition by condition, each for itself: one that fails is reported as '
   'evaluation_failed with its SQLSTATE, and the others go on.';
 
 create or replace function saldo_private.run_alert_evaluation()

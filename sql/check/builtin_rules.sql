@@ -84,8 +84,8 @@ from (
       null, false)
 ) as rule (name, room, title, description, heal, about_journal);
 
--- What the sieve proves, what can be asked about the news only, and what costs little whatever the
--- books have grown to. The rest runs in full checks: docs/reference/checks.md says why.
+-- Rules that the sieve covers, that can be asked about new postings only, or that cost little
+-- however large the books are. The rest runs in full checks: docs/reference/checks.md says why.
 update saldo.balance_rule as r
 set scope = c.scope::saldo.rule_scope,
   news = c.news::saldo.rule_news,

@@ -99,8 +99,8 @@ begin
 end
 $$;
 comment on function saldo.reconcile is
-  'Checks what was posted since the verified point, and that no other total has moved: the cost '
-  'follows the news. Everything, where there is no such point yet, and after a check that found '
-  'something. verified_at tells since when the rest is proven.';
+  'Checks what was posted since the verified point, and that no other total has moved: it costs '
+  'what is new. Everything, where there is no such point yet, and after a check that found '
+  'something. verified_at says since when the rest is proven.';
 revoke execute on function saldo.reconcile from public;
 grant execute on function saldo.reconcile to saldo_admin;

@@ -42,8 +42,8 @@ begin
 end
 $$;
 comment on function saldo_private.record_check__rows is
-  'What a rule of the engine finds, which looks at the suspects only where it can, and in an '
-  'incremental check at what is news.';
+  'What a rule of the engine finds. Where it can, it looks only at the suspects, and in an '
+  'incremental check only at new postings.';
 
 create or replace function saldo_private.record_check__rule(
   check_run_id uuid,
@@ -95,8 +95,8 @@ begin
     order by r.name
   loop
     rule_count := rule_count + 1;
-    -- Where the sieve has found nothing, it has proven them already; without news there is nothing
-    -- to ask about.
+    -- Where the sieve found nothing, it has proven them already; without new postings there is
+    -- nothing to ask about.
     continue when to_regproc('saldo_private.rule_' || v_rule.name) is not null
       and case v_rule.scope
         when 'account' then suspects.account_ids = '{}'

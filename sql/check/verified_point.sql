@@ -5,7 +5,7 @@
 -- verified_point, verified_total, verified_month.
 -- The figures follow from the lines that were checked, never from what is stored: a drift that is
 -- there stays a suspect. What is unknown is summed up from the lines once, by the next incremental
--- check: of accounts that were suspect, and of months that have their first news since.
+-- check: of accounts that were suspect, and of months with their first new postings.
 -- What was changed among lines that were checked before is for full checks and seals to find.
 -- Transaction numbers mean nothing in another cluster: there no point is known.
 

@@ -1,7 +1,7 @@
--- The sieve for what was posted since the verified point.
+-- The sieve for new postings ("news"): what was posted since the verified point.
 --
--- Private: verify_news and its steps, expected_fingerprint. One statement looks at everything: what
--- is news, what is stored, and where the point is moved to are of one snapshot.
+-- Private: verify_news and its steps, expected_fingerprint. One statement looks at everything: the
+-- new postings, the stored figures, and the snapshot that the point moves to are of one moment.
 
 create or replace function saldo_private.verify_news__news(since pg_snapshot)
 returns table (
@@ -52,7 +52,7 @@ end
 $$;
 comment on function saldo_private.expected_fingerprint is
   'What the accounts'' months should come to, by the lines: those of the verified point and the '
-  'news, or where it knows nothing all lines of the month.';
+  'new ones, or all lines of the month where the point does not know it.';
 
 create or replace function saldo_private.verify_news__months(
   account_ids bigint[],
@@ -137,8 +137,8 @@ as $$
   or truth.is_right is not true
 $$;
 comment on function saldo_private.verify_news__totals is
-  'Accounts with news, and any others whose totals are not the verified ones and what has come '
-  'since: what their lines sum up to. is_moving: those whose sums are unknown are summed up.';
+  'Accounts with new postings, and any others whose totals are not the verified ones plus what came '
+  'since: the sums of their lines. is_moving: lines are summed up where the sums are unknown.';
 
 create or replace function saldo_private.verify_news__accounts(account_ids bigint[])
 returns bigint[]
@@ -270,4 +270,4 @@ comment on function saldo_private.verify_news is
   'and the totals of all other accounts, which must not have moved; moves the point when asked to.';
 
 comment on type saldo_private.suspects is
-  'What rules are asked about: suspect accounts and entries, and what is news since a snapshot.';
+  'What rules are asked about: suspect accounts and entries, and what is new since a snapshot.';

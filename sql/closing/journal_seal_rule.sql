@@ -1,4 +1,4 @@
--- The rule over seals: those of late, and the control totals of all months.
+-- The rule over seals: recent ones, and the control totals of all months.
 --
 -- Private: recent_seal, rule_journal_seal. It has no heal: a human decides.
 

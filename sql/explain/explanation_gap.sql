@@ -64,7 +64,7 @@ as $$
   limit 20
 $$;
 comment on function saldo_private.largest_gaps is
-  'The 20 largest gaps of accounts but for those that are settled: what costs a search is looked '
+  'The 20 largest gaps of accounts except those that are settled: what costs a search is looked '
   'for there.';
 
 create or replace function saldo_private.sound_checks()

@@ -80,7 +80,7 @@ as $$
 $$;
 comment on function saldo_private.open_items is
   'Items of the account that are in no posted balance: open and ended holds, pending and failed '
-  'purchases, pending rows. amount: what stored less derived is if one was applied all the same, '
+  'purchases, pending rows. amount: what stored less derived is if one was applied anyway, '
   'or, of slots and holds, not applied although it should.';
 
 create or replace function saldo_private.causes_of_open_items(gaps saldo_private.finding_gap[])
@@ -94,7 +94,7 @@ as $$
     format('%s is exactly the difference of %s%s: %s%s', saldo_private.item_words(s.entries),
       abs(g.difference), case when s.size > 10 then format(' (%s items)', s.size) else '' end,
       case when g.rule = 'account_balance'
-        then 'items that are in no balance were applied to this one all the same.'
+        then 'items that are in no balance were applied to this one anyway.'
         else 'ended ones still count, or open ones do not.' end,
       case when s.ways > 1 then format(' %s other sets of %s items fit as well.', s.ways - 1,
         s.size) else '' end),

@@ -263,7 +263,7 @@ as $$
   cross join truncated as t
 $$;
 comment on function saldo_private.recorded_writes is
-  'The recorded writes that may speak for each finding: to the cache itself, and to the journal '
+  'The recorded writes that may explain each finding: to the cache itself, and to the journal '
   'that it derives from.';
 
 create or replace function saldo_private.causes_of_recorded_writes(check_run_id uuid)

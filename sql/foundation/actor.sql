@@ -22,7 +22,7 @@ as $$
 $$;
 comment on function saldo_private.actor is
   'Subject of the verified token, or the login when there is none. A login that is neither the '
-  'server''s nor the owner''s speaks for itself, whatever it has set.';
+  'server''s nor the owner''s acts as itself, whatever it has set.';
 
 create or replace function saldo_private.current_member_id()
 returns bigint

@@ -1,18 +1,18 @@
 -- Advisory locks: their classes, by name, and the order in which they are taken.
 --
 -- Private: the functions below, one a class. A class is the first of two integers, with what it
--- locks as the second (0 where there is only one), or one bigint. No number stands anywhere else
--- but in src/database/locks.ts, which a test holds equal to this file.
+-- locks as the second (0 where there is only one), or one bigint. The only other place of these
+-- numbers is src/database/locks.ts, which a test holds equal to this file.
 -- Numbers guard servers of different versions against each other: none is given a new meaning.
 --
--- The order. Who holds one waits only for those further down; what is only tried never waits.
+-- The order. The holder of a lock waits only for locks further down; a tried lock never waits.
 -- 1. migration, then worker: of sessions, outside of any transaction of the engine.
 -- 2. maintenance (tried), check, verified point (tried), alert evaluation (tried).
 -- 3. closing.
 -- 4. rating, then the rows of customers in the order of their accounts.
 -- 5. posting month, ascending.
 -- 6. gather, ascending by account, then slots, stripes and accounts as posting.sql says.
--- 7. stripes, stripe and slot (tried): who makes a row that others may be making.
+-- 7. stripes, stripe and slot (tried): to make a row that others may be making.
 -- A rule's query and trial are shared by all and wait for nobody: they are marks, not locks.
 
 create or replace function saldo_private.migration_lock()
@@ -92,8 +92,8 @@ as $$
   select 7245
 $$;
 comment on function saldo_private.closing_lock is
-  'Lock class, with 0: whoever closes, locks or reopens a period is alone, so that periods change '
-  'one after the other.';
+  'Lock class, with 0: a call that closes, locks or reopens a period is alone, so that periods '
+  'change one after the other.';
 
 create or replace function saldo_private.rating_lock()
 returns integer
@@ -128,8 +128,8 @@ as $$
   select hashtextextended('saldo gather ' || account_id::text, 0)
 $$;
 comment on function saldo_private.gather_lock is
-  'Lock of an account: one at a time gathers the funds of all its slots; who waits here holds no '
-  'slot.';
+  'Lock of an account: one writer at a time gathers the funds of all its slots. A writer that '
+  'waits here holds no slot.';
 
 create or replace function saldo_private.stripes_lock(account_id bigint, month date)
 returns bigint

@@ -14,7 +14,7 @@ insert into saldo.setting (name, value, description) values
   ('settlement_lag_max_seconds', '60',
     'Age of a pending row at which a check reports that settlement lags.'),
   ('health_history_days', '400',
-    'Days for which checks are kept; those that a heal followed are kept for ever.'),
+    'Days for which checks are kept; those that a heal followed are kept forever.'),
   ('check_slice_lines', '2000000', 'Journal lines that a full check sieves in one transaction.'),
   ('check_overdue_hours', '7', 'Age of the last check at which the balances count as unhealthy.'),
   ('worker_silent_seconds', '60', 'Silence of the workers after which an alert is opened.'),

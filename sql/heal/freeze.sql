@@ -40,7 +40,7 @@ as $$
   where a.id = any (account_ids)
 $$;
 comment on function saldo_private.freeze_evidence is
-  'What speaks for a change of the journal of these accounts: how far their totals are from it, '
+  'Evidence that the journal of these accounts was changed: how far their totals are from it, '
   'and the recorded writes past the engine.';
 
 create or replace function saldo_private.freeze_accounts__empty(account_id bigint)
@@ -175,7 +175,7 @@ begin
 end
 $$;
 comment on function saldo_private.freeze_changed is
-  'Freezes the accounts whose journal was changed, but for the engine''s own and those that a '
+  'Freezes the accounts whose journal was changed, except the engine''s own and those that a '
   'human has unfrozen since with the same evidence. How many.';
 
 create or replace function saldo_private.tell_frozen__one(plan saldo_private.planned_heal)
@@ -329,7 +329,7 @@ end
 $$;
 comment on function saldo.unfreeze_account is
   'Lets an account be posted to again. A customer''s readings are rated by what changed '
-  'meanwhile, but for locked months. A heal does not freeze it once more for the same finding '
+  'meanwhile, except locked months. A heal does not freeze it once more for the same finding '
   'with the same evidence. Errors in checking order: SB010 input_invalid, SB008 text_invalid, '
   'SB009 text_too_long, SB020 isolation_unsupported for a customer, SB101 account_not_found, '
   'SB122 account_not_frozen, SB004 amount_out_of_range; of a customer also those of a posting.';

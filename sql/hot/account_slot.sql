@@ -1,4 +1,4 @@
--- Slots: the funds of a hot account in many hands (escrow), so that writers do not wait.
+-- Slots: the funds of a hot account, divided among many rows (escrow), so that writers do not wait.
 --
 -- Private: saldo_private.account_slot, saldo_private.settlement_mark, take_sign,
 -- available_funds, fit_clearing_account.

@@ -1,16 +1,16 @@
--- Hot and immediate: how an account takes its writers, and how it changes over under load.
+-- Hot and immediate: how an account takes its writers, and how it changes its mode under load.
 --
 -- Public: make_account_hot, make_account_immediate.
--- The mode is on the account's row, and is changed under its lock only. Whoever goes past that
--- lock holds a slot or a stripe instead: an account that becomes immediate first takes all of them
--- away, which waits for their holders, and whoever comes later finds none and asks the row.
+-- The mode is on the account's row, and is changed under its lock only. A writer that does not take
+-- that lock holds a slot or a stripe instead. An account that becomes immediate first removes all
+-- of them, which waits for their holders; a later writer finds none and asks the row.
 
 create or replace function saldo_private.settle_all(account_id bigint)
 returns void
 language plpgsql
 as $$
 begin
-  -- Waits for those who hold one; who comes now finds none, and waits for the caller.
+  -- Waits for those who hold one; a writer that comes now finds none, and waits for the caller.
   delete from saldo_private.account_slot as s
   where s.account_id = settle_all.account_id;
   while saldo_private.settle_batch(1000000, account_id) is not null loop
@@ -70,7 +70,7 @@ begin
     );
   end if;
   if v_account.mode = 'hot' and is_pending_available <> v_account.is_pending_available then
-    -- So that what is available does not change with it.
+    -- So that the available balance does not change with the mode.
     perform saldo_private.settle_all(v_account.id);
   end if;
 
@@ -121,7 +121,7 @@ begin
   for update;
   v_account := saldo_private.require_hot_account(make_account_immediate.account_id);
 
-  -- In the order in which a posting takes them. Each waits for those who hold one, and whoever
+  -- In the order in which a posting takes them. Each waits for those who hold one; a writer that
   -- comes now finds none, and waits for the row.
   perform
   from saldo.account as a

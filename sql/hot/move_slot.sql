@@ -65,19 +65,19 @@ returns saldo_private.slot_position
 language plpgsql
 as $$
 declare
-  v_home_no integer := saldo_private.home_no();
+  v_first_no integer := saldo_private.first_no();
   v_slot saldo_private.slot_position;
 begin
   if take <= 0 then
     v_slot := saldo_private.move_slot__try(
-      account_id, v_home_no, take, held, debit, credit, row_count
+      account_id, v_first_no, take, held, debit, credit, row_count
     );
   else
     -- A block: its end releases the slots that were locked without use. Nobody may hold one while
     -- waiting for a writer that pools all slots.
     begin
       v_slot := saldo_private.move_slot__try(
-        account_id, v_home_no, take, held, debit, credit, row_count
+        account_id, v_first_no, take, held, debit, credit, row_count
       );
       if v_slot.slot_no is null then
         perform saldo_private.fail('insufficient_balance');
@@ -120,10 +120,10 @@ declare
   v_is_short boolean;
   -- Whether it harms nobody, or cannot happen, that slots stay locked after a look without success.
   v_is_safe boolean := take <= 0;
-  -- Who takes funds takes them at home or shares them out again, or all would queue for one slot
-  -- that has them all.
+  -- A debit takes funds from its first slot or shares them out again; otherwise all writers would
+  -- queue for one slot that has all funds.
   v_highest_no integer :=
-    case when take <= 0 then 2147483647 else saldo_private.home_no() end;
+    case when take <= 0 then 2147483647 else saldo_private.first_no() end;
 begin
   loop
     if v_is_safe then
@@ -146,23 +146,23 @@ begin
       v_is_safe := true; -- without a min_balance every slot has enough
       v_highest_no := 2147483647;
     elsif take <= 0 and v_available is not null and v_count >= 128 then
-      -- Somebody gathers again and again, and holds them all: with more there would only be more
-      -- to gather.
+      -- Somebody gathers again and again, and holds all slots: more slots would only mean more to
+      -- gather.
       perform
       from saldo_private.account_slot as s
       where s.account_id = move_slot__slowly.account_id
-      and s.slot_no = saldo_private.home_no()
+      and s.slot_no = saldo_private.first_no()
       for no key update;
     elsif v_available is null or take <= 0 then
       perform saldo_private.move_slot__add(account_id);
     else
-      -- Where what is committed does not suffice, nobody needs to wait for that answer.
+      -- Where the committed funds are not enough, nobody needs to wait for that answer.
       perform saldo_private.move_slot__require(account_id, v_available, take);
       if v_is_safe then
         perform saldo_private.move_slot__rebalance(account_id, take);
       else
-        -- One at a time: who waits here goes on with a slot that the one before has filled. If all
-        -- waited for all slots, each would gather again, one after the other, for ever.
+        -- One at a time: a writer that waits here goes on with a slot that the one before filled.
+        -- If all waited for all slots, each would gather again, one after the other, forever.
         perform pg_advisory_xact_lock(saldo_private.gather_lock(account_id));
         v_is_safe := true;
       end if;
@@ -256,8 +256,8 @@ begin
     for no key update
   ) as l;
 
-  -- Statements of their own: they see what those have done that the locks waited for, and look at
-  -- no slot that was added since. It is somebody else's, with what came in by it.
+  -- Statements of their own: they see what the writers did that the locks waited for. They do not
+  -- look at slots added since: such a slot is another writer's, with the funds that it brought.
   select count(*), sum(s.available)
   into v_count, v_available
   from saldo_private.account_slot as s
@@ -270,8 +270,8 @@ begin
     perform saldo_private.move_slot__require(account_id, v_available, needed);
   end if;
 
-  -- The first slot gets what is needed and its share of the rest; or what lacks, all of it. Slots
-  -- that were added get nothing: what is shared out over many is soon to be gathered again.
+  -- The first slot gets what is needed and its share of the rest; or all of what is missing. Added
+  -- slots get nothing: funds that are shared out over many slots soon have to be gathered again.
   select least(a.slots, v_count)
   into v_count
   from saldo.account as a
@@ -300,7 +300,7 @@ declare
   v_slot_no integer;
 begin
   perform saldo_private.require_read_committed();
-  -- Slots are neither rebuilt nor abolished meanwhile; settlement does not mind.
+  -- Meanwhile slots are not rebuilt or removed; settlement does not mind.
   perform
   from saldo_private.hot_account as h
   where h.account_id = move_slot__add.account_id

@@ -3,7 +3,7 @@
 --
 -- Private: rule_sub_balance, rule_settlement, rule_settlement_range, rule_settlement_entry,
 -- rule_settlement_lag. None is healed: rows and settlements are records, a human decides.
--- All but the last may be asked about what is news since a snapshot: the settlements whose entries
+-- All but the last may be asked about what is new since a snapshot: the settlements whose entries
 -- were posted since, their stretches and rows, and the rows that are pending.
 
 create or replace function saldo_private.settlement_since(since pg_snapshot)

@@ -3,7 +3,7 @@
 -- Public: saldo.slot_rebuild (the record). Private: derived_funds, derived_slot, rebuild_slots,
 -- rule_account_slot, heal_account_slot; table hot_account.
 -- The row of hot_account is the lock under which slots come and go: settlement takes it weakly
--- (no key update), whoever adds a slot weaker still (key share), a rebuild fully.
+-- (no key update), a writer that adds a slot weaker still (key share), a rebuild fully.
 
 create or replace function saldo_private.derived_slot()
 returns table (

@@ -1,4 +1,5 @@
--- Sub-balances: transactions of hot accounts, each a row that is never changed.
+-- Sub-balances: each row is one transaction that was submitted to a hot account, a part of what its
+-- balance comes to. A row never changes.
 --
 -- Public: saldo.sub_balance, sub_balance_status, sub_balance_settlement, pending_sub_balances.
 -- Truth, beside the journal. Whether a row is settled is not written on it: settlement moves the

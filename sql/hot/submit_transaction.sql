@@ -154,7 +154,7 @@ returns saldo_private.slot_position
 language plpgsql
 as $$
 declare
-  v_home_no integer := saldo_private.home_no();
+  v_first_no integer := saldo_private.first_no();
   v_slot saldo_private.slot_position;
 begin
   update saldo_private.account_slot as s
@@ -167,7 +167,7 @@ begin
     select f.slot_no
     from saldo_private.account_slot as f
     where f.account_id = submit_transaction__take_ample.account_id
-    and f.slot_no <= v_home_no
+    and f.slot_no <= v_first_no
     and not f.is_short
     and (f.available is null
       or f.available >= 16 * (debit * f.debit_take + credit * f.credit_take))
@@ -257,7 +257,7 @@ declare
   v_credit numeric := case direction when 'credit' then v_amount else 0 end;
   v_id uuid := saldo_private.uuid_v7();
 begin
-  -- What is usual passes in one expression; what is wrong is said by the functions.
+  -- A usual request passes in one expression; the functions say what is wrong with another.
   if (v_amount > 0 and v_amount < 1e15 and scale(amount) <= 2 and account_id is not null
     and direction is not null and metadata is null) is not true
   then

@@ -1,4 +1,4 @@
--- Followers: a room below keeps something in step with the lines of some accounts, whoever posts.
+-- Followers: a room below keeps a cache in step with the lines of some accounts, in any posting.
 --
 -- Private: account_follower, call_followers. A follower is saldo_private.follow_<name>, of an array
 -- of lines; the posting trigger calls it once a statement, with the accounts locked and moved. A

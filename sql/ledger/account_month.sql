@@ -125,7 +125,7 @@ comment on column saldo.monthly_balance_line.opening is
 comment on column saldo.monthly_balance_line.debit is 'Debits, without closing entries.';
 comment on column saldo.monthly_balance_line.credit is 'Credits, without closing entries.';
 comment on column saldo.monthly_balance_line.year_end is
-  'What the closing entries of the year changed of the balance; 0 but for December.';
+  'What the closing entries of the year changed of the balance; 0 except in December.';
 comment on column saldo.monthly_balance_line.closing is
   'Balance after the last day, on the normal side.';
 comment on column saldo.monthly_balance_line.line_count is

@@ -3,7 +3,7 @@
 -- Private: saldo_private.account_stripe, account_total, posted_movement, add_to_stripes,
 -- fold_stripes, remove_stripes, require_read_committed.
 -- Invariant: account totals plus stripes equal the posted lines, and so do months plus stripes; at
--- every commit. What is read as a balance is always both together (the views below).
+-- every commit. A balance is always read from both together (the views below).
 -- Locks: a posting takes any stripe that nobody holds, or adds one: it waits for nobody but a
 -- change of the mode, which a weak lock of the account's row (key share) makes sure of. Folding
 -- waits for nobody at all.
@@ -69,17 +69,17 @@ comment on column saldo_private.posted_movement.credit is 'Sum of the posted cre
 comment on column saldo_private.posted_movement.line_count is
   'Number of posted lines of the month.';
 
-create or replace function saldo_private.home_no()
+create or replace function saldo_private.first_no()
 returns integer
 language sql
 stable
 as $$
-  -- As many as stripes and slots by default. Where there are fewer, those above begin at the last.
+  -- As many as stripes and slots by default. Where there are fewer, higher numbers take the last.
   select 1 + pg_backend_pid() % 64
 $$;
-comment on function saldo_private.home_no is
-  'Where a connection begins to look for a free stripe or slot, downwards. Connections have '
-  'neighbouring process numbers: each finds its own one free as a rule.';
+comment on function saldo_private.first_no is
+  'First stripe or slot: where a connection begins to look for a free one, downwards. Connections '
+  'have neighbouring process numbers, so each mostly finds its first one free.';
 
 create or replace function saldo_private.add_to_stripes(
   line saldo_private.line_sum,
@@ -131,14 +131,14 @@ returns integer
 language plpgsql
 as $$
 begin
-  -- Who makes all of them at this moment is not waited for.
+  -- A posting that makes all of them at this moment is not waited for.
   if pg_try_advisory_xact_lock(saldo_private.stripes_lock(account.id, month)) then
     insert into saldo_private.account_stripe (account_id, month, stripe_no, is_limited)
     select account.id, add_to_stripes__new_no.month, g.stripe_no, account.min_balance is not null
     from generate_series(1, account.slots) as g (stripe_no)
     on conflict on constraint account_stripe_pkey do nothing;
     if found then
-      return least(saldo_private.home_no(), account.slots);
+      return least(saldo_private.first_no(), account.slots);
     end if;
   end if;
   -- Above all regular ones: slots are 1,000 at most.
@@ -259,7 +259,7 @@ as $$
 declare
   v_account_ids bigint[];
 begin
-  -- Without waiting: whoever folds has locks already that others may wait for. An account that is
+  -- Without waiting: a fold has locks already that others may wait for. An account that is
   -- in use just now is folded the next time.
   select array_agg(l.id)
   into v_account_ids

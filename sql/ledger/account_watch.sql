@@ -1,8 +1,8 @@
 -- Watched accounts: who is told when a balance changes.
 --
 -- Private: saldo_private.account_watch, watch_account, notify_account, notify_watchers.
--- NOTIFY makes commits queue for one lock, so a posting tells of an account only while somebody
--- has asked for it. A watch is renewed by who listens, and ends by itself when nobody does.
+-- NOTIFY makes commits queue for one lock, so a posting announces an account only while somebody
+-- has asked for it. A listener renews the watch, and it ends by itself when nobody listens.
 
 create or replace function saldo_private.watch_account(account_id bigint)
 returns void

@@ -1,4 +1,4 @@
--- Availability: what an account has to keep, and which changes are allowed all the same.
+-- Availability: what an account has to keep, and which changes are allowed anyway.
 --
 -- Private: is_above_minimum, allows_change.
 -- Of immediate accounts; those of hot ones have their funds in slots (hot/account_slot.sql).

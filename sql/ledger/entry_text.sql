@@ -3,10 +3,10 @@
 -- Private: entry_text, line_text (the text); text_field, plain_field, instant_field, date_field
 -- (its fields); view journal_entry_hash.
 -- The same bytes on every server and in every session: independent of time zone, DateStyle, scale
--- of a number and encoding. docs/reference/tamper-evidence.md tells the form to whoever computes it
--- again; it never changes, a new form gets a new first word.
--- Left out is what may change later or means nothing elsewhere: status (posted turns reversed),
--- posted_in (a number of this cluster), draft_lines (null once posted).
+-- of a number and encoding. docs/reference/tamper-evidence.md has the form, for a program that
+-- computes it again. The form never changes; a new one gets a new first word.
+-- Fields that may change later or mean nothing elsewhere are left out: status (posted turns
+-- reversed), posted_in (a number of this cluster), draft_lines (null once posted).
 
 create or replace function saldo_private.text_field(value text)
 returns text

@@ -1,4 +1,4 @@
--- Immutability: posted entries and their lines never change, whoever asks.
+-- Immutability: posted entries and their lines never change, for no role.
 --
 -- Triggers: keep_posted_immutable, keep_journal_whole. Errors: SB105.
 -- The one change that a posted entry sees is its status turning reversed once its reversal is

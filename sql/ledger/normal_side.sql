@@ -1,7 +1,7 @@
 -- The normal side of an account: on which one it grows.
 --
 -- Private: is_debit_normal, normal_sign.
--- Assets and expenses grow by debits, all others by credits. The one place that knows this, but for
+-- Assets and expenses grow by debits, all others by credits. The one place that knows this, except
 -- the generated column account.balance, whose expression is part of the table.
 -- Both are single expressions without a set clause: PostgreSQL puts them into the statement.
 

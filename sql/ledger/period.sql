@@ -97,7 +97,7 @@ comment on type saldo.period_status is
   'is about it is posted later; locked: nothing about it is posted any more, and it stays closed.';
 comment on type saldo.period_action is 'What was done to a period.';
 comment on type saldo.checklist_outcome is
-  'passed: in order; waived: open, and closed all the same; open: has to be settled or waived.';
+  'passed: in order; waived: open, and closed anyway; open: has to be settled or waived.';
 comment on table saldo.period is 'A month of the books, or the end of a year.';
 comment on column saldo.period.fiscal_year is 'Fiscal year, which is the calendar year.';
 comment on column saldo.period.number is '1 to 12: month; 13: the closing entries of the year.';

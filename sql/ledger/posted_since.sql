@@ -1,8 +1,8 @@
--- News of the journal: what was posted since a snapshot, for rules that an incremental check asks
+-- New postings ("news"): what was posted since a snapshot. An incremental check asks some rules
 -- about that only.
 --
--- Private: is_posted_since. A transaction that commits late is not in the snapshot, so what it
--- posted is news when it has; a time or an id would have passed it over.
+-- Private: is_posted_since. A transaction that commits late is not in the snapshot, so its postings
+-- count as new once it has committed; a comparison of times or ids would miss them.
 
 create or replace function saldo_private.is_posted_since(posted_in xid8, since pg_snapshot)
 returns boolean
@@ -14,4 +14,4 @@ as $$
     or (posted_in >= pg_snapshot_xmin(since) and not pg_visible_in_snapshot(posted_in, since))
 $$;
 comment on function saldo_private.is_posted_since is
-  'Whether an entry that this transaction posted is news since the snapshot; null = all are.';
+  'Whether an entry that this transaction posted is new since the snapshot; null = all are.';

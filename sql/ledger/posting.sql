@@ -27,7 +27,7 @@ as $$
 declare
   v_highest_no integer;
 begin
-  foreach v_highest_no in array array[saldo_private.home_no(), 2147483647] loop
+  foreach v_highest_no in array array[saldo_private.first_no(), 2147483647] loop
     update saldo_private.account_stripe as s
     set debit = s.debit + posting__move_stripe.debit,
       credit = s.credit + posting__move_stripe.credit,
@@ -186,7 +186,7 @@ begin
 end
 $$;
 comment on function saldo_private.posting__move_rows is
-  'Applies the lines of immediate accounts, but for those that were applied already. Whether all '
+  'Applies the lines of immediate accounts, except those that were applied already. Whether all '
   'is usual.';
 
 create or replace function saldo_private.posting__move_many(
@@ -240,8 +240,8 @@ returns void
 language plpgsql
 as $$
 begin
-  -- Whoever moves the slots of an account twice holds one the second time: to gather then, beside
-  -- another who gathers, would be a circle.
+  -- A posting that moves the slots of an account twice holds one the second time. To gather all
+  -- slots then, beside another that gathers them, would be a circle of waits.
   perform pg_advisory_xact_lock(saldo_private.gather_lock(twice.account_id))
   from (
     select line.account_id

@@ -4,9 +4,9 @@
 -- book_state.
 -- A fact about a closed month is posted on the first open day, with the month that it is about as
 -- its origin_month.
--- Locks: whoever posts holds the month shared (an advisory lock, to the end of the transaction)
--- and reads what is closed only then; whoever closes takes it exclusively, so that nothing is under
--- way any more when the figures are sealed. A trigger that merely read the date would lose a race.
+-- Locks: a posting holds the month shared (an advisory lock, to the end of the transaction) and
+-- reads only then what is closed. A closing takes it exclusively, so that nothing is under way any
+-- more when the figures are sealed. A trigger that only read the date would lose a race.
 -- Under repeatable read a snapshot may be older than the lock: there the row is locked too, which
 -- fails when it has changed (40001).
 
@@ -71,7 +71,7 @@ $$;
 comment on function saldo_private.open_day is
   'Posting date of a fact of this date, under the shared lock of its month: the date, or where it '
   'is closed the first open day and the month that it is about. Error: SB108 period_locked in a '
-  'locked month, but for a settlement, whose funds were taken long before.';
+  'locked month, except a settlement, whose funds were taken long before.';
 
 create or replace function saldo_private.posting_day_of(at timestamptz)
 returns saldo_private.posting_day

@@ -271,7 +271,7 @@ as $$
   and (account_ids is null or l.account_id = any (account_ids))
 $$;
 comment on function saldo_private.rule_reading_rated is
-  'Current readings with a price and a factor in effect that are not rated by those, but for '
+  'Current readings with a price and a factor in effect that are not rated by those, except for '
   'locked months and for accounts that are closed or frozen; and lines of readings that do not '
   'stand: of all accounts, or of these.';
 

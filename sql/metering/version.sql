@@ -80,7 +80,8 @@ comment on table saldo.correction_factor_version is
 comment on column saldo.correction_factor_version.id is 'Id, in the order of recording.';
 comment on column saldo.correction_factor_version.account_id is
   'Account of the customer whose factor it is; null = of all.';
-comment on column saldo.correction_factor_version.formula is 'How the factor came about.';
+comment on column saldo.correction_factor_version.formula is
+  'How the factor is found: given, or computed from conditions.';
 comment on column saldo.correction_factor_version.pressure is
   'Gauge pressure of the line, bar; null when fixed.';
 comment on column saldo.correction_factor_version.temperature is

@@ -148,7 +148,7 @@ as $$
     format('%s is exactly the difference of %s%s: %s%s', saldo_private.item_words(s.entries),
       abs(f.difference), case when s.size > 10 then format(' (%s items)', s.size) else '' end,
       case when s.is_uncounted_only
-        then 'items that do not count were applied to the balance all the same.'
+        then 'items that do not count were applied to the balance anyway.'
         else 'the balance may have moved for the items that do not count, and once more for the '
           'others.' end,
       case when s.ways > 1 then format(' %s other sets of %s items fit as well.', s.ways - 1,

@@ -59,9 +59,9 @@ comment on column saldo.balance_rule.scope is
   'whole: it looks at everything; account, entry: at the accounts or entries that the sieve '
   'suspects; journal: at everything, but only if the sieve suspects anything.';
 comment on column saldo.balance_rule.is_incremental is
-  'Whether incremental checks run it too: it looks at what is news only, or costs little.';
+  'Whether incremental checks run it too: it looks at new postings only, or costs little.';
 comment on column saldo.balance_rule.news is
-  'What of the news an incremental check asks it about; null = it looks as scope says.';
+  'Which new postings an incremental check asks it about; null = it looks as scope says.';
 comment on column saldo.balance_rule.is_registered is
   'Whether it is over a user''s own tables; its queries are in registered_rule.';
 comment on column saldo.balance_rule.is_enabled is 'Whether checks run the rule.';

@@ -66,7 +66,7 @@ comment on column saldo.finding.detail is 'Further figures and ids that the rule
 comment on column saldo.finding.cause is 'Kind of the likely cause.';
 comment on column saldo.finding.explanation is 'The likely cause, in a sentence.';
 comment on column saldo.finding.evidence is
-  'What speaks for the likely cause: recorded events, or an object of ids and figures.';
+  'What supports the likely cause: recorded events, or an object of ids and figures.';
 
 select saldo_private.secure_table('saldo.check_progress');
 drop policy if exists select_all on saldo.check_progress;

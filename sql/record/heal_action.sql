@@ -28,7 +28,7 @@ comment on column saldo.heal_run.started_at is 'When the run began.';
 comment on column saldo.heal_run.finished_at is 'When the run ended.';
 comment on column saldo.heal_run.actor is 'Who asked: token subject or login.';
 comment on column saldo.heal_run.healed_count is
-  'Findings that were healed; in a dry run, that would be.';
+  'Findings that were healed; 0 in a dry run.';
 comment on column saldo.heal_run.refused_count is 'Findings that it refused to heal.';
 comment on column saldo.heal_run.needs_approval_count is
   'Findings above a limit: each has a heal_proposal, unless it is a dry run.';

@@ -103,7 +103,7 @@ function outcomeOf({ status, headers }: Response): Outcome {
   };
 }
 
-/** Sends the message as a mail; the server's 5xx is final, but for a login that it refuses. */
+/** Sends the message as a mail; the server's 5xx is final, except a login that it refuses. */
 export async function sendMail(
   { id, message }: Delivery,
   config: AlertConfig,

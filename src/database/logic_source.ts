@@ -47,7 +47,7 @@ export async function readLogic(folder: string = logicFolder, current = ""): Pro
   return { hash: hash.digest("hex"), statements };
 }
 
-/** What a start brings up to date besides, so that the one hash tells of it too. */
+/** What else a start brings up to date: the one hash covers it too. */
 async function outsideOfLogic(): Promise<string> {
   const roles = await readFile(join(migrationsFolder, "roles.sql"), "utf8");
   const worker = createRequire(import.meta.url).resolve("graphile-worker");

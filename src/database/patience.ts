@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Client, DatabaseError } from "pg";
 import { StartError } from "../start_error.ts";
 
-/** How long others are waited for, and who is told of it. */
+/** How long to wait for others, and the log that a wait is reported to. */
 export interface Patience {
   patienceMs: number;
   log?: { info(message: string, fields?: Record<string, unknown>): void };

@@ -29,7 +29,7 @@ export function makePool(
     connectionString,
     max,
     application_name: "saldo",
-    // A request that finds no free connection is refused in time instead of waiting for ever.
+    // A request that finds no free connection is refused in time instead of waiting forever.
     connectionTimeoutMillis: 5000,
   });
   const report = (error: Error) => log.warn("database connection lost", { reason: error.message });

@@ -1,4 +1,4 @@
-/** Waits of a start for locks of others: they are told of after two seconds, and have an end. */
+/** Waits of a start for locks of others: they are reported after two seconds, and have an end. */
 import { Client } from "pg";
 import type { Log } from "../log.ts";
 import { StartError } from "../start_error.ts";

@@ -103,7 +103,7 @@ function installProbes(
     const isReachableNow = await isReachable().catch(() => false);
     const worker = isReachableNow ? await readWorker().catch(() => undefined) : undefined;
     const isStill = worker?.is_silent || context.areJobsRunning?.() === false;
-    // A server whose jobs are another process's can answer all the same: it says so, and no more.
+    // A server whose jobs run in another process can answer anyway: it only says so.
     const areJobsMine = context.areJobsRunning !== undefined;
     const isReady = context.isReady() && isReachableNow && !(isStill && areJobsMine);
     response.status(isReady ? 200 : 503).json({

@@ -1,6 +1,6 @@
 /**
- * Jobs that go on: a worker that stands still is let go of, and begun again on a new pool. Where
- * that does not help, or is somebody else's task, its end is reported.
+ * Keeps jobs running: a worker that makes no progress is given up, and another one is started on a
+ * new pool. Where that does not help, or is somebody else's task, its end is reported.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "pg";
@@ -9,7 +9,7 @@ import { announced } from "../database/start_wait.ts";
 import type { Log } from "../log.ts";
 import { startWorker, type Worker, type WorkerConfig } from "./worker.ts";
 
-/** How often a worker is begun again at most. */
+/** How often a worker is restarted at most. */
 export interface Restarts {
   count: number;
   withinMs: number;
@@ -18,12 +18,12 @@ export interface Restarts {
 /** For a process with other parts, which go on meanwhile. */
 export const restartsBesideOthers: Restarts = { count: 5, withinMs: 600_000 };
 
-/** For a process that is nothing but the worker: whoever supervises it begins it again. */
+/** For a process that is only a worker: its supervisor restarts it. */
 export const noRestarts: Restarts = { count: 0, withinMs: 0 };
 
 /** The jobs of a process, whichever worker runs them just now. */
 export interface KeptWorker extends Worker {
-  /** Whether a worker runs now: it does not while one is being begun again. */
+  /** Whether a worker runs now: it does not while one is being restarted. */
   isWorking(): boolean;
 }
 
@@ -33,7 +33,7 @@ const waitMaxMs = 10_000;
 // What PostgreSQL and the network say while the one starts and the other is away.
 const awayCodes = /^(08|57P0|53300|ECONN|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|EPIPE)/;
 
-/** Starts the jobs, and begins them again when they stand still, within bounds. */
+/** Starts the jobs, and restarts them when they make no progress, within bounds. */
 export async function keepWorking(
   ownerUrl: string,
   config: WorkerConfig,

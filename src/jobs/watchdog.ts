@@ -58,7 +58,7 @@ export function watchWork(
     endedAt = heardAt;
     runningCount -= 1;
   });
-  // It shuts itself down then, counts what it waits for, and may wait for ever.
+  // It shuts itself down then, counts what it waits for, and may wait forever.
   events.on("pool:fatalError", ({ error }) =>
     report(`the end of a job could not be recorded: ${(error as Error).message}`),
   );

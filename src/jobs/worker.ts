@@ -73,7 +73,7 @@ export async function startWorker(
     noHandleSignals: true,
     gracefulShutdownAbortTimeout: config.shutdownGraceMs,
     // In batches (of no delay) the ends of jobs are waited for when the worker stops, and one that
-    // cannot be recorded is an event and no rejection that nobody handles. It then waits for ever
+    // cannot be recorded is an event and no rejection that nobody handles. It then waits forever
     // where two fail at once, as in a crash of PostgreSQL: hence the watch.
     preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
     parsedCronItems: cronItems(config),

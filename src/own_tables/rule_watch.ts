@@ -6,7 +6,7 @@ const lookIntervalMs = 5_000;
 
 /**
  * Stops queries of registered rules that run beyond their limit: PostgreSQL sets no time limit from
- * within a statement, and a check must not hang for ever because of one rule.
+ * within a statement, and a check must not hang forever because of one rule.
  */
 export function watchRules(pool: Pool, log: Log, intervalMs = lookIntervalMs): { stop(): void } {
   const stopping = new AbortController();

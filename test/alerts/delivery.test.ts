@@ -146,7 +146,7 @@ test("a receiver's wish to wait is heard", async (t) => {
   t.true(row?.is_later);
 });
 
-test("a wish to wait for ever is a wait of an hour, and recorded", async (t) => {
+test("a wish to wait forever is a wait of an hour, and recorded", async (t) => {
   const { database, webhook, message, send } = await open(t);
   webhook.answer = (response) => response.writeHead(503, { "retry-after": "99999999999999" }).end();
   t.like(await send(await message()), { outcome: "retry", status: 503 });

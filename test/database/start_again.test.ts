@@ -89,7 +89,7 @@ test.serial("of two starts at once one applies, and the other finds nothing to d
   }
 });
 
-test.serial("a start says that it waits for another, and does not wait for ever", async (t) => {
+test.serial("a start says that it waits for another, and does not wait forever", async (t) => {
   const database = await openTestDatabase(3);
   const other = await database.pool.connect();
   try {

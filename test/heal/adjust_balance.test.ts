@@ -235,7 +235,7 @@ test("adjustments beside postings end at the balance that was given", async (t) 
             t.truthy(done.rows[0].entry_id);
             await client.query("commit");
           } finally {
-            // Were it left open, the writers would wait for it for ever.
+            // Were it left open, the writers would wait for it forever.
             client.release(true);
           }
         }

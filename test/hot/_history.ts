@@ -356,7 +356,7 @@ export class History {
     }
   }
 
-  /** What the rules find, but for what an earlier history that failed has left. */
+  /** What the rules find, except what an earlier history that failed has left. */
   async findings(): Promise<Finding[]> {
     const { findings } = await check(this.hot.pool);
     return findings.filter(({ account_id, key }) => {

@@ -5,7 +5,7 @@ const hot = await openHot();
 test.after.always(() => hot.close());
 
 // An amount of the journal is below 1e15, the sum of a batch need not be.
-test("rows that together exceed the largest amount are settled all the same", async (t) => {
+test("rows that together exceed the largest amount are settled anyway", async (t) => {
   const account = await hot.account({ minBalance: null, slots: 1 });
   const other = await hot.account({ funds: 10, slots: 1 });
   for (const direction of ["debit", "credit", "credit", "credit"]) {

@@ -122,7 +122,7 @@ function callsIn(
   return new Set([...called, ...setOff].filter((each) => bodies.has(each) && each !== name));
 }
 
-/** What each function can raise, with all that it calls, but for what never comes. */
+/** What each function can raise, with all that it calls, except what never comes. */
 export function raisable(
   facts: SqlFacts,
   never: readonly Never[],

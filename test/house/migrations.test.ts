@@ -12,7 +12,7 @@ const folder = fileURLToPath(new URL("../../migrations/", import.meta.url));
 const committed = await readdir(`${folder}committed`);
 const files = ["current.sql", ...committed.map((file) => `committed/${file}`)];
 
-/** What has landed stays as it is, for ever: a new migration is added here with its hash. */
+/** What has landed stays as it is, forever: a new migration is added here with its hash. */
 const landed = [
   ["000006.sql", "sha1:d601a8ac6cce7d977bf3e97e31316c4d5cc27e02"],
   ["000007.sql", "sha1:fa26c880c14dea721bbc9e5a9f90ac3c34656bfd"],

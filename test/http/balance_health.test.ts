@@ -113,7 +113,7 @@ test.serial(
         ready.text,
         /"jobs":"standing still","message":"Jobs stand still: none was done since 2/,
       );
-      // Its jobs are another process's: it answers all the same, and says so.
+      // Its jobs are another process's: it answers anyway, and says so.
       const serving = await api.request("/ready");
       t.is(serving.status, 200);
       t.like(JSON.parse(serving.text), { status: "ready", jobs: "standing still" });

@@ -108,7 +108,7 @@ test("what a query does besides is undone: settings, notifications, tables of th
   }
 });
 
-test("a query that gives rows for ever is left when its time is over", async (t) => {
+test("a query that gives rows forever is left when its time is over", async (t) => {
   const database = await openShop();
   const { pool } = database;
   try {
