@@ -1732,7 +1732,7 @@ export interface PeriodCheck {
   item: string;
   /** passed: in order; waived: open, and closed nevertheless. */
   outcome: ChecklistOutcome;
-  /** How many things of the item were open. */
+  /** How many open things the item had. */
   open_count: string;
   /** The first of the open things. */
   evidence: unknown;

@@ -2,8 +2,8 @@
 --
 -- Public: balance_health; saldo.check_total, saldo.check_rule_total. Private: last_check.
 -- The totals of the balance sheet, and of the findings rule by rule, are kept when a check ends, by
--- a trigger on its record: whoever asks how the balances are, a container's health check or an
--- evaluation of alerts, must not pay for a scan, nor for a million findings.
+-- a trigger on its record. A container's health check or an evaluation of alerts asks often, and
+-- must not pay for a scan or for a million findings.
 
 create or replace function saldo_private.last_check()
 returns setof saldo.check_run
@@ -25,7 +25,7 @@ returns boolean
 language sql
 volatile
 as $$
-  -- A time that has not come is of a clock that was set back: how long ago it was nobody knows.
+  -- A time in the future was written before the clock was set back: its age is not known.
   select seen_at not between clock_timestamp() - most and clock_timestamp() + interval '1 minute'
 $$;
 comment on function saldo_private.is_overdue is

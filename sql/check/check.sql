@@ -50,7 +50,7 @@ begin
   v_progress := saldo_private.new_check_progress(kind);
   -- What was wrong stays in question until a full check finds it in order.
   if scope = 'incremental' and saldo_private.was_last_check_healthy() then
-    -- In this order: whoever has moved the point just before has let go of the lock by then.
+    -- In this order: a check that moved the point just before has released the lock by then.
     v_is_moving := saldo_private.lock_verified_point();
     v_since := saldo_private.known_snapshot();
   end if;

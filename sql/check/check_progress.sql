@@ -1,5 +1,5 @@
--- A full check, slice after slice: each may be a transaction of its own, and whoever comes next
--- goes on where the last one ended.
+-- A full check, slice after slice: each may be a transaction of its own, and the next call goes on
+-- where the last one ended.
 --
 -- Public: continue_check. Private: new_check_progress, plan_slices, name_suspects, check_slice,
 -- finish_check, continue_check_of, recheck.
@@ -184,7 +184,7 @@ declare
   v_progress saldo.check_progress;
   v_run saldo.check_run;
 begin
-  -- One at a time: whoever else comes waits for the slice, and takes the next.
+  -- One at a time: another caller waits for the slice, and takes the next.
   perform pg_advisory_xact_lock(saldo_private.check_lock(), 0);
   select *
   into v_progress

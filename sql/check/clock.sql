@@ -1,4 +1,4 @@
--- The clock: what is dated later than now was written by a clock that was ahead, and set back.
+-- The clock: a row dated in the future was written by a clock that was ahead, and was set back.
 --
 -- Public: accept_clock; saldo.clock_acceptance. Private: latest_times, rule_clock.
 -- Order goes by numbers, snapshots and transactions wherever it matters, and a time that has not

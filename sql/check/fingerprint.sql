@@ -5,7 +5,7 @@
 -- Two sets of amounts have the same fingerprint when they are the same, account by account, and
 -- otherwise once in 2^31, however many differ: one number says what a comparison one by one would.
 -- (R. Freivalds 1977 checks products of matrices like this.) The weights come from a hash with a
--- random seed: who would plan for them has to know it first.
+-- random seed, so nobody can plan a change that they do not see.
 
 create or replace function saldo_private.debit_weight(account_id bigint, seed bigint)
 returns bigint

@@ -1,4 +1,4 @@
--- One run of the rules over what is suspect, with its record: what every kind of check ends with.
+-- One run of the rules over what is suspect, with its record: every kind of check ends with it.
 --
 -- Private: record_check. A rule that breaks does not stop the others: it becomes a finding itself.
 -- Rules over accounts, entries and the whole journal look only where the sieve (sieve.sql) suspects

@@ -3,10 +3,10 @@
 --
 -- Private: known_snapshot, lock_verified_point, move_verified_point, set_verified_point; tables
 -- verified_point, verified_total, verified_month.
--- The figures follow from the lines that were checked, never from what is stored: a drift that is
--- there stays a suspect. What is unknown is summed up from the lines once, by the next incremental
--- check: of accounts that were suspect, and of months with their first new postings.
--- What was changed among lines that were checked before is for full checks and seals to find.
+-- The figures follow from the lines that were checked, never from stored totals: a drift that
+-- exists stays a suspect. Unknown figures are summed up from the lines once, by the next
+-- incremental check: of accounts that were suspect, and of months with their first new postings.
+-- Full checks and seals find what was changed among lines that were checked before.
 -- Transaction numbers mean nothing in another cluster: there no point is known.
 
 create or replace function saldo_private.known_snapshot()
@@ -66,7 +66,7 @@ as $$
       line_count = excluded.line_count
   ),
   forgotten as (
-    -- What it came to at another point could fit again by what is missing since.
+    -- Its sum at another point could fit by chance with what is missing since.
     delete from saldo_private.verified_month as v
     where v.month = any (suspect_months)
   )

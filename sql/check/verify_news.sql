@@ -137,7 +137,7 @@ as $$
   or truth.is_right is not true
 $$;
 comment on function saldo_private.verify_news__totals is
-  'Accounts with new postings, and any others whose totals are not the verified ones plus what came '
+  'Accounts with new postings, and others whose totals are not the verified ones plus what came '
   'since: the sums of their lines. is_moving: lines are summed up where the sums are unknown.';
 
 create or replace function saldo_private.verify_news__accounts(account_ids bigint[])
@@ -145,7 +145,7 @@ returns bigint[]
 language sql
 stable
 as $$
-  -- What is held has not been posted, and its stock is taken.
+  -- Held funds have not been posted, and the stock of their purchases is taken.
   select array(
     select unnest(account_ids)
     union

@@ -2,8 +2,8 @@
 --
 -- Public: period_checklist. Private: checklist__* (an item each).
 -- Each item counts what is open and shows the first of it. Waiving is by name, with a reason.
--- Rules over tables of others are an item of their own: whoever closes the books although a shop's
--- table drifts must not have to waive the rules over the books as well.
+-- Rules over users' own tables are an item of their own: to close the books although a shop's table
+-- drifts, one must not have to waive the rules over the books as well.
 
 create or replace function saldo_private.checklist__draft(ends_on date)
 returns table (open_count bigint, evidence jsonb)

@@ -22,8 +22,8 @@ as $$
   or r.entry_sum <= 10000
 $$;
 comment on function saldo_private.recent_seal is
-  'From which seal on a check computes again: the last hundred at most, with 10,000 entries at most '
-  'unless the last one has more.';
+  'The seal from which on a check computes again: the last hundred at most, with at most 10,000 '
+  'entries unless the last one has more.';
 
 create or replace function saldo_private.rule_journal_seal()
 returns table (

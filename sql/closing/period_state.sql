@@ -272,7 +272,7 @@ begin
   if v_period.status <> 'closed' or v_period.snapshot_hash is null then
     perform saldo_private.refuse_period(v_period, 'only a closed one is locked');
   end if;
-  -- Waits for what is under way about it.
+  -- Waits for the postings that are under way about the period.
   perform pg_advisory_xact_lock(saldo_private.posting_month_lock(), m.number)
   from generate_series(
     saldo_private.month_number(coalesce(v_state.locked_through + 1, '1900-01-01')),

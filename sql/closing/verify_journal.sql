@@ -2,8 +2,8 @@
 --
 -- Public: verify_journal. Private: verify_entries, verify_slipped_in, verify_seals, verify_head,
 -- verify_months, verify_books, verify_snapshots (a part each).
--- Each part is one statement and changes nothing. What is found is settled by a human: no heal.
--- It looks from the side of the seals, so that a journal that is empty is found as well.
+-- Each part is one statement and changes nothing. A human settles what is found: there is no heal.
+-- It starts from the seals, so that an emptied journal is found as well.
 
 create or replace function saldo_private.verify_entries(from_number bigint)
 returns setof saldo.journal_difference

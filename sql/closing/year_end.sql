@@ -41,7 +41,7 @@ begin
   ),
   line as materialized (
     select l.currency, l.account_id, part.number,
-      -- A line is below 1e15, whatever the year came to.
+      -- A line is below 1e15, however large the sum of the year is.
       least(greatest(-l.net_debit - 999999999999999 * part.number, 0), 999999999999999) as debit,
       least(greatest(l.net_debit - 999999999999999 * part.number, 0), 999999999999999) as credit
     from (

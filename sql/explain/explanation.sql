@@ -4,8 +4,8 @@
 -- Private: explain_findings, rank_causes. Ranked by confidence, then by how much a cause tells: a
 -- recorded write; the trigger, missing lines and rows; doubled entries; records; items; two caches
 -- against the journal. "Unknown" is an honest answer: such a finding has no row in
--- finding_explanation. What costs a search is looked for behind the 20 largest gaps that no
--- recorded write explains.
+-- finding_explanation. Causes that need an expensive search are looked for behind the 20 largest
+-- gaps that no recorded write explains.
 
 create or replace function saldo_private.rank_causes(causes saldo_private.possible_cause[])
 returns void

@@ -1,5 +1,5 @@
--- What is to be explained: the figures that findings of the engine's own rules are off by, and up
--- to which transaction everything was right.
+-- What has to be explained: the amounts by which figures are off, in findings of the engine's own
+-- rules, and the transaction up to which everything was right.
 --
 -- Private: finding_gaps, largest_gaps, sound_checks, sound_snapshot, full_transaction_id; types
 -- finding_gap, possible_cause. A gap has one amount, or two where debits and credits are known
@@ -36,7 +36,7 @@ as $$
     case when f.rule in ('month_movement', 'customer_month_total')
       then (f.detail ->> 'month')::date end,
     (f.detail ->> 'entry_id')::uuid, f.difference,
-    -- What is no number is explained by nothing that adds up.
+    -- No sum of items explains a value that is not a number.
     case when abs(g.amounts[1]) < 'Infinity' and abs(g.amounts[2]) < 'Infinity'
       and g.amounts <> array[0, 0]::numeric[] then g.amounts end,
     coalesce(a.currency, f.detail ->> 'currency'), saldo_private.is_debit_normal(a.type)

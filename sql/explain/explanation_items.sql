@@ -58,7 +58,7 @@ as $$
     ) as p
     where gap.rule = 'account_balance'
     union all
-    -- A balance has none of them yet. Of slots: had one not been counted.
+    -- A balance has none of them yet. For slots: the difference if one is not counted.
     select jsonb_build_object('item', format('row %s', r.id), 'status', 'PENDING',
       'amount', r.amount * case when (r.direction = 'debit') = gap.is_debit_normal then 1 else -1
         end * case gap.rule when 'account_slot' then -1 else 1 end,

@@ -74,7 +74,7 @@ returns boolean
 language sql
 stable
 as $$
-  -- A restore rewrites all rows, and their transactions tell nothing about when they came.
+  -- A restore rewrites all rows, and then their transactions do not say when they came.
   select coalesce(avg(case when is_late then 1 else 0 end) > 0.5, true)
   from (
     select pg_visible_in_snapshot((

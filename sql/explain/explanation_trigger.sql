@@ -4,7 +4,7 @@
 -- Private: trigger_change, unmoved_lines, causes_of_trigger; type trigger_change. Nobody
 -- records ALTER TABLE. But the trigger's row in the catalogue has the transaction that altered it
 -- last, entries have the transaction that posted them and the time, and each check proves that the
--- trigger was on: so the time is an interval, and said to be one.
+-- trigger was on: so the time is given as an interval.
 
 create or replace function saldo_private.trigger_change(trigger_name text, table_name text)
 returns saldo_private.trigger_change

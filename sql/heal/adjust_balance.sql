@@ -3,9 +3,9 @@
 -- Public: adjust_balance. Private: adjust_balance__*.
 -- First the totals are set to the journal, and recorded as heals; then an entry of kind adjustment
 -- and source adjust_balance posts what is missing to the wanted balance, against a difference
--- account. By default that is difference:<currency>, an expense: like the cash that is over or
--- short in a till, an unexplained difference is a loss or a gain of the year, and equity is what it
--- ends in. The source is reserved: it is what a frozen account takes.
+-- account. By default that is difference:<currency>, an expense: like cash over or short in a till,
+-- an unexplained difference is a loss or a gain of the year, and ends in equity. The source is
+-- reserved, because a frozen account accepts it.
 -- Locks: of a hot account the row of hot_account, its own, its stripes and its slots; then both
 -- accounts in id order where they are immediate.
 

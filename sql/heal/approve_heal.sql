@@ -1,8 +1,8 @@
 -- Proposing a heal, and deciding on the proposal.
 --
 -- Public: approve_heal, reject_heal. Private: propose_heals. A proposal (heal_proposal.sql) is made
--- by a heal that is run, and undone again. Approved is the difference: postings since move what is
--- stored and what is derived alike; anything else makes the proposal stale.
+-- by a heal that is run and undone again. The difference is what is approved: later postings move
+-- the stored and the derived figure alike, and any other change makes the proposal stale.
 
 create or replace function saldo_private.propose_heals__preview(
   plan saldo_private.planned_heal[]

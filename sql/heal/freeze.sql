@@ -64,7 +64,7 @@ begin
       from saldo.account as a
       where a.id = freeze_accounts__empty.account_id
       for update;
-      -- Both wait for those who hold one; who comes now finds none, and waits for the row.
+      -- Both wait for those who hold one; a writer that comes now finds none and waits for the row.
       perform saldo_private.remove_stripes(account_id);
       delete from saldo_private.account_slot as s
       where s.account_id = freeze_accounts__empty.account_id;
@@ -154,7 +154,7 @@ begin
     where p.is_journal_changed
     and a.frozen_at is null
     and a.closed_at is null
-    -- Without cash or revenue nobody could do anything: that is for a human to decide.
+    -- With cash or revenue frozen, nothing would work any more: a human decides that.
     and a.code !~ saldo_private.system_code_pattern()
     order by p.account_id, p.rule, p.key
   ) as c
@@ -291,7 +291,7 @@ begin
   if v_is_customer then
     perform saldo_private.lock_rating(array[unfreeze_account.account_id]);
   end if;
-  -- Slots are neither made nor looked for meanwhile: the next request makes them.
+  -- Slots are not made or looked for here: the next request makes them.
   perform
   from saldo_private.hot_account as h
   where h.account_id = unfreeze_account.account_id

@@ -109,8 +109,8 @@ returns void
 language plpgsql
 as $$
 begin
-  -- Before any table of theirs, as whoever changes a rule: and what is healed is what heal_target
-  -- will tell.
+  -- Before any table of theirs, in the order that a change of a rule takes. The lock also keeps the
+  -- rule as it is: what heal_target says later is what was healed.
   perform
   from saldo.registered_rule as r
   where r.name in (

@@ -205,7 +205,7 @@ as $$
     where h.rule = p.rule
     and h.key = p.key
     and h.outcome::text in ('healed', 'undone')
-    -- An undo stands in the place of its heal, whatever the clock said at either.
+    -- An undo takes the place of its heal, whatever the clock said at either.
     and not exists (select from saldo.heal_action as u where u.undoes = h.id)
     order by h.healed_at desc
     limit 1

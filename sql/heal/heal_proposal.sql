@@ -1,7 +1,7 @@
--- Proposals: heals that wait for an administrator, and not for the one who asked for them.
+-- Proposals: heals that wait for an administrator other than the one who asked for them.
 --
--- Public: saldo.heal_proposal. One that waits, at most, for each rule and key. It holds what a heal
--- would have written. approve_heal.sql makes them and decides on them.
+-- Public: saldo.heal_proposal. At most one waits for each rule and key. It holds what a heal would
+-- have written. approve_heal.sql makes them and decides on them.
 
 select saldo_private.secure_table('saldo.heal_proposal');
 drop policy if exists select_all on saldo.heal_proposal;

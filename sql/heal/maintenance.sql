@@ -2,9 +2,9 @@
 --
 -- Public: scheduled_maintenance, continue_maintenance; saldo.maintenance_run. Private:
 -- run_maintenance, prune_history.
--- One at a time. In steps each slice of the check is a transaction of its own, and whoever comes
--- next goes on where the last one ended (check_progress tells how far it is); the heal and the look
--- afterwards are one transaction with the last slice.
+-- One at a time. In steps each slice of the check is a transaction of its own, and the next call
+-- goes on where the last one ended (check_progress says how far it is). The heal and the check
+-- after it are one transaction with the last slice.
 
 create or replace function saldo_private.run_maintenance(check_before saldo.check_run)
 returns saldo.maintenance_run

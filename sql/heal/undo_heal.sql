@@ -1,10 +1,11 @@
 -- Undoing a heal: its difference is taken back, once.
 --
 -- Public: undo_heal.
--- Of a cache of the engine's the inverse difference and not the old figures, since postings may
--- have come since. Of a user's own table the old figure, and only where what the heal wrote stands
--- yet: how others write it is not known (registered_heal.sql). The next check finds the drift
--- again, and it is not healed again without approval (heal_plan.sql). Locks as a heal.
+-- In a cache of the engine the difference is reversed; the old figure is not put back, because
+-- postings may have come since. In a user's own table the old figure is put back, and only while
+-- the heal's figure is still there: how others write it is not known (registered_heal.sql). The
+-- next check finds the drift again, and it is not healed again without approval (heal_plan.sql).
+-- Locks as a heal.
 
 create or replace function saldo_private.undo_heal__require(heal_action_id uuid)
 returns saldo.heal_action

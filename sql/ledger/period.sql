@@ -128,7 +128,7 @@ comment on column saldo.period_check.event_id is 'Event by which the period was 
 comment on column saldo.period_check.item is 'Name of the item, as in the checklist.';
 comment on column saldo.period_check.outcome is
   'passed: in order; waived: open, and closed nevertheless.';
-comment on column saldo.period_check.open_count is 'How many things of the item were open.';
+comment on column saldo.period_check.open_count is 'How many open things the item had.';
 comment on column saldo.period_check.evidence is 'The first of the open things.';
 
 comment on table saldo.closing_snapshot is

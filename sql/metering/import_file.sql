@@ -2,8 +2,8 @@
 --
 -- Private, for npx saldo import: import_numbers, import_keys. Private: import_number, import_said,
 -- import_columns, require_import_columns.
--- A spreadsheet that saves a file again writes 5000.00 for 5000, and 08:00:00 for 08:00. So a row is
--- known by what its fields mean, and not by how they are written.
+-- A spreadsheet that saves a file again writes 5000.00 for 5000, and 08:00:00 for 08:00. So a row
+-- is known by what its fields mean, and not by how they are written.
 
 create or replace function saldo_private.import_columns(kind text)
 returns text[]
