@@ -22,7 +22,7 @@ export type SaldoSettings = {
   readonly [Key in keyof typeof settings]?: string | number | boolean | undefined;
 };
 
-/** What else a start may be told. */
+/** Further options of a start. */
 export interface StartOptions {
   /** Where events go; without it they are lines of JSON on standard error. */
   readonly log?: Log;

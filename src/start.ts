@@ -88,7 +88,7 @@ export async function start(config: Config, parts: Parts, log: Log): Promise<Run
   }
 }
 
-/** A rule that is refused is an error in the log: the rest of Saldo is of use without it. */
+/** A rule that is refused is an error in the log: the rest of Saldo works without it. */
 async function applyRulesAtStart(ownerUrl: string, file: string, log: Log): Promise<void> {
   const rules = await readRulesFile(file);
   const pool = makePool(ownerUrl, 1, log);
@@ -125,7 +125,7 @@ async function startJobs(
 
 /**
  * Stops the parts in order. A part that does not stop within the grace and a second is left behind:
- * what comes after it, PostgreSQL last, must have its turn in any case.
+ * the parts after it, PostgreSQL last, must be stopped in any case.
  */
 async function stopAll(stops: Stop[], { shutdownGraceMs }: Config, log: Log): Promise<void> {
   for (const stop of stops.splice(0).reverse()) {

@@ -5,8 +5,8 @@ import { queryAsAdmin } from "../src/jobs/query_as_admin.ts";
 const payloadSchema = z.object({}).strict();
 
 /**
- * Notes that jobs are done. That this one has passed through the queue is what it tells: who looks
- * after workers goes by it, and a worker that is merely alive cannot write it.
+ * Notes that jobs are done: it proves that a job has passed through the queue. The watch over
+ * workers goes by it, and a worker that is only alive cannot write it.
  */
 const pulse: SaldoTask = async (payload, helpers) => {
   payloadSchema.parse(payload);

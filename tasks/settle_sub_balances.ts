@@ -16,7 +16,7 @@ const settleSubBalances: SaldoTask = async (payload, helpers) => {
     "select pending_count from saldo.settlement_health()",
   );
   let left = Number(health?.pending_count ?? 0);
-  // Once in any case: what was posted to hot accounts is folded into their rows.
+  // Once in any case: it also folds what was posted to hot accounts into their rows.
   do {
     const batch = await queryAsAdmin<{ row_count: string }>(
       helpers,

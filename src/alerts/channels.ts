@@ -1,4 +1,4 @@
-/** The ways on which alerts are sent. What goes wrong is told without address or secret. */
+/** How alerts are sent: webhook and mail. Errors are reported without address or secret. */
 import { createHmac } from "node:crypto";
 import { createTransport } from "nodemailer";
 import type { Config } from "../config.ts";
@@ -119,7 +119,7 @@ export async function sendMail(
     disableUrlAccess: true,
   });
   const aborted = new Promise<never>((_done, refuse) => {
-    // Each of its own timeouts is about a silence; a server may also be slow line by line.
+    // The library's timeouts are about silence only; a server may also be slow line by line.
     signal.addEventListener("abort", () => refuse(signal.reason), { once: true });
   });
   try {

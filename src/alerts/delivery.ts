@@ -1,4 +1,4 @@
-/** Sends one message about an alert, from a job or from the server: who holds its row sends it. */
+/** Sends one message about an alert, from a job or from the server: whichever holds its row. */
 import type { ClientBase } from "pg";
 import { z } from "zod";
 import { withRole } from "../database/with_role.ts";
@@ -29,7 +29,7 @@ export function channelsOf(config: Pick<AlertConfig, "alertWebhookUrl" | "alertS
 
 /**
  * Claims the message, sends it and records how that went, in one transaction: its row is locked
- * meanwhile, so nobody else sends it, and whoever dies lets go of it. Undefined when there is
+ * meanwhile, so nobody else sends it, and a process that dies releases it. Undefined when there is
  * nothing to send, or another process is sending it.
  */
 export async function deliverAlert(

@@ -15,7 +15,7 @@ export interface AlertWatch {
 const STALE_INTERVAL_COUNT = 3;
 
 /**
- * Alerts are a worker's task; that no worker runs has to be told by somebody else. The server looks
+ * Alerts are a worker's task; somebody else has to report that no worker runs. The server looks
  * at every interval, and where workers leave alerts alone it evaluates and sends itself, by the
  * same functions and under the same locks.
  */

@@ -37,7 +37,7 @@ export const checkCommand: Command = {
   },
 };
 
-/** `saldo heal`: tells what would be healed, and with --apply heals it. */
+/** `saldo heal`: shows what would be healed, and with --apply heals it. */
 export const healCommand: Command = {
   usage: "heal [--dry-run | --apply]",
   help: [

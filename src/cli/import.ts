@@ -93,7 +93,7 @@ export const importCommand: Command = {
     const isDryRun = words.values["dry-run"] === true;
     const report = textOption(words, "report");
     return async () => {
-      // Before any row is used: afterwards nobody would be told what came of them.
+      // Before any row is used: afterwards nobody would learn what became of the rows.
       if (report !== undefined) await requireWritable(report);
       const read = await readCsvFile(file, kind.columns, format);
       return async (client) => {

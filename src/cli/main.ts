@@ -1,6 +1,7 @@
 /**
  * The command line: finds the command, runs it, and ends with 0 when it is done, 1 when rows were
- * refused, or something was found or differs, 2 when it was called wrongly or cannot reach the database.
+ * refused, or something was found or differs, 2 when it was called in a wrong way or cannot reach
+ * the database.
  */
 import { parseArgs } from "node:util";
 import { readVersion } from "../paths.ts";

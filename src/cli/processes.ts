@@ -1,7 +1,7 @@
 import { type Command, requireNoWords } from "./command.ts";
 import { databaseUrl } from "./connection.ts";
 
-/** `saldo start|server|worker`: a process that runs until it is told to stop. */
+/** `saldo start|server|worker`: a process that runs until a signal stops it. */
 function processCommand(name: string, part: string, help: string[]): Command {
   return {
     usage: name,

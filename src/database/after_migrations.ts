@@ -11,7 +11,7 @@ export async function afterNames(folder: string = afterFolder): Promise<string[]
   return files.filter((file) => /^\d{6}-[\w-]+\.sql$/.test(file)).sort();
 }
 
-/** On a new database there is no data to change: its steps are noted, and not run. */
+/** A new database has no data to change: the steps are noted there, and not run. */
 export async function noteAfterMigrations(client: Client, folder: string): Promise<void> {
   await client.query(
     `insert into saldo_private.after_migration (name, is_run)

@@ -16,8 +16,8 @@ export class SqlFileError extends StartError {
 /**
  * Makes the database's logic that of sql/, in the transaction at hand: what is re-runnable is run,
  * what no file makes any more is dropped, and what stands then is recorded as built. The role is
- * saldo_owner; a lock that others hold is waited for as long as lock_timeout says. Tells whether
- * the database had no logic noted before.
+ * saldo_owner; a lock that others hold is waited for as long as lock_timeout says. Returns whether
+ * the database had no logic before.
  */
 export async function applyLogic(client: Client, logic: Logic): Promise<boolean> {
   // How the catalogue writes names depends on the path, which a database may have set as it likes.
@@ -51,7 +51,7 @@ async function knownParts(client: Client): Promise<Record<string, string> | unde
   return rows[0]?.parts;
 }
 
-/** Parts whose statements are others than those that made them, or that were changed since. */
+/** Parts that other statements made than those of now, or that somebody has changed since. */
 async function staleParts(
   client: Client,
   sources: Map<string, string>,
@@ -80,7 +80,7 @@ async function remember(client: Client, hash: string, sources: Map<string, strin
   );
 }
 
-/** What of Saldo uses these functions or views is made again as well; the views among it. */
+/** Marks Saldo's parts that use these functions or views to be made again; returns the views. */
 async function makeStale(
   client: Client,
   objects: readonly string[],
@@ -135,7 +135,7 @@ async function changedFunctions(
   if (names.length === 0) return [];
   const drafts = names.map((name, index) => {
     const statement = made.get(name) as LogicStatement;
-    // The head as long as it was, so that positions in it stay.
+    // The head keeps its length, so that positions of errors stay right.
     return {
       ...statement,
       text: statement.text.replace(functionForm, `create function saldo_draft.f${index + 1}(`),
@@ -191,7 +191,7 @@ async function leftoverViews(client: Client, sources: Map<string, string>): Prom
   return standing.filter((view) => !sources.has(`view ${view}`));
 }
 
-/** Drops what is no longer made; what others made of it stays, and is named. */
+/** Drops what is no longer made; refuses, by name, where others' objects depend on it. */
 async function drop(client: Client, kind: "routine" | "view", names: readonly string[]) {
   if (names.length === 0) return;
   try {
@@ -201,7 +201,7 @@ async function drop(client: Client, kind: "routine" | "view", names: readonly st
     if (code !== "2BP01") throw error; // dependent_objects_still_exist
     throw new StartError(
       `This version of Saldo changes or drops what is in use outside of it:\n${detail}\n` +
-        "Drop that, start again, and make it again where it is still of use. Nothing was changed.",
+        "Drop that, start again, and recreate it where it is still needed. Nothing was changed.",
     );
   }
 }

@@ -14,8 +14,8 @@ import { type SqlStatement, statementsOf } from "./sql_statements.ts";
  */
 
 /**
- * The chain before this one, whose functions were copies in its migrations. Its last migration left
- * what our first one makes, so that a database which stands there goes on with our second.
+ * The earlier chain of migrations, which had copies of all functions. A database at its last one
+ * has what our first migration makes, and goes on with our second.
  */
 const formerChain = {
   last: "000005.sql",
@@ -187,13 +187,13 @@ export async function isTakenOver(client: Client): Promise<boolean> {
   return (await applied(client)).some(({ hash }) => hash === formerChain.hash);
 }
 
-/** The migration at hand, migrations/current.sql: "" when it is only comments. */
+/** The migration that is being written, migrations/current.sql: "" when it is only comments. */
 export async function readCurrent(): Promise<string> {
   const text = await readFile(join(migrationsFolder, "current.sql"), "utf8").catch(() => "");
   return statementsOf("migrations/current.sql", text).length > 0 ? text : "";
 }
 
-/** Runs the migration at hand, which can be run again. */
+/** Runs the migration that is being written; it can be run again and again. */
 export async function runCurrent(client: Client, patience: Patience): Promise<void> {
   const text = await readCurrent();
   if (text === "") return;

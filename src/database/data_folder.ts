@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { StartError } from "../start_error.ts";
 
-/** Whom PostgreSQL runs as; nothing in it means whoever started Saldo. */
+/** The system user that PostgreSQL runs as; empty: the user that started Saldo. */
 export interface Identity {
   name?: string;
   uid?: number;
@@ -98,8 +98,8 @@ export interface FolderLock {
 }
 
 /**
- * Takes the folder for this process. The lock is SQLite's on an empty database, for that is one
- * of the kernel's on every platform: it goes when the process goes, however it dies, which no pid
+ * Takes the folder for this process. The lock is that of SQLite on an empty database, which is a
+ * lock of the kernel on every platform: it ends with the process, however that dies, which no pid
  * file can promise, and it outlives a PostgreSQL that restarts its sessions.
  */
 export function lockDataFolder(root: string): FolderLock | undefined {

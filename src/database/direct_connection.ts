@@ -1,14 +1,15 @@
 /**
- * Whether a connection is one's own. A pooler that lends a server connection for a transaction at
- * a time forgets prepared statements and leaves locks of a session with whoever comes next.
+ * Whether a connection keeps its session. A pooler that lends a server connection for one
+ * transaction at a time forgets prepared statements, and leaves a session's locks to the next
+ * client.
  */
 import { Client } from "pg";
 import { StartError } from "../start_error.ts";
 
 const patienceMs = 5000;
-// One that has to wait while the first is idle would have been lent that one's: nobody lends.
+// A second connection that has to wait while the first is idle shows that nobody lends connections.
 const borrowPatienceMs = 1500;
-// A pooler lends what it has at hand. More than its default of twenty free ones nobody keeps.
+// A pooler lends the free connections that it has; by default it keeps at most twenty.
 const borrowCountMax = 24;
 
 /**
@@ -84,7 +85,7 @@ async function pidOf(client: Client): Promise<number | undefined> {
   return rows[0]?.pid;
 }
 
-/** What PostgreSQL, or who speaks for it, has said to cancel by; the types do not have it. */
+/** The process id that PostgreSQL, or a pooler for it, gave for cancelling; not in the types. */
 function announcedPid(client: Client): number | null {
   return (client as unknown as { processID: number | null }).processID;
 }

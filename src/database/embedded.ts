@@ -102,7 +102,7 @@ async function takeFolder(root: string): Promise<FolderLock> {
   return lock;
 }
 
-/** Whoever took the folder a moment ago may not have written its pid yet. */
+/** A process that took the folder a moment ago may not have written its pid yet. */
 async function readPid(pidFile: string): Promise<string> {
   for (let look = 0; look < 20; look += 1) {
     const pid = await readFile(pidFile, "utf8").catch(() => "");
@@ -142,7 +142,7 @@ async function initialise(initdb: string, home: string, identity: Identity): Pro
   await rename(draft, home);
 }
 
-/** Starts the server, again for as long as the reason why it does not start passes by itself. */
+/** Starts the server; tries again where the reason for a failure passes by itself. */
 async function startPostmaster(
   program: string,
   { root, cluster }: { root: string; cluster: string },
@@ -168,7 +168,7 @@ function isPassing(lastWords: string): boolean {
   return /lock file|shared memory block|in use|could not (bind|create any TCP)/.test(lastWords);
 }
 
-/** The port of the last time, so that open psql sessions and addresses stay good; or a free one. */
+/** The port of the last time, so that known addresses stay valid; or a free one. */
 async function choosePort(root: string): Promise<number> {
   const kept = Number(await readFile(join(root, "postgres-port"), "utf8").catch(() => "0"));
   const port = (kept > 0 && (await portIfFree(kept))) || (await portIfFree(0));

@@ -8,7 +8,7 @@ import { type SqlStatement, statementsOf } from "./sql_statements.ts";
 
 /** All of sql/ in its load order. */
 export interface Logic {
-  /** What a database remembers of it: the same hash, the same logic. */
+  /** Hash that a database keeps: the same hash means the same logic. */
   hash: string;
   statements: LogicStatement[];
 }

@@ -21,9 +21,9 @@ import { inPatientTransaction, type Patience } from "./patience.ts";
 const quietWorker = new Logger(() => () => {});
 const versions = { min: 150_000, max: 190_000 };
 
-/** What a migration may be told. */
+/** Options of a migration. */
 export interface MigrateOptions extends Partial<Patience> {
-  /** Also applies migrations/current.sql, the migration at hand: for development and tests. */
+  /** Also applies migrations/current.sql, the migration being written: in development and tests. */
   withCurrent?: boolean;
   /** Another sql/: for tests. */
   logicFolder?: string;
@@ -36,9 +36,9 @@ type Settled = Required<Pick<MigrateOptions, "patienceMs" | "logicFolder" | "aft
 
 /**
  * Brings a database up to date: roles, the worker's schema, the committed migrations, the logic of
- * sql/, and the steps of data that need it. A database that is up to date is asked one query and
- * nothing else. Servers that start at once wait for each other; whoever comes second finds nothing
- * to do. A start that was killed leaves what the next one goes on from.
+ * sql/, and the steps of data that need it. A database that is up to date costs one query. Servers
+ * that start at the same time wait for each other; the second finds nothing to do. After a killed
+ * start the next one goes on where that one ended.
  */
 export async function migrate(
   connectionString: string,
@@ -140,7 +140,7 @@ const standingQuery = `
     and has_database_privilege('saldo_rule_reader', current_database(), 'temporary')
     as is_up_to_date`;
 
-/** Waits for whoever migrates; says so when that takes longer than a moment. */
+/** Waits for another process that migrates; says so when that takes longer than a moment. */
 async function takeMigrationLock(client: Client, options: Settled): Promise<void> {
   const startedAt = Date.now();
   let isAnnounced = false;
@@ -166,7 +166,7 @@ async function takeMigrationLock(client: Client, options: Settled): Promise<void
   }
 }
 
-/** By word, too: behind a pool of connections the session goes on when ours has ended. */
+/** Unlocks explicitly, too: behind a pooler the session goes on when our connection has ended. */
 async function releaseMigrationLock(client: Client): Promise<void> {
   // A session that is broken has no lock any more.
   await client.query("select pg_advisory_unlock($1)", [locks.migration]).catch(() => {});

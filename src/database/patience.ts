@@ -9,9 +9,9 @@ export interface Patience {
 }
 
 /**
- * Does the work in one transaction. Where it has to lock tables that others work with, it gives way
- * before their deadlock_timeout, so that none of them is chosen as the victim, and tries again; in
- * time it insists for longer.
+ * Does the work in one transaction. Where it has to lock tables that others work with, it gives up
+ * before their deadlock_timeout, so that none of them is chosen as the victim, and tries again,
+ * each time a little longer.
  */
 export async function inPatientTransaction<T>(
   client: Client,

@@ -4,7 +4,7 @@ import type { Log } from "../log.ts";
 import { StartError } from "../start_error.ts";
 import { withLockTimeout } from "./start_wait.ts";
 
-/** Prepares nothing by name: a pooler lends each transaction another connection. */
+/** Prepares no named statements: a pooler may give each transaction another connection. */
 class NamelessClient extends Client {
   // biome-ignore lint/suspicious/noExplicitAny: the overloads of the driver's method are many
   override query(statement: any, ...rest: any[]): any {

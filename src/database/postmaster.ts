@@ -78,7 +78,7 @@ function lastWordsOf(log: string): string {
   return (fatal.length > 0 ? fatal : lines.slice(-1)).join(" ");
 }
 
-/** What its messages and its start must not depend on is left out. */
+/** The environment without variables that would change PostgreSQL's messages or its start. */
 export function plainEnvironment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !/^(PG|LC_|LANG)/.test(name));
   return { ...Object.fromEntries(kept), LC_ALL: "C" };

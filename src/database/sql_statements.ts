@@ -8,7 +8,7 @@ export interface SqlStatement {
   text: string;
 }
 
-/** What a piece of SQL between two semicolons may hold whole: comments, texts, names, bodies. */
+/** What is skipped as a whole in the search for semicolons: comments, texts, names, bodies. */
 const piece =
   /--[^\n]*|\/\*[\s\S]*?\*\/|\b[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|(\$(?:[A-Za-z_]\w*)?\$)[\s\S]*?\1|;/g;
 

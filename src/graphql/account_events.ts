@@ -1,4 +1,4 @@
-/** What subscriptions are told: events of accounts and jobs, with the rights of who listens. */
+/** Events of accounts and jobs for subscriptions, with the rights of the listener. */
 import type { Pool } from "pg";
 import { type Caller, settingsFor } from "../auth/caller.ts";
 import { type RoleTransaction, withRole } from "../database/with_role.ts";
@@ -17,7 +17,7 @@ interface AccountTopic {
   readonly subBalanceId?: string;
 }
 
-/** What it is told. */
+/** What it gets. */
 export type Told = AccountEvent | { readonly rerating_id: string };
 
 interface AccountEvent {
@@ -38,7 +38,7 @@ const WATCH_MS = 30_000;
 // A row that settled without our hearing of it is noticed at the latest after this time.
 const LOOK_AGAIN_MS = 5000;
 
-/** Reads under the rights of who listens. */
+/** Reads under the rights of the listener. */
 type Read = (text: string, values: unknown[]) => Promise<Record<string, unknown>[]>;
 
 /** The events that this caller may hear. */
@@ -112,7 +112,7 @@ async function* progress(read: Read, reratingId: string, source: Source) {
   }
 }
 
-/** Has postings to an account told as well, for as long as somebody listens. */
+/** Makes postings to an account announce themselves, for as long as somebody listens. */
 async function watched(watch: () => Promise<unknown>, source: Source): Promise<Source> {
   const timer = setInterval(() => void watch().catch(() => {}), WATCH_MS).unref();
   const stop = async () => {
@@ -155,7 +155,7 @@ async function accountOf(read: Read, customerId: string): Promise<string> {
   return String(row.account_id);
 }
 
-/** Whether a re-rating has come to its end, this way or that. */
+/** Whether a re-rating is done or has failed. */
 async function isRerated(read: Read, reratingId: string): Promise<boolean> {
   const [row] = await read(
     "select status in ('done', 'failed') as is_over from saldo.rerating where id = $1",
@@ -172,7 +172,7 @@ export interface AccountEventSources {
   readonly timeoutMs: number;
 }
 
-/** Lets go of the source however the listener goes, even before it has asked for anything. */
+/** Releases the source however the listener ends, even before it has asked for anything. */
 function releasing<Item>(
   told: AsyncGenerator<Item>,
   source: Pick<AsyncIterableIterator<unknown>, "return">,

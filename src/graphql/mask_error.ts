@@ -20,7 +20,7 @@ import type { Log } from "../log.ts";
 
 /** What masking goes by. */
 export interface MaskOptions {
-  /** Whether names that would have been right are suggested: they tell the schema bit by bit. */
+  /** Whether correct names are suggested: suggestions reveal the schema bit by bit. */
   readonly suggestions: boolean;
   /** Whether the request that is being answered came without a token. */
   isAnonymous(): boolean;

@@ -14,9 +14,9 @@ export interface Notifications {
 }
 
 /**
- * The library's subscriber does not tell when it listens, and says what breaks on the console.
- * When the connection is lost all sources end with an error: who listens must look again, since
- * something may have been missed.
+ * The library's subscriber does not say when it listens, and reports errors on the console only.
+ * When the connection is lost all sources end with an error: listeners must read again, since
+ * they may have missed something.
  */
 export function makeNotifications(connectionString: string, log: Log): Notifications {
   let emitter = new EventEmitter().setMaxListeners(0);

@@ -12,7 +12,7 @@ declare global {
   }
 }
 
-/** Subscriptions; what they tell is read again under the rights of who listens. */
+/** Subscriptions; what they deliver is read again under the rights of the listener. */
 export const SubscriptionsPlugin = extendSchema((build) => {
   const { account, customer, rerating, sub_balance: subBalance } = build.pgResources;
   if (!account || !subBalance) throw new Error("the schema has no accounts");

@@ -26,7 +26,7 @@ import { limitQuery, readJsonBody, requireJsonPost } from "./graphql_gate.ts";
 import { makeMetrics } from "./metrics.ts";
 import { makeWebsockets, type Websockets } from "./websockets.ts";
 
-/** An app that listens nowhere yet, and the way to let go of what it holds. */
+/** An app that does not listen yet, and how to release what it holds. */
 export interface App {
   readonly express: Express;
   /** Subscriptions: to be attached to the HTTP server, and ended before it. */

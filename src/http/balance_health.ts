@@ -1,4 +1,4 @@
-/** The health of balances and of settlement, as public SQL functions tell it, for those who watch. */
+/** The health of balances and of settlement, from public SQL functions, for monitoring. */
 import type { Pool } from "pg";
 import { withRole } from "../database/with_role.ts";
 import { cached } from "./cached.ts";
@@ -47,7 +47,7 @@ export interface SealStatus {
 
 /** The row of saldo_private.worker_state(). */
 export interface WorkerState {
-  /** When a job last told that jobs are done; null for never. */
+  /** When a job last recorded that jobs run; null for never. */
   readonly seen_at: Date | null;
   /** Whether that is longer ago than silent_seconds. */
   readonly is_silent: boolean;

@@ -39,7 +39,7 @@ export async function startHttp(
   const app = await createApp({
     config,
     serverPool,
-    // A pooler hands on no notifications: who listens goes past it.
+    // A pooler does not pass notifications on: the listener connects directly.
     serverConnectionString: isBehindPooler ? ownerUrl : serverConnectionString,
     jwtSecret,
     log,

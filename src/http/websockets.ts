@@ -140,7 +140,7 @@ function authorizationOf(parameters: Record<string, unknown> | undefined): strin
   return value === undefined ? undefined : String(value);
 }
 
-/** Who could not begin any more may not go on either. */
+/** A caller that may no longer begin a subscription may not go on with one either. */
 function closeWhenExpired(socket: WebSocket, authorization: string): void {
   const { exp = 0 } = decodeJwt(authorization.replace(/^Bearer /i, ""));
   const timer = setTimeout(

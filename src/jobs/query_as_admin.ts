@@ -1,9 +1,9 @@
 import type { JobHelpers } from "graphile-worker";
 import { withRole } from "../database/with_role.ts";
 
-// When this process is killed PostgreSQL sees it by then, also in the middle of a statement or of a
-// wait for a lock: otherwise a heal of the dead would keep its locks, and others out, until it is done.
-// PostgreSQL on Windows cannot look.
+// When this process is killed PostgreSQL notices within this time, also in the middle of a
+// statement or of a wait for a lock. Otherwise a dead process's heal would keep its locks to its end.
+// PostgreSQL on Windows cannot check this.
 const sessionQuery = `
   select pg_backend_pid() as pid, case when version() !~ 'Visual C|mingw'
     then set_config('client_connection_check_interval', '5s', false) end`;

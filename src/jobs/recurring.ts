@@ -3,7 +3,7 @@ import type { Log } from "../log.ts";
 
 /** Asks for a job again and again, more often than cron's once a minute. */
 export interface Recurring {
-  /** Asks no more; resolves when every request is answered. */
+  /** Stops asking; resolves when every request is answered. */
   stop(): Promise<void>;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Whether a worker works. A timer in its process would go on beside a queue that stands still, so
- * only what has passed through the queue counts: answers to its questions, jobs that came to their
- * end, and the pulse, which a job writes (tasks/pulse.ts).
+ * Whether a worker works. A timer in its process would go on while its queue is stuck, so only what
+ * has passed through the queue counts: answers to its queries, jobs that ended, and the pulse,
+ * which a job writes (tasks/pulse.ts).
  */
 import type { WorkerEvents } from "graphile-worker";
 import { Client, type ClientConfig } from "pg";
@@ -10,7 +10,7 @@ import { Client, type ClientConfig } from "pg";
 export interface WorkLimits {
   /** Jobs that it runs at once at most. */
   slotCount: number;
-  /** While all slots are taken no pulse passes: so long may it take until one of them is free. */
+  /** While all slots are taken no pulse passes: how long it may take until one of them is free. */
   busyMs: number;
   /** Time between two looks. */
   lookEveryMs: number;
@@ -18,7 +18,7 @@ export interface WorkLimits {
 
 /** Watches one worker. */
 export interface WorkWatch {
-  /** Resolves with the reason when the worker works no more. */
+  /** Resolves with the reason when the worker has stopped working. */
   stoodStill: Promise<string>;
   stop(): void;
 }
@@ -39,7 +39,7 @@ export function watchWork(
 ): WorkWatch {
   let heardAt = performance.now(); // the queue answered
   let endedAt = heardAt; // a job came to its end, or a slot was free
-  let pulseSince = heardAt; // from here on a pulse is to be expected
+  let pulseSince = heardAt; // from here on a pulse is expected
   let runningCount = 0;
   let report: (reason: string) => void = () => {};
   const stoodStill = new Promise<string>((done) => {

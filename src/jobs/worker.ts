@@ -19,14 +19,14 @@ const retryIntervalMs = 500;
 const slotCount = 6;
 const pulseSeconds = 5;
 const lookIntervalMs = 5000;
-// Longer than six jobs at once take that are no long ones.
+// Longer than six short jobs at once take.
 const busyMs = 1_800_000;
 
 /** The jobs of a process. */
 export interface Worker {
   /** Lets the running job finish, or gives it back when it takes longer than the grace. */
   stop(): Promise<void>;
-  /** Resolves when the worker ends without having been told to, with the reason. */
+  /** Resolves with the reason when the worker ends without a call of stop. */
   stopped: Promise<string>;
 }
 
@@ -72,9 +72,9 @@ export async function startWorker(
     // The server stops its parts itself, in order; see start.ts.
     noHandleSignals: true,
     gracefulShutdownAbortTimeout: config.shutdownGraceMs,
-    // In batches (of no delay) the ends of jobs are waited for when the worker stops, and one that
-    // cannot be recorded is an event and no rejection that nobody handles. It then waits forever
-    // where two fail at once, as in a crash of PostgreSQL: hence the watch.
+    // With batches (without delay) a stopping worker waits until the ends of its jobs are recorded.
+    // One that cannot be recorded is an event, not an unhandled rejection. But the worker waits
+    // forever where two fail at once, as in a crash of PostgreSQL: the watch is for that.
     preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
     parsedCronItems: cronItems(config),
   });
@@ -87,7 +87,7 @@ export async function startWorker(
   const recurring = askForJobs(pool, config, log);
   const stopUpkeep = keepUp(pool, log);
   return {
-    // It may end in peace as well: when its pool was shut down after an error, say.
+    // It may also end without an error: when its pool was shut down after one, say.
     stopped: Promise.race([
       watch.stoodStill,
       runner.promise.then(
@@ -192,8 +192,8 @@ function instantOf(minute: { min: number; hour: number; date: number; month: num
 
 /**
  * A worker that was killed keeps its jobs locked for four hours. A living one holds an advisory
- * lock under its name, which PostgreSQL lets go of when it dies: jobs of a name that nobody holds
- * are given back. A new worker may take its first job an instant before its lock, hence the wait.
+ * lock under its name, which PostgreSQL releases when it dies: jobs of a name that nobody holds are
+ * given back. A new worker may take its first job an instant before its lock: that is why it waits.
  */
 export async function releaseJobsOfDeadWorkers(pool: Pool, waitSeconds = 5): Promise<void> {
   await pool.query(
@@ -245,7 +245,7 @@ function holdName(pool: Pool, events: WorkerEvents, log: Log): { release(): Prom
       isReleased = true;
       const client = holder;
       holder = undefined;
-      // Said and not left to the end of the connection, which others may have lent.
+      // Unlocked explicitly: behind a pooler the session may outlive this connection.
       await client?.query("select pg_advisory_unlock_all()").catch(() => {}); // it is gone
       client?.release(true);
     },

@@ -6,7 +6,7 @@ import { type Running, start } from "../start.ts";
 import type { Order, Report } from "./messages.ts";
 
 const report = (what: Report) => {
-  // Whom it is for may be gone.
+  // The receiver may be gone.
   if (process.connected) process.send?.(what);
 };
 

@@ -65,7 +65,7 @@ export async function readRulesFile(file: string): Promise<FileRule[]> {
   return result.data.rules;
 }
 
-/** Applies rules one by one: what a rule's query takes too long for is that rule's refusal. */
+/** Applies rules one by one: a rule whose query takes too long is refused. */
 export async function applyRules(
   client: ClientBase,
   rules: readonly FileRule[],
