@@ -84,8 +84,9 @@ for (const part of ["worker", "server"] as const) {
     await database.query(
       "update saldo_private.alert_state set worker_seen_at = now() - interval '2 hours'",
     );
-    await database.query("alter function saldo_private.run_alert_evaluation() rename to hidden");
     const program = await run(part);
+    // After the start, which would make the function again.
+    await database.query("alter function saldo_private.run_alert_evaluation() rename to hidden");
     await database.query("select saldo.send_test_alert()");
     await webhook.count(1);
     await until(delivered(database));
