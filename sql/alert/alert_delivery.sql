@@ -2,10 +2,10 @@
 --
 -- Public: saldo.alert_delivery. Private: tell_alert, due_alert_deliveries, claim_alert_delivery,
 -- record_alert_attempt, give_up_alert_deliveries.
--- Whoever sends (a job of the worker; the server when no worker is there) claims the row, sends,
--- and records the outcome in one transaction: the row's lock keeps others from sending it too, and
--- a process that is killed meanwhile lets go of it. So a message may come twice, with the same id,
--- and is never lost. Addresses and secrets are in no table.
+-- The sender (a job of the worker, or the server when no worker runs) claims the row, sends, and
+-- records the outcome in one transaction: the row's lock keeps others from sending it too, and is
+-- released when the process is killed. So a message may come twice, with the same id, and is never
+-- lost. Addresses and secrets are in no table.
 
 create or replace function saldo_private.tell_alert(alert_ids uuid[], event saldo.alert_event)
 returns void

@@ -1,10 +1,10 @@
 -- As built: whether functions, triggers and views are those that were applied.
 --
 -- Private: built_object, current_objects, record_build, rule_engine_configuration__built. A rule
--- that was replaced finds nothing, and a trigger that comes back with another condition is on all
--- the same. Applying sql/ ends with record_build; whoever mends a function by hand calls it too.
--- PostgreSQL may write triggers and views differently in its next version: there they are compared
--- within the version only that they were recorded in.
+-- that was replaced may find nothing, and a trigger that comes back with another condition still
+-- counts as switched on: so definitions are compared. Applying sql/ ends with record_build; after a
+-- function was mended by hand it is called by hand. PostgreSQL may write triggers and views
+-- differently in its next version: they are compared only within the version they were recorded in.
 
 create or replace function saldo_private.current_objects()
 returns table (kind text, name text, hash text)

@@ -6,8 +6,8 @@
 -- saldo.guard_event.
 -- The engine's own writes happen in definer functions: there current_user is saldo_owner while the
 -- role setting stays the caller's. SET ROLE saldo_owner puts it into the setting, SET SESSION
--- AUTHORIZATION into session_user: both are caught. A superuser who disables a trigger is not; the
--- rules find what that leaves behind.
+-- AUTHORIZATION into session_user: both are caught. A superuser who disables a trigger is not
+-- caught; the rules find what that leaves behind.
 -- The conditions stand in WHEN clauses, so that the engine pays for no function call, and are
 -- short, because every statement that writes parses them again: a posting pays for three of them.
 

@@ -3,9 +3,9 @@
 -- Public: saldo.customer, create_customer. Private: require_customer, lock_rating.
 -- The deposit account is a liability without a minimum: consumption is a fact, and may exceed the
 -- deposit.
--- Locks: whoever changes readings holds the versions shared and the customer's row, so that two
--- re-ratings of one customer never interleave; whoever changes a price or factor of all customers
--- holds the versions alone. In every function of the room the order is: idempotency key, versions,
+-- Locks: a change of readings holds the versions shared and the customer's row, so that two
+-- re-ratings of one customer never interleave. A change of a price or factor of all customers holds
+-- the versions alone. In every function of the room the order is: idempotency key, versions,
 -- customers by account, months, accounts.
 
 create or replace function saldo_private.require_customer(customer_id bigint)

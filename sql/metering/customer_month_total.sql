@@ -6,11 +6,11 @@
 -- Openings are not stored, they are sums: a back-dated fact costs the same however many months
 -- come after it.
 -- Invariant, at every commit: a month is the sum of the journal lines of the deposit account, by
--- kind, and of the volumes of the rated lines. Whoever posts, the accounts' follower adds money
+-- kind, and of the volumes of the rated lines. In every posting the accounts' follower adds money
 -- (account_follower.sql in the ledger); rate_readings adds volumes.
 -- Locks: the account, then its months. Lines are written before the total that they are added to:
--- so whoever holds the row of a total, and reads the lines in a later statement, sees all that is
--- in it, and nothing else. Only a rating whose volumes come to no money at all writes months
+-- a transaction that holds the row of a total, and reads the lines in a later statement, sees just
+-- the lines that are in it. Only a rating whose volumes come to no money at all writes months
 -- without the account: against two deposits in one transaction it may have to be sent again.
 
 create or replace function saldo_private.split_customer_line(
@@ -255,7 +255,7 @@ returns void
 language plpgsql
 as $$
 begin
-  -- Whoever posts has the account before it writes its months, in any order.
+  -- A posting holds the account before it writes its months, in any order.
   perform
   from saldo.account as a
   where a.id = any (account_ids)

@@ -1,7 +1,7 @@
 -- The rules over metering: readings, versions, rated lines and journal tell the same story.
 --
 -- Private: rule_rated_line, rule_rating_entry, rule_reading_rated, rule_deposit_entry. There is no
--- heal: which side is right takes a human to say. What waits in an open re-rating is not wrong.
+-- heal: a human has to say which side is right. What waits in an open re-rating is not wrong.
 -- Each may be asked about some accounts only.
 
 create or replace function saldo_private.rule_rated_line(account_ids bigint[] default null)
@@ -160,7 +160,7 @@ returns setof uuid
 language sql
 stable
 as $$
-  -- Whoever has no versions of his own shares those of all, so that they are looked up once a day
+  -- Customers without versions of their own share the common ones, which are looked up once a day
   -- of reading and not once a reading.
   with reading as materialized (
     select r.account_id, r.id, r.read_on, c.currency,
@@ -174,7 +174,7 @@ as $$
     join saldo.account as a on a.id = r.account_id
     left join saldo_private.book_state as b on b.id = 1
     where r.status = 'current'
-    -- A price that changes for all leaves those alone who have had their last bill, and rates
+    -- A price that changes for all does not touch customers who have had their last bill, and rates
     -- frozen ones when they are released.
     and a.closed_at is null
     and a.frozen_at is null

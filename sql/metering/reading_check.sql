@@ -1,7 +1,7 @@
--- Checks of readings, for one or for a hundred thousand: all that is wrong is told at once.
+-- Checks of readings, for one or for a hundred thousand: all that is wrong is reported at once.
 --
 -- Private: require_readings, require_reading_order.
--- The error is that of the first bad row; its DETAIL tells the first twenty, each with its own.
+-- The error is that of the first bad row; its DETAIL lists the first twenty, each with its own.
 
 create or replace function saldo_private.reading_problem(
   request saldo.reading_request,

@@ -4,10 +4,10 @@
 -- Public: saldo.rerating, start_rerating, retry_rerating. Private: queue_rerating, rate_or_queue,
 -- rate_since, rate_released, is_rerating_due, rule_rerating.
 -- There is no list of readings that are left: those that count, in the order of customer and month,
--- behind the place that was reached. One that comes meanwhile is rated by the versions that count
--- by whoever brings it, and so is one that another change touches: a slice leaves both alone.
--- Customers whose account is frozen are passed over, as a price for all must not wait for the one
--- that is looked into; rate_released rates them when they are released.
+-- behind the place that was reached. The call that adds a reading meanwhile rates it itself, and so
+-- does another change that touches one: a slice leaves both alone.
+-- Customers whose account is frozen are passed over, because a price for all must not wait for one
+-- that is being looked into; rate_released rates them when they are released.
 -- Locks: the callers hold those of lock_rating.
 
 create or replace function saldo_private.is_rerating_due(account_id bigint, read_on date)

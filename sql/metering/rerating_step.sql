@@ -1,11 +1,11 @@
 -- The job that rates again: slice after slice of a re-rating (rerating.sql).
 --
--- Public: continue_rerating. Each slice is told on the channel saldo:rerating:<id>.
+-- Public: continue_rerating. Each slice is announced on the channel saldo:rerating:<id>.
 -- A slice is one transaction of whole months of customers, so that each month of a customer gets
 -- one entry, as if all had been done at once. It moves the place that was reached in the same
--- transaction: whoever is killed has done a slice, or nothing.
--- Readings that come or change between the choice of a slice and its locks are rated by those who
--- bring them; that a slice leaves them alone, or finds them right, is the same.
+-- transaction: a killed worker has done a slice, or nothing.
+-- Readings that come or change between the choice of a slice and its locks are rated by the calls
+-- that bring them: the slice may leave them out, or find them right already.
 -- Locks: the re-rating's row, which another worker passes over, then those of lock_rating for the
 -- customers of the slice, then months and accounts.
 
@@ -75,7 +75,7 @@ declare
   v_rerating saldo.rerating;
 begin
   perform saldo_private.lock_rating(v_slice.account_ids);
-  -- Whoever made the change has caused what follows from it, not the worker.
+  -- The actor is the one who made the change, not the worker.
   perform set_config('saldo.subject', job.created_by, true);
   v_line_count := saldo_private.rate_readings(v_slice.reading_ids);
   perform set_config('saldo.subject', coalesce(v_subject, ''), true);
@@ -130,7 +130,7 @@ begin
     );
   exception
     when others then
-      -- What the books refuse stays refused; a deadlock, say, is for the next try, and so is an
+      -- A refusal by the books is final. A deadlock, say, is left to the next try, and so is an
       -- account that was frozen in between: the next slice passes it over.
       if sqlstate not like 'SB%' or (sqlstate = 'SB121' and v_rerating.account_id is null) then
         raise;

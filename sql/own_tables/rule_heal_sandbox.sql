@@ -237,7 +237,7 @@ do $do$
 declare
   v_function regprocedure;
 begin
-  -- Who owns a function has to be allowed to make one where it stands, for that moment.
+  -- The owner of a function must be allowed to create one in its schema, for that moment.
   grant create on schema saldo_rule to saldo_rule_reader;
   for v_function in
     select p.oid::regprocedure

@@ -2,7 +2,7 @@
 --
 -- Private: overdue_rule_query, was_rule_stopped.
 -- PostgreSQL arms statement_timeout when a statement begins: none can be set from within. So the
--- sandbox marks a running query with an advisory lock that tells since when (sandbox__mark), and
+-- sandbox marks a running query with an advisory lock that says since when (sandbox__mark), and
 -- the workers look every few seconds and cancel what is beyond its limit. What called it catches
 -- the cancellation, and the check goes on with the next rule.
 

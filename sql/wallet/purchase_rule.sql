@@ -1,6 +1,6 @@
 -- The rule over purchases: record, journal and stock tell the same story.
 --
--- Private: rule_purchase_entry. There is no heal: which side is right takes a human to say. It may
+-- Private: rule_purchase_entry. There is no heal: a human has to say which side is right. It may
 -- be asked about some accounts only.
 
 create or replace function saldo_private.rule_purchase_entry__purchases(account_ids bigint[])

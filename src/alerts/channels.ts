@@ -24,7 +24,7 @@ export interface Outcome {
   retryAfterSeconds?: number | undefined;
 }
 
-// A wish beyond it is heard so far; one with more digits than a number has could not be recorded.
+// A longer wait is cut to this; one with more digits than a number has could not be recorded.
 const longestWaitSeconds = 3600;
 
 /** A message to be sent, under an id that stays the same however often it is tried. */

@@ -11,7 +11,7 @@ export interface AlertWatch {
   stop(): Promise<void>;
 }
 
-// After so many intervals without an evaluation the server takes it that no worker does it.
+// After so many intervals without an evaluation the server assumes that no worker does it.
 const STALE_INTERVAL_COUNT = 3;
 
 /**

@@ -226,7 +226,7 @@ test("of evaluations at once one wins, and nothing is told twice", async (t) => 
   t.is((await database.messages()).length, 1);
 });
 
-test("a bypass that was healed before anybody looked is told anyway", async (t) => {
+test("a bypass that was healed before anybody looked is reported anyway", async (t) => {
   const database = await watched(t);
   await database.evaluate();
   await database.query(drift);

@@ -113,7 +113,7 @@ test("a recovery is told after what it is about, whatever the clock said between
   t.deepEqual(await due(), ["resolved"]);
 });
 
-test("upkeep of messages that breaks is told, and conditions are looked at anyway", async (t) => {
+test("upkeep of messages that breaks is reported, and conditions are looked at anyway", async (t) => {
   const database = await watched(t);
   await database.query(silence);
   await database.query("update saldo.setting set value = 'x' where name = 'alert_keep_days'");

@@ -89,7 +89,7 @@ test.serial("customers, meters, deposits and readings go in from files, once", a
   );
 });
 
-test.serial("each refused row is told with its number, code and reason", async (t) => {
+test.serial("each refused row is reported with its number, code and reason", async (t) => {
   const path = await file([
     "customer;amount;occurred_at;description;key",
     "A;Rp 20;2025-03-01T08:00:00;;",
@@ -157,7 +157,7 @@ test.serial("lines end as they like, also within one file", async (t) => {
   );
 });
 
-test.serial("a report that cannot be written is told before any row is used", async (t) => {
+test.serial("a report that cannot be written is refused before any row is used", async (t) => {
   const path = await file(["code,name", "R,Rudi"]);
   const nowhere = join(folder, "nowhere", "report.csv");
   const { code, output } = await saldo(["import", "customers", path, "--report", nowhere]);
@@ -280,7 +280,7 @@ test.serial("without DATABASE_URL it is the server of the data folder", async (t
   t.is(code, 0, output);
 });
 
-test("the version is that of the package, and a command tells of itself alone", async (t) => {
+test("the version is that of the package, and a command describes itself alone", async (t) => {
   const { version } = JSON.parse(
     await readFile(new URL("../../package.json", import.meta.url), "utf8"),
   );

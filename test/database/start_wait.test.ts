@@ -5,7 +5,7 @@ import type { Log } from "../../src/log.ts";
 import { openTestDatabase } from "../_support/database.ts";
 import { runProgram } from "../_support/process.ts";
 
-test("a wait of the start is told with who is waited for, and ends", async (t) => {
+test("a wait of the start is reported with the sessions that it waits for, and ends", async (t) => {
   const database = await openTestDatabase(5);
   const holder = await database.pool.connect();
   try {

@@ -47,7 +47,7 @@ test.before(async () => {
   await api.root("select saldo.add_correction_factor('2025-01-01', 'fixed', factor => 2)");
 });
 
-test.serial("a customer's listener is told of all that moves the balance", async (t) => {
+test.serial("a customer's listener gets an event of all that moves the balance", async (t) => {
   const { customer, account, meter } = await site();
   const other = await site();
   const results = follow(connect(t, await api.token({ role: "operator" })), BALANCE, customer);
@@ -73,7 +73,7 @@ test.serial("a customer's listener is told of all that moves the balance", async
   t.is(await told(), "settled customer-1 440");
 });
 
-test.serial("a price change that a job carries out is told when it has", async (t) => {
+test.serial("a price change that a job carries out is announced when it is done", async (t) => {
   const { customer, meter } = await site();
   await api.root("select saldo.add_reading($1, '2025-02-10', volume => 3)", [meter]);
   const results = follow(connect(t, await api.token({})), BALANCE, customer);
@@ -103,7 +103,7 @@ test.serial("a price change that a job carries out is told when it has", async (
   t.true((await again.next()).done);
 });
 
-test.serial("who may not read a customer or a job is not told of it", async (t) => {
+test.serial("a client that may not read a customer or a job gets no event of it", async (t) => {
   const { customer } = await site();
   const member = await api.memberToken((await api.member("citra")).id);
   for (const query of [BALANCE, RERATING]) {

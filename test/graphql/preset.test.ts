@@ -106,7 +106,7 @@ test("without a token what needs one is unauthenticated", async (t) => {
   t.is((await api.post(TOP_UP, { member: anna.id, amount: "1" }, null)).code, "SB011");
 });
 
-test("the subject of the token is who posted", async (t) => {
+test("an entry is posted by the subject of the token", async (t) => {
   const token = await api.token({ sub: "ops@example.com" });
   const member = await api.member("dewi");
   const { data } = await api.post(TOP_UP, { member: member.id, amount: "0.01" }, token);

@@ -76,7 +76,7 @@ test.serial("an account's listener is told at the start and after each settlemen
   t.like(data.accountChanged.account.balances, { settledBalance: "100", availableBalance: "100" });
 });
 
-test.serial("a member is told of the own top-ups, holds and purchases at once", async (t) => {
+test.serial("a member gets events of the own top-ups, holds and purchases at once", async (t) => {
   const member = await api.member("listener-citra", "500");
   const client = connect(t, await api.memberToken(member.id));
   const results = follow(client, CHANGED, { id: member.accountId });
@@ -97,7 +97,7 @@ test.serial("a member is told of the own top-ups, holds and purchases at once", 
   t.like(await balances(), { settledBalance: "647" });
 });
 
-test.serial("nobody is told of accounts that nobody watches", async (t) => {
+test.serial("accounts that nobody watches announce nothing", async (t) => {
   const watched = () => api.root("select account_id from saldo_private.account_watch");
   const member = await api.member("listener-dewi", "500");
   t.false((await watched()).some(({ account_id }) => account_id === member.accountId));
@@ -106,7 +106,7 @@ test.serial("nobody is told of accounts that nobody watches", async (t) => {
   t.true((await watched()).some(({ account_id }) => account_id === member.accountId));
 });
 
-test.serial("who waits for a transaction is told once, when it has settled", async (t) => {
+test.serial("a listener for a transaction gets one event, when it has settled", async (t) => {
   const account = await hotAccount();
   const id = await submit(account);
   const results = follow(connect(t, await api.token({})), SETTLED, { account, id });
@@ -121,7 +121,7 @@ test.serial("who waits for a transaction is told once, when it has settled", asy
   t.true((await results.next()).done);
 });
 
-test.serial("who asks for a transaction that has settled already is told at once", async (t) => {
+test.serial("a listener for a settled transaction gets its event at once", async (t) => {
   const account = await hotAccount();
   const id = await submit(account);
   await settle();
@@ -161,7 +161,7 @@ test.serial(
   },
 );
 
-test.serial("without a token nothing is told, and why is said", async (t) => {
+test.serial("without a token nothing is delivered, and the reason is given", async (t) => {
   const account = await hotAccount();
   const { errors } = await next(follow(connect(t, null), CHANGED, { id: account }));
   t.is(errors[0].extensions.code, "SB011");
@@ -205,7 +205,7 @@ test.serial("the limits of a request hold, and only subscriptions are served", a
   t.is(data.accountChanged.event, "subscribed", "the socket lives on");
 });
 
-test.serial("who has gone is not listened for any more", async (t) => {
+test.serial("nothing is listened for any more when the client has gone", async (t) => {
   const account = await hotAccount();
   const client = connect(t, await api.token({}));
   const results = follow(client, CHANGED, { id: account });

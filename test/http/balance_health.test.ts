@@ -17,7 +17,7 @@ const HEAL = `mutation ($dryRun: Boolean!) {
 }`;
 const MAINTAIN = "mutation { scheduledMaintenance(input: {}) { result { status } } }";
 
-test.serial("those who may not heal are told so, and nothing is recorded", async (t) => {
+test.serial("a caller that may not heal is told so, and nothing is recorded", async (t) => {
   const before = await api.digest();
   for (const token of [await api.memberToken(anna.id), await api.token({ role: "operator" })]) {
     t.is((await api.post(HEAL, { dryRun: false }, token)).code, "SB006");

@@ -58,7 +58,7 @@ test.serial("settlement goes on whose next job is of a time to come", async (t) 
   }
 });
 
-test.serial("who stops asking waits for what is asked already", async (t) => {
+test.serial("a stop waits for the requests that are under way", async (t) => {
   const database = await openWorked();
   const { pool } = database;
   const holder = await pool.connect();

@@ -100,7 +100,7 @@ test.serial("a job that was deleted comes again", async (t) => {
   t.is(await pendingCount(), "0");
 });
 
-test.serial("a job that a dead worker keeps locked hinders nobody", async (t) => {
+test.serial("a job that a dead worker keeps locked blocks no other", async (t) => {
   // As kill -9 leaves it: locked a moment ago, under a name that nobody holds.
   const first = await worker();
   await until(async () => Number(await one("select count(*) from graphile_worker.jobs")) > 0);

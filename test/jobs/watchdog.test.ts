@@ -82,7 +82,7 @@ test("a worker that works writes its pulse by a job, and no timer does", async (
   await pool.end();
 });
 
-test("a queue that answers no more while the database does is told", async (t) => {
+test("a queue that stops answering while the database answers is reported", async (t) => {
   const database = await open(t, 7);
   const pool = makePool(database.connectionString, 10, log);
   const worker = await startWorker(pool, config, log, 100);
@@ -101,7 +101,7 @@ test("a queue that answers no more while the database does is told", async (t) =
   );
 });
 
-test("a queue that is asked no more is told, whatever others do", async (t) => {
+test("a queue that is no longer asked is reported, whatever others do", async (t) => {
   const database = await open(t, 1);
   const { stoodStill, stop } = watchEvents(database);
   const others = setInterval(
@@ -113,7 +113,7 @@ test("a queue that is asked no more is told, whatever others do", async (t) => {
   stop();
 });
 
-test("a queue that answers and does no job is told, and jobs alone are no pulse", async (t) => {
+test("a queue that answers and does no job is reported, and jobs alone are no pulse", async (t) => {
   const database = await open(t, 1);
   await database.pool.query("select saldo_private.record_worker_seen()");
   const { events, stoodStill, stop } = watchEvents(database);

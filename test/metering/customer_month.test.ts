@@ -85,7 +85,7 @@ test.serial("the worked example: a price of June that comes when June is closed"
   t.deepEqual(await metering.findings(), []);
 });
 
-test.serial("what was calculated is told as it was reported, and as it is now", async (t) => {
+test.serial("a calculation is shown as it was reported, and as it is now", async (t) => {
   const site = await juneSite();
   await metering.closeThrough("2026-06-30");
   await call("add_tariff_version", own(site, { price: 5200, effective_from: "2026-06-01" }));

@@ -122,7 +122,7 @@ test.serial("meters: kinds, figures and repeats", async (t) => {
   t.like(again[0], { is_accepted: true, id: answers[0]?.id, detail: "imported before" });
 });
 
-test.serial("readings: every kind of bad row is told, and all good ones are in", async (t) => {
+test.serial("readings: every kind of bad row is reported, and all good ones are in", async (t) => {
   const row = (day: string, value: string, extra: Row = {}) => ({
     customer: "A",
     meter: "m",

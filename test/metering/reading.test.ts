@@ -175,25 +175,28 @@ test.serial("a bulk of readings is one pass: one entry for each customer and mon
   t.deepEqual(await metering.findings(), []);
 });
 
-test.serial("a bulk with bad rows is refused as a whole, and each bad row is told", async (t) => {
-  const site = await pricedSite();
-  const before = await metering.digest();
-  const error = await t.throwsAsync(
-    addMany([
-      [site.meter.id, "2025-03-01T05:00:00Z", 10],
-      [site.meter.id, "2025-03-02T05:00:00Z", -5],
-      [999_999, "2025-03-02T05:00:00Z", 5],
-      [site.meter.id, "2025-03-01T05:00:00Z", 11],
-    ]),
-  );
-  const { code, detail } = error as unknown as { code: string; detail: string };
-  t.is(code, "SB411");
-  t.regex(
-    detail,
-    /^3 of 4 rows: row 2: reading_invalid.*row 3: meter_not_found.*row 4: reading_dup/,
-  );
-  t.deepEqual(await metering.digest(), before);
-});
+test.serial(
+  "a bulk with bad rows is refused as a whole, and each bad row is reported",
+  async (t) => {
+    const site = await pricedSite();
+    const before = await metering.digest();
+    const error = await t.throwsAsync(
+      addMany([
+        [site.meter.id, "2025-03-01T05:00:00Z", 10],
+        [site.meter.id, "2025-03-02T05:00:00Z", -5],
+        [999_999, "2025-03-02T05:00:00Z", 5],
+        [site.meter.id, "2025-03-01T05:00:00Z", 11],
+      ]),
+    );
+    const { code, detail } = error as unknown as { code: string; detail: string };
+    t.is(code, "SB411");
+    t.regex(
+      detail,
+      /^3 of 4 rows: row 2: reading_invalid.*row 3: meter_not_found.*row 4: reading_dup/,
+    );
+    t.deepEqual(await metering.digest(), before);
+  },
+);
 
 test.serial(
   "ten thousand readings cost seconds, and a price change over them no more",

@@ -132,7 +132,7 @@ test("a guard that records says who wrote, and the explanation is certain of it"
   }
 });
 
-test("who silences triggers is recorded where the guard fires always", async (t) => {
+test("a user who silences triggers is recorded where the guard fires always", async (t) => {
   const database = await openShop();
   const { pool } = database;
   try {

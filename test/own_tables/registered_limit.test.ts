@@ -184,7 +184,7 @@ test("items that never end leave the finding without explanation", async (t) => 
   }
 });
 
-test("whoever cancels a check himself ends it", async (t) => {
+test("a user who cancels a check ends it", async (t) => {
   const database = await openEndless();
   const { pool } = database;
   const client = await pool.connect();

@@ -108,7 +108,7 @@ test("a closed wallet buys nothing", async (t) => {
   t.is(await errorCode(wallet.buy(member, product, { hold_only: true })), "SB102");
 });
 
-test("when several things are wrong, the first in the documented order is told", async (t) => {
+test("when several things are wrong, the first in the documented order is reported", async (t) => {
   const member = await wallet.member(10);
   const product = await wallet.product(100, 0);
   const args = { member_id: member.id, product_id: product.id, amount: 99, idempotency_key: "o" };
