@@ -3,9 +3,9 @@
 -- Public: saldo.stock_item, add_stock_items. Private: take_stock, release_stock.
 -- Locks: buyers pick free items that nobody else is picking (skip locked), so they never wait for
 -- each other while there is enough. Only when too few are left, a buyer releases what it has picked
--- and waits for the others' items, in id order: they may still roll back. A refund frees items in
--- id order too, and all of this comes before any account is locked, so no two of them ever wait for
--- each other.
+-- and waits for the others' items, in id order: they may still roll back. A call that
+-- frees items locks them in id order too, and all of this comes before any account is locked, so no
+-- two of them ever wait for each other.
 
 create or replace function saldo.add_stock_items(product_id bigint, codes text[])
 returns setof saldo.stock_item
