@@ -59,6 +59,7 @@ export async function startWorker(
   });
   await runMigrations({ pgPool: pool, logger });
   await releaseJobsOfDeadWorkers(pool);
+  await addFirstJobs(pool);
   const events: WorkerEvents = new EventEmitter();
   const name = holdName(pool, events, log);
   const watch = watchWork(events, pool.options, { slotCount, busyMs, lookEveryMs });
@@ -79,11 +80,6 @@ export async function startWorker(
     parsedCronItems: cronItems(config),
   });
   const ruleWatch = watchRules(pool, log);
-  await pool.query(
-    `select graphile_worker.add_job('pulse', '{}', job_key => 'pulse', priority => -1),
-      graphile_worker.add_job('reconcile_overdue', '{}', job_key => 'reconcile_overdue',
-        queue_name => 'reconcile')`,
-  );
   const recurring = askForJobs(pool, config, log);
   const stopUpkeep = keepUp(pool, log);
   return {
@@ -106,6 +102,20 @@ export async function startWorker(
       await name.release();
     },
   };
+}
+
+/**
+ * The jobs that a worker begins with. Each in a transaction of its own: both make their task where
+ * it is new, and a worker that starts at the same moment makes them in another order.
+ */
+async function addFirstJobs(pool: Pool): Promise<void> {
+  await pool.query(
+    "select graphile_worker.add_job('pulse', '{}', job_key => 'pulse', priority => -1)",
+  );
+  await pool.query(
+    `select graphile_worker.add_job('reconcile_overdue', '{}', job_key => 'reconcile_overdue',
+      queue_name => 'reconcile')`,
+  );
 }
 
 /** Asks for the jobs that come more often than cron could. */
