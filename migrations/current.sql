@@ -1,1 +1,3 @@
--- Enter migration here
+-- The migration at hand: tables, types, indexes and changes of data, as saldo_owner. It is run at
+-- each start and each save of npm run dev, so write what can be run again: create table if not exists.
+-- npm run migrate:commit -- "what it does" makes it the next of migrations/committed/.

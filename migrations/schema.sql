@@ -1682,6 +1682,13 @@ create table saldo.registered_rule (
 -- policy owner_all
 -- policy select_all
 
+create table saldo_private.replaced_logic (
+  hash text not null,
+  replaced_at timestamp with time zone default now() not null,
+  constraint replaced_logic_pkey PRIMARY KEY (hash)
+);
+-- policy owner_all
+
 create table saldo.rerating (
   id bigint generated always as identity not null,
   operation text not null,

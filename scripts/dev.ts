@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { globSync, watch } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readConfig } from "../src/config.ts";
 import { startEmbedded } from "../src/database/embedded.ts";
@@ -27,6 +28,7 @@ async function main(): Promise<void> {
   const config = readConfig(process.env);
   const embedded = config.databaseUrl ? undefined : await startEmbedded(config.dataFolder);
   const databaseUrl = config.databaseUrl ?? embedded?.connectionString ?? "";
+  if (embedded) say(`psql "$(cat ${join(config.dataFolder, "database-url")})"`);
   const stop = async () => {
     if (isStopping) return;
     isStopping = true;
@@ -45,7 +47,7 @@ function watchSources(handle: (files: string[]) => Promise<void>): void {
   const saved = new Set<string>();
   let turn = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
-  for (const folder of ["sql", "src", "tasks", "test"]) {
+  for (const folder of ["sql", "src", "tasks", "test", "migrations"]) {
     watch(`${root}${folder}`, { recursive: true }, (_, name) => {
       if (name === null || !/\.(sql|ts)$/.test(name)) return;
       saved.add(`${folder}/${name}`);
@@ -57,12 +59,12 @@ function watchSources(handle: (files: string[]) => Promise<void>): void {
       }, settleMs);
     });
   }
-  say("watching sql, src, tasks and test");
+  say("watching sql, migrations, src, tasks and test");
 }
 
 async function react(files: string[], databaseUrl: string): Promise<void> {
   if (isStopping) return;
-  if (files.some((file) => file.startsWith("sql/")) && !(await apply(databaseUrl))) return;
+  if (files.some((file) => /^(sql|migrations)\//.test(file)) && !(await apply(databaseUrl))) return;
   // The API is made of what the database holds when the server starts.
   if (files.some((file) => !file.startsWith("test/"))) {
     await endServer();
@@ -75,7 +77,7 @@ async function react(files: string[], databaseUrl: string): Promise<void> {
 async function apply(databaseUrl: string): Promise<boolean> {
   const began = performance.now();
   try {
-    await migrate(databaseUrl, { withCurrent: true });
+    await migrate(databaseUrl, { mayGoBack: true });
     say(`sql/ applied in ${Math.round(performance.now() - began)} ms`);
     return true;
   } catch (error) {

@@ -23,7 +23,7 @@ const root = fileURLToPath(new URL("../", import.meta.url));
 const folder = join(tmpdir(), `saldo-snapshot-${randomBytes(4).toString("hex")}`);
 const server = await startEmbedded(folder, { fsync: "off" });
 try {
-  await migrate(server.connectionString, { withCurrent: true });
+  await migrate(server.connectionString);
   const pool = new Pool({ connectionString: server.connectionString });
   // The server may stop before a connection that was closed has taken its leave.
   pool.on("error", () => {});

@@ -37,9 +37,12 @@ export const workerCommand = processCommand("worker", "worker", [
 
 /** `saldo migrate`: brings a database up to date, and nothing else. */
 export const migrateCommand: Command = {
-  usage: "migrate",
-  help: ["Brings the database up to date: start, server and worker do so too."],
-  options: {},
+  usage: "migrate [--back]",
+  help: [
+    "Brings the database up to date: start, server and worker do so too.",
+    "--back: also where another version has replaced the logic of this one.",
+  ],
+  options: { back: { type: "boolean" } },
   prepare(words) {
     requireNoWords(words);
     return async () => {
@@ -47,7 +50,7 @@ export const migrateCommand: Command = {
       const { requireDirectConnection } = await import("../database/direct_connection.ts");
       const address = await databaseUrl(process.env);
       await requireDirectConnection(address);
-      await migrate(address);
+      await migrate(address, { mayGoBack: words.values["back"] === true });
       process.stdout.write("The database is up to date.\n");
       return 0;
     };

@@ -71,6 +71,13 @@ async function remember(client: Client, hash: string, sources: Map<string, strin
     [...sources.keys()].map((part) => [part, standOf(part, sources, states)]),
   );
   await client.query(
+    `insert into saldo_private.replaced_logic (hash)
+    select hash from saldo_private.applied_logic where hash <> $1
+    on conflict (hash) do update set replaced_at = now()`,
+    [hash],
+  );
+  await client.query("delete from saldo_private.replaced_logic where hash = $1", [hash]);
+  await client.query(
     `insert into saldo_private.applied_logic (id, hash, parts, applied_at, applied_by)
     values (1, $1, $2, now(), session_user)
     on conflict (id) do update

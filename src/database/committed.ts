@@ -197,7 +197,8 @@ export async function readCurrent(): Promise<string> {
 export async function runCurrent(client: Client, patience: Patience): Promise<void> {
   const text = await readCurrent();
   if (text === "") return;
-  await inPatientTransaction(client, patience, () =>
-    runFile(client, { file: "migrations/current.sql", line: 1, text }),
-  );
+  await inPatientTransaction(client, patience, async () => {
+    await client.query("set local role saldo_owner");
+    await runFile(client, { file: "migrations/current.sql", line: 1, text });
+  });
 }

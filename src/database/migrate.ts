@@ -23,8 +23,8 @@ const versions = { min: 150_000, max: 190_000 };
 
 /** Options of a migration. */
 export interface MigrateOptions extends Partial<Patience> {
-  /** Also applies migrations/current.sql, the migration being written: in development and tests. */
-  withCurrent?: boolean;
+  /** Whether logic may come back that another one has replaced: see refuseReplaced. */
+  mayGoBack?: boolean;
   /** Another sql/: for tests. */
   logicFolder?: string;
   /** Another migrations/after/: for tests. */
@@ -49,8 +49,8 @@ export async function migrate(
   client.on("error", () => {}); // a lost connection fails the query that was under way
   await client.connect();
   try {
-    const current = options.withCurrent ? await readCurrent() : "";
-    const logic = await readLogic(settled.logicFolder, current);
+    // A migration at hand is there in a checkout only; a package is not built with one.
+    const logic = await readLogic(settled.logicFolder, await readCurrent());
     if (await isUpToDate(client, logic, settled)) return;
     await requireVersion(client);
     await takeMigrationLock(client, settled);
@@ -71,8 +71,9 @@ async function bringUpToDate(
   logic: Logic,
   options: Settled,
 ): Promise<void> {
+  if (!options.mayGoBack) await refuseReplaced(client, logic.hash);
   await makeTables(client, connectionString, options);
-  if (options.withCurrent) await runCurrent(client, options);
+  await runCurrent(client, options);
   const hasData = await isTakenOver(client);
   await inPatientTransaction(client, options, async () => {
     await client.query("set local role saldo_owner");
@@ -93,6 +94,28 @@ export async function makeTables(
   await runMigrations({ connectionString, logger: quietWorker });
   await client.query("grant usage, create on schema graphile_worker to saldo_owner");
   await runCommitted(client, options);
+}
+
+/**
+ * Refuses a build whose logic another one has replaced here. In a rolling upgrade an old server that
+ * is restarted would take the functions away that the new ones call.
+ */
+async function refuseReplaced(client: Client, hash: string): Promise<void> {
+  const { rows: tables } = await client.query<{ exists: boolean }>(
+    "select to_regclass('saldo_private.replaced_logic') is not null as exists",
+  );
+  if (!tables[0]?.exists) return;
+  const { rows } = await client.query<{ at: string }>(
+    `select to_char(replaced_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI') as at
+    from saldo_private.replaced_logic
+    where hash = $1`,
+    [hash],
+  );
+  if (rows[0] === undefined) return;
+  throw new StartError(
+    `Another version of Saldo has replaced the logic of this one at ${rows[0].at} UTC: start that ` +
+      "one, or go back on purpose with npx saldo migrate --back.",
+  );
 }
 
 /**

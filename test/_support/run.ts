@@ -47,7 +47,7 @@ async function prepareTemplate(url: string): Promise<string> {
   await root.query(`create database ${template}`);
   const templateUrl = new URL(url);
   templateUrl.pathname = `/${template}`;
-  await migrate(templateUrl.href, { withCurrent: true });
+  await migrate(templateUrl.href);
   const password = randomBytes(18).toString("base64url");
   await root.query(`alter role saldo_server password '${password}'`);
   await root.end();

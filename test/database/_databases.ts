@@ -3,13 +3,8 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
-import { type MigrateOptions, migrate as migrateAsServer } from "../../src/database/migrate.ts";
 import { logicFolder } from "../../src/paths.ts";
 import { urlOf } from "../_support/database.ts";
-
-/** Brings a database up to date, with the migration at hand, which sql/ may need already. */
-export const migrate = (url: string, options: MigrateOptions = {}) =>
-  migrateAsServer(url, { withCurrent: true, ...options });
 
 /** An empty database that is gone after the work. */
 export async function withEmptyDatabase<T>(work: (url: string) => Promise<T>): Promise<T> {

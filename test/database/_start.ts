@@ -11,5 +11,5 @@ const log = {
   },
 };
 console.log("starting");
-await migrate(url, { log, withCurrent: true, ...(logicFolder ? { logicFolder } : {}) });
+await migrate(url, { log, ...(logicFolder ? { logicFolder } : {}) });
 console.log("up to date");

@@ -2,8 +2,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
+import { migrate } from "../../src/database/migrate.ts";
 import { openTestDatabase } from "../_support/database.ts";
-import { migrate, withClient, withEmptyDatabase, withSqlFolder } from "./_databases.ts";
+import { withClient, withEmptyDatabase, withSqlFolder } from "./_databases.ts";
 
 async function withAfterFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "saldo-after-"));

@@ -1,7 +1,8 @@
 import test from "ava";
+import { migrate } from "../../src/database/migrate.ts";
 import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
 import { logicOf } from "../house/catalogue.ts";
-import { migrate, type SqlFolder, withSqlFolder } from "./_databases.ts";
+import { type SqlFolder, withSqlFolder } from "./_databases.ts";
 
 /** A migrated database, and a copy of sql/ to be changed. */
 async function withLogic(work: (database: TestDatabase, sql: SqlFolder) => Promise<void>) {

@@ -2,6 +2,7 @@ import test from "ava";
 import { Client } from "pg";
 import { locks } from "../../src/database/locks.ts";
 import { migrate } from "../../src/database/migrate.ts";
+import { StartError } from "../../src/start_error.ts";
 import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
 import { logicOf } from "../house/catalogue.ts";
 import { type SqlFolder, withSqlFolder } from "./_databases.ts";
@@ -151,5 +152,35 @@ test.serial("the lock is given back by word, also by a start that fails", async 
     } finally {
       Client.prototype.query = query;
     }
+  });
+});
+
+test("logic that another version has replaced comes back on purpose only", async (t) => {
+  await withLogic(async (database, newer) => {
+    const example = "to_regprocedure('saldo_private.of_the_newer()') is not null as is_there";
+    const hasNewer = async () =>
+      (await database.pool.query(`select ${example}`)).rows[0].is_there as boolean;
+    await newer.append(
+      "wallet/product.sql",
+      `create or replace function saldo_private.of_the_newer()
+returns integer
+language sql
+as 'select 1';
+comment on function saldo_private.of_the_newer is 'What newer servers call.';`,
+    );
+    await start(database, newer);
+    t.true(await hasNewer());
+
+    const older = () => migrate(database.connectionString);
+    await t.throwsAsync(older, {
+      instanceOf: StartError,
+      message: /^Another version of Saldo has replaced the logic of this one .*migrate --back\.$/,
+    });
+    t.true(await hasNewer(), "the refused start has changed nothing");
+
+    await migrate(database.connectionString, { mayGoBack: true });
+    t.false(await hasNewer());
+    await older();
+    await t.throwsAsync(() => start(database, newer), { message: /has replaced the logic/ });
   });
 });

@@ -1,7 +1,8 @@
 import test from "ava";
 import { Client } from "pg";
+import { migrate } from "../../src/database/migrate.ts";
 import { logicOf } from "../house/catalogue.ts";
-import { migrate, withClient, withEmptyDatabase } from "./_databases.ts";
+import { withClient, withEmptyDatabase } from "./_databases.ts";
 
 test("twenty starts on an empty database at once are one", async (t) => {
   await withEmptyDatabase(async (url) => {

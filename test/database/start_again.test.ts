@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
 import { locks } from "../../src/database/locks.ts";
+import { migrate } from "../../src/database/migrate.ts";
 import { openTestDatabase } from "../_support/database.ts";
 import { runProgram } from "../_support/process.ts";
 import { logicOf } from "../house/catalogue.ts";
-import { migrate, withClient, withEmptyDatabase, withSqlFolder } from "./_databases.ts";
+import { withClient, withEmptyDatabase, withSqlFolder } from "./_databases.ts";
 
 const program = "test/database/_start.ts";
 

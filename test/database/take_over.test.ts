@@ -3,10 +3,11 @@ import { gunzipSync } from "node:zlib";
 import test from "ava";
 import type { Client } from "pg";
 import { schemaSql } from "../../scripts/schema_sql.ts";
+import { migrate } from "../../src/database/migrate.ts";
 import { openTestDatabase } from "../_support/database.ts";
 import { brokenRules } from "../_support/faults.ts";
 import { logicOf } from "../house/catalogue.ts";
-import { migrate, withClient, withEmptyDatabase } from "./_databases.ts";
+import { withClient, withEmptyDatabase } from "./_databases.ts";
 
 /*
  * former/dump.sql.gz is a database as the former chain of migrations left it, with data of all

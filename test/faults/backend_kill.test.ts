@@ -80,7 +80,7 @@ for (const part of ["worker", "all"]) {
     t.timeout(8 * 60_000);
     const folder = await mkdtemp(join(tmpdir(), "saldo-backend-kill-"));
     const server = await startEmbedded(folder, { shared_buffers: "32MB" });
-    await migrate(server.connectionString, { withCurrent: true });
+    await migrate(server.connectionString);
     const codes: (number | string)[] = [];
     let output = "";
     let program: Program;

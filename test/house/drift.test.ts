@@ -41,7 +41,7 @@ test("applying all of sql/ again, and what has changed of it, comes to the same"
       await database.pool.query(
         `update saldo_private.applied_logic set hash = 'another', parts = ${parts}`,
       );
-      await migrate(database.connectionString, { withCurrent: true });
+      await migrate(database.connectionString);
       t.deepEqual(await logicOf(database.pool), applied);
       const { rows } = await database.pool.query(
         "select key from saldo_private.rule_engine_configuration__built()",
