@@ -53,7 +53,9 @@ as $$ select 1 $$;
 create policy example on saldo.product for select using (true);`,
         );
         for (const ms of [50, 200, 350, 500, 700, 900]) {
-          t.is(await killedAfter(ms, [database.connectionString, sql.path]), "SIGKILL");
+          const end = await killedAfter(ms, [database.connectionString, sql.path]);
+          // On a fast machine the last ones are through before they are killed.
+          t.true(end === "SIGKILL" || end === 0);
           states.add((await logicOf(database.pool)).join("\n"));
         }
         await migrate(database.connectionString, { logicFolder: sql.path });
