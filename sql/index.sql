@@ -49,6 +49,7 @@
 --!include hot/settlement.sql
 --!include hot/sub_balance.sql
 --!include hot/hold.sql
+--!include hot/prepared_transaction.sql
 --!include hot/slot_rebuild.sql
 --!include hot/move_slot.sql
 --!include hot/balances.sql

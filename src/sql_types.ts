@@ -3567,8 +3567,8 @@ export interface Functions {
     row: SubBalance;
   };
   /**
-   * Submits up to 10,000 transactions on hot accounts, each on its own: the answers come in the
-   * order given, accepted with its id, or refused with its code while the others stand.
+   * Submits up to 10,000 transactions on hot accounts, each on its own: answers come in the order
+   * given, accepted with its id, or refused with its code while the others stand.
    */
   submit_transactions: {
     args: {

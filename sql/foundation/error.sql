@@ -115,6 +115,10 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
     'DETAIL tells the state: only a hold that is HELD can be captured or voided.', 409),
   ('SB206', 'capture_too_large', 'More than what is held cannot be captured.',
     'Capture at most the amount in DETAIL.', 409),
+  ('SB207', 'prepared_transaction_open',
+    'A prepared transaction that is not decided may hold funds of the account.',
+    'Send it again with the same idempotency key; let the operator look into pg_prepared_xacts and '
+    'decide what is left there, with COMMIT PREPARED or ROLLBACK PREPARED.', 503),
   ('SB301', 'product_not_found', 'There is no such product, or it is not for sale.',
     'Check the product id.', 404),
   ('SB302', 'out_of_stock', 'The product is out of stock.',

@@ -328,7 +328,7 @@ comment on function saldo.adjust_balance is
   'SB005 idempotency_conflict, SB101 account_not_found, SB102 account_closed, '
   'SB104 currency_mismatch, SB203 counter_account_unfit, SB121 account_frozen for a frozen '
   'difference account, SB007 not_found, SB626 finding_of_another, SB015 conflict_retry, '
-  'SB625 nothing_to_adjust, SB004 amount_out_of_range, SB108 period_locked, '
-  'SB001 insufficient_balance.';
+  'SB207 prepared_transaction_open, SB625 nothing_to_adjust, SB004 amount_out_of_range, '
+  'SB108 period_locked, SB001 insufficient_balance.';
 revoke execute on function saldo.adjust_balance from public;
 grant execute on function saldo.adjust_balance to saldo_admin;

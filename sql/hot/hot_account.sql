@@ -11,8 +11,7 @@ language plpgsql
 as $$
 begin
   -- Waits for those who hold one; a writer that comes now finds none, and waits for the caller.
-  delete from saldo_private.account_slot as s
-  where s.account_id = settle_all.account_id;
+  perform saldo_private.remove_slots(account_id);
   while saldo_private.settle_batch(1000000, account_id) is not null loop
     continue;
   end loop;
@@ -44,15 +43,7 @@ begin
     perform saldo_private.fail('input_invalid', 'slots: 1 to 1,000');
   end if;
   -- Before the account's row, as everywhere; waits for a settlement of the account.
-  insert into saldo_private.hot_account (account_id)
-  select a.id
-  from saldo.account as a
-  where a.id = make_account_hot.account_id
-  on conflict on constraint hot_account_pkey do nothing;
-  perform
-  from saldo_private.hot_account as h
-  where h.account_id = make_account_hot.account_id
-  for update;
+  perform saldo_private.lock_hot_account(account_id);
   select *
   into v_account
   from saldo.account
@@ -95,8 +86,9 @@ comment on function saldo.make_account_hot is
   'settles what is pending. Can be called under load, and again to change either: no balance '
   'changes. From now on submit_transaction works, and the account''s row follows with each '
   'settlement. Errors in checking order: SB020 isolation_unsupported, SB010 input_invalid, '
-  'SB101 account_not_found, SB102 account_closed, SB121 account_frozen, SB010 input_invalid for a '
-  'suspense account, SB201 account_not_hot when rows are missing so that not all can be settled, '
+  'SB207 prepared_transaction_open, SB101 account_not_found, SB102 account_closed, '
+  'SB121 account_frozen, SB010 input_invalid for a suspense account, '
+  'SB201 account_not_hot when rows are missing so that not all can be settled, '
   'SB015 conflict_retry when its mode changes at this moment.';
 revoke execute on function saldo.make_account_hot from public;
 grant execute on function saldo.make_account_hot to saldo_admin;
@@ -112,13 +104,7 @@ declare
 begin
   perform saldo_private.require_read_committed();
   v_account := saldo_private.require_hot_account(make_account_immediate.account_id);
-  insert into saldo_private.hot_account (account_id)
-  values (v_account.id)
-  on conflict on constraint hot_account_pkey do nothing;
-  perform
-  from saldo_private.hot_account as h
-  where h.account_id = v_account.id
-  for update;
+  perform saldo_private.lock_hot_account(v_account.id);
   v_account := saldo_private.require_hot_account(make_account_immediate.account_id);
 
   -- In the order in which a posting takes them. Each waits for those who hold one; a writer that
@@ -151,7 +137,7 @@ comment on function saldo.make_account_immediate is
   'Settles what is pending on a hot account and makes every posting update its row again. Can be '
   'called under load: it waits for the transactions under way on the account, and the next ones '
   'wait for it; no balance changes. Errors in checking order: SB020 isolation_unsupported, '
-  'SB101 account_not_found, SB201 account_not_hot, also when rows are missing so that not all can '
-  'be settled.';
+  'SB101 account_not_found, SB207 prepared_transaction_open, '
+  'SB201 account_not_hot, also when rows are missing so that not all can be settled.';
 revoke execute on function saldo.make_account_immediate from public;
 grant execute on function saldo.make_account_immediate to saldo_admin;

@@ -256,7 +256,8 @@ comment on function saldo.place_hold is
   'SB009 text_too_long, SB010 input_invalid, SB005 idempotency_conflict, SB101 account_not_found, '
   'SB104 currency_mismatch, SB203 counter_account_unfit, SB102 account_closed, '
   'SB121 account_frozen, SB001 insufficient_balance; on a hot account also SB015 conflict_retry '
-  'when it ceases to be hot at this moment, and SB020 isolation_unsupported.';
+  'when it ceases to be hot at this moment, SB020 isolation_unsupported, and '
+  'SB207 prepared_transaction_open.';
 revoke execute on function saldo.place_hold from public;
 grant execute on function saldo.place_hold to saldo_admin;
 
@@ -279,7 +280,8 @@ comment on function saldo.void_hold is
   'Gives up a hold: what it still holds is available again; what was captured stays. A pending '
   'purchase fails with its hold. Errors in checking order: SB008 text_invalid, '
   'SB009 text_too_long, SB204 hold_not_found, SB205 hold_state unless it is HELD; on a hot '
-  'account also SB015 conflict_retry, SB020 isolation_unsupported.';
+  'account also SB015 conflict_retry, SB020 isolation_unsupported, '
+  'SB207 prepared_transaction_open.';
 revoke execute on function saldo.void_hold from public;
 grant execute on function saldo.void_hold to saldo_admin;
 
@@ -318,6 +320,6 @@ comment on function saldo.expire_holds is
   'Ends holds whose time has come, at most row_limit of them, oldest first, and returns them: '
   'what they hold is available again. A pending purchase fails with its hold. Call it again until '
   'it returns nothing. Error: SB010 input_invalid; on a hot account also SB015 conflict_retry, '
-  'SB020 isolation_unsupported.';
+  'SB020 isolation_unsupported, SB207 prepared_transaction_open.';
 revoke execute on function saldo.expire_holds from public;
 grant execute on function saldo.expire_holds to saldo_admin;

@@ -1,7 +1,7 @@
 -- Rebuilding slots from what is durable: totals, rows, marks and open holds.
 --
--- Public: saldo.slot_rebuild (the record). Private: derived_funds, derived_slot, rebuild_slots,
--- rule_account_slot, heal_account_slot; table hot_account.
+-- Public: saldo.slot_rebuild (the record). Private: derived_funds, derived_slot, lock_hot_account,
+-- remove_slots, rebuild_slots, rule_account_slot, heal_account_slot; table hot_account.
 -- The row of hot_account is the lock under which slots come and go: settlement takes it weakly
 -- (no key update), a writer that adds a slot weaker still (key share), a rebuild fully.
 
@@ -73,6 +73,74 @@ comment on function saldo_private.derived_funds is
   'Of each hot account, from rows, marks, holds and posted totals: what is pending, held and '
   'available (its min_balance not yet taken off).';
 
+create or replace function saldo_private.lock_hot_account(account_id bigint)
+returns void
+language plpgsql
+as $$
+declare
+  v_lock_timeout text := current_setting('lock_timeout');
+begin
+  perform saldo_private.await_prepared(account_id);
+  loop
+    begin
+      if v_lock_timeout = '0' then
+        perform set_config('lock_timeout', '3s', true);
+      end if;
+      insert into saldo_private.hot_account (account_id)
+      select a.id
+      from saldo.account as a
+      where a.id = lock_hot_account.account_id
+      on conflict on constraint hot_account_pkey do nothing;
+      perform
+      from saldo_private.hot_account as h
+      where h.account_id = lock_hot_account.account_id
+      for update;
+      perform set_config('lock_timeout', v_lock_timeout, true);
+      return;
+    exception
+      when lock_not_available then
+        perform saldo_private.require_no_prepared(account_id, 'saldo_private.hot_account');
+        if v_lock_timeout <> '0' then
+          raise;
+        end if;
+    end;
+  end loop;
+end
+$$;
+comment on function saldo_private.lock_hot_account is
+  'The lock under which the slots of an account come and go; waits for who has it, but not for a '
+  'prepared transaction that is left over. Error: SB207 prepared_transaction_open.';
+
+create or replace function saldo_private.remove_slots(account_id bigint)
+returns void
+language plpgsql
+as $$
+declare
+  v_lock_timeout text := current_setting('lock_timeout');
+begin
+  loop
+    begin
+      if v_lock_timeout = '0' then
+        perform set_config('lock_timeout', '3s', true);
+      end if;
+      delete from saldo_private.account_slot as s
+      where s.account_id = remove_slots.account_id;
+      perform set_config('lock_timeout', v_lock_timeout, true);
+      return;
+    exception
+      when lock_not_available then
+        perform saldo_private.require_no_prepared(account_id, 'saldo_private.account_slot');
+        if v_lock_timeout <> '0' then
+          raise;
+        end if;
+    end;
+  end loop;
+end
+$$;
+comment on function saldo_private.remove_slots is
+  'Takes the slots of an account away, under its lock; waits for everybody who holds one, but not '
+  'for a prepared transaction that is left over. Error: SB207 prepared_transaction_open.';
+
 create or replace function saldo_private.rebuild_slots(
   account_id bigint,
   is_forced boolean default false
@@ -91,13 +159,7 @@ begin
   if v_account.mode is distinct from 'hot' then -- since a moment ago
     perform saldo_private.fail('conflict_retry', format('account %s', account_id));
   end if;
-  insert into saldo_private.hot_account (account_id)
-  values (account_id)
-  on conflict on constraint hot_account_pkey do nothing;
-  perform
-  from saldo_private.hot_account as h
-  where h.account_id = rebuild_slots.account_id
-  for update;
+  perform saldo_private.lock_hot_account(account_id);
 
   -- Only now is it sure what has happened before: somebody else may have been first.
   select *
@@ -111,9 +173,7 @@ begin
     perform saldo_private.fail('account_frozen', format('account %s', account_id));
   end if;
   if is_forced then
-    -- Waits for everybody who holds one.
-    delete from saldo_private.account_slot as s
-    where s.account_id = rebuild_slots.account_id;
+    perform saldo_private.remove_slots(account_id);
   elsif exists (
     select
     from saldo_private.account_slot as s
@@ -128,7 +188,7 @@ comment on function saldo_private.rebuild_slots is
   'Makes the slots of a hot account from what is durable, and records it. Without force only when '
   'there are none. Whoever held one has ended by then: its removal waited for that. Errors: '
   'SB015 conflict_retry when the account is not hot, SB020 isolation_unsupported, '
-  'SB121 account_frozen.';
+  'SB207 prepared_transaction_open, SB121 account_frozen.';
 
 create or replace function saldo_private.rebuild_slots__fill(account saldo.account)
 returns void

@@ -310,6 +310,7 @@ comment on function saldo.submit_transaction is
   'SB008 text_invalid, SB005 idempotency_conflict, SB101 account_not_found, '
   'SB201 account_not_hot, SB104 currency_mismatch, SB203 counter_account_unfit, '
   'SB121 account_frozen, SB015 conflict_retry when the mode of the account changes at this '
-  'moment, SB001 insufficient_balance, SB202 backlog_full, SB020 isolation_unsupported.';
+  'moment, SB020 isolation_unsupported, SB207 prepared_transaction_open where slots have '
+  'to be made, SB001 insufficient_balance, SB202 backlog_full.';
 revoke execute on function saldo.submit_transaction from public;
 grant execute on function saldo.submit_transaction to saldo_admin;

@@ -377,14 +377,15 @@ begin
 end
 $$;
 comment on function saldo.submit_transactions is
-  'Submits up to 10,000 transactions on hot accounts, each on its own: the answers come in the '
-  'order given, accepted with its id, or refused with its code while the others stand. Rows count '
+  'Submits up to 10,000 transactions on hot accounts, each on its own: answers come in the order '
+  'given, accepted with its id, or refused with its code while the others stand. Rows count '
   'in their order, so that a credit pays for a debit after it. A key that comes twice in a batch '
   'with the same content is one transaction. Errors of the whole: SB010 input_invalid, '
-  'SB015 conflict_retry, SB020 isolation_unsupported, SB121 account_frozen when frozen at this '
-  'moment. Codes of a row: SB002 amount_invalid, SB004 amount_out_of_range, SB003 amount_scale, '
-  'SB010 input_invalid, SB009 text_too_long, SB008 text_invalid, SB005 idempotency_conflict, '
-  'SB101 account_not_found, SB201 account_not_hot, SB121 account_frozen, SB104 currency_mismatch, '
+  'SB015 conflict_retry, SB020 isolation_unsupported, SB207 prepared_transaction_open, '
+  'SB121 account_frozen when frozen at this moment. Codes of a row: SB002 amount_invalid, '
+  'SB004 amount_out_of_range, SB003 amount_scale, SB010 input_invalid, SB009 text_too_long, '
+  'SB008 text_invalid, SB005 idempotency_conflict, SB101 account_not_found, '
+  'SB201 account_not_hot, SB121 account_frozen, SB104 currency_mismatch, '
   'SB203 counter_account_unfit, SB001 insufficient_balance, SB202 backlog_full, in this order.';
 revoke execute on function saldo.submit_transactions from public;
 grant execute on function saldo.submit_transactions to saldo_admin;

@@ -342,6 +342,6 @@ comment on function saldo.post_entries is
   'SB104 currency_mismatch, SB103 entry_unbalanced, SB001 insufficient_balance. Where another '
   'function speaks of those of a posting, they are from SB108 period_locked on, and on a hot '
   'account also SB015 conflict_retry when its mode changes at this moment, '
-  'SB020 isolation_unsupported.';
+  'SB020 isolation_unsupported, SB207 prepared_transaction_open.';
 revoke execute on function saldo.post_entries from public;
 grant execute on function saldo.post_entries to saldo_admin;

@@ -124,7 +124,8 @@ comment on function saldo.fail_purchase is
   'Gives up a pending purchase: its hold and its stock are free again. Locks hold and purchase, '
   'stock items, the wallet account. Errors in checking order: SB010 input_invalid, '
   'SB008 text_invalid, SB009 text_too_long, SB306 purchase_not_found, SB305 purchase_state unless '
-  'it is pending; on a hot wallet also SB015 conflict_retry, SB020 isolation_unsupported.';
+  'it is pending; on a hot wallet also SB015 conflict_retry, SB020 isolation_unsupported, '
+  'SB207 prepared_transaction_open.';
 revoke execute on function saldo.fail_purchase from public;
 grant execute on function saldo.fail_purchase to saldo_admin;
 

@@ -1,30 +1,14 @@
-import { execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
 import { Client } from "pg";
+import { killPostgres } from "../_support/postgres.ts";
 import { faultsOf, type Load, openHot, startLoad } from "./_load.ts";
 import { startProgram } from "./_program.ts";
 
 const killCount = 10;
-
-/** PostgreSQL's first process and all of its children, as they are at this moment. */
-async function killPostgres(folder: string): Promise<void> {
-  const file = join(folder, "postgres", "data", "postmaster.pid");
-  const postmaster = Number((await readFile(file, "utf8")).split("\n")[0]);
-  const children = execFileSync("ps", ["-o", "pid=", "--ppid", String(postmaster)], {
-    encoding: "utf8",
-  });
-  for (const pid of [postmaster, ...children.trim().split(/\s+/).map(Number)]) {
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch {
-      // It has just ended by itself.
-    }
-  }
-}
 
 test("PostgreSQL killed under load loses nothing that was acknowledged, and goes on with new slots", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "saldo-faults-"));

@@ -2,8 +2,11 @@ import type { Never } from "./error_lists.ts";
 
 /** What the text of sql/ cannot tell about errors, each with its reason. */
 
-const funds = ["SB001", "SB015", "SB020", "SB121", "SB202"];
-const posting = ["SB001", "SB015", "SB101", "SB102", "SB104", "SB108", "SB121", "SB202"];
+const funds = ["SB001", "SB015", "SB020", "SB121", "SB202", "SB207"];
+const posting = [
+  ...["SB001", "SB015", "SB101", "SB102", "SB104"],
+  ...["SB108", "SB121", "SB202", "SB207"],
+];
 const rule = ["SB640", "SB641", "SB642", "SB643", "SB644", "SB645", "SB646", "SB647"];
 
 /** Codes that end here, although what is called could raise them. */
