@@ -57,7 +57,8 @@ export async function start(config: Config, parts: Parts, log: Log): Promise<Run
     }
     const ownerUrl = config.databaseUrl ?? embedded?.connectionString ?? "";
     if (!embedded) await requireDirectConnection(ownerUrl);
-    await migrate(ownerUrl, { log });
+    // On a PostgreSQL of its own no server of another version can run beside this one.
+    await migrate(ownerUrl, { log, mayGoBack: embedded !== undefined });
     const alertChannels = parts.jobs ? channelsOf(config) : undefined;
     await announced(ownerUrl, "settings", log, () =>
       writeSettings(withLockTimeout(ownerUrl), { ...config, alertChannels }),

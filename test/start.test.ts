@@ -1,6 +1,10 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
+import { Client } from "pg";
 import { signToken } from "../src/auth/token.ts";
 import { openTestDatabase, type TestDatabase } from "./_support/database.ts";
 import { type Program, runProgram } from "./_support/process.ts";
@@ -126,5 +130,34 @@ test("what prevents the start is one sentence and exit code 1", async (t) => {
     const program = run(["server"], environment);
     t.is(await program.ended, 1);
     t.regex(program.output(), sentence);
+  }
+});
+
+test("an embedded PostgreSQL takes logic back that was replaced: no other server uses it", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "saldo-back-"));
+  const start = () => {
+    const program = runProgram("src/main.ts", [], { PORT: "0", SALDO_DATA_DIR: folder });
+    return { program, address: addressOf(program) };
+  };
+  try {
+    const first = start();
+    await first.address;
+    const client = new Client({
+      connectionString: (await readFile(join(folder, "database-url"), "utf8")).trim(),
+    });
+    client.on("error", () => {}); // PostgreSQL stops with the program
+    await client.connect();
+    // As if an edit that is undone now had been applied since.
+    await client.query(
+      "insert into saldo_private.replaced_logic (hash) select hash from saldo_private.applied_logic",
+    );
+    await client.query("update saldo_private.applied_logic set hash = 'of the edit'");
+    await client.end();
+    t.is(await end(first.program), 0);
+    const second = start();
+    t.regex(await second.address, /^http:/);
+    t.is(await end(second.program), 0);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 });
