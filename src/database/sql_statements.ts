@@ -1,3 +1,5 @@
+import { StartError } from "../start_error.ts";
+
 /** A statement of a file, and where it begins. */
 export interface SqlStatement {
   /** Path from the root of the project, as sql/ledger/transfer.sql. */
@@ -9,10 +11,24 @@ export interface SqlStatement {
 }
 
 /** What is skipped as a whole in the search for semicolons: comments, texts, names, bodies. */
-const piece =
-  /--[^\n]*|\/\*[\s\S]*?\*\/|\b[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|(\$(?:[A-Za-z_]\w*)?\$)[\s\S]*?\1|;/g;
+const skipped = [
+  /--[^\n]*/,
+  /\/\*[\s\S]*?\*\//,
+  /\b[eE]'(?:[^'\\]|\\[\s\S]|'')*'(?!')/,
+  /'(?:[^']|'')*'(?!')/,
+  /"(?:[^"]|"")*"(?!")/,
+  /(\$(?:[A-Za-z_]\w*)?\$)[\s\S]*?\1/,
+];
+/** The beginning of one of them that has no end. */
+const opening = /(?<opening>\/\*|\b[eE]'|'|"|\$(?:[A-Za-z_]\w*)?\$)/;
+const piece = new RegExp([...skipped, opening, /;/].map(({ source }) => source).join("|"), "g");
 
-/** Cuts the text of a file into its statements; what is no statement (comments) is left out. */
+/**
+ * Cuts the text of a file into its statements; what is no statement (comments) is left out.
+ *
+ * @throws StartError where quotes or a comment have no end: statements of other files, which are
+ *   run in the same go, would be taken for the rest of them
+ */
 export function statementsOf(file: string, text: string): SqlStatement[] {
   const statements: SqlStatement[] = [];
   let start = 0;
@@ -26,9 +42,19 @@ export function statementsOf(file: string, text: string): SqlStatement[] {
     }
     start = end + 1;
   };
-  for (const match of text.matchAll(piece)) if (match[0] === ";") take(match.index);
+  for (const match of text.matchAll(piece)) {
+    if (match.groups?.["opening"]) throw withoutEnd(match[0], file, text.slice(0, match.index));
+    if (match[0] === ";") take(match.index);
+  }
   take(text.length);
   return statements;
+}
+
+function withoutEnd(opening: string, file: string, before: string): StartError {
+  const place = `${file}:${before.split("\n").length}`;
+  return new StartError(
+    `${place}: the ${opening} here has no end in this file, or an earlier one has none.`,
+  );
 }
 
 /** Where in a file an error is: the line of its position, or of its statement. */
