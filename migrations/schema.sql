@@ -1098,7 +1098,7 @@ create table saldo.guard_event (
   application_name text not null,
   client_address inet,
   transaction_id xid8 not null,
-  statement text not null,
+  statement text,
   table_name text not null,
   operation text not null,
   account_id bigint,

@@ -1069,8 +1069,8 @@ export interface GuardEvent {
   client_address: string | null;
   /** Transaction that wrote the row. */
   transaction_id: string;
-  /** The statement, up to 2,000 characters. */
-  statement: string;
+  /** The statement, up to 2,000 characters; null = none, as in a worker of logical replication. */
+  statement: string | null;
   /** Name of the table that was written; one of yours with its schema. */
   table_name: string;
   /** insert, update, delete or truncate. */

@@ -131,7 +131,8 @@ as $$
         r.row ->> 'month')
     end end,
     g.login, g.role, g.application_name, coalesce(host(g.client_address), 'a local socket'),
-    g.transaction_id, g.occurred_at, ', ' || saldo_private.event_figures(g), g.statement
+    g.transaction_id, g.occurred_at, ', ' || saldo_private.event_figures(g),
+    coalesce(g.statement, 'no statement, as in logical replication')
   )
   from jsonb_populate_record(null::saldo.guard_event, event) as g
   cross join lateral (select coalesce(g.new_row, g.old_row) as row) as r

@@ -10,6 +10,63 @@
 -- caught; the rules find what that leaves behind.
 -- The conditions stand in WHEN clauses, so that the engine pays for no function call, and are
 -- short, because every statement that writes parses them again: a posting pays for three of them.
+-- A record never fails the write that it tells of: the triggers run as the owner, whoever writes,
+-- and what cannot be kept goes to the server's log.
+
+create or replace function saldo_private.keep_guard_event(event saldo.guard_event)
+returns void
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_event saldo.guard_event := event;
+  v_reason text;
+begin
+  v_event.id := saldo_private.uuid_v7();
+  v_event.occurred_at := clock_timestamp();
+  v_event.login := session_user;
+  v_event.role := coalesce(nullif(current_setting('role'), 'none'), session_user);
+  v_event.application_name := current_setting('application_name');
+  v_event.client_address := inet_client_addr();
+  v_event.transaction_id := pg_current_xact_id();
+  -- A worker of logical replication runs no statement.
+  v_event.statement := left(current_query(), 2000);
+  insert into saldo.guard_event (
+    id, occurred_at, login, role, application_name, client_address, transaction_id, statement,
+    table_name, operation, account_id, rule, key, old_row, new_row
+  )
+  values (
+    v_event.id, v_event.occurred_at, v_event.login, v_event.role, v_event.application_name,
+    v_event.client_address, v_event.transaction_id, v_event.statement, v_event.table_name,
+    v_event.operation, v_event.account_id, v_event.rule, v_event.key, v_event.old_row,
+    v_event.new_row
+  );
+exception
+  -- The write goes on, whatever stands in the way of its record.
+  when others then
+    v_reason := sqlerrm;
+    begin
+      insert into saldo.guard_event (
+        id, occurred_at, login, role, application_name, transaction_id, table_name, operation,
+        rule, key
+      )
+      values (
+        v_event.id, v_event.occurred_at, v_event.login, v_event.role, v_event.application_name,
+        v_event.transaction_id, event.table_name, event.operation, event.rule, event.key
+      );
+      raise warning 'A write past the engine is recorded without its rows: %', v_reason;
+    exception
+      when others then
+        raise warning 'A write past the engine is not recorded: % of % by % in transaction %: %',
+          event.operation, event.table_name, session_user, pg_current_xact_id(), sqlerrm;
+    end;
+end
+$$;
+comment on function saldo_private.keep_guard_event is
+  'Records a write that got past the engine: who, from where, with which statement. It never fails '
+  'the write: what cannot be recorded stands in the server''s log.';
+revoke execute on function saldo_private.keep_guard_event from public;
 
 create or replace function saldo_private.record_bypass(
   table_name text,
@@ -18,32 +75,29 @@ create or replace function saldo_private.record_bypass(
   new_row jsonb
 )
 returns void
-language sql
-security definer
-set search_path = saldo, saldo_private, pg_temp
+language plpgsql
 as $$
-  insert into saldo.guard_event (
-    id, occurred_at, login, role, application_name, client_address, transaction_id, statement,
-    table_name, operation, account_id, old_row, new_row
-  )
-  values (
-    saldo_private.uuid_v7(), clock_timestamp(), session_user,
-    coalesce(nullif(current_setting('role'), 'none'), session_user),
-    current_setting('application_name'), inet_client_addr(), pg_current_xact_id(),
-    left(current_query(), 2000), record_bypass.table_name, lower(record_bypass.operation),
-    coalesce(
-      coalesce(new_row, old_row) ->> 'account_id',
-      case when record_bypass.table_name = 'account' then coalesce(new_row, old_row) ->> 'id' end
-    )::bigint,
-    old_row, new_row
-  )
+declare
+  v_event saldo.guard_event;
+begin
+  v_event.table_name := record_bypass.table_name;
+  v_event.operation := lower(record_bypass.operation);
+  v_event.account_id := coalesce(
+    coalesce(new_row, old_row) ->> 'account_id',
+    case when record_bypass.table_name = 'account' then coalesce(new_row, old_row) ->> 'id' end
+  );
+  v_event.old_row := record_bypass.old_row;
+  v_event.new_row := record_bypass.new_row;
+  perform saldo_private.keep_guard_event(v_event);
+end
 $$;
 comment on function saldo_private.record_bypass is
-  'Records a write that got past the engine: who, from where, with which statement, old and new.';
+  'Records a write to a table of Saldo that got past the engine, with the row before and after.';
 
 create or replace function saldo_private.tg__guard_cached_balance()
 returns trigger
 language plpgsql
+security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
@@ -75,6 +129,7 @@ comment on function saldo_private.tg__guard_cached_balance is
 create or replace function saldo_private.tg__guard_truncate()
 returns trigger
 language plpgsql
+security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
 begin
@@ -92,6 +147,7 @@ comment on function saldo_private.tg__guard_truncate is
 create or replace function saldo_private.tg__record_bypass()
 returns trigger
 language plpgsql
+security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
 begin
@@ -109,6 +165,7 @@ comment on function saldo_private.tg__record_bypass is
 create or replace function saldo_private.tg_journal_line__record_bypass()
 returns trigger
 language plpgsql
+security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
 begin
@@ -233,7 +290,8 @@ comment on column saldo.guard_event.role is 'Role that the session acted in.';
 comment on column saldo.guard_event.application_name is 'What the session called itself.';
 comment on column saldo.guard_event.client_address is 'Where it came from; null = a local socket.';
 comment on column saldo.guard_event.transaction_id is 'Transaction that wrote the row.';
-comment on column saldo.guard_event.statement is 'The statement, up to 2,000 characters.';
+comment on column saldo.guard_event.statement is
+  'The statement, up to 2,000 characters; null = none, as in a worker of logical replication.';
 comment on column saldo.guard_event.table_name is
   'Name of the table that was written; one of yours with its schema.';
 comment on column saldo.guard_event.operation is 'insert, update, delete or truncate.';

@@ -55,25 +55,34 @@ comment on function saldo_private.guarded_figures is
 
 create or replace function saldo_private.record_guarded_write(
   rule saldo.registered_rule,
+  table_id oid,
   operation text,
-  old_row jsonb,
-  new_row jsonb
+  old_row anyelement,
+  new_row anyelement
 )
 returns void
-language sql
+language plpgsql
+set search_path = saldo, saldo_private, pg_temp
 as $$
-  insert into saldo.guard_event (
-    id, occurred_at, login, role, application_name, client_address, transaction_id, statement,
-    table_name, operation, rule, key, old_row, new_row
-  )
-  values (
-    saldo_private.uuid_v7(), clock_timestamp(), session_user,
-    coalesce(nullif(current_setting('role'), 'none'), session_user),
-    current_setting('application_name'), inet_client_addr(), pg_current_xact_id(),
-    left(current_query(), 2000), record_guarded_write.rule.stored_table, lower(operation),
-    record_guarded_write.rule.name, record_guarded_write.new_row ->> 'key',
-    record_guarded_write.old_row, record_guarded_write.new_row
-  )
+declare
+  v_event saldo.guard_event;
+begin
+  v_event.table_name := rule.stored_table;
+  v_event.operation := lower(record_guarded_write.operation);
+  v_event.rule := rule.name;
+  begin
+    if record_guarded_write.operation = 'UPDATE' then
+      v_event.old_row := saldo_private.guarded_figures(rule, table_id, old_row);
+    end if;
+    v_event.new_row := saldo_private.guarded_figures(rule, table_id, new_row);
+    v_event.key := v_event.new_row ->> 'key';
+  exception
+    -- A user's type may refuse to be written as text; the row goes in all the same.
+    when others then
+      raise warning 'The figures of a write to % cannot be recorded: %', rule.stored_table, sqlerrm;
+  end;
+  perform saldo_private.keep_guard_event(v_event);
+end
 $$;
 comment on function saldo_private.record_guarded_write is
   'Records a write to a guarded balance of a user''s table: who, from where, old and new figure.';
@@ -86,7 +95,6 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_rule saldo.registered_rule;
-  v_old jsonb;
 begin
   select *
   into v_rule
@@ -95,12 +103,7 @@ begin
   if v_rule.guard = 'record' or (
     v_rule.guard = 'refuse' and current_setting('session_replication_role') = 'replica'
   ) then
-    if TG_OP = 'UPDATE' then
-      v_old := saldo_private.guarded_figures(v_rule, TG_RELID, OLD);
-    end if;
-    perform saldo_private.record_guarded_write(
-      v_rule, TG_OP, v_old, saldo_private.guarded_figures(v_rule, TG_RELID, NEW)
-    );
+    perform saldo_private.record_guarded_write(v_rule, TG_RELID, TG_OP, OLD, NEW);
   elsif v_rule.guard = 'refuse' then
     perform saldo_private.fail(
       'balance_write_refused',
