@@ -119,6 +119,7 @@
 --!include explain/explanation_gap.sql
 --!include explain/explanation_writes.sql
 --!include explain/explanation_journal.sql
+--!include explain/explanation_witness.sql
 --!include explain/explanation_doubled.sql
 --!include explain/explanation_trigger.sql
 --!include explain/explanation_items.sql

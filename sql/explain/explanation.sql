@@ -61,7 +61,7 @@ begin
   ) || array(
     select c from saldo_private.causes_of_open_items(v_gaps) as c
   ) || array(
-    select c from saldo_private.causes_of_two_witnesses(check_run_id) as c
+    select c from saldo_private.causes_of_two_witnesses(check_run_id, v_writes) as c
   ) || array(
     select c from saldo_private.causes_of_clock(check_run_id) as c
   );

@@ -1,49 +1,8 @@
--- What the journal itself shows: lines that are missing, entries that are there twice, and lines
--- that totals and months do not know.
+-- What the journal itself shows: lines that are missing, and entries that the engine did not post.
 --
--- Private: entry_witness, missing_lines, causes_of_missing_lines, doubled_entries,
--- causes_of_doubled_entries, causes_of_two_witnesses, journal_changed_accounts, is_journal_missing.
+-- Private: is_journal_missing, is_restored, entry_witness, missing_lines, causes_of_missing_lines.
 -- Of two entries that are alike, which one is too much is said only where something shows it: a
 -- recorded write, the seals, or a row that arrived later than its entry says.
-
-create or replace function saldo_private.journal_changed_accounts(account_ids bigint[])
-returns setof bigint
-language sql
-stable
-as $$
-  -- Two witnesses against one: totals and months are kept apart, and agree only with the journal
-  -- that made them.
-  select a.id
-  from saldo.account as a
-  left join (
-    select mm.account_id, sum(mm.debit) as debit, sum(mm.credit) as credit,
-      sum(mm.line_count) as line_count
-    from saldo.month_movement as mm
-    where mm.account_id = any (account_ids)
-    group by mm.account_id
-  ) as m on m.account_id = a.id
-  left join (
-    select part.account_id, sum(part.debit) as debit, sum(part.credit) as credit,
-      sum(part.line_count) as line_count
-    from (
-      select jl.account_id, jl.debit, jl.credit, 1 as line_count
-      from saldo.journal_line as jl
-      where jl.account_id = any (account_ids)
-      union all
-      select s.account_id, -s.debit, -s.credit, -s.line_count
-      from saldo_private.account_stripe as s
-      where s.account_id = any (account_ids)
-    ) as part
-    group by part.account_id
-  ) as l on l.account_id = a.id
-  where a.id = any (account_ids)
-  and (a.debit_total, a.credit_total) = (coalesce(m.debit, 0), coalesce(m.credit, 0))
-  and (a.debit_total, a.credit_total, coalesce(m.line_count, 0))
-    is distinct from (coalesce(l.debit, 0), coalesce(l.credit, 0), coalesce(l.line_count, 0))
-$$;
-comment on function saldo_private.journal_changed_accounts is
-  'Those of the accounts whose totals and months agree with each other and not with the journal: '
-  'lines were added, changed or taken away past the engine.';
 
 create or replace function saldo_private.is_journal_missing(account_id bigint, rule text)
 returns boolean
@@ -255,25 +214,3 @@ $$;
 comment on function saldo_private.causes_of_missing_lines is
   'Entries that have fewer lines than they were posted with, as causes of their own findings and '
   'of those of accounts and months that are off by what is missing.';
-
-create or replace function saldo_private.causes_of_two_witnesses(check_run_id uuid)
-returns setof saldo_private.possible_cause
-language sql
-stable
-set enable_nestloop = off
-as $$
-  select g.finding_id, 6, 'journal_changed', 'likely'::saldo.explanation_confidence,
-    'Totals and months agree with each other but not with the journal: lines came, went or changed '
-      'past the posting trigger.',
-    '{}'::jsonb
-  from saldo_private.finding_gaps(check_run_id) as g
-  join saldo_private.journal_changed_accounts(array(
-    select distinct c.account_id
-    from saldo_private.finding_gaps(check_run_id) as c
-    where c.account_id is not null
-    and c.rule in ('account_balance', 'month_movement', 'customer_month_total')
-  )) as changed (account_id) on changed.account_id = g.account_id
-  where g.rule in ('account_balance', 'month_movement', 'customer_month_total')
-$$;
-comment on function saldo_private.causes_of_two_witnesses is
-  'Accounts whose totals and months agree with each other and not with the journal.';

@@ -193,14 +193,17 @@ as $$
         - coalesce((event.old_row ->> 'debit_total')::numeric, 0)
         - coalesce((event.new_row ->> 'credit_total')::numeric, 0)
         + coalesce((event.old_row ->> 'credit_total')::numeric, 0)), 0]
-    when gap.rule = 'month_movement' then array[
-      coalesce((event.new_row ->> 'debit')::numeric, 0)
-        - coalesce((event.old_row ->> 'debit')::numeric, 0),
-      coalesce((event.new_row ->> 'credit')::numeric, 0)
-        - coalesce((event.old_row ->> 'credit')::numeric, 0)]
-    when gap.rule = 'customer_month_total' then array[
-      saldo_private.balance_change_of(event.new_row)
-        - saldo_private.balance_change_of(event.old_row), 0]
+    -- A row that was moved to another month or account left one and came to another.
+    when gap.rule in ('month_movement', 'customer_month_total') then (
+      select case when gap.rule = 'month_movement' then array[
+          coalesce(sum(side.sign * (side.row ->> 'debit')::numeric), 0),
+          coalesce(sum(side.sign * (side.row ->> 'credit')::numeric), 0)]
+        else array[
+          coalesce(sum(side.sign * saldo_private.balance_change_of(side.row)), 0), 0] end
+      from (values (event.old_row, -1), (event.new_row, 1)) as side (row, sign)
+      where (side.row ->> 'account_id')::bigint = gap.account_id
+      and (side.row ->> 'month')::date = gap.month
+    )
   end
 $$;
 comment on function saldo_private.event_change is
@@ -247,7 +250,8 @@ as $$
         when e.rule in ('month_movement', 'customer_month_total') then e.rule
         when e.rule in ('account_balance', 'held_total', 'account_slot') then 'account' end
       and (e.month is null or (u.event).operation = 'truncate'
-        or (coalesce((u.event).new_row, (u.event).old_row) ->> 'month')::date = e.month)
+        or e.month in (((u.event).new_row ->> 'month')::date,
+          ((u.event).old_row ->> 'month')::date))
       -- What a heal has put right since explains nothing any more.
       and (u.event).occurred_at > coalesce(h.healed_at, '-infinity')
   end
@@ -277,9 +281,17 @@ as $$
     select (w.gap).finding_id, (w.gap).amounts, w.is_journal, (w.event).id as event_id, w.event,
       saldo_private.event_change(w.event, w.gap) as change,
       -- The row that the finding is about, as it was written.
-      (w.gap).rule in ('line_amount', 'orphan_line') and (w.gap).key = format('%s/%s',
-        (w.event).new_row ->> 'entry_id', (w.event).new_row ->> 'line_no') as is_row
+      case when (w.gap).rule in ('line_amount', 'orphan_line') then (w.gap).key = format('%s/%s',
+          (w.event).new_row ->> 'entry_id', (w.event).new_row ->> 'line_no')
+        -- Amounts are right, and the number of lines is off by what was written.
+        when (w.gap).rule = 'month_movement' and (w.gap).amounts is null and not w.is_journal
+        then ((w.event).new_row ->> 'line_count')::numeric
+            - ((w.event).old_row ->> 'line_count')::numeric
+          = substring(f.stored from 'lines ([0-9]+)')::numeric
+            - substring(f.derived from 'lines ([0-9]+)')::numeric
+      end as is_row
     from saldo_private.recorded_writes(causes_of_recorded_writes.check_run_id) as w
+    join saldo.finding as f on f.id = (w.gap).finding_id
   ),
   told as (
     select w.*, coalesce(w.is_row or w.change = w.amounts, false) as is_exact,

@@ -97,13 +97,13 @@ as $$
     and f.cause <> 'rule_failed'
   ),
   changed as materialized (
-    select id
-    from saldo_private.journal_changed_accounts(array(
-      select distinct c.account_id
-      from candidate as c
-      where saldo_private.is_from_journal(c.rule)
-      and c.account_id is not null
-    )) as id
+    -- What is said of its totals or months holds for all that derives from them.
+    select distinct f.account_id as id
+    from saldo.finding as f
+    join saldo.finding_explanation as x on x.finding_id = f.id
+    where f.check_run_id = heal_plan__candidates.check_run_id
+    and f.rule in ('account_balance', 'month_movement', 'customer_month_total')
+    and x.cause = 'journal_changed'
   )
   select coalesce(array_agg(saldo_private.planned_heal(
       finding_id => c.id,
