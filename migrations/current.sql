@@ -10,3 +10,53 @@ alter type saldo.finding_cause add value if not exists 'cache_forced' before 'ru
 alter type saldo.finding_cause add value if not exists 'record_changed' before 'rule_failed';
 alter type saldo.finding_cause add value if not exists 'engine_changed' before 'rule_failed';
 alter type saldo.finding_cause add value if not exists 'work_stopped' before 'rule_failed';
+-- Evidence that rows are as the engine wrote them: seals, stretches and contested rows.
+create table if not exists saldo_private.row_seal (
+  number bigint not null,
+  source text not null,
+  row_count bigint not null,
+  rows_hash bytea not null,
+  previous_hash bytea,
+  hash bytea not null,
+  sealed_at timestamptz not null,
+  sealed_by text not null,
+  reason text,
+  constraint row_seal_pkey primary key (number),
+  constraint row_seal_first_has_none_before check ((number = 1) = (previous_hash is null))
+);
+create table if not exists saldo_private.row_seal_progress (
+  id integer not null,
+  cluster text,
+  sealed_until xid8 not null default '0',
+  is_catching_up boolean not null default true,
+  head_number bigint not null default 0,
+  head_hash bytea,
+  constraint row_seal_progress_pkey primary key (id),
+  constraint row_seal_progress_has_one_row check (id = 1)
+);
+insert into saldo_private.row_seal_progress (id)
+values (1)
+on conflict do nothing;
+create table if not exists saldo_private.sealed_stretch (
+  account_id bigint not null,
+  slot_no integer not null,
+  last_seq bigint not null,
+  seal_number bigint not null,
+  first_seq bigint not null,
+  debit saldo.total not null,
+  credit saldo.total not null,
+  hash bytea not null,
+  pruned_at timestamptz,
+  constraint sealed_stretch_pkey primary key (account_id, slot_no, last_seq, seal_number),
+  constraint sealed_stretch_is_not_empty check (last_seq >= first_seq)
+);
+create index if not exists sealed_stretch_seal_number_idx
+  on saldo_private.sealed_stretch (seal_number);
+create table if not exists saldo_private.contested_row (
+  account_id bigint not null,
+  source text not null,
+  slot_no integer not null,
+  contested_at timestamptz not null,
+  guard_event_id uuid,
+  constraint contested_row_pkey primary key (account_id, source, slot_no)
+);

@@ -49,6 +49,8 @@
 --!include hot/settlement.sql
 --!include hot/sub_balance.sql
 --!include hot/hold.sql
+--!include hot/row_seal.sql
+--!include hot/sealed_stretch.sql
 --!include hot/prepared_transaction.sql
 --!include hot/slot_rebuild.sql
 --!include hot/move_slot.sql
@@ -107,6 +109,7 @@
 --!include guard/guard.sql
 --!include guard/as_built.sql
 --!include guard/configuration.sql
+--!include guard/seal_rows.sql
 
 -- record: the rules, what checks found, and what became of it: tables that the rooms below share
 --!include record/balance_rule.sql

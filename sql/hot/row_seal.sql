@@ -1,0 +1,141 @@
+-- Seals over rows: evidence, made after the commit, that a row is as the engine wrote it.
+--
+-- Private: tables row_seal, row_seal_progress, contested_row; lock_row_seals, row_seal_text,
+-- make_row_seal. Rows of hot accounts are sealed by stretches of their slots (sealed_stretch.sql).
+-- A seal is of one source, has the hash of what it covers, and that of the seal before it. What a
+-- heal or a settlement derives from is compared with this evidence first: a row that is another
+-- now, or is gone, is a finding and not a source.
+-- Contested is what the guard saw written past the engine: it counts as unproven until a human
+-- accepts it, whatever the seals say.
+-- Locks: the row of row_seal_progress; a second sealer waits, and finds the rest.
+
+create or replace function saldo_private.row_seal_text(seal saldo_private.row_seal)
+returns text
+language sql
+stable
+as $$
+  select 'saldo-row-seal-1'
+    || saldo_private.plain_field(seal.number::text)
+    || saldo_private.plain_field(seal.source)
+    || saldo_private.plain_field(seal.row_count::text)
+    || saldo_private.plain_field(encode(seal.rows_hash, 'hex'))
+    || saldo_private.plain_field(encode(seal.previous_hash, 'hex'))
+    || saldo_private.instant_field(seal.sealed_at)
+    || saldo_private.text_field(seal.sealed_by)
+    || saldo_private.text_field(seal.reason)
+    || E'\n'
+$$;
+comment on function saldo_private.row_seal_text is
+  'Canonical text of a seal over rows, whose SHA-256 is its hash.';
+
+create or replace function saldo_private.lock_row_seals()
+returns saldo_private.row_seal_progress
+language plpgsql
+as $$
+declare
+  v_progress saldo_private.row_seal_progress;
+  v_cluster text := (select c.system_identifier::text from pg_catalog.pg_control_system() as c);
+begin
+  perform saldo_private.require_read_committed();
+  select *
+  into strict v_progress
+  from saldo_private.row_seal_progress
+  where id = 1
+  for no key update;
+  if v_progress.cluster is distinct from v_cluster then
+    update saldo_private.row_seal_progress
+    set cluster = v_cluster,
+      sealed_until = pg_snapshot_xmin(pg_current_snapshot()),
+      is_catching_up = true
+    where id = 1
+    returning *
+    into v_progress;
+  end if;
+  return v_progress;
+end
+$$;
+comment on function saldo_private.lock_row_seals is
+  'How far the sealer of rows is, and no other seals meanwhile. In a cluster that it does not know '
+  'transaction numbers begin again: it goes through all rows once. Error: '
+  'SB020 isolation_unsupported.';
+
+create or replace function saldo_private.make_row_seal(
+  source text,
+  row_count bigint,
+  rows_hash bytea,
+  reason text default null
+)
+returns bigint
+language plpgsql
+as $$
+declare
+  v_seal saldo_private.row_seal;
+begin
+  select p.head_number + 1, p.head_hash
+  into strict v_seal.number, v_seal.previous_hash
+  from saldo_private.row_seal_progress as p
+  where p.id = 1;
+  v_seal.source := make_row_seal.source;
+  v_seal.row_count := make_row_seal.row_count;
+  v_seal.rows_hash := make_row_seal.rows_hash;
+  v_seal.sealed_at := clock_timestamp();
+  v_seal.sealed_by := saldo_private.actor();
+  v_seal.reason := make_row_seal.reason;
+  v_seal.hash := sha256(convert_to(saldo_private.row_seal_text(v_seal), 'UTF8'));
+  insert into saldo_private.row_seal (
+    number, source, row_count, rows_hash, previous_hash, hash, sealed_at, sealed_by, reason
+  )
+  values (
+    v_seal.number, v_seal.source, v_seal.row_count, v_seal.rows_hash, v_seal.previous_hash,
+    v_seal.hash, v_seal.sealed_at, v_seal.sealed_by, v_seal.reason
+  );
+  update saldo_private.row_seal_progress as p
+  set head_number = v_seal.number,
+    head_hash = v_seal.hash
+  where p.id = 1;
+  return v_seal.number;
+end
+$$;
+comment on function saldo_private.make_row_seal is
+  'Makes the next seal of the chain, for a caller that has locked it; returns its number.';
+
+select saldo_private.secure_table('saldo_private.row_seal');
+select saldo_private.secure_table('saldo_private.row_seal_progress');
+select saldo_private.secure_table('saldo_private.contested_row');
+
+comment on table saldo_private.row_seal is
+  'A seal over rows of one source, chained to the seal before. Append-only.';
+comment on column saldo_private.row_seal.number is 'Its number, from 1 without gap.';
+comment on column saldo_private.row_seal.source is 'Table whose rows it covers.';
+comment on column saldo_private.row_seal.row_count is 'Rows that it covers.';
+comment on column saldo_private.row_seal.rows_hash is
+  'SHA-256 over a line for each stretch or record of it, in the order of their keys.';
+comment on column saldo_private.row_seal.previous_hash is 'Hash of the seal before; null = first.';
+comment on column saldo_private.row_seal.hash is 'SHA-256 of the text of this seal.';
+comment on column saldo_private.row_seal.sealed_at is 'When the seal was made.';
+comment on column saldo_private.row_seal.sealed_by is 'Who sealed: token subject or login.';
+comment on column saldo_private.row_seal.reason is
+  'Why an administrator accepted rows as they are; null = the sealer saw them first.';
+
+comment on table saldo_private.row_seal_progress is 'How far the sealer of rows is; one row.';
+comment on column saldo_private.row_seal_progress.id is 'Always 1.';
+comment on column saldo_private.row_seal_progress.cluster is
+  'System identifier of the cluster whose transaction numbers these are; null = never sealed.';
+comment on column saldo_private.row_seal_progress.sealed_until is
+  'What a transaction before this one wrote is sealed.';
+comment on column saldo_private.row_seal_progress.is_catching_up is
+  'Whether all rows are gone through once, whatever transaction wrote them.';
+comment on column saldo_private.row_seal_progress.head_number is 'Number of the last seal.';
+comment on column saldo_private.row_seal_progress.head_hash is 'Hash of the last seal.';
+
+comment on table saldo_private.contested_row is
+  'Rows that were written past the engine, by account, table and slot: nothing is derived from '
+  'them until an administrator has accepted them.';
+comment on column saldo_private.contested_row.account_id is
+  'Account of the rows; 0 = rows of no account.';
+comment on column saldo_private.contested_row.source is 'Table of the rows.';
+comment on column saldo_private.contested_row.slot_no is
+  'Slot of the rows of a hot account; 0 = none.';
+comment on column saldo_private.contested_row.contested_at is 'When the first write was seen.';
+comment on column saldo_private.contested_row.guard_event_id is
+  'Recorded write that was the first.';
