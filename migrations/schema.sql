@@ -53,7 +53,7 @@ create type saldo.explanation_confidence as enum ('certain', 'likely', 'possible
 
 create type saldo.factor_formula as enum ('fixed', 'gas_300k', 'reference');
 
-create type saldo.finding_cause as enum ('out_of_band_write', 'journal_changed', 'sync_trigger_disabled', 'uncounted_items', 'doubled_item', 'unapplied_item', 'unrecorded_item', 'missing_item', 'rule_failed', 'clock_set_back', 'unknown');
+create type saldo.finding_cause as enum ('out_of_band_write', 'journal_changed', 'sync_trigger_disabled', 'uncounted_items', 'doubled_item', 'unapplied_item', 'unrecorded_item', 'missing_item', 'cache_forced', 'record_changed', 'engine_changed', 'work_stopped', 'rule_failed', 'clock_set_back', 'unknown');
 
 create type saldo.heal_outcome as enum ('healed', 'would_heal', 'already_clean', 'needs_approval', 'escalated', 'refused', 'undone');
 
@@ -944,6 +944,16 @@ CREATE INDEX closing_snapshot_period_idx ON saldo.closing_snapshot USING btree (
 -- policy owner_all
 -- policy select_all
 
+create table saldo_private.contested_row (
+  account_id bigint not null,
+  source text not null,
+  slot_no integer not null,
+  contested_at timestamp with time zone not null,
+  guard_event_id uuid,
+  constraint contested_row_pkey PRIMARY KEY (account_id, source, slot_no)
+);
+-- policy owner_all
+
 create table saldo.correction_factor_version (
   id bigint generated always as identity not null,
   account_id bigint,
@@ -1717,6 +1727,33 @@ CREATE INDEX rerating_status_idx ON saldo.rerating USING btree (status, id);
 -- policy owner_all
 -- policy select_all
 
+create table saldo_private.row_seal (
+  number bigint not null,
+  source text not null,
+  row_count bigint not null,
+  rows_hash bytea not null,
+  previous_hash bytea,
+  hash bytea not null,
+  sealed_at timestamp with time zone not null,
+  sealed_by text not null,
+  reason text,
+  constraint row_seal_pkey PRIMARY KEY (number),
+  constraint row_seal_first_has_none_before CHECK (((number = 1) = (previous_hash IS NULL)))
+);
+-- policy owner_all
+
+create table saldo_private.row_seal_progress (
+  id integer not null,
+  cluster text,
+  sealed_until xid8 default '0'::xid8 not null,
+  is_catching_up boolean default true not null,
+  head_number bigint default 0 not null,
+  head_hash bytea,
+  constraint row_seal_progress_pkey PRIMARY KEY (id),
+  constraint row_seal_progress_has_one_row CHECK ((id = 1))
+);
+-- policy owner_all
+
 create table saldo_private.seal_progress (
   id integer not null,
   cluster text,
@@ -1728,6 +1765,22 @@ create table saldo_private.seal_progress (
   constraint seal_progress_pkey PRIMARY KEY (id),
   constraint seal_progress_has_one_row CHECK ((id = 1))
 );
+-- policy owner_all
+
+create table saldo_private.sealed_stretch (
+  account_id bigint not null,
+  slot_no integer not null,
+  last_seq bigint not null,
+  seal_number bigint not null,
+  first_seq bigint not null,
+  debit saldo.total not null,
+  credit saldo.total not null,
+  hash bytea not null,
+  pruned_at timestamp with time zone,
+  constraint sealed_stretch_pkey PRIMARY KEY (account_id, slot_no, last_seq, seal_number),
+  constraint sealed_stretch_is_not_empty CHECK ((last_seq >= first_seq))
+);
+CREATE INDEX sealed_stretch_seal_number_idx ON saldo_private.sealed_stretch USING btree (seal_number);
 -- policy owner_all
 
 create table saldo.setting (

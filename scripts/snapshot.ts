@@ -7,6 +7,7 @@ import { Pool } from "pg";
 import { startEmbedded } from "../src/database/embedded.ts";
 import { migrate } from "../src/database/migrate.ts";
 import { printSchemaOf } from "../src/graphql/print_schema.ts";
+import { branchSchemaPath, branchSchemaText } from "./branch_schema.ts";
 import { documentParts, documentsWithParts, withParts } from "./doc_tables.ts";
 import { envExample } from "./env_example.ts";
 import { schemaSql } from "./schema_sql.ts";
@@ -49,6 +50,7 @@ try {
 }
 
 await writeFile(`${root}.env.example`, envExample());
+await writeFile(`${root}${branchSchemaPath}`, branchSchemaText());
 const written = ["migrations/schema.sql", "schema.graphql", "src/sql_types.ts"];
-written.push("test/house/surface.txt", ".env.example", ...documentsWithParts);
+written.push("test/house/surface.txt", ".env.example", branchSchemaPath, ...documentsWithParts);
 console.log(`written: ${written.join(", ")}`);

@@ -162,6 +162,10 @@ export type FindingCause =
   | "unapplied_item"
   | "unrecorded_item"
   | "missing_item"
+  | "cache_forced"
+  | "record_changed"
+  | "engine_changed"
+  | "work_stopped"
   | "rule_failed"
   | "clock_set_back"
   | "unknown";
@@ -3461,6 +3465,16 @@ export interface Functions {
       row_limit?: number | null;
     };
     row: JournalSeal;
+  };
+  /**
+   * Seals rows that were submitted to hot accounts and are not sealed yet, about row_limit of them
+   * (1 to 1000000), and returns how many; 0 when there was nothing.
+   */
+  seal_rows: {
+    args: {
+      row_limit?: number | null;
+    };
+    row: { seal_rows: string | null };
   };
   /**
    * How far the journal is sealed: number and hash of the last seal (keep this hash elsewhere, and
