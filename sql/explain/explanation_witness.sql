@@ -3,9 +3,9 @@
 --
 -- Private: two_witness_accounts, sealed_accounts, lone_accounts, forced_accounts,
 -- causes_of_two_witnesses.
--- Totals and months are kept apart. Where they agree with each other and not with the journal, it is
--- rather the journal that was changed. But they may have been forced alike. Three things show that:
--- recorded writes that are exactly the difference; the seals, where the entries in question are all
+-- Totals and months are kept apart. Where they agree with each other and not with the journal, it
+-- is rather the journal that was changed. But they may have been forced alike. Three things show
+-- that: recorded writes that are exactly the difference; the seals, where the entries in question are all
 -- there as they were sealed; and double entry, as no change of a journal that balances is about one
 -- account only.
 
@@ -212,5 +212,5 @@ as $$
   where f.words is not null
 $$;
 comment on function saldo_private.causes_of_two_witnesses is
-  'Accounts whose totals and months agree with each other and not with the journal: it was changed, '
-  'unless both were forced alike. writes: the causes that are recorded writes.';
+  'Accounts whose totals and months agree with each other and not with the journal: it was '
+  'changed, unless both were forced alike. writes: the causes that are recorded writes.';
