@@ -5,6 +5,7 @@ import { requireDirectConnection } from "./database/direct_connection.ts";
 import { startEmbedded } from "./database/embedded.ts";
 import { migrate } from "./database/migrate.ts";
 import { makePool, writeSettings } from "./database/pools.ts";
+import { isStandby } from "./database/standby.ts";
 import { announced, withLockTimeout } from "./database/start_wait.ts";
 import { startHttp } from "./http/start_http.ts";
 import {
@@ -59,21 +60,17 @@ export async function start(config: Config, parts: Parts, log: Log): Promise<Run
     if (!embedded) await requireDirectConnection(ownerUrl);
     // On a PostgreSQL of its own no server of another version can run beside this one.
     await migrate(ownerUrl, { log, mayGoBack: embedded !== undefined });
-    const alertChannels = parts.jobs ? channelsOf(config) : undefined;
-    await announced(ownerUrl, "settings", log, () =>
-      writeSettings(withLockTimeout(ownerUrl), { ...config, alertChannels }),
-    );
-    const { rulesFile } = config;
-    if (rulesFile) {
-      await announced(ownerUrl, "rules over own tables", log, () =>
-        applyRulesAtStart(withLockTimeout(ownerUrl), rulesFile, log),
-      );
-    }
+    const isReplica = !embedded && (await isStandby(ownerUrl));
+    if (!isReplica) await writeAtStart(ownerUrl, config, parts, log);
+    else if (parts.jobs) throw new StartError(noJobsOnStandby);
     const jobs = parts.jobs
       ? await startJobs(ownerUrl, config, parts, log, stops, reportBroken)
       : undefined;
     const http = parts.http
-      ? await startHttp(ownerUrl, config, log, stops, jobs && (() => jobs.isWorking()))
+      ? await startHttp(ownerUrl, config, log, stops, {
+          areJobsRunning: jobs && (() => jobs.isWorking()),
+          tellPromoted: isReplica ? () => reportBroken("the standby became a primary") : undefined,
+        })
       : undefined;
     return {
       address: http?.address ?? "",
@@ -86,6 +83,29 @@ export async function start(config: Config, parts: Parts, log: Log): Promise<Run
   } catch (error) {
     await stopAll(stops, config, log);
     throw explain(error);
+  }
+}
+
+const noJobsOnStandby =
+  "DATABASE_URL leads to a standby, where no job can run: give that of the primary, or run npx " +
+  "saldo server, which answers questions there.";
+
+/** What a start writes besides migrations: settings, and rules over own tables. */
+async function writeAtStart(
+  ownerUrl: string,
+  config: Config,
+  parts: Parts,
+  log: Log,
+): Promise<void> {
+  const alertChannels = parts.jobs ? channelsOf(config) : undefined;
+  await announced(ownerUrl, "settings", log, () =>
+    writeSettings(withLockTimeout(ownerUrl), { ...config, alertChannels }),
+  );
+  const { rulesFile } = config;
+  if (rulesFile) {
+    await announced(ownerUrl, "rules over own tables", log, () =>
+      applyRulesAtStart(withLockTimeout(ownerUrl), rulesFile, log),
+    );
   }
 }
 

@@ -17,6 +17,7 @@ import {
 import { locks } from "./locks.ts";
 import { type Logic, readLogic } from "./logic_source.ts";
 import { inPatientTransaction, type Patience } from "./patience.ts";
+import { requirePrimary } from "./standby.ts";
 
 const quietWorker = new Logger(() => () => {});
 const versions = { min: 150_000, max: 190_000 };
@@ -53,6 +54,7 @@ export async function migrate(
     const logic = await readLogic(settled.logicFolder, await readCurrent());
     if (await isUpToDate(client, logic, settled)) return;
     await requireVersion(client);
+    await requirePrimary(client);
     await takeMigrationLock(client, settled);
     try {
       if (await isUpToDate(client, logic, settled)) return;

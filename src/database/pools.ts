@@ -42,9 +42,14 @@ export function makePool(
 /**
  * The address with which the API logs in: that of the settings, or saldo_server on the owner's
  * server. Its password is derived from the owner's, so that all servers of a database agree on it
- * without storing it; it is set when logging in with it fails.
+ * without storing it; it is set when logging in with it fails; on a
+ * standby, which takes it from its primary, it is not.
  */
-export async function serverLogin(ownerUrl: string, given: string | undefined): Promise<string> {
+export async function serverLogin(
+  ownerUrl: string,
+  given: string | undefined,
+  isReplica = false,
+): Promise<string> {
   if (given !== undefined) return given;
   const owner = new URL(ownerUrl);
   const key = decodeURIComponent(owner.password) || (owner.searchParams.get("password") ?? "");
@@ -52,7 +57,8 @@ export async function serverLogin(ownerUrl: string, given: string | undefined): 
   const address = withLogin(owner, "saldo_server", password);
   let refusal = await refusalOf(address);
   // A login without password (peer, trust) has nothing that could be set.
-  for (let attempt = 0; attempt < 5 && refusal !== undefined && password !== ""; attempt += 1) {
+  const canSet = password !== "" && !isReplica;
+  for (let attempt = 0; attempt < 5 && refusal !== undefined && canSet; attempt += 1) {
     await setServerPassword(ownerUrl, password);
     refusal = await refusalOf(address);
   }

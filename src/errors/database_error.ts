@@ -31,6 +31,7 @@ const CONDITION_BY_SQLSTATE: Readonly<Record<string, Condition>> = {
   "22P05": "text_invalid",
   "23502": "input_invalid",
   "23505": "not_unique",
+  "25006": "read_only",
   "40001": "conflict_retry",
   "40P01": "conflict_retry",
   "42501": "forbidden",

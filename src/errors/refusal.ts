@@ -114,6 +114,12 @@ export const CATALOGUE = {
     hint: "Send it again with the same idempotency key.",
     status: 503,
   },
+  read_only: {
+    code: "SB021",
+    message: "This is a standby: it answers questions, and nothing can be changed here.",
+    hint: "Send it to a server of the primary.",
+    status: 503,
+  },
   file_encoding_wrong: {
     code: "SB430",
     message: "The file is not in the encoding that was named.",

@@ -1,5 +1,6 @@
 import { EventEmitter, on } from "node:events";
 import { Client, escapeIdentifier } from "pg";
+import { Refusal } from "../errors/refusal.ts";
 import type { Log } from "../log.ts";
 
 /** What comes over one channel, from the moment of subscribing. */
@@ -12,6 +13,14 @@ export interface Notifications {
   /** Ends all sources and the connection. */
   release(): Promise<void>;
 }
+
+/** Those of a standby, where nobody can listen. */
+export const refusedNotifications: Notifications = {
+  async subscribe() {
+    throw new Refusal("read_only", "subscriptions");
+  },
+  async release() {},
+};
 
 /**
  * The library's subscriber does not say when it listens, and reports errors on the console only.

@@ -35,6 +35,8 @@ export interface QueryLimits {
   readonly offsetMax: number;
   /** Whether subscriptions are served, and nothing else, as over a websocket. */
   readonly isSubscription: boolean;
+  /** Whether nothing can be changed, as on a standby. */
+  readonly isReadOnly: boolean;
 }
 
 /** Ceilings that fit an application's own queries and GraphiQL's introspection. */
@@ -51,6 +53,7 @@ export const DEFAULT_QUERY_LIMITS: QueryLimits = {
   pageSizeMax: 1000,
   offsetMax: 100_000,
   isSubscription: false,
+  isReadOnly: false,
 };
 
 // The standard introspection query names the type of a type of a type.
@@ -62,7 +65,7 @@ export type Variables = Readonly<Record<string, unknown>>;
 /**
  * Refuses a document that would cost too much.
  *
- * @throws Refusal query_too_complex, page_invalid, text_invalid, or input_invalid for bad syntax
+ * @throws Refusal query_too_complex, page_invalid, text_invalid, read_only, or input_invalid for bad syntax
  */
 export function checkQuery(query: string, variables: Variables, limits: QueryLimits): void {
   scanTokens(query, limits);
@@ -166,6 +169,9 @@ class DocumentMeasure {
       const rootFields = this.#fieldsOf(definition.selectionSet, []);
       if ((definition.operation === "subscription") !== this.#limits.isSubscription) {
         throw new Refusal("input_invalid", "subscriptions, and nothing else, come by websocket");
+      }
+      if (this.#limits.isReadOnly && definition.operation === "mutation") {
+        throw new Refusal("read_only");
       }
       // Each mutation field would commit on its own: a request would be half done on an error.
       if (definition.operation === "mutation" && rootFields.length > 1) {

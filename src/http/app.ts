@@ -5,7 +5,7 @@ import { postgraphile } from "postgraphile";
 import { grafserv } from "postgraphile/grafserv/express/v4";
 import { causeOf } from "../errors/database_error.ts";
 import { Refusal, refusalBody } from "../errors/refusal.ts";
-import { makeNotifications } from "../graphql/notifications.ts";
+import { makeNotifications, refusedNotifications } from "../graphql/notifications.ts";
 import { GRAPHIQL_PATH, makePreset, queryLimitsOf } from "../graphql/preset.ts";
 import type { AppContext } from "./app_context.ts";
 import { authenticateRequests } from "./authenticate_requests.ts";
@@ -14,9 +14,11 @@ import {
   type BalanceHealth,
   makeBalanceHealth,
   makeHealthFigures,
+  makeReplicaState,
   makeSealStatus,
   makeSettlementHealth,
   makeWorkerState,
+  type ReplicaState,
   silenceOf,
   type WorkerState,
 } from "./balance_health.ts";
@@ -44,18 +46,20 @@ export async function createApp(context: AppContext): Promise<App> {
   const app = express();
   const readHealth = makeBalanceHealth(context.serverPool);
   const readWorker = makeWorkerState(context.serverPool);
+  const readReplica = makeReplicaState(context.serverPool);
   const metrics = makeMetrics(
     readHealth,
     makeSettlementHealth(context.serverPool),
     makeHealthFigures(context.serverPool),
     makeSealStatus(context.serverPool),
+    readReplica,
   );
 
   app.use(metrics.measure);
   installHeaders(app, context);
-  installProbes(app, context, readWorker);
+  installProbes(app, context, readWorker, readReplica);
   app.get("/metrics", metrics.serve);
-  installBalanceHealth(app, readHealth, readWorker);
+  installBalanceHealth(app, readHealth, readWorker, readReplica);
   installGraphqlGate(app, context);
   const { websockets, release } = await installGraphql(app, context);
   installFrontDoor(app, context);
@@ -88,6 +92,7 @@ function installProbes(
   app: Express,
   context: AppContext,
   readWorker: () => Promise<WorkerState>,
+  readReplica: () => Promise<ReplicaState>,
 ): void {
   const isReachable = cached(1000, async () => {
     const { rows } = await context.serverPool.query<{ is_migrated: boolean }>(
@@ -102,12 +107,14 @@ function installProbes(
   app.get("/ready", async (_request, response) => {
     const isReachableNow = await isReachable().catch(() => false);
     const worker = isReachableNow ? await readWorker().catch(() => undefined) : undefined;
+    const replica = isReachableNow ? await readReplica().catch(() => undefined) : undefined;
     const isStill = worker?.is_silent || context.areJobsRunning?.() === false;
     // A server whose jobs run in another process can answer anyway: it only says so.
     const areJobsMine = context.areJobsRunning !== undefined;
     const isReady = context.isReady() && isReachableNow && !(isStill && areJobsMine);
     response.status(isReady ? 200 : 503).json({
       status: isReady ? "ready" : "not ready",
+      ...(replica?.is_standby && { standby: { lag_seconds: replica.replica_lag_seconds } }),
       ...(isStill && {
         jobs: "standing still",
         message: worker?.is_silent ? silenceOf(worker) : "Jobs are being begun again.",
@@ -120,11 +127,13 @@ function installBalanceHealth(
   app: Express,
   readHealth: () => Promise<BalanceHealth>,
   readWorker: () => Promise<WorkerState>,
+  readReplica: () => Promise<ReplicaState>,
 ): void {
   app.get("/admin/balance-health/check", async (_request, response) => {
     const { httpStatus, body } = answerOf(
       await readHealth().catch(() => undefined),
       await readWorker().catch(() => undefined),
+      await readReplica().catch(() => undefined),
     );
     response.status(httpStatus).json(body);
   });
@@ -137,12 +146,14 @@ function installGraphqlGate(app: Express, context: AppContext): void {
     requireJsonPost,
     authenticateRequests(context.jwtSecret, failures),
     readJsonBody(context.config.bodyByteCountMax),
-    limitQuery(queryLimitsOf(context.config)),
+    limitQuery({ ...queryLimitsOf(context.config), isReadOnly: context.isStandby === true }),
   );
 }
 
 async function installGraphql(app: Express, context: AppContext) {
-  const notifications = makeNotifications(context.serverConnectionString, context.log);
+  const notifications = context.isStandby
+    ? refusedNotifications
+    : makeNotifications(context.serverConnectionString, context.log);
   const instance = postgraphile(makePreset(context, notifications));
   await instance.getSchema();
   const serv = instance.createServ(grafserv);

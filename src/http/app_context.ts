@@ -13,6 +13,8 @@ export interface AppContext extends GraphqlContext {
   readonly jwtSecret: string;
   /** Whether the database is migrated and the server is not shutting down. */
   isReady(): boolean;
+  /** Whether the database is a standby: questions are answered, and nothing is changed. */
+  readonly isStandby?: boolean;
   /** Whether the worker of this process runs; where jobs are another process's there is none. */
   areJobsRunning?(): boolean;
 }

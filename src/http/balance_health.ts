@@ -54,6 +54,13 @@ export interface WorkerState {
   readonly silent_seconds: number;
 }
 
+/** Whether the database follows another one, and how far behind it is. */
+export interface ReplicaState {
+  readonly is_standby: boolean;
+  /** Seconds since the last commit of the primary that is seen here; null for a primary. */
+  readonly replica_lag_seconds: number | null;
+}
+
 /** A row of saldo_private.health_metric(): a figure, with a label where there are several. */
 export interface HealthFigure {
   readonly name: string;
@@ -85,6 +92,18 @@ export function makeWorkerState(serverPool: Pool): () => Promise<WorkerState> {
     const statement = "select * from saldo_private.worker_state()";
     const rows = await readAsAnonymous<WorkerState>(serverPool, statement);
     return rows[0] as WorkerState;
+  });
+}
+
+/** A reader of whether the database is a standby. A job commits every five seconds at the primary. */
+export function makeReplicaState(serverPool: Pool): () => Promise<ReplicaState> {
+  return cached(1000, async () => {
+    const { rows } = await serverPool.query<ReplicaState>(
+      `select pg_is_in_recovery() as is_standby,
+        case when pg_is_in_recovery() then round(greatest(extract(epoch from
+          clock_timestamp() - pg_last_xact_replay_timestamp()), 0), 1)::float end as replica_lag_seconds`,
+    );
+    return rows[0] as ReplicaState;
   });
 }
 
@@ -124,6 +143,7 @@ async function readAsAnonymous<Row extends object>(
 export function answerOf(
   health: BalanceHealth | undefined,
   worker: WorkerState | undefined,
+  replica?: ReplicaState,
 ): { httpStatus: number; body: object } {
   if (health === undefined || worker === undefined) {
     const body = { status: "unavailable", balance_status: "unknown", data: null };
@@ -143,7 +163,11 @@ export function answerOf(
       status,
       balance_status: balanceStatus,
       message: worker.is_silent ? `${wordsOf(health)} ${silenceOf(worker)}` : wordsOf(health),
-      data: { ...exactNumbers(health), worker_seen_at: worker.seen_at },
+      data: {
+        ...exactNumbers(health),
+        worker_seen_at: worker.seen_at,
+        ...(replica?.is_standby && { replica_lag_seconds: replica.replica_lag_seconds }),
+      },
     },
   };
 }

@@ -4,6 +4,7 @@ import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type {
   BalanceHealth,
   HealthFigure,
+  ReplicaState,
   SealStatus,
   SettlementHealth,
 } from "./balance_health.ts";
@@ -49,12 +50,19 @@ const SEAL_GAUGES: readonly (readonly [column: keyof SealStatus, help: string])[
   ["oldest_unsealed_age_seconds", "Age of the oldest of them, 0 when there is none."],
 ];
 
-/** Metrics whose figures come from the three readers. */
+// What tells a standby from a primary, and how it keeps up.
+const REPLICA_GAUGES: readonly (readonly [column: keyof ReplicaState, help: string])[] = [
+  ["is_standby", "1 when the database is a standby, otherwise 0."],
+  ["replica_lag_seconds", "Age of the last commit that a standby has seen; NaN for a primary."],
+];
+
+/** Metrics whose figures come from these readers. */
 export function makeMetrics(
   readHealth: () => Promise<BalanceHealth>,
   readSettlement: () => Promise<SettlementHealth>,
   readFigures: () => Promise<HealthFigure[]>,
   readSeals: () => Promise<SealStatus>,
+  readReplica: () => Promise<ReplicaState>,
 ): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -68,6 +76,7 @@ export function makeMetrics(
   const refreshHealth = makeHealthGauges(registry, readHealth);
   const refreshSettlement = makeRowGauges(registry, SETTLEMENT_GAUGES, readSettlement);
   const refreshSeals = makeRowGauges(registry, SEAL_GAUGES, readSeals);
+  const refreshReplica = makeRowGauges(registry, REPLICA_GAUGES, readReplica);
   const showFigures = makeFigureGauges(registry);
 
   return {
@@ -83,6 +92,7 @@ export function makeMetrics(
         refreshHealth(),
         refreshSettlement(),
         refreshSeals(),
+        refreshReplica(),
       ]);
       showFigures(figures);
       response.type(registry.contentType).send(await registry.metrics());

@@ -7,6 +7,7 @@ import { watchAlerts } from "../alerts/watch_without_worker.ts";
 import type { Config } from "../config.ts";
 import { isPooled } from "../database/direct_connection.ts";
 import { makePool, serverLogin } from "../database/pools.ts";
+import { watchPromotion } from "../database/standby.ts";
 import { announced } from "../database/start_wait.ts";
 import type { Log } from "../log.ts";
 import { createApp } from "./app.ts";
@@ -14,25 +15,37 @@ import { createApp } from "./app.ts";
 /** How a part is stopped. */
 type Stop = () => Promise<void>;
 
+/** What the HTTP side is beside, and of which database. */
+export interface Surroundings {
+  /** A process with jobs of its own says how to see whether they run. */
+  areJobsRunning?: (() => boolean) | undefined;
+  /** The database is a standby; this is told when it is one no longer. */
+  tellPromoted?: (() => void) | undefined;
+}
+
 /**
  * Starts the HTTP side, and hands over how its parts are stopped, in the order of starting.
- * Resolves with its address. A process with jobs of its own says how to see whether they run.
+ * Resolves with its address.
  */
 export async function startHttp(
   ownerUrl: string,
   config: Config,
   log: Log,
   stops: Stop[],
-  areJobsRunning?: () => boolean,
+  { areJobsRunning, tellPromoted }: Surroundings = {},
 ): Promise<{ address: string; jwtSecret: string }> {
+  const isStandby = tellPromoted !== undefined;
   const serverConnectionString = await announced(ownerUrl, "the login of the API", log, () =>
-    serverLogin(ownerUrl, config.serverDatabaseUrl),
+    serverLogin(ownerUrl, config.serverDatabaseUrl, isStandby),
   );
   const isBehindPooler =
     config.serverDatabaseUrl !== undefined && (await isPooled(serverConnectionString));
   const serverPool = makePool(serverConnectionString, config.poolSize, log, isBehindPooler);
   stops.push(() => serverPool.end());
-  const watch = watchAlerts(serverConnectionString, config, log);
+  // Alerts are rows: those of a standby are its primary's.
+  const watch = isStandby
+    ? watchPromotion(serverPool, tellPromoted)
+    : watchAlerts(serverConnectionString, config, log);
   stops.push(() => watch.stop());
   const jwtSecret = config.jwtSecret ?? (await developmentSecret(config.dataFolder));
   let isReady = true;
@@ -44,6 +57,7 @@ export async function startHttp(
     jwtSecret,
     log,
     isReady: () => isReady,
+    isStandby,
     ...(areJobsRunning && { areJobsRunning }),
   });
   stops.push(() => app.release());
@@ -58,7 +72,7 @@ export async function startHttp(
   stops.push(() => app.websockets.release());
   const { port } = http.address() as AddressInfo;
   const address = `http://${config.host}:${port}`;
-  log.info("listening", { address });
+  log.info("listening", { address, ...(isStandby && { standby: "nothing can be changed here" }) });
   return { address, jwtSecret };
 }
 
