@@ -5,9 +5,9 @@
 -- causes_of_two_witnesses.
 -- Totals and months are kept apart. Where they agree with each other and not with the journal, it
 -- is rather the journal that was changed. But they may have been forced alike. Three things show
--- that: recorded writes that are exactly the difference; the seals, where the entries in question are all
--- there as they were sealed; and double entry, as no change of a journal that balances is about one
--- account only.
+-- that: recorded writes that are exactly the difference; the seals, where the entries in question
+-- are all there as they were sealed; and double entry, as no change of a journal that balances is
+-- about one account only.
 
 create or replace function saldo_private.two_witness_accounts(account_ids bigint[])
 returns setof bigint
