@@ -60,3 +60,39 @@ create table if not exists saldo_private.contested_row (
   guard_event_id uuid,
   constraint contested_row_pkey primary key (account_id, source, slot_no)
 );
+-- retention: how far each table has been gone through for what is older than it is kept
+create table if not exists saldo.retention_progress (
+  table_name text primary key,
+  next_block bigint not null default 0,
+  deleted_count bigint not null default 0,
+  deleted_until timestamptz,
+  started_at timestamptz not null,
+  moved_at timestamptz not null,
+  finished_at timestamptz,
+  failure text
+);
+
+-- What a keyed request made is there once, even where the record of its key is lost. Rows that are
+-- older than these indexes may be doubled by such a loss; they must not stand in the way of a start.
+-- squawk-ignore require-concurrent-index-creation
+create unique index if not exists journal_entry_is_posted_once_per_key
+  on saldo.journal_entry (idempotency_key, source)
+  where idempotency_key is not null
+    and recorded_at >= '2026-11-01 00:00:00+00'
+    and source not in ('purchase', 'deposit', 'adjust_balance', 'capture_hold');
+-- squawk-ignore require-concurrent-index-creation
+create unique index if not exists sub_balance_is_submitted_once_per_key
+  on saldo.sub_balance (account_id, idempotency_key, hold_id) nulls not distinct
+  where idempotency_key is not null and created_at >= '2026-11-01 00:00:00+00';
+-- squawk-ignore require-concurrent-index-creation
+create unique index if not exists hold_is_placed_once_per_key
+  on saldo.hold (account_id, idempotency_key)
+  where idempotency_key is not null and created_at >= '2026-11-01 00:00:00+00';
+-- squawk-ignore require-concurrent-index-creation
+create unique index if not exists purchase_is_made_once_per_key
+  on saldo.purchase (account_id, idempotency_key)
+  where idempotency_key is not null and created_at >= '2026-11-01 00:00:00+00';
+-- squawk-ignore require-concurrent-index-creation
+create unique index if not exists deposit_is_recorded_once_per_key
+  on saldo.deposit (idempotency_key)
+  where idempotency_key is not null and recorded_at >= '2026-11-01 00:00:00+00';

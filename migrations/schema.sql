@@ -1047,6 +1047,7 @@ END))
 );
 CREATE INDEX deposit_account_id_occurred_at_idx ON saldo.deposit USING btree (account_id, occurred_at);
 CREATE INDEX deposit_id_idx ON saldo.deposit USING btree (id);
+CREATE UNIQUE INDEX deposit_is_recorded_once_per_key ON saldo.deposit USING btree (idempotency_key) WHERE ((idempotency_key IS NOT NULL) AND (recorded_at >= '2026-11-01 00:00:00+00'::timestamp with time zone));
 -- policy owner_all
 -- policy select_all
 
@@ -1245,6 +1246,7 @@ END)
 CREATE INDEX hold_account_id_open_idx ON saldo.hold USING btree (account_id) WHERE (status = 'HELD'::saldo.hold_status);
 CREATE INDEX hold_expires_at_open_idx ON saldo.hold USING btree (expires_at) WHERE (status = 'HELD'::saldo.hold_status);
 CREATE INDEX hold_id_idx ON saldo.hold USING btree (id);
+CREATE UNIQUE INDEX hold_is_placed_once_per_key ON saldo.hold USING btree (account_id, idempotency_key) WHERE ((idempotency_key IS NOT NULL) AND (created_at >= '2026-11-01 00:00:00+00'::timestamp with time zone));
 -- trigger keep_purchases_whole
 -- policy owner_all
 -- policy select_all
@@ -1289,6 +1291,7 @@ create table saldo.journal_entry (
   constraint journal_entry_posting_is_stamped CHECK (((status = 'draft'::saldo.entry_status) = (posted_in IS NULL)))
 );
 CREATE INDEX journal_entry_close_year_idx ON saldo.journal_entry USING btree (posting_date) WHERE (source = 'close_year'::text);
+CREATE UNIQUE INDEX journal_entry_is_posted_once_per_key ON saldo.journal_entry USING btree (idempotency_key, source) WHERE ((idempotency_key IS NOT NULL) AND (recorded_at >= '2026-11-01 00:00:00+00'::timestamp with time zone) AND (source <> ALL (ARRAY['purchase'::text, 'deposit'::text, 'adjust_balance'::text, 'capture_hold'::text])));
 CREATE INDEX journal_entry_origin_month_idx ON saldo.journal_entry USING btree (origin_month) WHERE (origin_month IS NOT NULL);
 CREATE INDEX journal_entry_posted_in_idx ON saldo.journal_entry USING btree (posted_in);
 CREATE INDEX journal_entry_posting_date_idx ON saldo.journal_entry USING btree (posting_date);
@@ -1583,6 +1586,7 @@ END)),
 );
 CREATE INDEX purchase_account_id_pending_idx ON saldo.purchase USING btree (account_id) WHERE (status = 'pending'::saldo.purchase_status);
 CREATE INDEX purchase_id_idx ON saldo.purchase USING btree (id);
+CREATE UNIQUE INDEX purchase_is_made_once_per_key ON saldo.purchase USING btree (account_id, idempotency_key) WHERE ((idempotency_key IS NOT NULL) AND (created_at >= '2026-11-01 00:00:00+00'::timestamp with time zone));
 -- policy owner_all
 -- policy select_all
 -- policy select_own
@@ -1724,6 +1728,20 @@ create table saldo.rerating (
   constraint rerating_finished_one_says_when CHECK (((finished_at IS NOT NULL) = (status = ANY (ARRAY['done'::saldo.rerating_status, 'failed'::saldo.rerating_status]))))
 );
 CREATE INDEX rerating_status_idx ON saldo.rerating USING btree (status, id);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.retention_progress (
+  table_name text not null,
+  next_block bigint default 0 not null,
+  deleted_count bigint default 0 not null,
+  deleted_until timestamp with time zone,
+  started_at timestamp with time zone not null,
+  moved_at timestamp with time zone not null,
+  finished_at timestamp with time zone,
+  failure text,
+  constraint retention_progress_pkey PRIMARY KEY (table_name)
+);
 -- policy owner_all
 -- policy select_all
 
@@ -1902,6 +1920,7 @@ create table saldo.sub_balance (
   constraint sub_balance_account_id_slot_no_seq_key UNIQUE (account_id, slot_no, seq),
   constraint sub_balance_pkey PRIMARY KEY (account_id, id)
 );
+CREATE UNIQUE INDEX sub_balance_is_submitted_once_per_key ON saldo.sub_balance USING btree (account_id, idempotency_key, hold_id) NULLS NOT DISTINCT WHERE ((idempotency_key IS NOT NULL) AND (created_at >= '2026-11-01 00:00:00+00'::timestamp with time zone));
 -- trigger keep_immutable
 -- policy owner_all
 -- policy select_all

@@ -10,6 +10,7 @@
 --!include foundation/money.sql
 --!include foundation/uuid_v7.sql
 --!include foundation/business_time.sql
+--!include foundation/retention.sql
 --!include foundation/idempotency.sql
 --!include foundation/plan_choice.sql
 
@@ -146,6 +147,7 @@
 
 -- check: runs the rules, over everything or over what is new
 --!include check/book_checks.sql
+--!include check/idempotency_rule.sql
 --!include check/clock.sql
 --!include check/engine_configuration_rule.sql
 --!include check/builtin_rules.sql
@@ -167,6 +169,7 @@
 --!include heal/approve_heal.sql
 --!include heal/heal.sql
 --!include heal/maintenance.sql
+--!include heal/retention.sql
 --!include heal/undo_heal.sql
 --!include heal/adjust_balance.sql
 --!include heal/report.sql

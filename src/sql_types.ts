@@ -2022,6 +2022,26 @@ export interface Rerating {
   error: string | null;
 }
 
+/** How far a table has been gone through for what is older than it is kept. */
+export interface RetentionProgress {
+  /** Name of the table. */
+  table_name: string;
+  /** Where the next step goes on; 0 at the beginning. */
+  next_block: string;
+  /** Rows deleted by this run so far. */
+  deleted_count: string;
+  /** Rows up to this time may be gone; null = none was deleted ever. */
+  deleted_until: Date | null;
+  /** When this run began. */
+  started_at: Date;
+  /** When its last step was done. */
+  moved_at: Date;
+  /** When it ended; null = it goes on. */
+  finished_at: Date | null;
+  /** Why it ended before it was through; null = it did not. */
+  failure: string | null;
+}
+
 /** What became of a rule of a list, with the error of a refusal. */
 export interface RuleResult {
   name: string | null;
@@ -2432,6 +2452,7 @@ export interface Rows {
   reading_request: ReadingRequest;
   registered_rule: RegisteredRule;
   rerating: Rerating;
+  retention_progress: RetentionProgress;
   rule_result: RuleResult;
   seal_status_result: SealStatusResult;
   setting: Setting;
@@ -2916,6 +2937,14 @@ export interface Functions {
       row_limit?: number | null;
     };
     row: Rerating;
+  };
+  /**
+   * Deletes a part of what is older than the settings keep it: a step of the first table that was
+   * not gone through in the last 20 hours.
+   */
+  continue_retention: {
+    args: Record<never, never>;
+    row: RetentionProgress;
   };
   /**
    * Factor from a volume at gauge pressure p (bar) and temperature t (degrees C) to reference

@@ -1,7 +1,7 @@
 -- The book checks: what double entry promises, proven from the journal and from the balances.
 --
 -- Private: rule_entry_balance, rule_entry_lines, rule_orphan_line, rule_line_amount,
--- rule_trial_balance, rule_balance_sheet, rule_min_balance, rule_reversal, rule_idempotency.
+-- rule_trial_balance, rule_balance_sheet, rule_min_balance, rule_reversal.
 -- None is healed: where the journal is wrong, a human decides. Those over single entries may be
 -- asked about some entries only, that over reversals about those since a snapshot.
 
@@ -246,37 +246,3 @@ $$;
 comment on function saldo_private.rule_reversal is
   'Reversals that do not cancel their entry exactly, and reversed entries without their one '
   'reversal: all of them, or those posted since a snapshot.';
-
-create or replace function saldo_private.rule_idempotency()
-returns table (
-  key text,
-  account_id bigint,
-  stored text,
-  derived text,
-  difference numeric,
-  detail jsonb
-)
-language sql
-stable
-as $$
-  select format('%s %s', i.scope, i.key), null::bigint, i.result_id::text, null::text,
-    null::numeric,
-    jsonb_build_object('operation', i.operation, 'created_at', i.created_at)
-  from saldo_private.idempotency_record as i
-  where not exists (select from saldo.journal_entry as e where e.id = i.result_id)
-  and not exists (select from saldo.purchase as p where p.id = i.result_id)
-  and not exists (select from saldo.hold as h where h.id = i.result_id)
-  and not exists (select from saldo.deposit as d where d.id = i.result_id)
-  and not exists (select from saldo.balance_adjustment as b where b.id = i.result_id)
-  and not exists (select from saldo.reading as r where r.batch_id = i.result_id)
-  and not exists (select from saldo.reading as r where r.id = i.result_id)
-  and not exists (
-    select
-    from saldo.sub_balance as s
-    where s.account_id = case when i.operation = 'submit_transaction'
-      then substring(i.scope from '^account:([0-9]+)$')::bigint end
-    and s.id = i.result_id
-  )
-$$;
-comment on function saldo_private.rule_idempotency is
-  'Idempotency keys whose result is gone: a retry would find nothing.';

@@ -1,8 +1,12 @@
 -- Idempotency keys: a request that is sent again has its effect once.
 --
--- Private: claim_idempotency_key, request_hash; table saldo_private.idempotency_record.
+-- Private: claim_idempotency_key, request_hash, prune_idempotency_records; table
+-- saldo_private.idempotency_record.
 -- The key is claimed in the transaction that does the work, so a refused request leaves no trace
 -- and may be tried again. A concurrent retry waits here for the first one's commit.
+-- A record is kept for idempotency_keep_days. What the request made has the key too, and an index
+-- that lets it be there once: a retry that finds no record any more fails there (23505). Records
+-- are pruned block by block, because an index by time would cost each request.
 
 create or replace function saldo_private.request_hash(operation text, request jsonb)
 returns bytea
@@ -61,6 +65,29 @@ comment on function saldo_private.claim_idempotency_key is
   'Null when there is no key or the key is new: go on, and give the result the id result_id. The '
   'first result''s id when the same request came before. Error: SB005 idempotency_conflict when '
   'the key came with another content.';
+
+create or replace function saldo_private.prune_idempotency_records(
+  cutoff timestamptz,
+  from_block bigint,
+  out deleted_count bigint,
+  out next_block bigint
+)
+language plpgsql
+as $$
+declare
+  v_from tid := saldo_private.block_tid(from_block);
+  v_until tid := saldo_private.block_tid(from_block + 200);
+begin
+  delete from saldo_private.idempotency_record as r
+  where r.ctid >= v_from
+  and r.ctid < v_until
+  and r.created_at < cutoff;
+  get diagnostics deleted_count = row_count;
+  next_block := saldo_private.next_block('saldo_private.idempotency_record', from_block + 200);
+end
+$$;
+comment on function saldo_private.prune_idempotency_records is
+  'Deletes the records older than the cutoff that stand in 200 blocks, some ten thousand rows.';
 
 select saldo_private.secure_table('saldo_private.idempotency_record');
 

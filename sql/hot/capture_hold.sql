@@ -49,7 +49,8 @@ begin
 
   -- First: slots that have to be rebuilt must still see the hold as it was.
   perform saldo_private.capture_hold__post(
-    v_hold, v_amount, case when v_is_kept then v_amount else v_hold.open_amount end
+    v_hold, v_amount, case when v_is_kept then v_amount else v_hold.open_amount end,
+    capture_hold.idempotency_key
   );
   update saldo.hold as h
   set status = case when v_is_kept then 'HELD' else 'CAPTURED' end::saldo.hold_status,
@@ -82,7 +83,8 @@ create or replace function saldo_private.capture_hold__submit(
   hold saldo.hold,
   account saldo.account,
   amount numeric,
-  released numeric
+  released numeric,
+  idempotency_key text
 )
 returns void
 language plpgsql
@@ -99,11 +101,13 @@ begin
     case v_direction when 'credit' then amount else 0 end, 1
   );
   insert into saldo.sub_balance (
-    account_id, id, seq, counter_account_id, hold_id, slot_no, direction, amount, created_by
+    account_id, id, seq, counter_account_id, hold_id, slot_no, direction, amount, created_by,
+    idempotency_key
   )
   values (
     account.id, saldo_private.uuid_v7(), v_slot.seq, hold.counter_account_id, hold.id,
-    v_slot.slot_no, v_direction, amount, saldo_private.actor()
+    v_slot.slot_no, v_direction, amount, saldo_private.actor(),
+    capture_hold__submit.idempotency_key
   );
   perform saldo_private.require_durable_commit();
 end
@@ -114,7 +118,8 @@ comment on function saldo_private.capture_hold__submit is
 create or replace function saldo_private.capture_hold__post(
   hold saldo.hold,
   amount numeric,
-  released numeric
+  released numeric,
+  idempotency_key text
 )
 returns void
 language plpgsql
@@ -128,7 +133,9 @@ begin
   from saldo.account
   where id = hold.account_id;
   if v_account.mode = 'hot' then
-    perform saldo_private.capture_hold__submit(hold, v_account, amount, released);
+    perform saldo_private.capture_hold__submit(
+      hold, v_account, amount, released, idempotency_key
+    );
     return;
   end if;
 
@@ -145,7 +152,9 @@ begin
   from saldo.account
   where id = hold.account_id;
   if v_account.mode = 'hot' then -- since a moment ago
-    perform saldo_private.capture_hold__submit(hold, v_account, amount, released);
+    perform saldo_private.capture_hold__submit(
+      hold, v_account, amount, released, idempotency_key
+    );
     return;
   end if;
 
@@ -159,6 +168,7 @@ begin
     amount => amount,
     description => hold.description,
     source => 'capture_hold',
+    idempotency_key => capture_hold__post.idempotency_key,
     metadata => jsonb_build_object('hold_id', hold.id)
   );
 end

@@ -74,6 +74,10 @@ export function describeDatabaseError(error: unknown): Description | undefined {
     // A check is named after its rule, so that the name explains the refusal.
     return condition ? described(condition) : described("input_invalid", cause.constraint);
   }
+  if (cause.code === "23505" && cause.constraint?.endsWith("_once_per_key")) {
+    // What the key made is there, and the record that would give it back is not any more.
+    return described("idempotency_conflict", cause.constraint);
+  }
   const condition = CONDITION_BY_SQLSTATE[cause.code];
   if (condition === undefined) {
     return undefined;

@@ -36,6 +36,12 @@ export const CATALOGUE = {
     hint: "An amount stays below 1,000,000,000,000,000.",
     status: 400,
   },
+  idempotency_conflict: {
+    code: "SB005",
+    message: "The idempotency key was used before with another content.",
+    hint: "Use a new key for a new request; repeat the old content to get the old result.",
+    status: 409,
+  },
   forbidden: {
     code: "SB006",
     message: "You may not do this.",

@@ -161,6 +161,13 @@ export function cronItems(config: ScheduleConfig) {
       options: oneAtATime("scheduled_maintenance", "scheduled_maintenance"),
     },
     {
+      // In the queue of the maintenance, after which it comes: of the two one runs at a time.
+      task: "apply_retention",
+      identifier: "apply_retention",
+      match: (minute) => isDailyDue(instantOf(minute), timeZone, maintenanceAt),
+      options: oneAtATime("scheduled_maintenance", "apply_retention"),
+    },
+    {
       task: "sync_monthly_balances",
       identifier: "sync_monthly_balances",
       match: (minute) => isDailyDue(instantOf(minute), timeZone, monthlySyncAt),

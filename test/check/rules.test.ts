@@ -78,6 +78,21 @@ const faults: Fault[] = [
       from saldo_private.idempotency_record where key = 'first')`),
   },
   {
+    name: "a deleted idempotency record",
+    rules: ["idempotency_record"],
+    plant: sql("delete from saldo_private.idempotency_record where key = 'first'"),
+  },
+  {
+    name: "a deleted record of a purchase's key",
+    rules: ["idempotency_record"],
+    plant: sql("delete from saldo_private.idempotency_record where key = 'buy'"),
+  },
+  {
+    name: "a deleted record of a submitted row's key",
+    rules: ["idempotency_record"],
+    plant: sql("delete from saldo_private.idempotency_record where key = 'submitted'"),
+  },
+  {
     name: "a line of two sides",
     rules: ["account_balance", "entry_balance", "line_amount", "month_movement", "trial_balance"],
     plant: sql("update saldo.journal_line set credit = 5 where account_id = 1"),
