@@ -252,6 +252,7 @@ async function healSeconds(client: Client): Promise<[heal: number, withChecks: n
   for (const name of ["heal_rule_max_count", "heal_run_max_count"]) {
     await client.query("select saldo.set_setting($1, $2)", [name, `${driftedAccounts}`]);
   }
+  await client.query("select saldo.set_setting('heal_rule_max_percent', '100')");
   await drift(client);
   const startedAt = performance.now();
   const { rows } = await client.query("select id, healed_count from saldo.auto_heal(false)");

@@ -1,7 +1,8 @@
 import type { Client } from "pg";
-import { propose, sqlOf } from "../src/own_tables/propose_rules.ts";
+import { sqlOf } from "../src/own_tables/proposal_sql.ts";
+import { propose } from "../src/own_tables/propose_rules.ts";
 import { one } from "./incident.ts";
-import { createShop } from "./shop.ts";
+import { addCustomers, createShop } from "./shop.ts";
 
 interface Explanation {
   rank: number;
@@ -17,6 +18,7 @@ interface Explanation {
 export async function tellAdoption(client: Client, say: (line: string) => void): Promise<void> {
   say("1. A shop with its own tables: users.balance should be what transactions say");
   await createShop(client);
+  await addCustomers(client);
   await sayBalance(client, say);
 
   say("");
@@ -31,16 +33,20 @@ export async function tellAdoption(client: Client, say: (line: string) => void):
   await client.query(
     "select saldo.change_balance_rule('users_balance', heal => 'update', guard => 'refuse')",
   );
-  await sayCheck(client, say);
+  const checkId = await sayCheck(client, say);
 
   say("");
-  say("4. The heal: first dry, then for good");
+  say("4. A person has looked at what it finds, and approves that the rule heals");
+  await sayRuleApproval(client, checkId, say);
+
+  say("");
+  say("5. The heal: first dry, then for good");
   for (const isDryRun of [true, false]) await sayHeal(client, isDryRun, say);
   await sayBalance(client, say);
   await sayCheck(client, say);
 
   say("");
-  say("5. The night script comes again");
+  say("6. The night script comes again");
   const script = "update public.users set balance = balance - 400000 where id = 1";
   try {
     await client.query(script);
@@ -51,7 +57,7 @@ export async function tellAdoption(client: Client, say: (line: string) => void):
   }
 
   say("");
-  say("6. It forces its way: triggers silenced, and the guard's fire always");
+  say("7. It forces its way: triggers silenced, and the guard's fire always");
   await client.query(
     "alter table public.users enable always trigger saldo_guard_update_users_balance",
   );
@@ -63,9 +69,22 @@ export async function tellAdoption(client: Client, say: (line: string) => void):
   await sayHeal(client, false, say);
 
   say("");
-  say("7. Wrong again within a day: something keeps writing, so a second administrator decides");
+  say("8. Wrong again within a day: something keeps writing, so a second administrator decides");
   await sayApproval(client, say);
   await sayCheck(client, say);
+}
+
+async function sayRuleApproval(
+  client: Client,
+  checkId: string,
+  say: (line: string) => void,
+): Promise<void> {
+  const approval = await one<{ row_count: string; differing_count: string }>(
+    client,
+    "select * from saldo.approve_balance_rule('users_balance', $1, 'member1 is known to be wrong')",
+    [checkId],
+  );
+  say(`   approved: ${approval.differing_count} of ${approval.row_count} rows differ`);
 }
 
 async function sayApproval(client: Client, say: (line: string) => void): Promise<void> {
@@ -97,7 +116,7 @@ async function sayBalance(client: Client, say: (line: string) => void): Promise<
   say(`   member1: balance ${money(balance)}, transactions ${money(derived)}`);
 }
 
-async function sayCheck(client: Client, say: (line: string) => void): Promise<void> {
+async function sayCheck(client: Client, say: (line: string) => void): Promise<string> {
   const run = await one<{ id: string; status: string; rule_count: number }>(
     client,
     "select id, status, rule_count from saldo.check_balance_health()",
@@ -122,6 +141,7 @@ async function sayCheck(client: Client, say: (line: string) => void): Promise<vo
       say(`     ${rank}. ${cause} (${confidence}): ${explanation}`);
     }
   }
+  return run.id;
 }
 
 async function sayHeal(

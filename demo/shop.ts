@@ -46,6 +46,22 @@ export async function createShop(client: Client | Pool): Promise<void> {
   }
 }
 
+/** More users, whose balances are right: what is wrong then is a small part of the table. */
+export async function addCustomers(client: Client | Pool, count = 40): Promise<void> {
+  await client.query(
+    `insert into public.users
+    select 100 + g, 'customer' || g, 1000 * g from generate_series(1, $1::int) as g`,
+    [count],
+  );
+  await client.query(
+    `insert into public.transactions (user_id, amount, type, status, reference, created_at)
+    select 100 + g, 1000 * g, 'topup', 'completed', 'TOP-' || 100 + g || '-1',
+      '2025-11-16 13:00+07'
+    from generate_series(1, $1::int) as g`,
+    [count],
+  );
+}
+
 /** What the owner of the tables grants, so that a rule over them can be checked, healed, guarded. */
 export const shopGrants = `
   grant select on public.users, public.transactions to saldo_rule_reader;

@@ -96,3 +96,44 @@ create unique index if not exists purchase_is_made_once_per_key
 create unique index if not exists deposit_is_recorded_once_per_key
   on saldo.deposit (idempotency_key)
   where idempotency_key is not null and recorded_at >= '2026-11-01 00:00:00+00';
+-- How many rows of a registered rule differ, and who has approved that it heals.
+create table if not exists saldo.registered_rule_result (
+  rule text not null
+    constraint registered_rule_result_rule_fkey
+    references saldo.balance_rule (name) on delete cascade,
+  check_run_id uuid not null
+    constraint registered_rule_result_check_run_id_fkey
+    references saldo.check_run (id) on delete cascade deferrable initially deferred,
+  definition_hash text not null,
+  row_count bigint not null,
+  differing_count bigint not null,
+  constraint registered_rule_result_pkey primary key (rule, check_run_id),
+  constraint registered_rule_result_counts_are_counts check (
+    differing_count >= 0 and row_count >= differing_count
+  )
+);
+create index if not exists registered_rule_result_check_run_id_idx
+  on saldo.registered_rule_result (check_run_id);
+
+create table if not exists saldo.rule_approval (
+  id uuid constraint rule_approval_pkey primary key,
+  rule text not null
+    constraint rule_approval_rule_fkey references saldo.balance_rule (name),
+  definition_hash text not null,
+  check_run_id uuid not null,
+  row_count bigint not null,
+  differing_count bigint not null,
+  reason text not null,
+  approved_by text not null,
+  approved_at timestamptz not null default clock_timestamp(),
+  withdrawn_by text,
+  withdrawn_at timestamptz,
+  constraint rule_approval_withdrawal_is_whole check (
+    num_nonnulls(withdrawn_by, withdrawn_at) in (0, 2)
+  )
+);
+create index if not exists rule_approval_rule_idx on saldo.rule_approval (rule);
+
+alter table saldo.heal_policy
+  add column if not exists max_percent numeric
+  constraint heal_policy_max_percent_is_a_share check (max_percent between 0 and 100);

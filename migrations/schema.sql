@@ -1161,9 +1161,11 @@ create table saldo.heal_policy (
   max_amount_total numeric,
   set_by text not null,
   set_at timestamp with time zone not null,
+  max_percent numeric,
   constraint heal_policy_pkey PRIMARY KEY (rule),
   constraint heal_policy_rule_fkey FOREIGN KEY (rule) REFERENCES saldo.balance_rule(name) ON DELETE CASCADE,
-  constraint heal_policy_limits_are_not_negative CHECK (((max_count >= 0) AND (max_amount >= (0)::numeric) AND (max_amount_total >= (0)::numeric)))
+  constraint heal_policy_limits_are_not_negative CHECK (((max_count >= 0) AND (max_amount >= (0)::numeric) AND (max_amount_total >= (0)::numeric))),
+  constraint heal_policy_max_percent_is_a_share CHECK (((max_percent >= (0)::numeric) AND (max_percent <= (100)::numeric)))
 );
 -- policy owner_all
 -- policy select_all
@@ -1696,6 +1698,21 @@ create table saldo.registered_rule (
 -- policy owner_all
 -- policy select_all
 
+create table saldo.registered_rule_result (
+  rule text not null,
+  check_run_id uuid not null,
+  definition_hash text not null,
+  row_count bigint not null,
+  differing_count bigint not null,
+  constraint registered_rule_result_pkey PRIMARY KEY (rule, check_run_id),
+  constraint registered_rule_result_check_run_id_fkey FOREIGN KEY (check_run_id) REFERENCES saldo.check_run(id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+  constraint registered_rule_result_rule_fkey FOREIGN KEY (rule) REFERENCES saldo.balance_rule(name) ON DELETE CASCADE,
+  constraint registered_rule_result_counts_are_counts CHECK (((differing_count >= 0) AND (row_count >= differing_count)))
+);
+CREATE INDEX registered_rule_result_check_run_id_idx ON saldo.registered_rule_result USING btree (check_run_id);
+-- policy owner_all
+-- policy select_all
+
 create table saldo_private.replaced_logic (
   hash text not null,
   replaced_at timestamp with time zone default now() not null,
@@ -1771,6 +1788,26 @@ create table saldo_private.row_seal_progress (
   constraint row_seal_progress_has_one_row CHECK ((id = 1))
 );
 -- policy owner_all
+
+create table saldo.rule_approval (
+  id uuid not null,
+  rule text not null,
+  definition_hash text not null,
+  check_run_id uuid not null,
+  row_count bigint not null,
+  differing_count bigint not null,
+  reason text not null,
+  approved_by text not null,
+  approved_at timestamp with time zone default clock_timestamp() not null,
+  withdrawn_by text,
+  withdrawn_at timestamp with time zone,
+  constraint rule_approval_pkey PRIMARY KEY (id),
+  constraint rule_approval_rule_fkey FOREIGN KEY (rule) REFERENCES saldo.balance_rule(name),
+  constraint rule_approval_withdrawal_is_whole CHECK ((num_nonnulls(withdrawn_by, withdrawn_at) = ANY (ARRAY[0, 2])))
+);
+CREATE INDEX rule_approval_rule_idx ON saldo.rule_approval USING btree (rule);
+-- policy owner_all
+-- policy select_all
 
 create table saldo_private.seal_progress (
   id integer not null,

@@ -133,6 +133,7 @@
 
 -- own_tables: rules over users' own tables, checked, explained, guarded and healed as the built-in
 --!include own_tables/registered_rule.sql
+--!include own_tables/rule_approval.sql
 --!include own_tables/rule_sandbox.sql
 --!include own_tables/rule_heal_sandbox.sql
 --!include own_tables/rule_limit.sql
@@ -162,6 +163,8 @@
 
 -- heal: caches are rewritten from the truth, proposed, undone; accounts frozen, balances adjusted
 --!include heal/heal_policy.sql
+--!include heal/rule_suspicion.sql
+--!include heal/approve_balance_rule.sql
 --!include heal/heal_proposal.sql
 --!include heal/heal_plan.sql
 --!include heal/freeze.sql

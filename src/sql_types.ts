@@ -1144,6 +1144,8 @@ export interface HealPolicy {
   set_by: string;
   /** When the limits were set. */
   set_at: Date;
+  /** Share of the rule's rows in one run, in percent; null = the setting heal_rule_max_percent. */
+  max_percent: string | null;
 }
 
 /** A heal that waits for an administrator's decision. */
@@ -1982,6 +1984,20 @@ export interface RegisteredRule {
   registered_at: Date;
 }
 
+/** How many rows of a registered rule a check compared, and how many differed. */
+export interface RegisteredRuleResult {
+  /** Registered rule. */
+  rule: string;
+  /** Check that ran it. */
+  check_run_id: string;
+  /** Hash of what the rule was then: table, queries, tolerance and heal. */
+  definition_hash: string;
+  /** Rows that say something: what is stored is not 0, or there is something to derive from. */
+  row_count: string;
+  /** Those of them that differ. */
+  differing_count: string;
+}
+
 /** A change of price or factor whose readings are rated again by a job, and how far that is. */
 export interface Rerating {
   /** Id, in the order in which the changes were made. */
@@ -2040,6 +2056,32 @@ export interface RetentionProgress {
   finished_at: Date | null;
   /** Why it ended before it was through; null = it did not. */
   failure: string | null;
+}
+
+/** Approvals of registered rules: without one that is for the rule as it is, it heals nothing. */
+export interface RuleApproval {
+  /** Id, ordered by time. */
+  id: string;
+  /** Registered rule. */
+  rule: string;
+  /** Hash of what was approved: table, queries, tolerance and heal. */
+  definition_hash: string;
+  /** Check whose result was approved. */
+  check_run_id: string;
+  /** Rows that this check compared. */
+  row_count: string;
+  /** Rows that differed in it. */
+  differing_count: string;
+  /** Why it may heal, in the person's words. */
+  reason: string;
+  /** Who approved it: token subject or login. */
+  approved_by: string;
+  /** When the rule was approved. */
+  approved_at: Date;
+  /** Who changed or removed the rule after it; null = it lasts. */
+  withdrawn_by: string | null;
+  /** When the approval ended; null = it lasts. */
+  withdrawn_at: Date | null;
 }
 
 /** What became of a rule of a list, with the error of a refusal. */
@@ -2451,8 +2493,10 @@ export interface Rows {
   reading: Reading;
   reading_request: ReadingRequest;
   registered_rule: RegisteredRule;
+  registered_rule_result: RegisteredRuleResult;
   rerating: Rerating;
   retention_progress: RetentionProgress;
+  rule_approval: RuleApproval;
   rule_result: RuleResult;
   seal_status_result: SealStatusResult;
   setting: Setting;
@@ -2667,6 +2711,18 @@ export interface Functions {
       rules: unknown;
     };
     row: RuleResult;
+  };
+  /**
+   * Lets a registered rule heal, once a person has seen what it finds: check_run_id is the check
+   * whose result was looked at (registered_rule_result).
+   */
+  approve_balance_rule: {
+    args: {
+      name: string;
+      check_run_id: string;
+      reason: string;
+    };
+    row: RuleApproval;
   };
   /** Heals what a proposal is about, whatever the limits, under the lock of its key. */
   approve_heal: {
@@ -3526,6 +3582,7 @@ export interface Functions {
       max_count?: string | number | bigint | null;
       max_amount?: string | number | null;
       max_amount_total?: string | number | null;
+      max_percent?: string | number | null;
     };
     row: HealPolicy;
   };

@@ -56,6 +56,24 @@ as $$
 $$;
 comment on function saldo_private.alert_rule_failed is 'Rules that the last check could not run.';
 
+create or replace function saldo_private.alert_rule_suspect()
+returns table (key text, text text, detail jsonb)
+language sql
+stable
+as $$
+  select r.rule, format('%s Nothing is healed by it.', suspicion.text),
+    jsonb_build_object('check_run_id', c.id, 'row_count', r.row_count,
+      'differing_count', r.differing_count)
+  from saldo_private.last_check() as c
+  join saldo.registered_rule_result as r on r.check_run_id = c.id
+  cross join lateral (
+    select saldo_private.rule_suspicion(r.rule, c.id) as text
+  ) as suspicion
+  where suspicion.text is not null
+$$;
+comment on function saldo_private.alert_rule_suspect is
+  'Registered rules by which too many rows differed in the last check.';
+
 create or replace function saldo_private.unhealed_action()
 returns table (rule text, key text, outcome text, reason text, is_found boolean)
 language sql
@@ -301,6 +319,8 @@ from (
       'Look at the findings and their causes, then at auto_heal with dry_run.', true),
     ('rule_failed', 'critical', 'A rule could not run',
       'Until it runs nobody knows whether it holds: mend what its message names.', true),
+    ('rule_suspect', 'critical', 'A rule over your tables is suspect',
+      'So many rows differ that it is more likely wrong than they: see what it overlooks.', true),
     ('heal_refused', 'critical', 'A heal was refused',
       'A human decides: the reason stands in heal_action.', true),
     ('heal_escalated', 'critical', 'A drift came again after it was healed',

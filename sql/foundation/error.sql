@@ -228,6 +228,11 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
     'heal_function, the name of a function of yours that takes the key as text.', 400),
   ('SB648', 'balance_write_refused', 'This balance is guarded: it is not written in this way.',
     'Write it as one of the writers that the rule names.', 403),
+  ('SB649', 'rule_result_outdated', 'The rule is not what it was in this check.',
+    'Check again, look at what the rule finds now, and approve that.', 409),
+  ('SB650', 'rule_suspect', 'So many rows differ that the rule is suspect, not the data.',
+    'See whether the rule overlooks something: a filter, a kind of row. If the data is wrong, give '
+    'the rule a higher max_percent by set_heal_policy.', 409),
   ('SB651', 'alert_channel_missing', 'There is no channel to send an alert by.',
     'Give the worker SALDO_ALERT_WEBHOOK_URL or SALDO_ALERT_SMTP_URL, and start it again.', 409)
 on conflict (code) do update

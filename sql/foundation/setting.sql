@@ -58,6 +58,14 @@ insert into saldo.setting (name, value, description) values
   ('heal_rule_max_amount', '50000000',
     'Sum of the differences of a rule in a currency above which its heals of a run need approval, '
       'where it has no limit.'),
+  ('heal_rule_max_percent', '10',
+    'Share of the rows of a rule, in percent, above which all its heals of a run need approval, '
+      'where it has no limit.'),
+  ('heal_share_free_count', '5',
+    'Findings of a rule up to which their share does not count: a row of a small table is much.'),
+  ('rule_suspect_percent', '20',
+    'Share of the rows of a registered rule that differ, in percent, above which the rule is '
+      'suspect and heals nothing.'),
   ('heal_run_max_count', '1000', 'Findings above which all heals of a run need approval.'),
   ('heal_run_max_amount', '100000000',
     'Sum of the differences in a currency above which all heals of a run need approval.'),
@@ -116,6 +124,9 @@ begin
       ('heal_finding_max_amount', 0, 999999999999999),
       ('heal_rule_max_count', 0, 100000000),
       ('heal_rule_max_amount', 0, 999999999999999),
+      ('heal_rule_max_percent', 0, 100),
+      ('heal_share_free_count', 0, 100000000),
+      ('rule_suspect_percent', 0, 100),
       ('heal_run_max_count', 0, 100000000),
       ('heal_run_max_amount', 0, 999999999999999),
       ('heal_repeat_hours', 0, 8760)

@@ -168,6 +168,28 @@ $$;
 comment on function saldo_private.heal_plan__refuse is
   'Refuses what derives from a journal that is itself in question.';
 
+create or replace function saldo_private.heal_plan__hold_rules(
+  plan saldo_private.planned_heal[],
+  check_run_id uuid
+)
+returns saldo_private.planned_heal[]
+language sql
+stable
+as $$
+  select coalesce(array_agg(
+    saldo_private.decided(p, 'refused', hold.reason) order by p.rule, p.account_id, p.key
+  ), '{}')
+  from unnest(plan) as p
+  join (
+    select each.rule, saldo_private.heal_hold_reason(
+      each.rule, heal_plan__hold_rules.check_run_id
+    ) as reason
+    from (select distinct q.rule from unnest(plan) as q) as each
+  ) as hold on hold.rule = p.rule
+$$;
+comment on function saldo_private.heal_plan__hold_rules is
+  'Refuses what a registered rule would heal that nobody has approved, or that is suspect.';
+
 create or replace function saldo_private.heal_plan__escalate(plan saldo_private.planned_heal[])
 returns saldo_private.planned_heal[]
 language sql
@@ -280,6 +302,38 @@ comment on function saldo_private.heal_plan__limit is
   'What is above a limit of its rule or of a run needs approval: a finding that is too large by '
   'itself, and all of a rule, currency or run that are too many or too much together.';
 
+create or replace function saldo_private.heal_plan__share(
+  plan saldo_private.planned_heal[],
+  check_run_id uuid
+)
+returns saldo_private.planned_heal[]
+language sql
+stable
+as $$
+  with large as materialized (
+    select each.rule, each.row_count, l.max_percent,
+      saldo_private.heal_base_count(each.rule, heal_plan__share.check_run_id) as base_count
+    from (
+      select q.rule, count(*) as row_count
+      from unnest(plan) as q
+      where q.outcome = 'healed'
+      group by q.rule
+      having count(*) > saldo_private.setting_value('heal_share_free_count')::bigint
+    ) as each
+    join saldo_private.heal_limit() as l on l.rule = each.rule
+  )
+  select coalesce(array_agg(saldo_private.decided(p,
+      case when l.row_count * 100 > l.max_percent * l.base_count then 'needs_approval' end,
+      format('%s of %s rows of the rule (%s %%) are above its limit of %s %%.', l.row_count,
+        l.base_count, saldo_private.differing_percent(l.row_count, l.base_count),
+        trim_scale(l.max_percent))
+    ) order by p.rule, p.account_id, p.key), '{}')
+  from unnest(plan) as p
+  left join large as l on l.rule = p.rule
+$$;
+comment on function saldo_private.heal_plan__share is
+  'All of a rule needs approval when it would rewrite a larger share of its rows than its limit.';
+
 create or replace function saldo_private.heal_plan__hold_slots(plan saldo_private.planned_heal[])
 returns saldo_private.planned_heal[]
 language sql
@@ -305,11 +359,17 @@ returns saldo_private.planned_heal[]
 language sql
 stable
 as $$
-  select saldo_private.heal_plan__hold_slots(saldo_private.heal_plan__limit(
-    saldo_private.heal_plan__escalate(saldo_private.heal_plan__refuse(
-      saldo_private.heal_plan__candidates(check_run_id), check_run_id
-    )),
-    is_scheduled
+  select saldo_private.heal_plan__hold_slots(saldo_private.heal_plan__share(
+    saldo_private.heal_plan__limit(
+      saldo_private.heal_plan__escalate(saldo_private.heal_plan__hold_rules(
+        saldo_private.heal_plan__refuse(
+          saldo_private.heal_plan__candidates(check_run_id), check_run_id
+        ),
+        check_run_id
+      )),
+      is_scheduled
+    ),
+    check_run_id
   ))
 $$;
 comment on function saldo_private.heal_plan is

@@ -54,11 +54,15 @@ begin
   into rule
   from saldo.registered_rule as r
   where r.name = rule.name;
+  perform saldo_private.withdraw_rule_approval(
+    rule.name, saldo_private.rule_definition_hash(rule)
+  );
   return rule;
 end
 $$;
 comment on function saldo_private.save_registered_rule is
-  'Proves a rule and puts it in the place of the one before, with its guard.';
+  'Proves a rule and puts it in the place of the one before, with its guard. What was approved '
+  'before is not, unless the rule heals as it did.';
 
 create or replace function saldo_private.with_rule_defaults(rule saldo.registered_rule)
 returns saldo.registered_rule
@@ -165,7 +169,8 @@ comment on function saldo.register_balance_rule is
   'derived); items, for explanations, one of (key, item, amount, is_counted) and, where you have '
   'them, status, reference, occurred_at: all that could have moved the balance, amount with its '
   'sign, and whether derived counts it. heal: none, update (the column is set under the row''s '
-  'lock) or function (heal_function(key text) is called). guard: none, record or refuse writes to '
+  'lock) or function (heal_function(key text) is called); nothing is healed before '
+  'approve_balance_rule. guard: none, record or refuse writes to '
   'the column by others than writer_roles and writer_applications. Queries run as '
   'saldo_rule_reader; name each table with its schema. Errors: SB014 not_unique for a name that '
   'is taken, SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, '
@@ -233,7 +238,9 @@ end
 $$;
 comment on function saldo.change_balance_rule is
   'Changes what is given of a registered rule, keeps the rest, and proves the whole again; the '
-  'rule is enabled after it. Errors: SB007 not_found, and those of register_balance_rule.';
+  'rule is enabled after it. What is changed in its table, queries, tolerance or heal heals '
+  'nothing until it is approved again (approve_balance_rule). Errors: SB007 not_found, and those '
+  'of register_balance_rule.';
 revoke execute on function saldo.change_balance_rule from public;
 grant execute on function saldo.change_balance_rule to saldo_admin;
 
@@ -284,12 +291,17 @@ declare
   v_rule saldo.registered_rule := saldo_private.registered_rule_of(name);
 begin
   perform saldo_private.place_guard(v_rule, false);
+  perform saldo_private.withdraw_rule_approval(name, null);
   delete from saldo.registered_rule as r
   where r.name = unregister_balance_rule.name;
   if exists (
     select
     from saldo.finding as f
     where f.rule = unregister_balance_rule.name
+    union all
+    select
+    from saldo.rule_approval as a
+    where a.rule = unregister_balance_rule.name
   ) then
     update saldo.balance_rule as b
     set is_enabled = false

@@ -15,12 +15,24 @@ as $$
 declare
   v_limit numeric := saldo_private.setting_value('rule_cost_limit')::numeric;
   v_cost numeric;
+  v_result jsonb;
 begin
   -- What was quick when it was registered may have grown.
   v_cost := saldo_rule.cost_of(rule.stored) + saldo_rule.cost_of(rule.derived);
   if v_cost > 2 * v_limit then
     perform saldo_private.fail('rule_query_slow', format('a cost of %s', round(v_cost)));
   end if;
+
+  v_result := saldo_rule.compare(
+    rule.stored, rule.derived, rule.tolerance, rule.stored_table is null, 10000
+  );
+  insert into saldo.registered_rule_result (
+    rule, check_run_id, definition_hash, row_count, differing_count
+  )
+  values (
+    rule.name, check_registered_rule__find.check_run_id, saldo_private.rule_definition_hash(rule),
+    (v_result ->> 'row_count')::bigint, (v_result ->> 'differing_count')::bigint
+  );
 
   insert into saldo.finding (
     id, check_run_id, rule, key, stored, derived, difference, detail, cause, explanation
@@ -37,13 +49,12 @@ begin
         when not r.is_derived_missing and r.derived is null then 'derived is NULL'
         when r.is_derived_missing then 'nothing to derive from'
       end,
-      'labels', r.labels, 'total', r.total
+      'labels', r.labels, 'total', v_result -> 'differing_count',
+      'row_count', v_result -> 'row_count'
     )),
     'unknown', 'No recorded event explains this difference.'
-  from jsonb_to_recordset(
-    saldo_rule.compare(rule.stored, rule.derived, rule.tolerance, rule.stored_table is null, 10000)
-  ) as r (key text, stored text, derived text, is_stored_missing boolean,
-    is_derived_missing boolean, labels jsonb, total bigint);
+  from jsonb_to_recordset(v_result -> 'rows') as r (key text, stored text, derived text,
+    is_stored_missing boolean, is_derived_missing boolean, labels jsonb);
 end
 $$;
 comment on function saldo_private.check_registered_rule__find is

@@ -20,7 +20,10 @@ begin
   from saldo.registered_rule as r
   where r.name = heal_registered_rule.name;
   begin
-    if v_rule.heal = 'update' then
+    -- Again, and here: whatever asked for it, and however old its plan or proposal is.
+    if v_rule.heal <> 'none' and not saldo_private.is_rule_approved(v_rule) then
+      v_result := jsonb_build_object('refusal', 'Nobody has approved that this rule heals.');
+    elsif v_rule.heal = 'update' then
       v_result := saldo_rule.heal_by_update(v_rule.stored_table, v_rule.key_column,
         v_rule.balance_column, v_rule.derived, v_rule.tolerance, key);
     elsif v_rule.heal = 'function' then
@@ -33,7 +36,7 @@ begin
     end if;
     -- The user's code was made to end with all constraints immediate; these wait for their run.
     set constraints saldo.finding_check_run_id_fkey, saldo.heal_action_heal_run_id_fkey,
-      saldo.heal_proposal_heal_run_id_fkey deferred;
+      saldo.heal_proposal_heal_run_id_fkey, saldo.registered_rule_result_check_run_id_fkey deferred;
   exception
     when sqlstate 'SBR01' then
       v_result := jsonb_build_object(
@@ -130,7 +133,7 @@ begin
     );
     -- As above.
     set constraints saldo.finding_check_run_id_fkey, saldo.heal_action_heal_run_id_fkey,
-      saldo.heal_proposal_heal_run_id_fkey deferred;
+      saldo.heal_proposal_heal_run_id_fkey, saldo.registered_rule_result_check_run_id_fkey deferred;
     v_message := v_result ->> 'refusal';
     v_code := case when v_message is not null then '' end;
   exception

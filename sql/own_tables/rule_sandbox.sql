@@ -238,19 +238,26 @@ set timezone = 'UTC'
 set lock_timeout = '5s'
 as $$
 declare
-  v_rows jsonb;
+  v_result jsonb;
 begin
   begin
     perform set_config('transaction_read_only', 'on', true);
     perform saldo_rule.sandbox__mark(false);
-    -- One statement, so one snapshot of both sides.
+    -- One statement, so one snapshot of both sides. Rows that nothing moved say nothing: a balance
+    -- of 0 fits any sum.
     execute format(
       $sql$
-        select jsonb_agg(to_jsonb(c))
-        from (
-          select coalesce(s.key, d.key) as key, s.stored::text, d.derived::text,
+        with pair as materialized (
+          select coalesce(s.key, d.key) as key, s.stored, d.derived,
             s.is_there is null as is_stored_missing, d.is_there is null as is_derived_missing,
-            s.labels, count(*) over () as total
+            s.labels, (
+              s.is_there is null
+              or s.stored is null
+              or (d.is_there and d.derived is null)
+              or s.stored in ('NaN', 'Infinity', '-Infinity')
+              or d.derived in ('NaN', 'Infinity', '-Infinity')
+              or abs(s.stored - coalesce(d.derived, 0)) > %4$L::numeric
+            ) as is_different
           from (
             select x.key::text collate "C" as key, x.stored::numeric as stored, true as is_there,
               %3$s as labels
@@ -262,30 +269,38 @@ begin
             from (%2$s
             ) as x
           ) as d on d.key = s.key
-          where s.is_there is null
-          or s.stored is null
-          or (d.is_there and d.derived is null)
-          or s.stored in ('NaN', 'Infinity', '-Infinity')
-          or d.derived in ('NaN', 'Infinity', '-Infinity')
-          or abs(s.stored - coalesce(d.derived, 0)) > %4$L::numeric
-          order by abs(s.stored - coalesce(d.derived, 0)) desc, key
+        ),
+        worst as (
+          select key, stored::text, derived::text, is_stored_missing, is_derived_missing, labels
+          from pair
+          where is_different
+          order by abs(stored - coalesce(derived, 0)) desc, key
           limit %5$L
-        ) as c
+        )
+        select jsonb_build_object(
+          'row_count', count(*) filter (
+            where is_different or not is_derived_missing or stored <> 0
+          ),
+          'differing_count', count(*) filter (where is_different),
+          'rows', (select coalesce(jsonb_agg(to_jsonb(worst)), '[]') from worst)
+        )
+        from pair
       $sql$,
       stored, derived,
       case when has_labels then 'to_jsonb(x) - ''key'' - ''stored''' else 'null::jsonb' end,
       tolerance, row_limit
     )
-    into v_rows;
+    into v_result;
     raise sqlstate 'SBR00';
   exception
     when sqlstate 'SBR00' then null;
   end;
-  return coalesce(v_rows, '[]');
+  return v_result;
 end
 $$;
 comment on function saldo_rule.compare is
-  'Rows of stored and derived figures that differ, with the number of all of them.';
+  'Compares stored and derived figures: how many rows say something, how many of them differ, and '
+  'those that differ most.';
 
 create or replace function saldo_rule.read_items(items text, keys text[], row_limit integer)
 returns jsonb

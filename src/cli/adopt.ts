@@ -1,6 +1,7 @@
 import { Client } from "pg";
 import { readConfig } from "../config.ts";
-import { propose, sqlOf } from "../own_tables/propose_rules.ts";
+import { sqlOf } from "../own_tables/proposal_sql.ts";
+import { propose } from "../own_tables/propose_rules.ts";
 import { StartError } from "../start_error.ts";
 import { type Command, requireNoWords, textOption } from "./command.ts";
 import { connect } from "./connection.ts";

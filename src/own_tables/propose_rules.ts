@@ -6,7 +6,7 @@
 import { type ClientBase, escapeLiteral } from "pg";
 
 /** A balance and a child table that could make it. */
-interface Pair {
+export interface Pair {
   table: string;
   table_name: string;
   schema: string;
@@ -26,15 +26,17 @@ interface Pair {
 }
 
 /** A way to add up the child's rows. */
-interface Way {
+export interface Way {
   /** The amount with its sign. */
   amount: string;
   /** Which rows count; empty for all. */
   condition: string;
+  /** Which balances the sum is for; empty for all. */
+  owners: string;
 }
 
-/** A balance with the sum that fits it best. */
-export interface Proposal {
+/** How far a way fits a balance. */
+export interface Trial {
   pair: Pair;
   way: Way;
   /** Rows that were looked at, and those that the sum fits. */
@@ -42,7 +44,16 @@ export interface Proposal {
   fitCount: number;
 }
 
+/** A balance with the sum that fits it best, and all that were tried. */
+export interface Proposal extends Trial {
+  trials: Trial[];
+  /** Rows of the table, where the sum is for some of them. */
+  allCount: number;
+}
+
 const sampleSize = 10_000;
+/** The share of rows that a sum has to fit: one that explains less explains something else. */
+export const leastFit = 0.95;
 const doneStates =
   /^(complete[d]?|succe(ss|ssful|eded)|paid|posted|settled|done|approved|confirmed|ok)$/i;
 const minusTypes =
@@ -119,24 +130,105 @@ export async function propose(client: ClientBase): Promise<Proposal[]> {
   try {
     await client.query("set local statement_timeout = '60s'");
     const { rows: pairs } = await client.query<Pair>(pairsQuery);
-    const best = new Map<string, Proposal>();
+    const trials = new Map<string, Trial[]>();
     for (const pair of pairs) {
-      for (const way of await waysOf(client, pair)) {
-        const proposal = await measured(client, pair, way);
-        const place = `${pair.table}.${pair.balance}`;
-        if (proposal.fitCount > (best.get(place)?.fitCount ?? -1)) best.set(place, proposal);
-      }
+      const place = `${pair.table}.${pair.balance}`;
+      trials.set(place, [...(trials.get(place) ?? []), ...(await trialsOf(client, pair))]);
     }
-    return [...best.values()];
+    return [...trials.values()].map(bestOf);
   } finally {
     await client.query("rollback");
   }
 }
 
+/** Whether a sum explains nearly all balances that something moved. */
+export const isFit = ({ rowCount, fitCount }: Trial) =>
+  rowCount > 0 && fitCount >= rowCount * leastFit;
+
+function bestOf(trials: Trial[]): Proposal {
+  const share = ({ rowCount, fitCount }: Trial) => (rowCount > 0 ? fitCount / rowCount : 0);
+  // Without a filter, if that fits as well: what a filter leaves out nobody checks.
+  const rank = (trial: Trial) => (isFit(trial) ? (trial.way.owners === "" ? 2 : 1) : 0);
+  const [best] = [...trials].sort(
+    (one, other) => rank(other) - rank(one) || share(other) - share(one),
+  ) as [Trial, ...Trial[]];
+  const unfiltered = trials.find(({ pair, way }) => pair === best.pair && way.owners === "");
+  return { ...best, trials, allCount: unfiltered?.rowCount ?? best.rowCount };
+}
+
+/** The sums of a pair, and where none fits, those of them that leave out what is deleted. */
+async function trialsOf(client: ClientBase, pair: Pair): Promise<Trial[]> {
+  const trials: Trial[] = [];
+  for (const way of await waysOf(client, pair)) trials.push(await measured(client, pair, way));
+  if (trials.some(isFit)) return trials;
+  const counted = await filtersOf(client, pair.child);
+  const owned = [
+    ...(await filtersOf(client, pair.table)),
+    ...(await statesThatFit(client, trials)),
+  ];
+  for (const { way, rowCount } of [...trials]) {
+    for (const filter of counted) {
+      const condition = [way.condition, filter].filter(Boolean).join(" and ");
+      trials.push(await measured(client, pair, { ...way, condition }));
+    }
+    for (const owners of owned) {
+      const trial = await measured(client, pair, { ...way, owners });
+      // What leaves out most of the rows explains them no better.
+      if (trial.rowCount < rowCount && trial.rowCount * 2 >= rowCount) trials.push(trial);
+    }
+  }
+  return trials;
+}
+
+/** Conditions by which applications mark rows that do not count any more. */
+async function filtersOf(client: ClientBase, table: string): Promise<string[]> {
+  const { rows } = await client.query<{ name: string; kind: string; is_good: boolean }>(
+    `select format('%I', a.attname) as name, t.typcategory as kind,
+      a.attname ~* '^(is_)?(active|enabled|valid)$' as is_good
+    from pg_attribute as a
+    join pg_type as t on t.oid = a.atttypid
+    where a.attrelid = $1::regclass and a.attnum > 0 and not a.attisdropped
+    and t.typcategory in ('D', 'B')
+    and (a.attname ~* '(deleted|removed|archived|closed|cancel|void|disabled|revoked|anonymi)'
+      or a.attname ~* '^(is_)?(active|enabled|valid)$' and t.typcategory = 'B')
+    order by a.attnum
+    limit 4`,
+    [table],
+  );
+  return rows.map(({ name, kind, is_good: isGood }) =>
+    kind === "D" ? `${name} is null` : isGood ? name : `${name} is not true`,
+  );
+}
+
+/** The states of a balance's own row for which the best sum fits, where it has a column of them. */
+async function statesThatFit(client: ClientBase, trials: Trial[]): Promise<string[]> {
+  const [best] = [...trials].sort((one, other) => other.fitCount - one.fitCount);
+  if (best === undefined) return [];
+  const { rows } = await client.query<{ name: string }>(
+    `select format('%I', a.attname) as name
+    from pg_attribute as a
+    join pg_type as t on t.oid = a.atttypid
+    where a.attrelid = $1::regclass and a.attnum > 0 and not a.attisdropped
+    and t.typcategory in ('E', 'S') and a.attname ~* '^(status|state)$'`,
+    [best.pair.table],
+  );
+  const filters: string[] = [];
+  for (const { name } of rows) {
+    const values = await valuesOf(client, best.pair.table, name);
+    const good: string[] = [];
+    for (const value of values) {
+      const owners = isOneOf(name, [value]);
+      if (isFit(await measured(client, best.pair, { ...best.way, owners }))) good.push(value);
+    }
+    if (good.length > 0 && good.length < values.length) filters.push(isOneOf(name, good));
+  }
+  return filters;
+}
+
 /** Sums that make sense: of all rows or the finished ones, with the sign as it is or by type. */
 async function waysOf(client: ClientBase, pair: Pair): Promise<Way[]> {
-  const types = await valuesOf(client, pair, pair.type);
-  const states = await valuesOf(client, pair, pair.status);
+  const types = await valuesOf(client, pair.child, pair.type);
+  const states = await valuesOf(client, pair.child, pair.status);
   const minus = types.filter((value) => minusTypes.test(value));
   const done = states.filter((value) => doneStates.test(value));
   const amounts = [pair.amount];
@@ -146,18 +238,24 @@ async function waysOf(client: ClientBase, pair: Pair): Promise<Way[]> {
     );
   }
   const conditions = done.length > 0 ? [isOneOf(pair.status, done), ""] : [""];
-  return conditions.flatMap((condition) => amounts.map((amount) => ({ amount, condition })));
+  return conditions.flatMap((condition) =>
+    amounts.map((amount) => ({ amount, condition, owners: "" })),
+  );
 }
 
 const isOneOf = (column: string | null, values: string[]) =>
   `${column} in (${values.map((value) => escapeLiteral(value)).join(", ")})`;
 
 /** The values of a column that has few of them. */
-async function valuesOf(client: ClientBase, pair: Pair, column: string | null): Promise<string[]> {
+async function valuesOf(
+  client: ClientBase,
+  table: string,
+  column: string | null,
+): Promise<string[]> {
   if (column === null) return [];
   const { rows } = await client.query<{ value: string }>(
     `select distinct ${column}::text as value
-    from (select ${column} from ${pair.child} limit ${sampleSize * 10}) as sample
+    from (select ${column} from ${table} limit ${sampleSize * 10}) as sample
     where ${column} is not null
     order by 1
     limit 21`,
@@ -165,7 +263,7 @@ async function valuesOf(client: ClientBase, pair: Pair, column: string | null): 
   return rows.length > 20 ? [] : rows.map(({ value }) => value);
 }
 
-async function measured(client: ClientBase, pair: Pair, way: Way): Promise<Proposal> {
+async function measured(client: ClientBase, pair: Pair, way: Way): Promise<Trial> {
   // Rows that nothing moved say little: they fit any sum.
   const { rows } = await client.query<{ row_count: number; fit_count: number }>(
     `select count(*)::int as row_count,
@@ -173,6 +271,7 @@ async function measured(client: ClientBase, pair: Pair, way: Way): Promise<Propo
     from (
       select ${pair.key} as key, ${pair.balance} as balance
       from ${pair.table}
+      ${way.owners && `where ${way.owners}`}
       limit ${sampleSize}
     ) as p
     left join (
@@ -189,84 +288,4 @@ async function measured(client: ClientBase, pair: Pair, way: Way): Promise<Propo
     rowCount: rows[0]?.row_count ?? 0,
     fitCount: rows[0]?.fit_count ?? 0,
   };
-}
-
-/** The proposals as SQL to review: what fits as statements, what does not as a remark. */
-export function sqlOf(proposals: readonly Proposal[]): string {
-  const fits = ({ rowCount, fitCount }: Proposal) => rowCount > 0 && fitCount * 2 >= rowCount;
-  const names = new Set<string>();
-  const parts = [
-    "-- Proposed by saldo adopt. Nothing has been changed: review it, then run it as the owner of\n" +
-      "-- the tables (the grants) and as an administrator of Saldo (the rules). Tables that this\n" +
-      "-- login may not read were left out.\n",
-    ...proposals.filter(fits).map((proposal) => statementsOf(proposal, nameOf(proposal, names))),
-    ...proposals
-      .filter((proposal) => !fits(proposal))
-      .map(
-        ({ pair, rowCount, fitCount }) =>
-          `-- ${pair.table}.${pair.balance}: no simple sum of ${pair.child} fits ` +
-          `(at best ${fitCount} of ${rowCount} rows). Write its rule by hand, if it is a balance.\n`,
-      ),
-  ];
-  if (proposals.length === 0) {
-    parts.push("-- No column looks like a balance that another table's rows make.\n");
-  }
-  return parts.join("\n");
-}
-
-/** A name that a rule may have, and that none of the names before is. */
-function nameOf({ pair }: Proposal, names: Set<string>): string {
-  const words = `${pair.table_name}_${pair.balance_name}`
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, "_")
-    .replace(/^[^a-z]+/, "")
-    .slice(0, 36);
-  let name = words || "balance";
-  for (let number = 2; names.has(name); number += 1) name = `${words || "balance"}_${number}`;
-  names.add(name);
-  return name;
-}
-
-function statementsOf({ pair, way, rowCount, fitCount }: Proposal, name: string): string {
-  // Rows that belong to nobody have no key.
-  const conditions = [`${pair.child_key} is not null`, ...(way.condition ? [way.condition] : [])];
-  const where = `\n    where ${conditions.join("\n      and ")}`;
-  const derived = `
-    select ${pair.child_key} as key, sum(${way.amount}) as derived
-    from ${pair.child}${where}
-    group by ${pair.child_key}
-  `;
-  const named = (value: string, name: string) => (value === name ? name : `${value} as ${name}`);
-  const columns = [
-    `${pair.child_key} as key`,
-    named(pair.child_id ?? "row_number() over ()", "item"),
-    named(way.amount, "amount"),
-    `${way.condition ? `coalesce(${way.condition}, false)` : "true"} as is_counted`,
-    ...(pair.status ? [named(pair.status, "status")] : []),
-    ...(pair.reference ? [named(pair.reference, "reference")] : []),
-    ...(pair.time ? [named(pair.time, "occurred_at")] : []),
-  ];
-  const items = `
-    select ${columns.join(",\n      ")}
-    from ${pair.child}
-    where ${pair.child_key} is not null
-  `;
-  const quoted = (query: string) => (query.includes("$$") ? escapeLiteral(query) : `$$${query}$$`);
-  const schemas = [...new Set([pair.schema, pair.child_schema])].join(", ");
-  return `-- ${pair.table}.${pair.balance}: the sum fits ${fitCount} of ${rowCount} rows.
-grant usage on schema ${schemas} to saldo_rule_reader, saldo_owner;
-grant select on ${[...new Set([pair.table, pair.child])].join(", ")} to saldo_rule_reader;
-grant trigger on ${pair.table} to saldo_owner; -- for the guard
--- To let Saldo heal it: grant update (${pair.balance}) on ${pair.table} to saldo_rule_reader;
--- and add heal => 'update' below.
-select name, guard from saldo.register_balance_rule(
-  name => ${escapeLiteral(name)},
-  stored_table => ${escapeLiteral(pair.table)},
-  key_column => ${escapeLiteral(pair.key_name)},
-  balance_column => ${escapeLiteral(pair.balance_name)},
-  derived => ${quoted(derived)},
-  items => ${quoted(items)},
-  guard => 'record'
-);
-`;
 }

@@ -67,6 +67,20 @@ const faults: { condition: string; plant: string[]; mend: string[]; others?: str
     others: ["drift_found", "guard_tripped"],
   },
   {
+    condition: "rule_suspect",
+    plant: [
+      "create table public.purse (id int primary key, balance numeric not null)",
+      "insert into public.purse select g, 1 from generate_series(1, 10) as g",
+      "grant select on public.purse to saldo_rule_reader",
+      `select saldo.register_balance_rule('purse',
+        'select id as key, id - 1 as derived from public.purse', stored_table => 'public.purse',
+        key_column => 'id', balance_column => 'balance')`,
+      "select saldo.reconcile()",
+    ],
+    mend: ["update public.purse set balance = id - 1", "select saldo.reconcile()"],
+    others: ["drift_found"],
+  },
+  {
     condition: "worker_silent",
     plant: [
       `update saldo_private.alert_state

@@ -25,6 +25,7 @@ const books = [
   ...["heal_rule_max_count", "heal_run_max_count"].map(
     (name) => `select saldo.set_setting('${name}', '1000000')`,
   ),
+  "select saldo.set_setting('heal_rule_max_percent', '100')",
   "select saldo.seal_journal()",
   "select saldo.check_balance_health()",
 ];

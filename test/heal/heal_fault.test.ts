@@ -131,7 +131,9 @@ test("thousands of drifted accounts are healed in one run when an administrator 
     await as(
       pool,
       "anna",
-      `select saldo.set_heal_policy('account_balance', max_count => 10000),
+      `select saldo.set_heal_policy(
+          'account_balance', max_count => 10000, max_percent => 100
+        ),
         saldo.set_setting('heal_run_max_count', '10000')`,
     );
     const run = await heal(pool);

@@ -170,3 +170,22 @@ test("bad policies are refused, and only administrators decide", async (t) => {
     await database.close();
   }
 });
+
+test("a heal that would rewrite a large share of the accounts waits for approval", async (t) => {
+  const database = await openChain();
+  const { pool } = database;
+  try {
+    const ids = (count: number) => Array.from({ length: count }, (_, index) => index + 2);
+    await as(pool, "anna", "select saldo.set_setting('heal_repeat_hours', '0')");
+    await drift(pool, ids(5));
+    t.like(await heal(pool), { healed_count: 5, needs_approval_count: 0 });
+    await drift(pool, ids(6));
+    const large = await heal(pool);
+    t.like(large, { healed_count: 0, needs_approval_count: 6 });
+    t.regex(large.actions[0]?.["reason"], /^6 of 20 rows of the rule \(30\.00 %\) .* of 10 %/);
+    await as(pool, "anna", "select saldo.set_heal_policy('account_balance', max_percent => 30)");
+    t.like(await heal(pool), { healed_count: 6, needs_approval_count: 0 });
+  } finally {
+    await database.close();
+  }
+});

@@ -1,3 +1,4 @@
+import type { Pool } from "pg";
 import { createShop, shopGrants, shopRule } from "../../demo/shop.ts";
 import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
 
@@ -30,6 +31,22 @@ export async function call(
 /** Registers the rule over the shop's balances, with other arguments where they are given. */
 export async function registerShop(database: TestDatabase, changes: object = {}) {
   return await call(database.pool as never, "register_balance_rule", { ...shopRule, ...changes });
+}
+
+/** Approves a rule by what a check finds now. */
+export async function approveRule(pool: Pool, name = "user_balance") {
+  const { rows } = await pool.query(
+    "select * from saldo.approve_balance_rule($1, (saldo.check_balance_health()).id, 'looked at')",
+    [name],
+  );
+  return rows[0];
+}
+
+/** Registers the rule over the shop's balances, and approves that it heals. */
+export async function registerHealing(database: TestDatabase, changes: object = {}) {
+  const rows = await registerShop(database, { heal: "update", ...changes });
+  await approveRule(database.pool);
+  return rows;
 }
 
 /** Causes of the findings of the last check, the first ones first. */

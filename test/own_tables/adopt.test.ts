@@ -4,7 +4,7 @@ import { join } from "node:path";
 import test from "ava";
 import type { Client } from "pg";
 import { tellAdoption } from "../../demo/adoption.ts";
-import { createShop, shopGrants, shopRule } from "../../demo/shop.ts";
+import { addCustomers, createShop, shopGrants, shopRule } from "../../demo/shop.ts";
 import { openApi } from "../_support/api.ts";
 import { openTestDatabase } from "../_support/database.ts";
 import { check } from "../_support/faults.ts";
@@ -59,6 +59,7 @@ test("adopt proposes what fits, prints SQL that runs, and changes nothing", asyn
   const { pool } = database;
   try {
     await createShop(pool);
+    await addCustomers(pool);
     await pool.query(`
       create schema "Ware House";
       create table "Ware House"."Order" (
@@ -78,10 +79,11 @@ test("adopt proposes what fits, prints SQL that runs, and changes nothing", asyn
     const before = await pool.query("select xmin, * from public.users order by id");
     const { code, output } = await saldo(["adopt", "--database", database.connectionString], {});
     t.is(code, 0, output);
-    t.regex(output, /public\.users\.balance: the sum fits 2 of 3 rows/);
+    t.regex(output, /public\.users\.balance: the sum fits 42 of 43 rows/);
     t.regex(output, /"Ware House"\."Order"\."Stock": the sum fits 2 of 2 rows/);
     t.regex(output, /case when kind in \('out'\) then -quantity else quantity end/);
-    t.regex(output, /total_weight: no simple sum .* \(at best 0 of 2 rows\)/);
+    t.regex(output, /total_weight: no simple sum .* \(at best 0 of 2 rows; 95 % are needed\)/);
+    t.regex(output, /-- {3}sum\(case when kind .* end\) of "Ware House".move: 0 of 2 rows/);
     t.deepEqual(
       (await pool.query("select xmin, * from public.users order by id")).rows,
       before.rows,
@@ -95,6 +97,72 @@ test("adopt proposes what fits, prints SQL that runs, and changes nothing", asyn
       [["users_balance", "1", "-400000"]],
     );
     t.is((await pool.query("select from saldo.registered_rule")).rows.length, 2);
+  } finally {
+    await database.close();
+  }
+});
+
+test("adopt proposes nothing that fits some rows only, and says what it tried", async (t) => {
+  const database = await openTestDatabase(3);
+  const { pool } = database;
+  const adopt = async () => {
+    const { code, output } = await saldo(["adopt", "--database", database.connectionString], {});
+    t.is(code, 0, output);
+    return output;
+  };
+  try {
+    // Twelve of forty are paid out: the plain sum is right for the other 28.
+    await pool.query(`
+      create table public.users (
+        id int primary key, balance numeric not null, gone boolean not null
+      );
+      create table public.moves (user_id int references public.users, amount numeric not null);
+      insert into public.users
+      select g, case when g > 28 then 0 else g * 10 end, g > 28 from generate_series(1, 40) as g;
+      insert into public.moves select g, g * 10 from generate_series(1, 40) as g;
+    `);
+    const nothing = await adopt();
+    t.notRegex(nothing, /register_balance_rule/);
+    t.regex(nothing, /at best 28 of 40 rows; 95 % are needed/);
+    t.regex(nothing, /Tried:\n-- {3}sum\(amount\) of public\.moves: 28 of 40 rows/);
+
+    // A filter that says who they are explains the rest; it leaves out a part, and says so.
+    for (const [column, value, filter] of [
+      ["deleted_at timestamptz", "now()", /deleted_at is null/],
+      ["is_closed boolean", "true", /is_closed is not true/],
+      ["active boolean default true", "false", /where active /],
+      ["status text default 'open'", "'left'", /status in \('open'\)/],
+    ] as const) {
+      const name = column.split(" ")[0];
+      await pool.query(`alter table public.users add ${column}`);
+      await pool.query(`update public.users set ${name} = ${value} where gone`);
+      const output = await adopt();
+      t.regex(output, /the sum fits 28 of 28 rows\n-- where .*; 12 others it does not look at/);
+      t.regex(output, filter);
+      await pool.query(output);
+      t.is((await check(pool)).status, "healthy", output);
+      await pool.query("update public.users set balance = balance + 1 where id in (1, 40)");
+      t.deepEqual(
+        (await check(pool)).findings.map(({ rule, key }) => [rule, key]),
+        [["users_balance", "1"]],
+      );
+      await pool.query("update public.users set balance = balance - 1 where id in (1, 40)");
+      await pool.query("select saldo.unregister_balance_rule('users_balance')");
+      await pool.query(`alter table public.users drop ${name}`);
+    }
+
+    // Moves that were taken back are left out of the sum, and then it is for the whole table.
+    await pool.query(`
+      update public.users set balance = id * 10;
+      alter table public.moves add voided_at timestamptz;
+      insert into public.moves select g, 5, now() from generate_series(1, 12) as g;
+    `);
+    const whole = await adopt();
+    t.regex(whole, /the sum fits 40 of 40 rows\./);
+    t.regex(whole, /voided_at is null/);
+    t.regex(whole, /guard => 'record'/);
+    await pool.query(whole);
+    t.is((await check(pool)).status, "healthy");
   } finally {
     await database.close();
   }
@@ -161,6 +229,23 @@ test("a file of rules is applied by the command line, and refused where it is no
       t.is(code, 2, output);
       t.regex(output, reason);
     }
+    t.deepEqual(await apply({ rules: [{ ...shopRule, heal: "update" }] }), {
+      code: 0,
+      output: "user_balance: changed\n",
+    });
+    const list = async () => (await saldo(["rules", "list"], environment)).output;
+    t.regex(await list(), /heal update, .*\n {2}heals nothing: it is to be approved after a check/);
+    const { rows } = await database.pool.query("select id from saldo.check_balance_health()");
+    t.regex(await list(), new RegExp(`approved: 1 of 3 rows differ in check ${rows[0].id}`));
+    const approve = ["rules", "approve", "user_balance", rows[0].id, "member1 is known"];
+    t.deepEqual(await saldo(approve, environment), {
+      code: 0,
+      output: "user_balance: approved, 1 of 3 rows differ\n",
+    });
+    t.notRegex(await list(), /heals nothing/);
+    const unknown = await saldo(["rules", "approve", "nobody", rows[0].id, "why"], environment);
+    t.is(unknown.code, 2);
+    t.regex(unknown.output, /SB007/);
     t.is((await saldo(["rules", "apply", `${path}.gone`], environment)).code, 2);
     t.is((await saldo(["rules"], environment)).code, 2);
   } finally {
@@ -219,7 +304,8 @@ test("the demo tells an adoption from drift to guard", async (t) => {
   const story = lines.join("\n");
   for (const part of [
     /member1: balance 1,500,000, transactions 1,900,000/,
-    /the sum fits 2 of 3 rows/,
+    /the sum fits 42 of 43 rows/,
+    /approved: 1 of 43 rows differ/,
     /stored 1,500,000, derived 1,900,000, difference -400,000/,
     /1\. uncounted_items \(possible\): 150000.00 pending \(\d+\) \+ 250000.00 completed/,
     /would_heal: users_balance of 1, 1,500,000 -> 1,900,000/,

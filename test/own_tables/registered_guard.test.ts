@@ -2,7 +2,7 @@ import test from "ava";
 import type { Pool, PoolClient } from "pg";
 import { asAdmin, errorCode } from "../_support/database.ts";
 import { check, forced } from "../_support/faults.ts";
-import { call, causes, openShop, registerShop } from "./_shop.ts";
+import { call, causes, openShop, registerHealing, registerShop } from "./_shop.ts";
 
 /** Does something as a role that comes and goes with the test, under an application's name. */
 async function as<T>(
@@ -84,7 +84,7 @@ test("a guard that records says who wrote, and the explanation is certain of it"
   const database = await openShop();
   const { pool } = database;
   try {
-    await registerShop(database, { guard: "record", heal: "update" });
+    await registerHealing(database, { guard: "record" });
     await as(pool, "none", "night-script", add(1, -400_000));
     const [event] = await events(pool);
     t.like(event, {

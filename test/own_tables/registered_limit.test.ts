@@ -4,7 +4,7 @@ import { stopOverdueRules } from "../../src/own_tables/rule_watch.ts";
 import { applyRules, type FileRule } from "../../src/own_tables/rules_file.ts";
 import { errorCode, type TestDatabase } from "../_support/database.ts";
 import { check } from "../_support/faults.ts";
-import { call, openShop, registerShop, shopRule } from "./_shop.ts";
+import { call, openShop, registerHealing, registerShop, shopRule } from "./_shop.ts";
 
 /** Computes for hours before its first row, and looks cheap to the planner. */
 const silent = `select 1 as key, count(*) as derived
@@ -138,7 +138,7 @@ test("a check leaves a rule whose query does not end, and finishes the others", 
   const { pool } = database;
   try {
     await registerShop(database, { name: "z_last", tolerance: 0 });
-    await registerShop(database, { heal: "update" });
+    await registerHealing(database);
     await pool.query("update public.users set balance = balance - 5 where id = 1");
     await pool.query(`update saldo.registered_rule
       set derived = 'select 1 as key, public.endless() as derived' where name = 'user_balance'`);
@@ -168,7 +168,7 @@ test("items that never end leave the finding without explanation", async (t) => 
   const database = await openEndless();
   const { pool } = database;
   try {
-    await registerShop(database, { heal: "update" });
+    await registerHealing(database);
     await pool.query("update public.users set balance = balance - 5 where id = 1");
     await pool.query("select saldo.set_setting('rule_check_max_seconds', '4')");
     await pool.query(`update saldo.registered_rule

@@ -2,7 +2,7 @@ import test from "ava";
 import type { PoolClient } from "pg";
 import { asAdmin, errorCode } from "../_support/database.ts";
 import { check } from "../_support/faults.ts";
-import { openShop, registerShop, shopRule } from "./_shop.ts";
+import { openShop, registerHealing, registerShop, shopRule } from "./_shop.ts";
 
 const settings: [string, string][] = [
   ["search_path", "evil, pg_catalog"],
@@ -17,7 +17,7 @@ test("a heal in which the user's code changes a setting of the session is undone
   const { pool } = database;
   const clients: PoolClient[] = [];
   try {
-    await registerShop(database, { heal: "update" });
+    await registerHealing(database);
     await pool.query("select saldo.set_setting('heal_repeat_hours', '0')");
     await pool.query(`
       create table public.wanted (name text, value text);
@@ -58,7 +58,7 @@ test("what the user's tables put off to the end of a transaction is done within 
   const database = await openShop();
   const { pool } = database;
   try {
-    await registerShop(database, { heal: "update" });
+    await registerHealing(database);
     await pool.query(`
       update public.users set balance = balance - 1;
       create table public.caller (name text); grant insert, select on public.caller to public;

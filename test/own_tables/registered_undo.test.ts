@@ -2,14 +2,14 @@ import test from "ava";
 import { errorCode, type TestDatabase } from "../_support/database.ts";
 import { check } from "../_support/faults.ts";
 import { as, heal, proposals } from "../heal/_healing.ts";
-import { call, openShop, registerShop } from "./_shop.ts";
+import { call, openShop, registerHealing } from "./_shop.ts";
 
 const undo = "select * from saldo.undo_heal($1, 'the items were wrong')";
 
 /** A shop whose first balance was healed, and that heal. */
 async function openHealed(changes: object = {}, wrong = 1_500_000) {
   const database = await openShop(wrong);
-  await registerShop(database, { heal: "update", ...changes });
+  await registerHealing(database, changes);
   const run = await heal(database.pool, "anna");
   return { database, id: run.actions[0]?.["id"] as string };
 }
@@ -145,7 +145,7 @@ test("figures come back as they were: NULL, NaN and more decimals than a float h
   try {
     await pool.query(`alter table public.users alter balance drop not null,
       alter balance type numeric`);
-    await registerShop(database, { heal: "update" });
+    await registerHealing(database);
     await as(pool, "anna", "select saldo.set_setting('heal_repeat_hours', '0')");
     for (const wrong of [null, "NaN", "0.1234567890123456789"]) {
       await pool.query("update public.users set balance = $1 where id = 1", [wrong]);
@@ -201,7 +201,7 @@ test("what a function of the user's healed is not undone, and the hint says why"
       revoke execute on function public.mend from public;
       grant execute on function public.mend to saldo_rule_reader;
     `);
-    await registerShop(database, { heal: "function", heal_function: "public.mend" });
+    await registerHealing(database, { heal: "function", heal_function: "public.mend" });
     const run = await heal(pool, "anna");
     t.like(run.actions[0], { outcome: "healed", target: null });
     // The rule sets a column by now, and the heal did not.
