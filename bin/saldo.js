@@ -13,8 +13,9 @@ const source = new URL("../src/cli/main.ts", import.meta.url);
 const program = existsSync(source) ? source : new URL("../dist/src/cli/main.js", import.meta.url);
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 
-// src/config.ts asks for the same version.
-if (major > 22 || (major === 22 && minor >= 18)) {
+// A till's store needs the SQLite of a later Node; for the rest src/config.ts asks for the same version.
+const [leastMajor, leastMinor] = process.argv[2] === "branch" ? [24, 15] : [22, 18];
+if (major > leastMajor || (major === leastMajor && minor >= leastMinor)) {
   await import(program.href);
 } else {
   try {

@@ -6,6 +6,7 @@
 import { parseArgs } from "node:util";
 import { readVersion } from "../paths.ts";
 import { adoptCommand } from "./adopt.ts";
+import { branchCommand } from "./branch.ts";
 import { checkCommand, healCommand } from "./check_and_heal.ts";
 import { type Command, UsageError } from "./command.ts";
 import { connect } from "./connection.ts";
@@ -31,6 +32,7 @@ const commands: Record<string, Command> = {
   export: exportCommand,
   rules: rulesCommand,
   adopt: adoptCommand,
+  branch: branchCommand,
 };
 
 function usage(chosen: Command[]): string {

@@ -40,6 +40,11 @@ test("every import names a file that is there", (t) => {
   t.deepEqual(missing, []);
 });
 
+test("the till's program uses no room but its own", (t) => {
+  const used = betweenRooms(importsOf(sources)).get("src/branch");
+  t.deepEqual([...(used ?? [])], ["src/paths.ts"]);
+});
+
 const planted = (files: Record<string, string>) => importsOf(new Map(Object.entries(files)));
 
 test("a circle of files is seen in every form of import", (t) => {

@@ -1,6 +1,9 @@
 import { posix } from "node:path";
 
-/** Which file of src/ and tasks/ imports which, and where such imports go in a circle. */
+/**
+ * Which file of src/ and tasks/ imports which, and where such imports go in a circle. src/branch is the
+ * till's program: it uses nothing of the others but src/paths.ts, so that it can be packed by itself.
+ */
 
 /** Files by their path from the root, as `src/http/app.ts`. */
 export type Sources = ReadonlyMap<string, string>;
