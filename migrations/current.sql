@@ -137,3 +137,5 @@ create index if not exists rule_approval_rule_idx on saldo.rule_approval (rule);
 alter table saldo.heal_policy
   add column if not exists max_percent numeric
   constraint heal_policy_max_percent_is_a_share check (max_percent between 0 and 100);
+-- A full check in slices that came with a dump is begun anew.
+alter table saldo.check_progress add column if not exists cluster text;

@@ -861,6 +861,7 @@ create table saldo.check_progress (
   account_ids bigint[] default '{}'::bigint[] not null,
   entry_ids uuid[] default '{}'::uuid[] not null,
   slice_ends date[] not null,
+  cluster text,
   constraint check_progress_pkey PRIMARY KEY (id)
 );
 -- policy owner_all

@@ -1,6 +1,6 @@
 -- The load order, and the table of contents. A file may use the files above it, never one below.
 
--- foundation: errors, locks, settings, amounts and texts, the business calendar, who acts, retries
+-- foundation: errors, locks, settings, amounts and texts, the business calendar, who acts, retries, clusters
 --!include foundation/schema.sql
 --!include foundation/error.sql
 --!include foundation/applied_logic.sql
@@ -13,6 +13,7 @@
 --!include foundation/retention.sql
 --!include foundation/idempotency.sql
 --!include foundation/plan_choice.sql
+--!include foundation/cluster.sql
 
 -- ledger: accounts, journal, posting, statements, seals
 --!include ledger/normal_side.sql

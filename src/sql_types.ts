@@ -710,6 +710,8 @@ export interface CheckProgress {
   entry_ids: string[];
   /** Last posting dates of its slices; where there is none, the slice is the last. */
   slice_ends: Date[];
+  /** System identifier of the cluster whose transaction numbers these are. */
+  cluster: string | null;
 }
 
 /** What a check found of a rule; no row = nothing. */

@@ -5,17 +5,17 @@ import { queryAsAdmin } from "../src/jobs/query_as_admin.ts";
 const payloadSchema = z.object({}).strict();
 
 /**
- * Checks the balances where the last check is overdue or there was none. A worker asks for it when
- * it starts: a new database, or one that slept over the time of its check, would be called
- * unhealthy until the next.
+ * Checks the balances where the last check is overdue, there was none, or the database was restored
+ * in another cluster. A worker asks for it when it starts: a new database, or one that slept over
+ * the time of its check, would be called unhealthy until the next.
  */
 const reconcileOverdue: SaldoTask = async (payload, helpers) => {
   payloadSchema.parse(payload);
-  const health = await queryAsAdmin<{ is_overdue: boolean }>(
+  const answer = await queryAsAdmin<{ is_due: boolean }>(
     helpers,
-    "select is_overdue from saldo.balance_health()",
+    "select saldo_private.is_check_due() as is_due",
   );
-  if (health?.is_overdue !== true) return;
+  if (answer?.is_due !== true) return;
   const run = await queryAsAdmin<{ id: string; status: string }>(
     helpers,
     "select id, status from saldo.reconcile()",

@@ -238,9 +238,9 @@ as $$
   -- Not yet seen by a check that found all in order, or not yet by an evaluation: it may have been
   -- healed since, and somebody should hear of it anyway.
   where not coalesce(
-    pg_visible_in_snapshot(g.transaction_id, healthy.snapshot::pg_snapshot), false
+    saldo_private.is_seen(g.transaction_id, healthy.snapshot::pg_snapshot), false
   )
-  or not coalesce(pg_visible_in_snapshot(g.transaction_id, s.snapshot::pg_snapshot), true)
+  or not coalesce(saldo_private.is_seen(g.transaction_id, s.snapshot::pg_snapshot), true)
   having count(*) > 0
 $$;
 comment on function saldo_private.alert_guard_tripped is

@@ -1,6 +1,7 @@
 -- How the balances are, from what the last check left: reading it looks at no account and no line.
 --
--- Public: balance_health; saldo.check_total, saldo.check_rule_total. Private: last_check.
+-- Public: balance_health; saldo.check_total, saldo.check_rule_total. Private: last_check,
+-- is_check_due.
 -- The totals of the balance sheet, and of the findings rule by rule, are kept when a check ends, by
 -- a trigger on its record. A container's health check or an evaluation of alerts asks often, and
 -- must not pay for a scan or for a million findings.
@@ -124,6 +125,25 @@ comment on function saldo.balance_health is
 revoke execute on function saldo.balance_health from public;
 grant execute on function saldo.balance_health to
   saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous;
+
+create or replace function saldo_private.is_check_due()
+returns boolean
+language sql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+  select h.is_overdue or exists (
+    select
+    from saldo_private.verified_point as p
+    where p.cluster <> saldo_private.current_cluster()
+  )
+  from saldo.balance_health() as h
+$$;
+comment on function saldo_private.is_check_due is
+  'Whether a check is to be made at once: the last one is overdue, or was made in another cluster, '
+  'from which the database was restored.';
+grant execute on function saldo_private.is_check_due to saldo_admin;
 
 select saldo_private.secure_table('saldo.check_total');
 drop policy if exists select_all on saldo.check_total;

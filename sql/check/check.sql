@@ -19,7 +19,14 @@ as $$
     (select l.id from late as l order by l.number desc, l.finished_at desc limit 1)
     union
     -- A full one in slices may have begun before it, and ended after it.
-    (select l.id from late as l order by pg_snapshot_xmax(l.snapshot) desc, l.number desc limit 1)
+    (
+      select l.id
+      from late as l
+      -- Those of another cluster, from which the books came, may have higher numbers.
+      where pg_snapshot_xmax(l.snapshot) <= pg_snapshot_xmax(pg_current_snapshot())
+      order by pg_snapshot_xmax(l.snapshot) desc, l.number desc
+      limit 1
+    )
   )
   select exists (select from last) and not exists (
     select

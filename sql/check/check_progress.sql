@@ -18,6 +18,7 @@ begin
   v_progress.started_at := clock_timestamp();
   v_progress.continued_at := v_progress.started_at;
   v_progress.snapshot := pg_current_snapshot();
+  v_progress.cluster := saldo_private.current_cluster();
   v_progress.seed := hashint8extended((random() * 1e15)::bigint, 0);
   v_progress.next_starts_on := '-infinity';
   v_progress.slice_count := 0;
@@ -186,6 +187,10 @@ declare
 begin
   -- One at a time: another caller waits for the slice, and takes the next.
   perform pg_advisory_xact_lock(saldo_private.check_lock(), 0);
+  -- One that came with a dump would take what is posted here for what it has seen there.
+  delete from saldo.check_progress as p
+  where p.kind = continue_check_of.kind
+  and p.cluster <> saldo_private.current_cluster();
   select *
   into v_progress
   from saldo.check_progress as p
@@ -205,13 +210,14 @@ begin
   end if;
   insert into saldo.check_progress (
     id, kind, actor, started_at, continued_at, snapshot, seed, next_starts_on, slice_count,
-    line_count, total_line_count, account_ids, entry_ids, slice_ends
+    line_count, total_line_count, account_ids, entry_ids, slice_ends, cluster
   )
   values (
     v_progress.id, v_progress.kind, v_progress.actor, v_progress.started_at,
     v_progress.continued_at, v_progress.snapshot, v_progress.seed, v_progress.next_starts_on,
     v_progress.slice_count, v_progress.line_count, v_progress.total_line_count,
-    v_progress.account_ids, v_progress.entry_ids, v_progress.slice_ends
+    v_progress.account_ids, v_progress.entry_ids, v_progress.slice_ends,
+    v_progress.cluster
   )
   on conflict on constraint check_progress_pkey do update
   set continued_at = excluded.continued_at,

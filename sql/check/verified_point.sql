@@ -17,7 +17,7 @@ as $$
   select p.snapshot::pg_snapshot
   from saldo_private.verified_point as p
   where p.id = 1
-  and p.cluster = (select c.system_identifier::text from pg_catalog.pg_control_system() as c)
+  and p.cluster = (select saldo_private.current_cluster())
 $$;
 comment on function saldo_private.known_snapshot is
   'Snapshot of the verified point; null when there is none, or it is of another cluster.';
@@ -116,7 +116,7 @@ as $$
   )
   update saldo_private.verified_point as p
   set seed = hashint8extended((random() * 1e15)::bigint, 0),
-    cluster = (select c.system_identifier::text from pg_catalog.pg_control_system() as c),
+    cluster = saldo_private.current_cluster(),
     snapshot = pg_current_snapshot(),
     full_started_at = set_verified_point.full_started_at,
     verified_at = clock_timestamp(),

@@ -49,7 +49,7 @@ as $$
   from concerned as c
   join settled as s on s.account_id = c.account_id
   join saldo.guard_event as g on g.id = c.id
-  where pg_visible_in_snapshot(g.transaction_id, s.snapshot) is not true
+  where saldo_private.is_seen(g.transaction_id, s.snapshot) is not true
 $$;
 comment on function saldo_private.unsettled_events is
   'Recorded writes past the guard that concern the accounts, since the last full check that found '
@@ -85,7 +85,7 @@ as $$
   join saldo.guard_event as g on g.id = e.event_id
   -- Asked once, not for each event.
   cross join (select saldo_private.sound_snapshot() as snapshot offset 0) as sound
-  where pg_visible_in_snapshot(g.transaction_id, sound.snapshot) is not true
+  where saldo_private.is_seen(g.transaction_id, sound.snapshot) is not true
 $$;
 comment on function saldo_private.unsettled_entry_events is
   'Recorded writes to these entries and their lines, since the last full check that found nothing '
@@ -233,7 +233,7 @@ as $$
     from saldo.guard_event as g
     where g.operation = 'truncate'
     and g.table_name like 'journal%'
-    and pg_visible_in_snapshot(g.transaction_id, (select saldo_private.sound_snapshot()))
+    and saldo_private.is_seen(g.transaction_id, (select saldo_private.sound_snapshot()))
       is not true
   )
   select e.gap, u.event, (u.event).table_name like 'journal%'

@@ -77,7 +77,7 @@ as $$
     from past as p
     join saldo.guard_event as g on g.rule = causes_of_writes.rule.name and g.key = p.key
     where g.occurred_at > coalesce(p.healed_at, '-infinity')
-    and pg_visible_in_snapshot(g.transaction_id, p.clean) is not true
+    and saldo_private.is_seen(g.transaction_id, p.clean) is not true
   ),
   summed as (
     select w.id, w.difference, count(*) as event_count, sum(w.change) as change,

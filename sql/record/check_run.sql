@@ -82,6 +82,8 @@ comment on column saldo.check_progress.actor is 'Who asked: token subject or log
 comment on column saldo.check_progress.started_at is 'When the check began.';
 comment on column saldo.check_progress.continued_at is 'When the last slice was done.';
 comment on column saldo.check_progress.snapshot is 'Snapshot at its beginning (pg_snapshot).';
+comment on column saldo.check_progress.cluster is
+  'System identifier of the cluster whose transaction numbers these are.';
 comment on column saldo.check_progress.seed is
   'Seed of the hash that gives the sieve its weights.';
 comment on column saldo.check_progress.next_starts_on is

@@ -65,3 +65,89 @@ test("an entry on a day that has no month is a finding, and stops no check", asy
   t.deepEqual(await brokenRules(pool), ["entry_lines"]);
   await database.close();
 });
+
+/** As a dump leaves it in a cluster that has not come so far: numbers are ahead, rows are new. */
+const restoredAhead = `
+  update saldo.journal_entry set posted_in = (posted_in::text::bigint + 1000000)::text::xid8;
+  update saldo.check_run set snapshot = '9000000:9000000:';
+  update saldo.check_progress set cluster = 'another', snapshot = '9000000:9000000:';
+  update saldo_private.alert_state set snapshot = '9000000:9000000:';
+  update saldo.guard_event set transaction_id = '1000000';
+  update saldo_private.verified_point set cluster = 'another', snapshot = '9000000:9000000:'`;
+
+test("books from another cluster are checked once as a whole, and from then on what is new", async (t) => {
+  const { database, pool, pay, reconcile } = await openKnown();
+  const isDue = async () =>
+    (await pool.query("select saldo_private.is_check_due() as is_due")).rows[0].is_due;
+  t.false(await isDue());
+  await forced(pool, (client) => client.query(restoredAhead));
+  t.true(await isDue());
+  t.deepEqual(await reconcile(), { scope: "full", status: "healthy" });
+  t.false(await isDue());
+  for (let count = 1; count <= 3; count += 1) {
+    await pay();
+    const { rows } = await pool.query("select scope, status, line_count from saldo.reconcile()");
+    t.deepEqual(rows, [{ scope: "incremental", status: "healthy", line_count: "2" }]);
+  }
+  await database.close();
+});
+
+test("numbers of another cluster that are reached later are not taken for new ones", async (t) => {
+  const { database, pool, pay, reconcile } = await openKnown();
+  await forced(pool, (client) => client.query(restoredAhead));
+  await reconcile();
+  // The next transactions have the numbers that the restored entries brought along.
+  await forced(pool, (client) =>
+    client.query(`update saldo.journal_entry
+      set posted_in = (pg_current_xact_id()::text::bigint + 3)::text::xid8`),
+  );
+  for (let count = 1; count <= 6; count += 1) {
+    await pay();
+    const { rows } = await pool.query("select scope, status, line_count from saldo.reconcile()");
+    t.deepEqual(rows, [{ scope: "incremental", status: "healthy", line_count: "2" }]);
+  }
+  await database.close();
+});
+
+test("a full check in slices that came with a dump is begun anew", async (t) => {
+  const { database, pool, pay } = await openKnown();
+  await pool.query("select saldo.set_setting('check_slice_lines', '1000')");
+  await forced(pool, (client) =>
+    client.query(`insert into saldo.check_progress (id, kind, actor,
+      started_at, continued_at, snapshot, seed, next_starts_on, slice_count, line_count,
+      total_line_count, account_ids, entry_ids, slice_ends)
+    select id, kind, actor, started_at, continued_at, snapshot, seed, 'infinity'::date - 1, 1, 2, 4,
+      account_ids, entry_ids, array['2001-01-01'::date]
+    from saldo_private.new_check_progress('manual')`),
+  );
+  await forced(pool, (client) => client.query(restoredAhead));
+  await pay();
+  await forced(pool, (client) => client.query(moved("-")));
+  const { rows } = await pool.query("select status, scope from saldo.continue_check()");
+  t.deepEqual(rows, [{ status: "unhealthy", scope: "full" }]);
+  await database.close();
+});
+
+test("a write past the guard counts as seen by checks of its own cluster only", async (t) => {
+  const { database, pool } = await openKnown();
+  const { rows } = await pool.query(`
+    with own as (select pg_current_snapshot() as snapshot)
+    select saldo_private.is_seen('3', snapshot) as older,
+      saldo_private.is_seen('9000000', snapshot) as brought_along,
+      saldo_private.is_seen(pg_snapshot_xmin(snapshot), '9000000:9000000:') as newer_than_dump,
+      saldo_private.is_seen('8000000', '9000000:9000000:') as seen_before_dump,
+      saldo_private.is_seen('9500000', '9000000:9000000:') as not_seen_before_dump,
+      saldo_private.is_seen('3', null) as unknown
+    from own`);
+  t.deepEqual(rows, [
+    {
+      older: true,
+      brought_along: true,
+      newer_than_dump: false,
+      seen_before_dump: true,
+      not_seen_before_dump: false,
+      unknown: null,
+    },
+  ]);
+  await database.close();
+});
