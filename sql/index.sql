@@ -55,6 +55,7 @@
 --!include hot/sealed_stretch.sql
 --!include hot/prepared_transaction.sql
 --!include hot/slot_rebuild.sql
+--!include hot/added_slot.sql
 --!include hot/move_slot.sql
 --!include hot/balances.sql
 --!include hot/account_field.sql

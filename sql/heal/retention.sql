@@ -266,10 +266,12 @@ as $$
     (5, 'slot_rebuild', 'working_history_days', 'prune_slot_rebuilds'),
     (6, 'rerating', 'working_history_days', 'prune_reratings'),
     (7, 'monthly_sync_run', 'working_history_days', 'prune_monthly_sync_runs'),
-    (8, 'account_stripe', 'working_history_days', 'prune_account_stripes')
+    (8, 'account_stripe', 'working_history_days', 'prune_account_stripes'),
+    (9, 'account_slot', null, 'prune_account_slots')
 $$;
 comment on function saldo_private.retention_plan is
-  'Tables that are pruned, in this order, the setting of each, and the function that does it.';
+  'Tables that are pruned, in this order, the setting of each, and the function that does it. '
+  'Without a setting: what is not needed since an hour.';
 
 create or replace function saldo_private.continue_retention__step(
   progress saldo.retention_progress,
@@ -280,7 +282,8 @@ returns saldo.retention_progress
 language plpgsql
 as $$
 declare
-  v_cutoff timestamptz := saldo_private.retention_cutoff(setting_name);
+  v_cutoff timestamptz := case when setting_name is null then now() - interval '1 hour'
+    else saldo_private.retention_cutoff(setting_name) end;
   v_deleted_count bigint := 0;
   v_next_block bigint;
 begin

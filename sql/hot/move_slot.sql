@@ -291,69 +291,6 @@ comment on function saldo_private.move_slot__rebalance is
   'shares the rest out: SB001 insufficient_balance when more is needed than there is, '
   'SB020 isolation_unsupported.';
 
-create or replace function saldo_private.move_slot__add(account_id bigint)
-returns void
-language plpgsql
-as $$
-declare
-  v_account saldo.account;
-  v_slot_no integer;
-begin
-  perform saldo_private.require_read_committed();
-  -- Meanwhile slots are not rebuilt or removed; settlement does not mind.
-  perform
-  from saldo_private.hot_account as h
-  where h.account_id = move_slot__add.account_id
-  for key share;
-  select *
-  into strict v_account
-  from saldo.account
-  where id = move_slot__add.account_id;
-  if v_account.mode <> 'hot' then -- since a moment ago
-    perform saldo_private.fail('conflict_retry', format('account %s', account_id));
-  end if;
-  if exists (
-    select
-    from saldo_private.account_slot as s
-    where s.account_id = move_slot__add.account_id
-    and s.is_short
-  ) or not exists (
-    select
-    from saldo_private.account_slot as s
-    where s.account_id = move_slot__add.account_id
-  ) then -- since a moment ago; where none is left a rebuild makes all, unless it is frozen
-    return;
-  end if;
-
-  select coalesce(max(m.slot_no), 0)
-  into v_slot_no
-  from saldo_private.settlement_mark as m
-  where m.account_id = move_slot__add.account_id;
-  loop
-    v_slot_no := v_slot_no + 1;
-    -- Somebody who adds the same number at this moment is not waited for.
-    if pg_try_advisory_xact_lock(saldo_private.slot_lock(account_id, v_slot_no)) then
-      insert into saldo_private.settlement_mark (account_id, slot_no)
-      values (account_id, v_slot_no)
-      on conflict on constraint settlement_mark_pkey do nothing;
-      exit when found;
-    end if;
-  end loop;
-  insert into saldo_private.account_slot (
-    account_id, slot_no, available, held, seq, checked_seq, debit_total, credit_total,
-    debit_take, credit_take, clearing_account_id, is_short
-  )
-  values (
-    account_id, v_slot_no, case when v_account.min_balance is not null then 0 end, 0, 0, 0, 0, 0,
-    saldo_private.take_sign(v_account, 'debit'), saldo_private.take_sign(v_account, 'credit'),
-    saldo_private.fit_clearing_account(v_account), false
-  );
-end
-$$;
-comment on function saldo_private.move_slot__add is
-  'Adds an empty slot to an account all of whose slots are in use. Errors: '
-  'SB020 isolation_unsupported, SB015 conflict_retry.';
-
 create or replace function saldo_private.tg_account_stripe__move_slot()
 returns trigger
 language plpgsql

@@ -65,12 +65,19 @@ as $$
       coalesce(sum(s.amount) filter (where s.direction = 'debit'), 0) as debit,
       coalesce(sum(s.amount) filter (where s.direction = 'credit'), 0) as credit
     from saldo.sub_balance as s
-    where o.account_id is not null
-    and s.account_id = slot.account_id
+    where s.account_id = slot.account_id
     and s.slot_no = slot.slot_no
     and s.seq > slot.seq
   ) as pending
-  where o.account_id is null
+  where (o.account_id is null and (
+    -- One that was taken away from others has nothing pending; where all are gone, nobody knows.
+    pending.row_count = 0
+    or not exists (
+      select
+      from saldo_private.account_slot as each
+      where each.account_id = slot.account_id
+    )
+  ))
   or (o.seq, o.debit_total, o.credit_total) = (slot.seq + pending.row_count,
     slot.debit_total + pending.debit, slot.credit_total + pending.credit)
 $$;

@@ -223,7 +223,9 @@ begin
       trunc(greatest(funds.available - account.min_balance, 0) / account.slots, 2) as share
     from saldo_private.derived_funds() as funds
   ) as f on f.account_id = d.account_id
-  where d.account_id = account.id;
+  where d.account_id = account.id
+  -- One that was added and has nothing pending can be added again.
+  and (d.slot_no <= account.slots or d.pending_count > 0);
   get diagnostics v_slot_count = row_count;
 
   insert into saldo.slot_rebuild (account_id, id, slot_count, rebuilt_by)
@@ -263,6 +265,11 @@ as $$
     select d.account_id, sum(d.seq) as seq, sum(d.debit_total) as debit,
       sum(d.credit_total) as credit
     from saldo_private.derived_slot() as d
+    left join saldo_private.account_slot as s
+      on s.account_id = d.account_id and s.slot_no = d.slot_no
+    -- A slot that was taken away has left its mark, and nothing pending.
+    where s.slot_no is not null
+    or d.pending_count > 0
     group by d.account_id
   ),
   pair as (

@@ -180,7 +180,11 @@ test("a table that cannot be pruned is told, and holds up none of the others", a
       where failure is not null or finished_at is null`,
     );
     t.deepEqual(rows, [{ table_name: "guard_event" }]);
-    t.is((await pool.query("select from saldo.retention_progress")).rowCount, 8);
+    const left = await pool.query(
+      `select table_name from saldo_private.retention_plan()
+      except select table_name from saldo.retention_progress`,
+    );
+    t.deepEqual(left.rows, []);
   } finally {
     await database.close();
   }
