@@ -139,3 +139,33 @@ alter table saldo.heal_policy
   constraint heal_policy_max_percent_is_a_share check (max_percent between 0 and 100);
 -- A full check in slices that came with a dump is begun anew.
 alter table saldo.check_progress add column if not exists cluster text;
+
+-- Refunds of a part of a purchase.
+alter type saldo.purchase_status add value if not exists 'partially_refunded' before 'refunded';
+
+create table if not exists saldo.purchase_refund (
+  account_id bigint not null,
+  entry_id uuid not null,
+  purchase_id uuid not null,
+  amount saldo.amount not null
+    constraint purchase_refund_amount_is_positive check (amount > 0),
+  restocked_quantity integer not null
+    constraint purchase_refund_restocked_quantity_is_not_negative check (restocked_quantity >= 0),
+  reason text not null,
+  occurred_at timestamptz not null,
+  created_at timestamptz not null default clock_timestamp(),
+  created_by text not null,
+  constraint purchase_refund_pkey primary key (account_id, entry_id),
+  constraint purchase_refund_account_id_purchase_id_fkey
+    foreign key (account_id, purchase_id) references saldo.purchase (account_id, id)
+);
+create index if not exists purchase_refund_account_id_purchase_id_idx
+  on saldo.purchase_refund (account_id, purchase_id);
+
+-- By the states that are not paid: a value that was added just now cannot be named here yet. The
+-- constraint that it takes the place of was proven of all rows, so that this one holds of them too.
+alter table saldo.purchase drop constraint if exists purchase_paid_one_has_its_entry;
+-- squawk-ignore constraint-missing-not-valid
+alter table saldo.purchase add constraint purchase_paid_one_has_its_entry check (
+  num_nonnulls(entry_id, completed_at) = case when status in ('pending', 'failed') then 0 else 2 end
+);

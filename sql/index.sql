@@ -76,6 +76,7 @@
 --!include wallet/stock.sql
 --!include wallet/purchase.sql
 --!include wallet/pending_purchase.sql
+--!include wallet/purchase_refund.sql
 --!include wallet/refund.sql
 --!include wallet/purchase_rule.sql
 --!include wallet/wallet_history.sql

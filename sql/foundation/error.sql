@@ -131,9 +131,12 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
   ('SB304', 'member_not_found', 'There is no such member.',
     'Check the member id.', 404),
   ('SB305', 'purchase_state', 'The purchase is not in a state that allows this.',
-    'DETAIL tells the state: pending can complete or fail, completed can be refunded.', 409),
+    'DETAIL tells the state: pending can complete or fail; completed or partially refunded can be '
+    'refunded.', 409),
   ('SB306', 'purchase_not_found', 'There is no such purchase.',
     'Check the purchase id.', 404),
+  ('SB307', 'refund_too_large', 'The refund is more than what is left of the purchase.',
+    'DETAIL tells what is left: what was paid less what was paid back before.', 409),
   ('SB401', 'customer_not_found', 'There is no such customer.',
     'Check the customer id.', 404),
   ('SB402', 'deposit_not_found', 'There is no such deposit.',

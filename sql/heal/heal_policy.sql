@@ -5,6 +5,7 @@
 -- heal_rule_max_count, heal_rule_max_amount and heal_rule_max_percent; those of a whole run are
 -- heal_run_max_count and heal_run_max_amount. Amounts are in units of each currency, and count
 -- for each by itself.
+
 create or replace function saldo_private.heal_limit()
 returns table (
   rule text,

@@ -1,7 +1,7 @@
 -- Purchases: stock, balance, record and journal entry change together, or nothing does.
 --
 -- Public: saldo.purchase, purchase_with_balance_deduction. States: pending -> completed | failed
--- (pending_purchase.sql), completed -> refunded (refund.sql).
+-- (pending_purchase.sql), completed -> partially_refunded -> refunded (refund.sql).
 -- A pending purchase is a hold (hot/hold.sql): it lowers what is available, posts nothing, and
 -- reserves its stock. A completed one debits the wallet and credits the product's revenue.
 -- Locks, in this order in every function of the room: idempotency key, purchase, stock items by
@@ -231,13 +231,13 @@ create policy select_own on saldo.stock_item for select to saldo_member
       from saldo.purchase as p
       where p.account_id = stock_item.account_id
       and p.id = stock_item.purchase_id
-      and p.status = 'completed'
+      and p.status in ('completed', 'partially_refunded')
     )
   );
 
 comment on type saldo.purchase_status is
-  'pending: held, not paid yet; completed: paid; failed: given up before it was paid; refunded: '
-  'paid and paid back.';
+  'pending: held, not paid yet; completed: paid; failed: given up before it was paid; '
+  'partially_refunded: a part was paid back; refunded: all of it was.';
 -- The tags give the API the relations that no foreign key of the table tells it; only this way
 -- round, since no index helps the other.
 comment on table saldo.purchase is
@@ -253,12 +253,13 @@ comment on column saldo.purchase.quantity is 'Number of units bought.';
 comment on column saldo.purchase.unit_price is
   'Price of one unit when it was bought, in the currency of the wallet.';
 comment on column saldo.purchase.amount is 'What is paid: unit_price times quantity.';
-comment on column saldo.purchase.status is 'pending, completed, failed or refunded.';
+comment on column saldo.purchase.status is
+  'pending, completed, failed, partially_refunded or refunded.';
 comment on column saldo.purchase.entry_id is 'Journal entry of the payment; null = not paid.';
 comment on column saldo.purchase.hold_id is
   'Hold of its amount, open while it is pending; null when it was paid at once.';
 comment on column saldo.purchase.refund_entry_id is
-  'Journal entry of the refund; null = not refunded.';
+  'Journal entry of the refund, of the last one where there are several; null unless refunded.';
 comment on column saldo.purchase.failure_reason is 'Why it failed; null unless failed.';
 comment on column saldo.purchase.refund_reason is 'Why it was refunded; null unless refunded.';
 comment on column saldo.purchase.idempotency_key is 'Key that the client gave, if any.';

@@ -3,6 +3,38 @@
 -- Private: rule_purchase_entry. There is no heal: a human has to say which side is right. It may
 -- be asked about some accounts only.
 
+create or replace function saldo_private.rule_purchase_entry__parts(account_ids bigint[])
+returns table (
+  account_id bigint,
+  id uuid,
+  amount numeric,
+  posted_amount numeric,
+  restocked_quantity bigint,
+  is_posted boolean
+)
+language sql
+stable
+as $$
+  select r.account_id, r.purchase_id, sum(r.amount), sum(coalesce(entry.amount, 0)),
+    sum(r.restocked_quantity), bool_and(r.amount is not distinct from entry.amount)
+  from saldo.purchase_refund as r
+  left join lateral (
+    select sum(l.credit - l.debit) as amount
+    from saldo.journal_entry as e
+    join saldo.journal_line as l on l.entry_id = e.id
+    where e.id = r.entry_id
+    and e.source = 'partial_refund'
+    and e.status = 'posted'
+    and l.account_id = r.account_id
+  ) as entry on true
+  where account_ids is null
+  or r.account_id = any (account_ids)
+  group by r.account_id, r.purchase_id
+$$;
+comment on function saldo_private.rule_purchase_entry__parts is
+  'What was paid back in parts of each purchase of these accounts (null = all), by the records and '
+  'by their entries; is_posted: each record has an entry of its amount.';
+
 create or replace function saldo_private.rule_purchase_entry__purchases(account_ids bigint[])
 returns table (
   account_id bigint,
@@ -47,29 +79,38 @@ as $$
     group by s.account_id, s.purchase_id, s.product_id
   )
   select p.account_id, p.id, p.status,
-    case when p.status in ('completed', 'refunded') then p.amount else 0 end,
-    case when (e.status = 'reversed') = (p.status = 'refunded') then coalesce(paid.amount, 0)
-    else 0 end,
-    case when p.status = 'refunded' then p.amount else 0 end,
-    coalesce(refunded.amount, 0),
-    case when product.is_stock_tracked and p.status in ('pending', 'completed') then p.quantity
-    else 0 end,
+    case when p.status in ('pending', 'failed') then 0 else p.amount end,
+    case when (e.status = 'reversed') = (p.status = 'refunded' and part.id is null)
+      then coalesce(paid.amount, 0) else 0 end,
+    case p.status when 'refunded' then p.amount else coalesce(part.amount, 0) end,
+    coalesce(refunded.amount, 0) + coalesce(part.posted_amount, 0),
+    case when not product.is_stock_tracked or p.status = 'failed' then 0
+      when p.status = 'refunded' and part.id is null then 0
+      else p.quantity - coalesce(part.restocked_quantity, 0) end,
     coalesce(assigned.item_count, 0),
     m.id is not null and product.id is not null
       and (p.entry_id is null or count(*) over (partition by p.entry_id) = 1)
+      and case p.status
+        when 'partially_refunded' then
+          part.id is not null and part.is_posted and part.amount < p.amount
+        when 'refunded' then part.id is null or part.is_posted and part.amount = p.amount
+        else part.id is null end
   from looked_at as p
   left join saldo.member as m on m.id = p.member_id and m.account_id = p.account_id
   left join saldo.product on product.id = p.product_id
   left join saldo.journal_entry as e on e.id = p.entry_id
   left join paid on paid.account_id = p.account_id and paid.id = p.id
   left join refunded on refunded.account_id = p.account_id and refunded.id = p.id
+  left join saldo_private.rule_purchase_entry__parts(account_ids) as part
+    on part.account_id = p.account_id and part.id = p.id
   left join assigned on assigned.account_id = p.account_id and assigned.purchase_id = p.id
     and assigned.product_id = p.product_id
 $$;
 comment on function saldo_private.rule_purchase_entry__purchases is
   'What each purchase of these accounts (null = all) says that was paid, refunded and assigned, '
   'beside what the journal and the '
-  'stock say; is_referring: its member and product exist and its entry is its alone.';
+  'stock say; is_referring: its member and product exist, its entry is its alone, and '
+  'what was paid back in parts is what its state and their entries say.';
 
 create or replace function saldo_private.rule_purchase_entry(account_ids bigint[] default null)
 returns table (
@@ -110,6 +151,20 @@ as $$
     and p.entry_id = e.id
   )
   union all
+  -- Money that was paid back by a refund of which there is no record.
+  select e.id::text, l.account_id, 'no purchase', format('paid back %s', l.credit), l.credit,
+    jsonb_build_object('entry_id', e.id)
+  from saldo.journal_entry as e
+  join saldo.journal_line as l on l.entry_id = e.id and l.credit > 0
+  where e.source = 'partial_refund'
+  and (account_ids is null or l.account_id = any (account_ids))
+  and not exists (
+    select
+    from saldo.purchase_refund as r
+    where r.account_id = l.account_id
+    and r.entry_id = l.entry_id
+  )
+  union all
   select s.purchase_id::text, s.account_id, 'no purchase', format('item %s', s.id), null,
     jsonb_build_object('stock_item_id', s.id)
   from saldo.stock_item as s
@@ -121,6 +176,8 @@ as $$
 $$;
 comment on function saldo_private.rule_purchase_entry is
   'Purchases that disagree with the journal or the stock: a completed one has its entry with its '
-  'amount on the wallet, a refunded one the reversal of it as well, a pending or failed one none; '
-  'items are assigned to pending and completed purchases of tracked products, one a unit. Of all '
-  'accounts, or of these.';
+  'amount on the wallet, a refunded one the reversal of it as well, or refunds of parts that '
+  'add up to it, a pending or failed one none; refunds of parts are less than the amount while '
+  'something is left, and equal their entries; items are assigned to purchases of tracked products '
+  'that are not given up or paid back, one a unit less what was restocked. Of all accounts, or of '
+  'these.';

@@ -152,18 +152,31 @@ comment on function saldo_private.take_stock is
   'Assigns free items of a product to a purchase. When too few are to be had at once it waits for '
   'those that other buyers hold: SB302 out_of_stock means that there are really none left.';
 
-create or replace function saldo_private.release_stock(account_id bigint, purchase_id uuid)
-returns void
+create or replace function saldo_private.release_stock(
+  account_id bigint,
+  purchase_id uuid,
+  quantity integer default null
+)
+returns integer
 language plpgsql
 as $$
+declare
+  v_released integer;
 begin
-  with assigned as materialized (
+  with chosen as (
     select s.product_id, s.id
     from saldo.stock_item as s
     where s.account_id = release_stock.account_id
     and s.purchase_id = release_stock.purchase_id
+    order by s.id desc
+    limit release_stock.quantity
+  ),
+  assigned as materialized (
+    select s.product_id, s.id
+    from saldo.stock_item as s
+    join chosen on chosen.product_id = s.product_id and chosen.id = s.id
     order by s.id
-    for no key update
+    for no key update of s
   )
   update saldo.stock_item as s
   set account_id = null,
@@ -172,10 +185,13 @@ begin
   from assigned
   where s.product_id = assigned.product_id
   and s.id = assigned.id;
+  get diagnostics v_released = row_count;
+  return v_released;
 end
 $$;
 comment on function saldo_private.release_stock is
-  'Makes the items of a purchase free again; they can be sold again.';
+  'Makes items of a purchase free again, the last ones first; they can be sold again. quantity: '
+  'null = all. Returns how many there are. The caller has locked the purchase.';
 
 select saldo_private.secure_table('saldo.stock_item');
 drop policy if exists select_all on saldo.stock_item;

@@ -10,22 +10,29 @@ language sql
 stable
 as $$
   with paid as (
-    select p.entry_id, p.id as purchase_id, p.status, p.product_id, p.quantity
+    select p.entry_id, p.id as purchase_id, p.status, p.product_id, p.quantity,
+      false as is_refund
     from saldo.purchase as p
     where p.account_id = wallet_history__lines.account_id
     and p.entry_id is not null
     union all
-    select p.refund_entry_id, p.id, p.status, p.product_id, p.quantity
+    select p.refund_entry_id, p.id, p.status, p.product_id, p.quantity, true
     from saldo.purchase as p
     where p.account_id = wallet_history__lines.account_id
     and p.refund_entry_id is not null
+    -- Not all: the last of several refunds is in both.
+    union
+    select r.entry_id, p.id, p.status, p.product_id, p.quantity, true
+    from saldo.purchase_refund as r
+    join saldo.purchase as p on p.account_id = r.account_id and p.id = r.purchase_id
+    where r.account_id = wallet_history__lines.account_id
   ),
   line as (
     select e.posting_date, e.occurred_at, e.id,
       case
         when paid.purchase_id is null and e.source = 'top_up' then 'top_up'
         when paid.purchase_id is null then 'adjustment'
-        when e.kind = 'reversal' then 'refund'
+        when paid.is_refund then 'refund'
         else 'purchase'
       end::saldo.wallet_line_kind as kind,
       paid.status, e.description, l.change as amount, l.change, paid.purchase_id, paid.product_id,

@@ -6,11 +6,20 @@ import { openWallet, type Row } from "./_wallet.ts";
 const wallet = await openWallet();
 test.after.always(() => wallet.close());
 
-type Purchase = { id: unknown; member: number; product: number; quantity: number; state: string };
+type Purchase = {
+  id: unknown;
+  member: number;
+  product: number;
+  quantity: number;
+  state: string;
+  paidBack?: number;
+  restocked?: number;
+};
 type Operation =
   | { kind: "top_up"; member: number; amount: number }
   | { kind: "buy"; member: number; product: number; quantity: number; hold: boolean }
   | { kind: "complete" | "fail" | "refund"; pick: number }
+  | { kind: "part"; pick: number; amount: number; restock: number }
   | { kind: "retry"; pick: number };
 
 const prices = [10, 25.5, 40];
@@ -33,6 +42,12 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   fc.record({
     kind: fc.constantFrom("complete" as const, "fail" as const, "refund" as const),
     pick: fc.nat(50),
+  }),
+  fc.record({
+    kind: fc.constant("part" as const),
+    pick: fc.nat(50),
+    amount: fc.integer({ min: 1, max: 6_000 }).map((cents) => cents / 100),
+    restock: fc.integer({ min: 0, max: 2 }),
   }),
   fc.record({ kind: fc.constant("retry" as const), pick: fc.nat(50) }),
 );
@@ -74,12 +89,28 @@ class Model {
   }
 
   step(kind: "complete" | "fail" | "refund", purchase: Purchase) {
-    if (purchase.state !== (kind === "refund" ? "completed" : "pending")) return "SB305";
-    const cost = this.cost(purchase);
+    const wanted = kind === "refund" ? ["completed", "part"] : ["pending"];
+    if (!wanted.includes(purchase.state)) return "SB305";
+    const cost = this.cost(purchase) - (purchase.paidBack ?? 0);
     if (kind !== "refund") this.hold(purchase.member, -cost);
     if (kind !== "fail") this.topUp(purchase.member, kind === "refund" ? cost : -cost);
-    if (kind !== "complete") this.keep(purchase.product, -purchase.quantity);
+    const items = purchase.quantity - (purchase.restocked ?? 0);
+    if (kind !== "complete") this.keep(purchase.product, -items);
     purchase.state = { complete: "completed", fail: "failed", refund: "refunded" }[kind];
+    return "none";
+  }
+
+  payBack(purchase: Purchase, cents: number, restock: number) {
+    if (!["completed", "part"].includes(purchase.state)) return "SB305";
+    const left = this.cost(purchase) - (purchase.paidBack ?? 0);
+    if (cents > left) return "SB307";
+    const items = stocks[purchase.product] === undefined ? 0 : purchase.quantity;
+    if (restock > items - (purchase.restocked ?? 0)) return "SB010";
+    this.topUp(purchase.member, cents);
+    this.keep(purchase.product, -restock);
+    purchase.paidBack = (purchase.paidBack ?? 0) + cents;
+    purchase.restocked = (purchase.restocked ?? 0) + restock;
+    purchase.state = cents === left ? "refunded" : "part";
     return "none";
   }
 }
@@ -126,6 +157,13 @@ async function run(operations: Operation[]) {
     } else {
       const purchase = model.purchases[step.pick % Math.max(model.purchases.length, 1)];
       if (purchase === undefined) continue;
+      if (step.kind === "part") {
+        const { amount, restock } = step;
+        const expected = model.payBack(purchase, Math.round(amount * 100), restock);
+        const args = { purchase_id: purchase.id, reason: "x", amount, restock };
+        answers.push([expected, await errorCode(wallet.call("admin", "refund_purchase", args))]);
+        continue;
+      }
       const args = { purchase_id: purchase.id, ...(step.kind !== "complete" && { reason: "x" }) };
       const expected = model.step(step.kind, purchase);
       answers.push([

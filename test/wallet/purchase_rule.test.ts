@@ -186,6 +186,67 @@ test.serial("each way in which purchase, journal and stock can differ is found",
   t.deepEqual(await findingsAfter(), []);
 });
 
+test.serial(
+  "each way in which refunds of parts can differ from their records is found",
+  async (t) => {
+    const { member, product, completed } = await shop();
+    const other = await wallet.member(1000);
+    const partly = await wallet.buy(member, product, { quantity: 2 });
+    await wallet.call("admin", "refund_purchase", {
+      purchase_id: partly.id,
+      reason: "One was broken",
+      amount: 40,
+      restock: 1,
+    });
+    const part = "select entry_id from saldo.purchase_refund where purchase_id = $1";
+    const faults: Record<string, [text: string, values?: unknown[]][]> = {
+      "refund of a part has another amount": [
+        ["update saldo.purchase_refund set amount = 41 where purchase_id = $1", [partly.id]],
+      ],
+      "refund of a part has no entry": [
+        [`delete from saldo.journal_line where entry_id = (${part})`, [partly.id]],
+      ],
+      "entry of a part is of another account": [
+        [
+          `update saldo.journal_line set account_id = $2 where credit > 0 and entry_id = (${part})`,
+          [partly.id, other.account_id],
+        ],
+      ],
+      "refund of a part has no record": [
+        ["delete from saldo.purchase_refund where purchase_id = $1", [partly.id]],
+      ],
+      "parts are more than the purchase": [
+        [
+          "update saldo.journal_line set debit = debit * 9, credit = credit * 9 " +
+            `where entry_id = (${part})`,
+          [partly.id],
+        ],
+        ["update saldo.purchase_refund set amount = 360 where purchase_id = $1", [partly.id]],
+      ],
+      "a part is paid back and the state says none is": [
+        ["update saldo.purchase set status = 'completed' where id = $1", [partly.id]],
+      ],
+      "the state says a part is paid back and none is": [
+        ["update saldo.purchase set status = 'partially_refunded' where id = $1", [completed.id]],
+      ],
+      "an item of a part was not restocked": [
+        [
+          "update saldo.purchase_refund set restocked_quantity = 0 where purchase_id = $1",
+          [partly.id],
+        ],
+      ],
+    };
+    for (const [name, steps] of Object.entries(faults)) {
+      const findings = await findingsAfter(...steps);
+      t.true(
+        findings.some((row) => row.rule === "purchase_entry"),
+        name,
+      );
+    }
+    t.deepEqual(await findingsAfter(), []);
+  },
+);
+
 test.serial("the heal of held_total writes what the pending purchases sum to", async (t) => {
   const { member } = await shop();
   const client = await wallet.pool.connect();
