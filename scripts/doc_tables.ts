@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { Client, Pool } from "pg";
 import { settings } from "../src/config.ts";
+import { rooms } from "../test/fault_library/_rooms.ts";
 
 /*
  * The parts of documents that are written from the program: between `<!-- NAME -->` and
@@ -16,6 +17,7 @@ export interface DocumentParts {
   errors: string;
   bench: string;
   "bench-brief": string;
+  faults: string;
 }
 
 /** The documents that have such parts. */
@@ -24,6 +26,7 @@ export const documentsWithParts = [
   "docs/reference/settings.md",
   "docs/reference/errors.md",
   "docs/reference/speed.md",
+  "docs/reference/faults.md",
 ];
 
 /** Makes the parts; the catalogue of errors is that of the database. */
@@ -34,6 +37,7 @@ export async function documentParts(client: Client | Pool): Promise<DocumentPart
     errors: await errorTables(client),
     bench: report.replace(/^# Bench\n/, "").trim(),
     "bench-brief": benchBrief(report),
+    faults: faultTables(),
   };
 }
 
@@ -47,6 +51,25 @@ export function withParts(document: string, parts: DocumentParts): string {
       ),
     document,
   );
+}
+
+function faultTables(): string {
+  return rooms
+    .map(({ room, faults }) => {
+      const rows = faults.map(({ fault, rules, cause, outcome, unseen }) => {
+        const names = rules.map((rule) => `\`${rule}\``).join(", ");
+        return `| ${fault}${unseen ? " *" : ""} | ${names} | ${cause} | ${outcome} |`;
+      });
+      const title = room.slice(0, 1).toUpperCase() + room.slice(1);
+      return [
+        `## ${title}`,
+        "",
+        "| fault | rules | cause | outcome |",
+        "|---|---|---|---|",
+        ...rows,
+      ].join("\n");
+    })
+    .join("\n\n");
 }
 
 function settingTable(): string {

@@ -132,6 +132,9 @@
 --!include explain/explanation_items.sql
 --!include explain/explanation_record.sql
 --!include explain/explanation_clock.sql
+--!include explain/explanation_shape_hot.sql
+--!include explain/explanation_shape_record.sql
+--!include explain/explanation_shape.sql
 --!include explain/explanation.sql
 
 -- own_tables: rules over users' own tables, checked, explained, guarded and healed as the built-in

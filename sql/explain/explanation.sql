@@ -3,9 +3,9 @@
 --
 -- Private: explain_findings, rank_causes. Ranked by confidence, then by how much a cause tells: a
 -- recorded write; the trigger, missing lines and rows; doubled entries; records; items; two caches
--- against the journal. "Unknown" is an honest answer: such a finding has no row in
--- finding_explanation. Causes that need an expensive search are looked for behind the 20 largest
--- gaps that no recorded write explains.
+-- against the journal; at last what the rows show by themselves. "Unknown" is an honest answer:
+-- such a finding has no row in finding_explanation. Causes that need an expensive search are looked
+-- for behind the 20 largest gaps that no recorded write explains.
 
 create or replace function saldo_private.rank_causes(causes saldo_private.possible_cause[])
 returns void
@@ -87,6 +87,11 @@ begin
       from saldo.finding_explanation as x
       where x.finding_id = c.finding_id
     ) = 0
+  ));
+  -- And these by what is left, and by which rules have found something at all.
+  perform saldo_private.rank_causes(array(
+    select c
+    from saldo_private.causes_of_shapes(check_run_id) as c
   ));
 
   -- Looked up for each: a join might read the explanations of all checks there were.

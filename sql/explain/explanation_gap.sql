@@ -1,9 +1,9 @@
 -- What has to be explained: the amounts by which figures are off, in findings of the engine's own
 -- rules, and the transaction up to which everything was right.
 --
--- Private: finding_gaps, largest_gaps, sound_checks, sound_snapshot, full_transaction_id; types
--- finding_gap, possible_cause. A gap has one amount, or two where debits and credits are known
--- apart.
+-- Private: finding_gaps, largest_gaps, sound_checks, sound_snapshot, full_transaction_id,
+-- unexplained_findings, has_finding, numbers_in; types finding_gap, possible_cause. A gap has one
+-- amount, or two where debits and credits are known apart.
 
 create or replace function saldo_private.finding_gaps__amounts(finding saldo.finding)
 returns numeric[]
@@ -118,6 +118,58 @@ as $$
 $$;
 comment on function saldo_private.full_transaction_id is
   'The transaction that wrote a row, from its system column xmin.';
+
+create or replace function saldo_private.unexplained_findings(check_run_id uuid)
+returns setof saldo.finding
+language sql
+stable
+as $$
+  select f.*
+  from saldo.finding as f
+  where f.check_run_id = unexplained_findings.check_run_id
+  and f.explanation = '' -- what broke or is registered has its own
+  and (
+    select count(*)
+    from saldo.finding_explanation as x
+    where x.finding_id = f.id
+  ) = 0
+$$;
+comment on function saldo_private.unexplained_findings is
+  'The findings of a check that have no cause yet.';
+
+create or replace function saldo_private.numbers_in(text text)
+returns numeric[]
+language sql
+immutable
+as $$
+  select array(
+    select n.parts[1]::numeric
+    from regexp_matches(numbers_in.text, '-?[0-9]+(?:\.[0-9]+)?', 'g')
+      with ordinality as n (parts, place)
+    order by n.place
+  )
+$$;
+comment on function saldo_private.numbers_in is 'The numbers in a text, in their order.';
+
+create or replace function saldo_private.has_finding(
+  check_run_id uuid,
+  rules text[],
+  account_id bigint
+)
+returns boolean
+language sql
+stable
+as $$
+  select exists (
+    select
+    from saldo.finding as f
+    where f.check_run_id = has_finding.check_run_id
+    and f.rule = any (rules)
+    and f.account_id = has_finding.account_id
+  )
+$$;
+comment on function saldo_private.has_finding is
+  'Whether the check found something of these rules about the account.';
 
 comment on type saldo_private.finding_gap is 'What the figures of a finding are off by.';
 comment on type saldo_private.possible_cause is 'A cause that a finding may have.';

@@ -25,6 +25,9 @@ comment on type saldo.finding_cause is
   'rule_failed: the rule could not run; uncounted_items: pending or failed items were applied; '
   'doubled_item: recorded twice; unapplied_item: recorded and never applied; unrecorded_item: '
   'applied and never recorded; missing_item: a line of an entry or a row of a hot account is gone; '
+  'cache_forced: a cache stands alone against journal and other caches; record_changed: a record '
+  'does, against journal and other records; engine_changed: the engine is not as it was built; '
+  'work_stopped: a job stands still; '
   'clock_set_back: dated by a clock that was ahead; unknown: nothing recorded explains it.';
 
 comment on table saldo.check_run is 'A check: a run of the rules.';

@@ -46,13 +46,21 @@ export interface Check {
 }
 
 /** Runs a check and returns it with what it found. */
-export async function check(pool: Pool): Promise<Check> {
-  const run = await pool.query("select * from saldo.check_balance_health()");
-  const findings = await pool.query<Finding>(
+export const check = (pool: Pool): Promise<Check> => checkOf(pool);
+
+/** The same, of a pool or within a transaction of a client. */
+export async function checkOf(client: Pool | PoolClient): Promise<Check> {
+  const run = await client.query("select * from saldo.check_balance_health()");
+  return { ...run.rows[0], findings: await findingsOf(client, run.rows[0].id) };
+}
+
+/** The findings of a check, by its id. */
+export async function findingsOf(client: Pool | PoolClient, id: string): Promise<Finding[]> {
+  const { rows } = await client.query<Finding>(
     "select * from saldo.finding where check_run_id = $1 order by rule, key",
-    [run.rows[0].id],
+    [id],
   );
-  return { ...run.rows[0], findings: findings.rows };
+  return rows;
 }
 
 /** Names of the rules that the check finds broken, each once. */
@@ -62,7 +70,7 @@ export async function brokenRules(pool: Pool): Promise<string[]> {
 }
 
 /** A digest of the whole journal. */
-export async function journalDigest(pool: Pool): Promise<string> {
+export async function journalDigest(pool: Pool | PoolClient): Promise<string> {
   const { rows } = await pool.query(
     `select md5(
       coalesce((select string_agg(e::text, '|' order by e.id) from saldo.journal_entry as e), '')

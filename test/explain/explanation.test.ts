@@ -106,9 +106,18 @@ const cases: Case[] = [
     tells: [/^Recorded, and not exactly the difference: update of account/],
   },
   {
-    name: "nothing is invented where nothing was recorded",
+    name: "a total that stands alone was forced, though nobody recorded it",
     before: "select saldo.place_hold(3, 60)",
     plant: unseen("saldo.account", "update saldo.account set credit_total = 1001 where id = 3"),
+    rule: "account_balance",
+    key: "3",
+    causes: ["cache_forced likely"],
+    tells: [/^Months and journal agree against the totals: these were forced\.$/],
+  },
+  {
+    name: "nothing is invented where nothing was recorded and no two agree",
+    plant: `${unseen("saldo.account", "update saldo.account set credit_total = 1001 where id = 3")};
+      ${unseen("saldo.month_movement", "update saldo.month_movement set credit = 1002 where account_id = 3")}`,
     rule: "account_balance",
     key: "3",
     causes: [],

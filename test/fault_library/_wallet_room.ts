@@ -1,0 +1,213 @@
+import type { Room } from "./_library.ts";
+
+/** Of members, purchases, holds and stock. */
+export const walletRoom: Room = {
+  room: "wallet",
+  books: `
+  select saldo.create_member('n', 'N');
+  select saldo.place_hold((select account_id from saldo.member where id = 1), 25)`,
+  faults: [
+    {
+      fault: "a forced hold",
+      plant: `update saldo.account set held_total = 1 where id = (select account_id from saldo.member where id = 1)`,
+      rules: ["held_total"],
+      cause: "out_of_band_write certain",
+      outcome: "healed",
+    },
+    {
+      fault: "a forced hold that nobody recorded",
+      plant: `update saldo.account set held_total = 1 where id = (select account_id from saldo.member where id = 1)`,
+      unseen: true,
+      rules: ["held_total"],
+      cause: "cache_forced possible",
+      outcome: "healed",
+    },
+    {
+      fault: "a hold of a purchase that is gone",
+      plant: "delete from saldo.hold where amount = 100",
+      rules: ["purchase_hold", "held_total"],
+      cause: "missing_item likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a hold of a purchase of another amount",
+      plant: "update saldo.hold set amount = 90, open_amount = 90 where amount = 100",
+      rules: ["purchase_hold", "held_total"],
+      cause: "record_changed likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a hold of a purchase that says it expired",
+      plant: `update saldo.hold set status = 'EXPIRED', open_amount = 0, closed_at = now() where amount = 100`,
+      rules: ["purchase_hold", "held_total"],
+      cause: "missing_item likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a hold whose purchase is gone",
+      plant: `update saldo.stock_item set purchase_id = null, account_id = null, assigned_at = null
+          where purchase_id in (select id from saldo.purchase where status = 'pending');
+        delete from saldo.purchase where status = 'pending'`,
+      rules: ["purchase_hold"],
+      cause: "unrecorded_item likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a pending purchase of another amount",
+      plant: `update saldo.purchase set unit_price = 90, amount = 90 where status = 'pending'`,
+      rules: ["purchase_hold"],
+      cause: "record_changed likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a completed purchase whose record is gone",
+      plant: "delete from saldo.purchase where status = 'completed'",
+      rules: ["purchase_entry", "idempotency"],
+      cause: "unrecorded_item likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a completed purchase of another amount",
+      plant: `update saldo.purchase set unit_price = 90, amount = 90 where status = 'completed'`,
+      rules: ["purchase_entry"],
+      cause: "record_changed likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a completed purchase of more pieces",
+      plant: `update saldo.purchase set quantity = 2, unit_price = 50 where status = 'completed'`,
+      rules: ["purchase_entry"],
+      cause: "record_changed likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a completed purchase of another member",
+      plant: "update saldo.purchase set member_id = 2 where status = 'completed'",
+      rules: ["purchase_entry"],
+      cause: "record_changed likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a completed purchase of a product that is not there",
+      plant: "update saldo.purchase set product_id = 99 where status = 'completed'",
+      rules: ["purchase_entry"],
+      cause: "record_changed likely, unrecorded_item likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a completed purchase that names another entry",
+      plant: `update saldo.purchase set entry_id = (select result_id from saldo_private.idempotency_record where key = 'first') where status = 'completed'`,
+      rules: ["purchase_entry"],
+      cause: "unapplied_item likely, unrecorded_item likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a refunded purchase that says it was not",
+      plant: `update saldo.purchase set status = 'completed', refund_entry_id = null, refund_reason = null,
+          refunded_at = null where status = 'refunded'`,
+      rules: ["purchase_entry"],
+      cause: "unapplied_item likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a refund that names another entry",
+      plant: `update saldo.purchase set refund_entry_id = (select result_id from saldo_private.idempotency_record where key = 'first') where status = 'refunded'`,
+      rules: ["purchase_entry"],
+      cause: "record_changed likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a pending purchase that says it failed",
+      plant: `update saldo.purchase set status = 'failed', failure_reason = 'x', failed_at = now()
+          where status = 'pending'`,
+      rules: ["purchase_hold", "purchase_entry"],
+      cause: "unrecorded_item likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a purchase entry that was edited",
+      plant: `update saldo.journal_line set debit = debit * 2, credit = credit * 2
+          where entry_id = (select entry_id from saldo.purchase where status = 'completed')`,
+      rules: ["purchase_entry", "account_balance", "month_movement"],
+      cause: "journal_changed likely",
+      outcome: "reported",
+    },
+    {
+      fault: "an item that was taken from its purchase",
+      plant: `update saldo.stock_item set purchase_id = null, account_id = null, assigned_at = null
+          where purchase_id in (select id from saldo.purchase where status = 'completed')`,
+      rules: ["purchase_entry"],
+      cause: "record_changed likely",
+      outcome: "reported",
+    },
+    {
+      fault: "an item that was given to a purchase",
+      plant: `update saldo.stock_item set account_id = (select account_id from saldo.member where id = 1), assigned_at = now(),
+            purchase_id = (select id from saldo.purchase where status = 'completed')
+          where code = 'e'`,
+      rules: ["purchase_entry"],
+      cause: "record_changed likely",
+      outcome: "reported",
+    },
+    {
+      fault: "an item that is gone",
+      plant: `delete from saldo.stock_item
+          where purchase_id in (select id from saldo.purchase where status = 'completed')`,
+      rules: ["purchase_entry"],
+      cause: "record_changed likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a sold item of another product",
+      plant: `update saldo.stock_item set product_id = 99
+          where purchase_id in (select id from saldo.purchase where status = 'completed')`,
+      rules: ["purchase_entry"],
+      cause: "record_changed likely, unrecorded_item likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a product that is not tracked any more",
+      plant: "update saldo.product set is_stock_tracked = false",
+      rules: ["purchase_entry"],
+      cause: "record_changed likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a member of another account",
+      plant: "update saldo.member set account_id = 1 where id = 1",
+      rules: ["purchase_entry"],
+      cause: "record_changed likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a member that is gone",
+      plant: "delete from saldo.member where id = 1",
+      rules: ["purchase_entry"],
+      cause: "record_changed likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a wallet with more than was topped up",
+      plant: `update saldo.account set credit_total = credit_total + 500 where id = (select account_id from saldo.member where id = 1)`,
+      rules: ["account_balance", "balance_sheet"],
+      cause: "out_of_band_write certain",
+      outcome: "healed",
+    },
+    {
+      fault: "a top-up that is gone",
+      plant: `delete from saldo.journal_line where entry_id in (select id from saldo.journal_entry where source = 'top_up');
+        delete from saldo.journal_entry where source = 'top_up'`,
+      rules: ["account_balance", "month_movement"],
+      cause: "journal_changed certain",
+      outcome: "frozen",
+    },
+    {
+      fault: "a purchase whose idempotency key points elsewhere",
+      plant: `update saldo_private.idempotency_record set result_id = '01900000-0000-7000-8000-000000000001'
+          where key = 'buy'`,
+      rules: ["idempotency"],
+      cause: "missing_item likely",
+      outcome: "reported",
+    },
+  ],
+};
