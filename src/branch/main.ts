@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { createTillApp } from "./http/app.ts";
 import type { Pace } from "./push/pace.ts";
 import { Pusher } from "./push/pusher.ts";
+import { keepDailyCopies } from "./store/daily_copy.ts";
 import { Store, type StoreOptions } from "./store/store.ts";
 import { StoreRefused } from "./till_error.ts";
 
@@ -45,12 +46,14 @@ export async function startTill(options: TillOptions): Promise<RunningTill> {
   const { port } = server.address() as AddressInfo;
   store.announce(port);
   pusher.start();
+  const endCopies = keepDailyCopies(store, say);
   return {
     address: `http://localhost:${port}`,
     store,
     pusher,
     async stop() {
       await pusher.stop();
+      await endCopies();
       const closed = new Promise((done) => server.close(done));
       server.closeIdleConnections();
       setTimeout(() => server.closeAllConnections(), 2000).unref();

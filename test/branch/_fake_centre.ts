@@ -23,6 +23,8 @@ export class FakeCentre {
   verdictNo = 0;
   state: PushAnswer["device_state"] = "ok";
   shallRotate = false;
+  /** Whether a till that enrols keeps the id that it made for itself. */
+  takesDevices = true;
   configVersion = "1";
   /** What the centre says of a row instead of accepting it. */
   judge: (row: Row) => Partial<Verdict> = () => ({});
@@ -92,7 +94,7 @@ export class FakeCentre {
 
   #enrol(body: unknown) {
     const asked = (body as { device?: string | null }).device;
-    if (asked) this.device = asked;
+    if (asked && this.takesDevices) this.device = asked;
     return {
       device: this.device,
       device_no: 3,

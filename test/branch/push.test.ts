@@ -2,13 +2,14 @@ import { randomUUID } from "node:crypto";
 import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
+import { systemStatus } from "../../src/branch/http/system_status.ts";
 import { exportWaiting, importAnswers } from "../../src/branch/push/by_file.ts";
 import { enrol, takeKey } from "../../src/branch/push/enrol.ts";
 import { defaultPace, untilNextPush, untilRetry } from "../../src/branch/push/pace.ts";
 import { Pusher } from "../../src/branch/push/pusher.ts";
 import type { Store } from "../../src/branch/store/store.ts";
 import { bad, FakeCentre } from "./_fake_centre.ts";
-import { makePlace, openStore, type Place, sell, sellMany } from "./_till.ts";
+import { bodies, makePlace, openStore, type Place, sell, sellMany } from "./_till.ts";
 
 /** Handing over: whatever happens on the way, the centre has each row once, and the till knows. */
 
@@ -68,6 +69,44 @@ test.serial("rows of before the enrolment and after it arrive once, and are mark
   store.close();
   await centre.stop();
 });
+
+test.serial(
+  "a centre that gives the device another id gets an epoch of its own, from 1",
+  async (t) => {
+    const { centre, address, store, pusher } = await makeTill(t);
+    await pusher.pushNow();
+    const { device } = store.chain;
+    centre.device = randomUUID();
+    await enrol(store, { centre: address, code: "DEF" });
+    t.is(store.chain.device, centre.device);
+    t.not(store.chain.device, device);
+    sell(store, 5);
+    await pusher.pushAgain();
+    t.like(centre.pushes.at(-1), { epoch_no: 1, previous: null, device: centre.device });
+    t.is(centre.pushes.at(-1)?.rows.length, 1);
+    t.is(bodies(store)[0].prev, null);
+  },
+);
+
+test.serial(
+  "rows from before an enrolment that took another id are said to wait for a file",
+  async (t) => {
+    const centre = new FakeCentre();
+    const address = await centre.start();
+    const store = openStore(makePlace(t));
+    sell(store, 100);
+    centre.takesDevices = false;
+    await enrol(store, { centre: address, code: "ABC" });
+    const pusher = new Pusher(store, { pace });
+    await pusher.pushNow();
+    t.true(systemStatus(store, pusher).warnings.includes("rows_before_enrolment"));
+    t.is(store.queue().waiting, 1);
+    t.is(exportWaiting(store).pushes.length, 1);
+    await pusher.stop();
+    store.close();
+    await centre.stop();
+  },
+);
 
 test.serial("without a network nothing changes, and all is sent when it is back", async (t) => {
   const { centre, store, pusher } = await makeTill(t, 2000);
@@ -261,7 +300,7 @@ test.serial(
     t.is(restored.chain.epoch, epoch, "nothing here can show it");
     const third = new Pusher(restored, { pace });
     await third.pushNow();
-    t.like(restored.chain, { number: 2, reason: "restored", previous_seq: 2 });
+    t.like(restored.chain, { epoch_no: 2, reason: "restored", previous_seq: 2 });
     t.is(centre.pushes.at(-1)?.previous?.seq, 2);
     sell(restored, 4);
     await third.pushNow();

@@ -5,6 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import test from "ava";
 import { isHashRight } from "../../src/branch/protocol/canonical.ts";
 import { rowSchema } from "../../src/branch/protocol/schema.ts";
+import { copyToday } from "../../src/branch/store/daily_copy.ts";
 import { openDatabase, read } from "../../src/branch/store/database.ts";
 import { SCHEMA_VERSION, upgrade } from "../../src/branch/store/schema.ts";
 import { StoreRefused, TillError } from "../../src/branch/till_error.ts";
@@ -210,6 +211,29 @@ test("an upgrade keeps a copy, and is done as a whole or not at all", (t) => {
   database.close();
 });
 
+test("a copy is made once a day, can be opened, and the oldest go", async (t) => {
+  const place = makePlace(t);
+  const { clock, set } = makeClock();
+  const store = openStore(place, clock);
+  sell(store, 100);
+  await copyToday(store);
+  sell(store, 100);
+  await copyToday(store);
+  const folder = join(place.folder, "backups");
+  t.deepEqual(readdirSync(folder), ["daily-2026-03-10.db"]);
+  const copy = openDatabase(join(folder, "daily-2026-03-10.db"));
+  t.is(read(copy, "select count(*) from fact"), 1);
+  copy.close();
+  for (let day = 1; day <= 15; day += 1) {
+    set(`2026-04-${String(day).padStart(2, "0")}T03:00:00.000Z`);
+    await copyToday(store);
+  }
+  const kept = readdirSync(folder).filter((name) => name.endsWith(".db"));
+  t.is(kept.length, 14);
+  t.is(kept.sort()[0], "daily-2026-04-02.db");
+  store.close();
+});
+
 test("a file that is damaged, or is not ours, is refused in one sentence", (t) => {
   const place = makePlace(t);
   openStore(place).close();
@@ -241,7 +265,7 @@ test("a store that comes back from a copy begins a new epoch before its first sa
   const restored = openStore(place);
   t.is(restored.chain.device, device);
   t.not(restored.chain.epoch, epoch);
-  t.like(restored.chain, { number: 2, previous_epoch: epoch, previous_seq: 2 });
+  t.like(restored.chain, { epoch_no: 2, previous_epoch: epoch, previous_seq: 2 });
   t.true(restored.warnings().includes("store_restored"));
   const fresh = sell(restored, 300);
   t.not(fresh.receipt_no, last.receipt_no);
@@ -261,7 +285,7 @@ test("a store that is copied to another folder or machine begins a new epoch", (
   t.not(clone.chain.epoch, store.chain.epoch);
   clone.close();
   const elsewhere = openStore({ ...place, folder, anchorFolder: join(place.root, "other") });
-  t.is(elsewhere.chain.number, 3);
+  t.is(elsewhere.chain.epoch_no, 3);
   elsewhere.close();
 });
 

@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import test from "ava";
-import { betweenRooms, circlesOf, importsOf, type Sources } from "./imports.ts";
+import { betweenRooms, circlesOf, importsOf, roomOf, type Sources } from "./imports.ts";
 
 /** No circle: a file can be read, and a room be changed, without all that stands above it. */
 
@@ -11,7 +11,7 @@ async function readSources(): Promise<Sources> {
   const sources = new Map<string, string>();
   for (const folder of ["src", "tasks"]) {
     for (const file of await readdir(`${root}${folder}`, { recursive: true })) {
-      if (!/\.(ts|js)$/.test(file)) continue;
+      if (!/\.(tsx?|js)$/.test(file)) continue;
       const path = `${folder}/${file.replaceAll("\\", "/")}`;
       sources.set(path, await readFile(`${root}${path}`, "utf8"));
     }
@@ -34,7 +34,7 @@ test("no rooms of src/ and tasks/ import each other in a circle", (t) => {
 test("every import names a file that is there", (t) => {
   const missing = [...importsOf(sources)].flatMap(([file, used]) =>
     [...used]
-      .filter((each) => /^(src|tasks)\/.*\.(ts|js)$/.test(each) && !sources.has(each))
+      .filter((each) => /^(src|tasks)\/.*\.(tsx?|js)$/.test(each) && !sources.has(each))
       .map((each) => `${file}: ${each}`),
   );
   t.deepEqual(missing, []);
@@ -43,6 +43,15 @@ test("every import names a file that is there", (t) => {
 test("the till's program uses no room but its own", (t) => {
   const used = betweenRooms(importsOf(sources)).get("src/branch");
   t.deepEqual([...(used ?? [])], ["src/paths.ts"]);
+});
+
+test("pages use types of the till's API, and nothing that runs outside a browser", (t) => {
+  const used = [...importsOf(sources)]
+    .filter(([file]) => roomOf(file) === "src/web")
+    .flatMap(([, others]) => [...others].filter((other) => roomOf(other) !== "src/web"));
+  t.deepEqual([...new Set(used)], ["src/branch/api_types.ts"]);
+  const text = sources.get("src/branch/api_types.ts") ?? "";
+  t.notRegex(text, /^(import|export (const|function|class))/m);
 });
 
 const planted = (files: Record<string, string>) => importsOf(new Map(Object.entries(files)));

@@ -3,6 +3,7 @@ import { posix } from "node:path";
 /**
  * Which file of src/ and tasks/ imports which, and where such imports go in a circle. src/branch is the
  * till's program: it uses nothing of the others but src/paths.ts, so that it can be packed by itself.
+ * src/web are the pages, which run in a browser: of the others they may name types of APIs, no more.
  */
 
 /** Files by their path from the root, as `src/http/app.ts`. */

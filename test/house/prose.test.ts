@@ -33,6 +33,7 @@ test("comments and messages of sql/ and src/ are in plain words", async (t) => {
   const findings = [
     ...(await findingsIn("sql", ".sql", proseOfSql)),
     ...(await findingsIn("src", ".ts", proseOfTypeScript)),
+    ...(await findingsIn("src", ".tsx", proseOfTypeScript)),
     ...(await findingsIn("tasks", ".ts", proseOfTypeScript)),
   ];
   t.deepEqual(findings.map(shown), []);

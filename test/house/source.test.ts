@@ -12,7 +12,8 @@ const written = execFileSync("git", ["ls-files", "-z", "-co", "--exclude-standar
 }).split("\0");
 const generated =
   /^(package-lock\.json|src\/sql_types\.ts|schema\.graphql|migrations\/(schema\.sql|committed\/.*))$/;
-const isText = /\.(ts|js|json|jsonc|sql|md|ya?ml|toml|graphql)$|(^|\/)(Dockerfile|\.gmrc|run)$/;
+const isText =
+  /\.(tsx?|css|html|js|json|jsonc|sql|md|ya?ml|toml|graphql)$|(^|\/)(Dockerfile|\.gmrc|run)$/;
 const files = written.filter((file) => isText.test(file));
 
 // Spelled apart, so that this file does not break its own rules.
@@ -36,7 +37,7 @@ const own = files.filter((file) => !generated.test(file));
 
 test("a source file has at most 400 lines", async (t) => {
   const long: string[] = [];
-  for (const file of own.filter((name) => /\.(ts|sql)$/.test(name))) {
+  for (const file of own.filter((name) => /\.(tsx?|sql)$/.test(name))) {
     const text = await readFile(`${root}${file}`, "utf8").catch(() => "");
     // A first migration makes all tables at once.
     if (file !== "migrations/current.sql" && text.split("\n").length > 401) long.push(file);

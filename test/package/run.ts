@@ -3,6 +3,7 @@ import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { tryTill } from "./till.ts";
 
 /**
  * `npm run test:package`: packs Saldo, installs the tarball into an empty folder, and uses it as
@@ -70,7 +71,8 @@ function pack(): string {
   const names: string[] = files.map(({ path }: { path: string }) => path);
   const strays = names.filter((name) => /^(src|test|tasks|bench|demo|scripts)\//.test(name));
   if (strays.length > 0) throw new Error(`it holds what it should not: ${strays.join(", ")}`);
-  for (const name of ["README.md", "LICENSE", "dist/src/index.d.ts", "migrations/roles.sql"]) {
+  const needed = ["README.md", "LICENSE", "dist/src/index.d.ts", "migrations/roles.sql"];
+  for (const name of [...needed, "dist/web/cashier/index.html"]) {
     if (!names.includes(name)) throw new Error(`it lacks ${name}`);
   }
   return filename;
@@ -187,6 +189,9 @@ try {
       if (!printed.includes("all done")) throw new Error(printed);
     });
   }
+  await check("the till's own package installs without any other, sells and stops", () =>
+    tryTill(folder, process.execPath, environmentOf(process.execPath)),
+  );
   await check("the types hold what they promise, and refuse what is wrong", () => {
     const tsc = join(root, "node_modules/.bin/tsc");
     const options = ["--noEmit", "--strict", "--module", "nodenext", "--types", ""];

@@ -42,7 +42,7 @@ export function systemStatus(store: Store, pusher: Pusher): SystemStatus {
     branch: store.branchName(),
     device: chain.device,
     device_no: settings.get(`device_no:${chain.device}`) ?? null,
-    epoch_no: chain.number,
+    epoch_no: chain.epoch_no,
     centre: settings.get("centre") ?? null,
     is_enrolled: settings.get(`key:${chain.device}`) !== undefined,
     currency: store.locality().currency,

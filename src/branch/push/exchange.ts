@@ -59,7 +59,7 @@ export function pushBody(store: Store, chain: Chain, limit: BatchLimit, after = 
     program: store.program,
     device: chain.device,
     epoch: chain.epoch,
-    epoch_no: chain.number,
+    epoch_no: chain.epoch_no,
     previous:
       chain.previous_epoch === null
         ? null
@@ -149,7 +149,7 @@ function goOnAfter(store: Store, chain: Chain, answer: PushAnswer): void {
   const { seq, hash } = answer.seen;
   store.beginChain(chain.device, "restored", {
     epoch: chain.epoch,
-    epoch_no: chain.number,
+    epoch_no: chain.epoch_no,
     seq,
     hash,
   });

@@ -9,11 +9,13 @@ import { inTransaction } from "./database.ts";
 
 /** A run of sequence numbers: an epoch of a device. */
 export interface Chain {
-  /** 1 for the first epoch of the store, and so on; it stands on receipts. */
+  /** Order within the store. */
   number: number;
   device: string;
   epoch: string;
-  /** The last row that was known when it began; its hash is the first `prev` of this chain. */
+  /** 1 for the device's first epoch, and so on; it stands on receipts. */
+  epoch_no: number;
+  /** The device's last row that was known when it began; its hash is the first `prev` here. */
   previous_epoch: string | null;
   previous_seq: number;
   previous_hash: string | null;
@@ -56,7 +58,7 @@ export function headOf(database: DatabaseSync, chain: Chain): Head {
   return { seq: row?.seq ?? 0, hash: row?.hash ?? chain.previous_hash };
 }
 
-/** Begins a chain after the present one, if there is any, or after a later row that is known. */
+/** Begins a chain after the device's last one, if there is any, or after a later row that is known. */
 export function beginChain(
   database: DatabaseSync,
   device: string,
@@ -64,17 +66,19 @@ export function beginChain(
   now: Date,
   known?: LastKnown,
 ): Chain {
-  const before = currentChain(database);
+  const chains = allChains(database);
+  const before = chains.findLast((chain) => chain.device === device);
   const own: LastKnown | undefined = before && {
     epoch: before.epoch,
-    epoch_no: before.number,
+    epoch_no: before.epoch_no,
     ...headOf(database, before),
   };
   const last = known !== undefined && known.epoch_no >= (own?.epoch_no ?? 0) ? known : own;
   const chain: Chain = {
-    number: (last?.epoch_no ?? 0) + 1,
+    number: (chains.at(-1)?.number ?? 0) + 1,
     device,
     epoch: randomUUID(),
+    epoch_no: (last?.epoch_no ?? 0) + 1,
     previous_epoch: last?.epoch ?? null,
     previous_seq: last?.seq ?? 0,
     previous_hash: last?.hash ?? null,
@@ -83,8 +87,8 @@ export function beginChain(
   };
   database
     .prepare(
-      `insert into chain values (:number, :device, :epoch, :previous_epoch, :previous_seq,
-        :previous_hash, :began_at, :reason)`,
+      `insert into chain values (:number, :device, :epoch, :epoch_no, :previous_epoch,
+        :previous_seq, :previous_hash, :began_at, :reason)`,
     )
     .run({ ...chain });
   return chain;

@@ -18,7 +18,7 @@ export interface Search {
 const receiptNo = `
   coalesce((select value ->> '$.branch.code' from setting where name = 'config'), 'TILL')
   || '-' || coalesce((select value from setting where name = 'device_no:' || chain.device), '0')
-  || '-' || chain.number || '-' || fact.seq`;
+  || '-' || chain.epoch_no || '-' || fact.seq`;
 
 const columns = `
   fact.id, ${receiptNo} as receipt_no, substr(fact.hash, 1, 8) as short_hash,
@@ -101,7 +101,7 @@ function addWords(q: string, add: (condition: string, name: string, value: strin
     `(fact.description like :pattern escape '\\' or fact.category like :pattern escape '\\'
       or fact.cashier like :pattern escape '\\' or substr(fact.id, 1, length(:word)) = lower(:word)
       or ${receiptNo} = upper(:word)
-      or chain.number || '-' || fact.seq = :word or substr(fact.hash, 1, 8) = lower(:word)
+      or chain.epoch_no || '-' || fact.seq = :word or substr(fact.hash, 1, 8) = lower(:word)
       ${/^\d{1,15}$/.test(plain) ? `or fact.amount = ${plain}` : ""})`,
     "pattern",
     pattern,

@@ -27,6 +27,7 @@ create table chain (
   number integer primary key,
   device text not null,
   epoch text not null unique,
+  epoch_no integer not null,
   previous_epoch text,
   previous_seq integer not null,
   previous_hash text,

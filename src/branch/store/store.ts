@@ -204,11 +204,11 @@ export class Store {
 
   /** The facts are committed already: an anchor that fails is told, and loses nothing. */
   #keepAnchor(): void {
-    const { device, epoch, number } = this.#chain;
+    const { device, epoch, epoch_no } = this.#chain;
     const { seq, hash } = headOf(this.database, this.#chain);
     const { anchorFolder, folder } = this.#options;
     try {
-      writeAnchor(anchorFolder, { device, epoch, epoch_no: number, seq, hash, folder });
+      writeAnchor(anchorFolder, { device, epoch, epoch_no, seq, hash, folder });
       this.#anchorError = undefined;
     } catch (error) {
       this.#anchorError = describeStoreError(error).message;

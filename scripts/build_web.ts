@@ -1,0 +1,40 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/**
+ * `npm run build:web`: builds the pages of src/web into dist/web, where they are missing or older
+ * than their sources; `--force` builds anyway. Without its tools (an install without development's
+ * packages) it says so and leaves all as it is: the servers work without pages.
+ */
+const root = fileURLToPath(new URL("../", import.meta.url));
+const pages = ["cashier"];
+
+function sourcesHash(page: string): string {
+  const hash = createHash("sha256");
+  const files = ["src/web/vite.config.ts", "package-lock.json"];
+  for (const folder of [`src/web/${page}`, "src/web/shared"]) {
+    for (const entry of readdirSync(join(root, folder), { recursive: true, withFileTypes: true })) {
+      if (entry.isFile()) files.push(join(entry.parentPath, entry.name).slice(root.length));
+    }
+  }
+  for (const file of files.sort()) hash.update(`${file}\n`).update(readFileSync(join(root, file)));
+  return hash.digest("hex");
+}
+
+const isForced = process.argv.includes("--force");
+for (const page of pages) {
+  const stamp = join(root, "dist/web", page, "sources.sha256");
+  const hash = sourcesHash(page);
+  if (!isForced && existsSync(stamp) && readFileSync(stamp, "utf8") === hash) continue;
+  const vite = await import("vite").catch(() => undefined);
+  if (vite === undefined) {
+    console.error("The pages are not built: vite is not installed. Run npm ci, with all packages.");
+    process.exit(isForced ? 1 : 0);
+  }
+  const configFile = join(root, "src/web/vite.config.ts");
+  await vite.build({ configFile, mode: page, logLevel: "warn" });
+  writeFileSync(stamp, hash);
+  console.log(`dist/web/${page} is built.`);
+}
