@@ -75,7 +75,7 @@ create type saldo.period_action as enum ('begin_closing', 'cancel_closing', 'clo
 
 create type saldo.period_status as enum ('open', 'closing', 'closed', 'locked');
 
-create type saldo.purchase_status as enum ('pending', 'completed', 'failed', 'refunded');
+create type saldo.purchase_status as enum ('pending', 'completed', 'failed', 'partially_refunded', 'refunded');
 
 create type saldo.reading_quality as enum ('actual', 'estimated');
 
@@ -1576,8 +1576,8 @@ CASE
 END)),
   constraint purchase_paid_one_has_its_entry CHECK ((num_nonnulls(entry_id, completed_at) =
 CASE
-    WHEN (status = ANY (ARRAY['completed'::saldo.purchase_status, 'refunded'::saldo.purchase_status])) THEN 2
-    ELSE 0
+    WHEN (status = ANY (ARRAY['pending'::saldo.purchase_status, 'failed'::saldo.purchase_status])) THEN 0
+    ELSE 2
 END)),
   constraint purchase_quantity_is_positive CHECK ((quantity > 0)),
   constraint purchase_refunded_one_has_its_refund CHECK ((num_nonnulls(refund_entry_id, refund_reason, refunded_at) =
@@ -1590,6 +1590,26 @@ END)),
 CREATE INDEX purchase_account_id_pending_idx ON saldo.purchase USING btree (account_id) WHERE (status = 'pending'::saldo.purchase_status);
 CREATE INDEX purchase_id_idx ON saldo.purchase USING btree (id);
 CREATE UNIQUE INDEX purchase_is_made_once_per_key ON saldo.purchase USING btree (account_id, idempotency_key) WHERE ((idempotency_key IS NOT NULL) AND (created_at >= '2026-11-01 00:00:00+00'::timestamp with time zone));
+-- policy owner_all
+-- policy select_all
+-- policy select_own
+
+create table saldo.purchase_refund (
+  account_id bigint not null,
+  entry_id uuid not null,
+  purchase_id uuid not null,
+  amount saldo.amount not null,
+  restocked_quantity integer not null,
+  reason text not null,
+  occurred_at timestamp with time zone not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  created_by text not null,
+  constraint purchase_refund_pkey PRIMARY KEY (account_id, entry_id),
+  constraint purchase_refund_account_id_purchase_id_fkey FOREIGN KEY (account_id, purchase_id) REFERENCES saldo.purchase(account_id, id),
+  constraint purchase_refund_amount_is_positive CHECK (((amount)::numeric > (0)::numeric)),
+  constraint purchase_refund_restocked_quantity_is_not_negative CHECK ((restocked_quantity >= 0))
+);
+CREATE INDEX purchase_refund_account_id_purchase_id_idx ON saldo.purchase_refund USING btree (account_id, purchase_id);
 -- policy owner_all
 -- policy select_all
 -- policy select_own

@@ -151,7 +151,10 @@ export type FactorFormula =
  * rule_failed: the rule could not run; uncounted_items: pending or failed items were applied;
  * doubled_item: recorded twice; unapplied_item: recorded and never applied; unrecorded_item:
  * applied and never recorded; missing_item: a line of an entry or a row of a hot account is gone;
- * clock_set_back: dated by a clock that was ahead; unknown: nothing recorded explains it.
+ * cache_forced: a cache stands alone against journal and other caches; record_changed: a record
+ * does, against journal and other records; engine_changed: the engine is not as it was built;
+ * work_stopped: a job stands still; clock_set_back: dated by a clock that was ahead; unknown:
+ * nothing recorded explains it.
  */
 export type FindingCause =
   | "out_of_band_write"
@@ -263,13 +266,14 @@ export type PeriodStatus =
   | "locked";
 
 /**
- * pending: held, not paid yet; completed: paid; failed: given up before it was paid; refunded:
- * paid and paid back.
+ * pending: held, not paid yet; completed: paid; failed: given up before it was paid;
+ * partially_refunded: a part was paid back; refunded: all of it was.
  */
 export type PurchaseStatus =
   | "pending"
   | "completed"
   | "failed"
+  | "partially_refunded"
   | "refunded";
 
 /** actual: read off; estimated: guessed, by whatever rule. */
@@ -1810,11 +1814,11 @@ export interface Purchase {
   unit_price: Amount;
   /** What is paid: unit_price times quantity. */
   amount: Amount;
-  /** pending, completed, failed or refunded. */
+  /** pending, completed, failed, partially_refunded or refunded. */
   status: PurchaseStatus;
   /** Journal entry of the payment; null = not paid. */
   entry_id: string | null;
-  /** Journal entry of the refund; null = not refunded. */
+  /** Journal entry of the refund, of the last one where there are several; null unless refunded. */
   refund_entry_id: string | null;
   /** Why it failed; null unless failed. */
   failure_reason: string | null;
@@ -1836,6 +1840,31 @@ export interface Purchase {
   refunded_at: Date | null;
   /** Hold of its amount, open while it is pending; null when it was paid at once. */
   hold_id: string | null;
+}
+
+/**
+ * @foreignKey (entry_id) references saldo.journal_entry (id)|@backwardBehavior -* A part of a
+ * purchase that was paid back.
+ */
+export interface PurchaseRefund {
+  /** Wallet account that it was paid to. */
+  account_id: string;
+  /** Journal entry of the refund, and its id. */
+  entry_id: string;
+  /** Purchase that it pays back a part of. */
+  purchase_id: string;
+  /** What was paid back, in the currency of the wallet. */
+  amount: Amount;
+  /** Items of a tracked product that are for sale again by it. */
+  restocked_quantity: number;
+  /** Why it was paid back. */
+  reason: string;
+  /** When it was paid back; it decides the posting date. */
+  occurred_at: Date;
+  /** When the refund was recorded. */
+  created_at: Date;
+  /** Who recorded it: token subject or login. */
+  created_by: string;
 }
 
 /**
@@ -2491,6 +2520,7 @@ export interface Rows {
   period_event: PeriodEvent;
   product: Product;
   purchase: Purchase;
+  purchase_refund: PurchaseRefund;
   rated_line: RatedLine;
   reading: Reading;
   reading_request: ReadingRequest;
@@ -3414,13 +3444,18 @@ export interface Functions {
     args: Record<never, never>;
     row: CheckRun;
   };
-  /** Pays a completed purchase back in full and frees its stock. */
+  /**
+   * Pays a completed purchase back: all that is left of it, or amount of it, as often as something
+   * is left.
+   */
   refund_purchase: {
     args: {
       purchase_id: string;
       reason: string;
       idempotency_key?: string | null;
       occurred_at?: Date | string | null;
+      amount?: string | number | null;
+      restock?: number | null;
     };
     row: Purchase;
   };
