@@ -55,7 +55,7 @@ export async function migrate(databaseUrl: string): Promise<void> {
   const { migrate: migrateHere } = await import("./database/migrate.ts");
   const { requireDirectConnection } = await import("./database/direct_connection.ts");
   await requireDirectConnection(databaseUrl);
-  return await migrateHere(databaseUrl);
+  await migrateHere(databaseUrl);
 }
 
 /**

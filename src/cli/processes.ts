@@ -1,3 +1,4 @@
+import type { Done } from "../database/migrate.ts";
 import { type Command, requireNoWords } from "./command.ts";
 import { databaseUrl } from "./connection.ts";
 
@@ -35,6 +36,18 @@ export const workerCommand = processCommand("worker", "worker", [
   "Runs migrations and jobs, and opens no port.",
 ]);
 
+/** What a migration has changed, a line each. */
+function wordsOf({ ownerCount, migrations, steps }: Done): string {
+  return [
+    ...(ownerCount > 0 ? [`Owners put right, as after a restore: ${ownerCount}`] : []),
+    ...migrations.map((name) => `Migration run: ${name}`),
+    "Roles and logic applied.",
+    ...steps.map((name) => `Step run: ${name}`),
+    "The database is up to date.",
+    "",
+  ].join("\n");
+}
+
 /** `saldo migrate`: brings a database up to date, and nothing else. */
 export const migrateCommand: Command = {
   usage: "migrate [--back]",
@@ -50,8 +63,8 @@ export const migrateCommand: Command = {
       const { requireDirectConnection } = await import("../database/direct_connection.ts");
       const address = await databaseUrl(process.env);
       await requireDirectConnection(address);
-      await migrate(address, { mayGoBack: words.values["back"] === true });
-      process.stdout.write("The database is up to date.\n");
+      const done = await migrate(address, { mayGoBack: words.values["back"] === true });
+      process.stdout.write(done ? wordsOf(done) : "The database was up to date.\n");
       return 0;
     };
   },

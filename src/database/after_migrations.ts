@@ -20,15 +20,18 @@ export async function noteAfterMigrations(client: Client, folder: string): Promi
   );
 }
 
-/** Runs the steps that were not run, each in a transaction of its own together with its note. */
+/**
+ * Runs the steps that were not run, each in a transaction of its own together with its note; returns
+ * their names.
+ */
 export async function runAfterMigrations(
   client: Client,
   patience: Patience,
   folder: string,
-): Promise<void> {
+): Promise<string[]> {
   const known = new Set(await knownNames(client));
-  for (const name of await afterNames(folder)) {
-    if (known.has(name)) continue;
+  const missing = (await afterNames(folder)).filter((name) => !known.has(name));
+  for (const name of missing) {
     const text = await readFile(join(folder, name), "utf8");
     await inPatientTransaction(client, patience, async () => {
       await client.query("set local role saldo_owner");
@@ -40,6 +43,7 @@ export async function runAfterMigrations(
       );
     });
   }
+  return missing;
 }
 
 async function knownNames(client: Client): Promise<string[]> {

@@ -85,15 +85,15 @@ export function hashOf({ previousHash, body }: Pick<Migration, "previousHash" | 
   return `sha1:${createHash("sha1").update(text).digest("hex")}`;
 }
 
-/** Runs the committed migrations that are not in the database. */
-export async function runCommitted(client: Client, patience: Patience): Promise<void> {
+/** Runs the committed migrations that are not in the database; returns their names. */
+export async function runCommitted(client: Client, patience: Patience): Promise<string[]> {
   const migrations = await readCommitted();
   await client.query(notes);
   await takeOver(client, migrations[0]);
   const newest = (await applied(client)).at(-1)?.filename ?? "";
-  for (const migration of migrations) {
-    if (migration.name > newest) await run(client, migration, patience);
-  }
+  const missing = migrations.filter(({ name }) => name > newest);
+  for (const migration of missing) await run(client, migration, patience);
+  return missing.map(({ name }) => name);
 }
 
 /** As graphile-migrate makes them, which writes the next migrations. */

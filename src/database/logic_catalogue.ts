@@ -129,14 +129,17 @@ export const dropsOfComments = (client: Client, names: readonly string[]) =>
     [names],
   );
 
-/** Statements that take away what Saldo's roles and PUBLIC may do; the files grant it again. */
+/**
+ * Statements that take away what Saldo's roles and PUBLIC may do; the files grant it again. A
+ * function without any entry, as a restore without privileges leaves it, is one that PUBLIC may call.
+ */
 export const revokes = (client: Client) =>
   texts(
     client,
     `select distinct format('revoke all on %s from %s', thing, coalesce(r.rolname, 'public'))
     from (
       select format('function %s', p.oid::regprocedure) as thing, a.grantee
-      from pg_proc as p, aclexplode(p.proacl) as a
+      from pg_proc as p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
       where p.pronamespace in ${schemas} and p.proowner ${ours} and p.prokind <> 'p'
       union all
       select format('table %s', c.oid::regclass), a.grantee

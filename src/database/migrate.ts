@@ -17,6 +17,7 @@ import {
 import { locks } from "./locks.ts";
 import { type Logic, readLogic } from "./logic_source.ts";
 import { inPatientTransaction, type Patience } from "./patience.ts";
+import { isOwnedQuery, takeBackOwners } from "./restored.ts";
 import { requirePrimary } from "./standby.ts";
 
 const quietWorker = new Logger(() => () => {});
@@ -32,6 +33,15 @@ export interface MigrateOptions extends Partial<Patience> {
   afterFolder?: string;
 }
 
+/** What a start has changed; logic and roles are applied whenever anything is. */
+export interface Done {
+  /** Things that were given back to saldo_owner, as after a restore. */
+  readonly ownerCount: number;
+  /** Migrations and steps of data that were run, by name. */
+  readonly migrations: readonly string[];
+  readonly steps: readonly string[];
+}
+
 type Settled = Required<Pick<MigrateOptions, "patienceMs" | "logicFolder" | "afterFolder">> &
   MigrateOptions;
 
@@ -39,12 +49,13 @@ type Settled = Required<Pick<MigrateOptions, "patienceMs" | "logicFolder" | "aft
  * Brings a database up to date: roles, the worker's schema, the committed migrations, the logic of
  * sql/, and the steps of data that need it. A database that is up to date costs one query. Servers
  * that start at the same time wait for each other; the second finds nothing to do. After a killed
- * start the next one goes on where that one ended.
+ * start the next one goes on where that one ended. Returns what was done, and nothing when there was
+ * nothing to do.
  */
 export async function migrate(
   connectionString: string,
   options: MigrateOptions = {},
-): Promise<void> {
+): Promise<Done | undefined> {
   const settled = { patienceMs: 600_000, logicFolder, afterFolder, ...options };
   const client = new Client({ connectionString, application_name: "saldo migrate" });
   client.on("error", () => {}); // a lost connection fails the query that was under way
@@ -52,13 +63,13 @@ export async function migrate(
   try {
     // A migration at hand is there in a checkout only; a package is not built with one.
     const logic = await readLogic(settled.logicFolder, await readCurrent());
-    if (await isUpToDate(client, logic, settled)) return;
+    if (await isUpToDate(client, logic, settled)) return undefined;
     await requireVersion(client);
     await requirePrimary(client);
     await takeMigrationLock(client, settled);
     try {
-      if (await isUpToDate(client, logic, settled)) return;
-      await bringUpToDate(client, connectionString, logic, settled);
+      if (await isUpToDate(client, logic, settled)) return undefined;
+      return await bringUpToDate(client, connectionString, logic, settled);
     } finally {
       await releaseMigrationLock(client);
     }
@@ -72,9 +83,12 @@ async function bringUpToDate(
   connectionString: string,
   logic: Logic,
   options: Settled,
-): Promise<void> {
+): Promise<Done> {
   if (!options.mayGoBack) await refuseReplaced(client, logic.hash);
-  await makeTables(client, connectionString, options);
+  await client.query(await readFile(`${migrationsFolder}roles.sql`, "utf8"));
+  const count = await takeBackOwners(client, functionNamesOf(logic));
+  if (count > 0) options.log?.info("owners are put right, as after a restore", { objects: count });
+  const migrations = await makeTables(client, connectionString, options);
   await runCurrent(client, options);
   const hasData = await isTakenOver(client);
   await inPatientTransaction(client, options, async () => {
@@ -82,20 +96,32 @@ async function bringUpToDate(
     const isFirst = await applyLogic(client, logic);
     if (isFirst && !hasData) await noteAfterMigrations(client, options.afterFolder);
   });
-  await runAfterMigrations(client, options, options.afterFolder);
+  const steps = await runAfterMigrations(client, options, options.afterFolder);
+  return { ownerCount: count, migrations, steps };
 }
 
-/** Roles, the worker's schema, and the committed migrations; the logic may need tables beyond them. */
+/** Functions that the files make, within a block too. */
+const functionNamesOf = ({ statements }: Logic) =>
+  statements.flatMap(({ text }) =>
+    [...text.matchAll(/create or replace function (saldo\w*\.\w+)\(/g)].map(
+      ([, name = ""]) => name,
+    ),
+  );
+
+/**
+ * Roles, the worker's schema, and the committed migrations, whose names are returned; the logic may
+ * need tables beyond them.
+ */
 export async function makeTables(
   client: Client,
   connectionString: string,
   options: Patience,
-): Promise<void> {
+): Promise<string[]> {
   await refuseUnknown(client);
   await client.query(await readFile(`${migrationsFolder}roles.sql`, "utf8"));
   await runMigrations({ connectionString, logger: quietWorker });
   await client.query("grant usage, create on schema graphile_worker to saldo_owner");
-  await runCommitted(client, options);
+  return await runCommitted(client, options);
 }
 
 /**
@@ -163,6 +189,7 @@ const standingQuery = `
     and has_database_privilege('saldo_server', current_database(), 'connect')
     and has_database_privilege('saldo_owner', current_database(), 'create')
     and has_database_privilege('saldo_rule_reader', current_database(), 'temporary')
+    and ${isOwnedQuery}
     as is_up_to_date`;
 
 /** Waits for another process that migrates; says so when that takes longer than a moment. */
