@@ -167,7 +167,8 @@ async function stopAll(stops: Stop[], { shutdownGraceMs }: Config, log: Log): Pr
 function explain(error: unknown): unknown {
   const { code = "", message } = error as NodeJS.ErrnoException;
   if (code === "EADDRINUSE") {
-    return new StartError("The port is taken: stop what listens there, or set PORT.");
+    const { port } = error as { port?: number };
+    return new StartError(`Port ${port} is taken: stop what listens there, or set PORT.`);
   }
   if (/^(ECONN|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|28|3D000|42501)/.test(code)) {
     // Several addresses of one name fail together, without a message of their own.

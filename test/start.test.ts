@@ -118,7 +118,7 @@ test("what prevents the start is one sentence and exit code 1", async (t) => {
   const { port } = taken.address() as { port: number };
   const cases: [Record<string, string>, RegExp][] = [
     [{ PORT: "eighty" }, /^PORT is not valid: .*\.\n$/],
-    [{ PORT: String(port) }, /^The port is taken: .*\.\n$/],
+    [{ PORT: String(port) }, new RegExp(`^Port ${port} is taken: .*\\.\\n$`)],
     [
       { DATABASE_URL: "postgres://nobody:x@127.0.0.1:1/none" },
       /^DATABASE_URL does not work: .*\n$/,

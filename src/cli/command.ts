@@ -15,6 +15,8 @@ export interface Command {
   usage: string;
   help: string[];
   options: NonNullable<ParseArgsConfig["options"]>;
+  /** Sets what lasts longer than a transaction: a pooler in transaction mode is refused. */
+  needsSession?: boolean;
   /** Connects in a way of its own: to a database that need not be Saldo's. */
   connect?(words: Words): Promise<Client>;
   /**

@@ -4,12 +4,13 @@
  * the database.
  */
 import { parseArgs } from "node:util";
+import { requireDirectConnection } from "../database/direct_connection.ts";
 import { readVersion } from "../paths.ts";
 import { adoptCommand } from "./adopt.ts";
 import { branchCommand } from "./branch.ts";
 import { checkCommand, healCommand } from "./check_and_heal.ts";
 import { type Command, UsageError } from "./command.ts";
-import { connect } from "./connection.ts";
+import { connect, databaseUrl } from "./connection.ts";
 import { compareCommand, initCommand, syncCommand } from "./customer_months.ts";
 import { importCommand } from "./import.ts";
 import { describeFailure } from "./output.ts";
@@ -66,6 +67,7 @@ async function main(words: string[]): Promise<number> {
   const parsed = parse(command, rest);
   const work = await command.prepare(parsed)();
   if (typeof work === "number") return work;
+  if (command.needsSession) await requireDirectConnection(await databaseUrl(process.env));
   const client = await (command.connect?.(parsed) ?? connect(process.env));
   try {
     return await work(client);

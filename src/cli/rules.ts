@@ -11,6 +11,7 @@ export const rulesCommand: Command = {
     "approve lets a rule heal, after you have looked at what it found in that check.",
   ],
   options: {},
+  needsSession: true,
   prepare({ positionals: [what, file, ...rest] }) {
     if (what === "list" && file === undefined) return async () => list;
     if (what === "approve" && file !== undefined && rest.length === 2) {

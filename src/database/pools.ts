@@ -32,7 +32,10 @@ export function makePool(
     // A request that finds no free connection is refused in time instead of waiting forever.
     connectionTimeoutMillis: 5000,
   });
-  const report = (error: Error) => log.warn("database connection lost", { reason: error.message });
+  const report = (error: Error) => {
+    // A session that ends while the pool is being ended is not lost.
+    if (!pool.ending) log.warn("database connection lost", { reason: error.message });
+  };
   pool.on("error", report);
   // A client that is checked out has no listener of the pool's.
   pool.on("connect", (client) => client.on("error", () => {}));

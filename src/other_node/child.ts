@@ -1,5 +1,6 @@
 /** Runs Saldo for a program whose own Node is too old for it, and stops when that program ends. */
 import { readConfig } from "../config.ts";
+import { requireDirectConnection } from "../database/direct_connection.ts";
 import { migrate } from "../database/migrate.ts";
 import type { Log } from "../log.ts";
 import { type Running, start } from "../start.ts";
@@ -17,6 +18,7 @@ const log: Log = { info: tell("info"), warn: tell("warn"), error: tell("error") 
 
 async function obey(order: Order): Promise<Running | undefined> {
   if (order.call === "migrate") {
+    await requireDirectConnection(order.databaseUrl);
     await migrate(order.databaseUrl);
     report({ kind: "done" });
     return undefined;

@@ -1,6 +1,9 @@
 import test from "ava";
+import { createClient } from "graphql-ws";
 import { Client } from "pg";
+import { signToken } from "../../src/auth/token.ts";
 import { isPooled, requireDirectConnection } from "../../src/database/direct_connection.ts";
+import { SECRET } from "../_support/api.ts";
 import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
 import { poolerMissing, startPooler } from "../_support/pooler.ts";
 import { type Program, runProgram } from "../_support/process.ts";
@@ -128,6 +131,72 @@ withPooler("the API goes through it, many queries at once over two connections",
   } finally {
     program?.child.kill("SIGTERM");
     await program?.ended;
+    await pooler.stop();
+  }
+});
+
+withPooler("a subscription of that API is told: it listens by the direct connection", async (t) => {
+  const pooler = await startPooler([database.connectionString, database.serverConnectionString], {
+    pool_mode: "transaction",
+    default_pool_size: 2,
+  });
+  const program = runProgram("src/main.ts", ["server"], {
+    DATABASE_URL: database.connectionString,
+    SERVER_DATABASE_URL: pooler.through(database.serverConnectionString),
+    PORT: "0",
+    NODE_ENV: "development",
+    SALDO_JWT_SECRET: SECRET,
+  });
+  try {
+    const [, address] = await program.printed(/"address":"(http:[^"]+)"/);
+    await database.pool.query("select saldo.create_member('listener', 'Listener')");
+    const { rows } = await database.pool.query("select id, account_id from saldo.member");
+    const client = createClient({
+      url: `${address?.replace("http", "ws")}/graphql`,
+      retryAttempts: 0,
+      connectionParams: {
+        Authorization: `Bearer ${await signToken(SECRET, { sub: "root", role: "admin" }, "1h")}`,
+      },
+    });
+    const heard = client.iterate({
+      query: `subscription { accountChanged(accountId: ${rows[0].account_id}) { event } }`,
+    });
+    const next = async () => (await heard.next()).value?.data;
+    t.deepEqual(await next(), { accountChanged: { event: "subscribed" } });
+    for (let count = 1; count <= 3; count += 1) {
+      await database.pool.query("select saldo.top_up($1, 5)", [rows[0].id]);
+      t.deepEqual(await next(), { accountChanged: { event: "balance" } });
+    }
+    const { rows: listeners } = await database.pool.query(
+      "select from pg_stat_activity where application_name = 'saldo listen'",
+    );
+    t.true(listeners.length >= 1);
+    await client.dispose();
+  } finally {
+    program.child.kill("SIGTERM");
+    await program.ended;
+    await pooler.stop();
+  }
+});
+
+withPooler("commands that set what lasts are refused through it, others are not", async (t) => {
+  const pooler = await startPooler([database.connectionString], { pool_mode: "transaction" });
+  const saldo = (...words: string[]) => {
+    const program = runProgram("src/cli/main.ts", words, {
+      DATABASE_URL: pooler.through(database.connectionString),
+    });
+    return program.ended.then((code) => ({ code, output: program.output().trim() }));
+  };
+  try {
+    for (const words of [["migrate"], ["rules", "list"], ["server"], ["worker"]]) {
+      const { code, output } = await saldo(...words);
+      t.true(code === 2 || code === 1, words.join(" "));
+      t.regex(output, refusal, words.join(" "));
+    }
+    const check = await saldo("check");
+    t.is(check.code, 0);
+    t.regex(check.output, /^healthy/);
+  } finally {
     await pooler.stop();
   }
 });
