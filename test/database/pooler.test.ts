@@ -1,3 +1,5 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
 import test from "ava";
 import { createClient } from "graphql-ws";
 import { Client } from "pg";
@@ -200,3 +202,22 @@ withPooler("commands that set what lasts are refused through it, others are not"
     await pooler.stop();
   }
 });
+
+withPooler(
+  "a migration for a program under an older Node is refused through it as well",
+  async (t) => {
+    const pooler = await startPooler([database.connectionString], { pool_mode: "transaction" });
+    const child = fork("src/other_node/child.ts", [], { execArgv: [] });
+    try {
+      child.send({ call: "migrate", databaseUrl: pooler.through(database.connectionString) });
+      const [report] = await once(child, "message");
+      t.is(report.kind, "failed");
+      t.is(report.name, "StartError");
+      t.regex(report.message, refusal);
+    } finally {
+      child.disconnect();
+      await once(child, "exit");
+      await pooler.stop();
+    }
+  },
+);
