@@ -45,7 +45,7 @@ create table if not exists saldo_private.sealed_stretch (
   first_seq bigint not null,
   debit saldo.total not null,
   credit saldo.total not null,
-  hash bytea not null,
+  hash bytea,
   pruned_at timestamptz,
   constraint sealed_stretch_pkey primary key (account_id, slot_no, last_seq, seal_number),
   constraint sealed_stretch_is_not_empty check (last_seq >= first_seq)
@@ -57,7 +57,6 @@ create table if not exists saldo_private.contested_row (
   source text not null,
   slot_no integer not null,
   contested_at timestamptz not null,
-  guard_event_id uuid,
   constraint contested_row_pkey primary key (account_id, source, slot_no)
 );
 -- retention: how far each table has been gone through for what is older than it is kept
@@ -169,3 +168,54 @@ alter table saldo.purchase drop constraint if exists purchase_paid_one_has_its_e
 alter table saldo.purchase add constraint purchase_paid_one_has_its_entry check (
   num_nonnulls(entry_id, completed_at) = case when status in ('pending', 'failed') then 0 else 2 end
 );
+create table if not exists saldo_private.sealed_record (
+  source text not null,
+  owner_id bigint not null,
+  id uuid not null,
+  seal_number bigint not null,
+  account_id bigint not null,
+  changed_in xid8,
+  hash bytea,
+  constraint sealed_record_pkey primary key (source, owner_id, id, seal_number)
+);
+create index if not exists sealed_record_account_id_idx
+  on saldo_private.sealed_record (account_id, source);
+create index if not exists sealed_record_seal_number_idx
+  on saldo_private.sealed_record (seal_number);
+-- Of rows that are there already the column is null: these indexes are made by one look at each
+-- table, and have nothing in them.
+alter table saldo.hold add column if not exists changed_in xid8;
+alter table saldo.hold alter column changed_in set default pg_current_xact_id();
+-- squawk-ignore require-concurrent-index-creation
+create index if not exists hold_changed_in_idx on saldo.hold (changed_in)
+  where changed_in is not null;
+alter table saldo.purchase add column if not exists changed_in xid8;
+alter table saldo.purchase alter column changed_in set default pg_current_xact_id();
+-- squawk-ignore require-concurrent-index-creation
+create index if not exists purchase_changed_in_idx on saldo.purchase (changed_in)
+  where changed_in is not null;
+alter table saldo.stock_item add column if not exists changed_in xid8;
+alter table saldo.stock_item alter column changed_in set default pg_current_xact_id();
+-- squawk-ignore require-concurrent-index-creation
+create index if not exists stock_item_changed_in_idx on saldo.stock_item (changed_in)
+  where changed_in is not null;
+alter table saldo.deposit add column if not exists changed_in xid8;
+alter table saldo.deposit alter column changed_in set default pg_current_xact_id();
+-- squawk-ignore require-concurrent-index-creation
+create index if not exists deposit_changed_in_idx on saldo.deposit (changed_in)
+  where changed_in is not null;
+alter table saldo.reading add column if not exists changed_in xid8;
+alter table saldo.reading alter column changed_in set default pg_current_xact_id();
+-- squawk-ignore require-concurrent-index-creation
+create index if not exists reading_changed_in_idx on saldo.reading (changed_in)
+  where changed_in is not null;
+alter table saldo.rated_line add column if not exists changed_in xid8;
+alter table saldo.rated_line alter column changed_in set default pg_current_xact_id();
+-- squawk-ignore require-concurrent-index-creation
+create index if not exists rated_line_changed_in_idx on saldo.rated_line (changed_in)
+  where changed_in is not null;
+alter table saldo.settlement add column if not exists changed_in xid8;
+alter table saldo.settlement alter column changed_in set default pg_current_xact_id();
+-- squawk-ignore require-concurrent-index-creation
+create index if not exists settlement_changed_in_idx on saldo.settlement (changed_in)
+  where changed_in is not null;

@@ -54,6 +54,8 @@
 --!include hot/row_seal.sql
 --!include hot/sealed_stretch.sql
 --!include hot/prepared_transaction.sql
+--!include hot/derived_slot.sql
+--!include hot/sealed_hold.sql
 --!include hot/slot_rebuild.sql
 --!include hot/added_slot.sql
 --!include hot/move_slot.sql
@@ -89,8 +91,9 @@
 --!include metering/correction_formula.sql
 --!include metering/rating.sql
 --!include metering/customer_month_total.sql
---!include metering/customer_month_rule.sql
 --!include metering/deposit.sql
+--!include metering/sealed_metering.sql
+--!include metering/customer_month_rule.sql
 --!include metering/rate_readings.sql
 --!include metering/rerating.sql
 --!include metering/rerating_step.sql
@@ -113,7 +116,11 @@
 --!include guard/guard.sql
 --!include guard/as_built.sql
 --!include guard/configuration.sql
+--!include guard/source_guard.sql
+--!include guard/sealed_source.sql
 --!include guard/seal_rows.sql
+--!include guard/accept_rows.sql
+--!include guard/row_seal_rule.sql
 
 -- record: the rules, what checks found, and what became of it: tables that the rooms below share
 --!include record/balance_rule.sql
@@ -135,6 +142,7 @@
 --!include explain/explanation_shape_hot.sql
 --!include explain/explanation_shape_record.sql
 --!include explain/explanation_shape.sql
+--!include explain/explanation_rows.sql
 --!include explain/explanation.sql
 
 -- own_tables: rules over users' own tables, checked, explained, guarded and healed as the built-in
@@ -162,6 +170,7 @@
 --!include check/sieve.sql
 --!include check/verified_point.sql
 --!include check/verify_news.sql
+--!include check/recorded_writes.sql
 --!include check/record_check.sql
 --!include check/check_progress.sql
 --!include check/check.sql
@@ -174,6 +183,7 @@
 --!include heal/heal_proposal.sql
 --!include heal/heal_plan.sql
 --!include heal/freeze.sql
+--!include heal/freeze_unproven.sql
 --!include heal/heal_key.sql
 --!include heal/approve_heal.sql
 --!include heal/heal.sql

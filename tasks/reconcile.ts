@@ -1,11 +1,12 @@
 import { z } from "zod";
+import { evaluateNow } from "../src/alerts/evaluate_now.ts";
 import type { SaldoTask } from "../src/jobs/load_tasks.ts";
 import { queryAsAdmin } from "../src/jobs/query_as_admin.ts";
 
 // Cron adds `_cron`; the job itself takes no argument.
 const payloadSchema = z.object({ _cron: z.unknown().optional() }).strict();
 
-/** Checks all balances against the journal and records what it finds. */
+/** Checks all balances against the journal, records what it finds, and has it told. */
 const reconcile: SaldoTask = async (payload, helpers) => {
   payloadSchema.parse(payload);
   const run = await queryAsAdmin<{ id: string; status: string }>(
@@ -13,6 +14,7 @@ const reconcile: SaldoTask = async (payload, helpers) => {
     "select id, status from saldo.reconcile()",
   );
   helpers.logger.info(`reconcile ${run?.id}: ${run?.status}`);
+  await evaluateNow(helpers);
 };
 
 export default reconcile;

@@ -51,6 +51,10 @@ from (
       'Each summary entry has its rows, and all settled rows are in one.', null, true),
     ('settlement_lag', 'hot', 'Settlement keeps up',
       'No row is pending longer than the setting settlement_lag_max_seconds.', null, false),
+    ('row_seal', 'guard', 'Rows are as the engine wrote them',
+      'Rows of hot accounts, holds, purchases, stock, deposits, readings, rated lines and '
+        'settlements are those that were sealed, and none was written past the engine.', null,
+      false),
     ('purchase_hold', 'wallet', 'Pending purchases are held',
       'Each pending purchase has an open hold of its amount, and no other hold of a purchase is '
         'open.', null, false),
@@ -104,7 +108,7 @@ from (
     ('account_freeze', 'whole', null), ('engine_configuration', 'whole', null),
     ('clock', 'whole', null),
     ('reversal', 'whole', 'entries'), ('idempotency_record', 'whole', 'entries'),
-    ('closed_period', 'whole', 'entries'),
+    ('closed_period', 'whole', 'entries'), ('row_seal', 'whole', 'entries'),
     ('sub_balance', 'whole', 'entries'), ('settlement', 'whole', 'entries'),
     ('settlement_range', 'whole', 'entries'), ('settlement_entry', 'whole', 'entries'),
     ('purchase_entry', 'whole', 'accounts'), ('deposit_entry', 'whole', 'accounts'),

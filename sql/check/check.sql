@@ -62,7 +62,9 @@ begin
     v_since := saldo_private.known_snapshot();
   end if;
   if v_since is not null then
-    v_suspects := saldo_private.verify_news(v_since, v_is_moving);
+    v_suspects := saldo_private.with_recorded_writes(
+      saldo_private.verify_news(v_since, v_is_moving), v_since
+    );
     v_progress.line_count := v_suspects.line_count;
     return saldo_private.record_check(
       v_progress, 'incremental', v_suspects, is_complete => false

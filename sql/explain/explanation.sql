@@ -64,6 +64,8 @@ begin
     select c from saldo_private.causes_of_two_witnesses(check_run_id, v_writes) as c
   ) || array(
     select c from saldo_private.causes_of_clock(check_run_id) as c
+  ) || array(
+    select c from saldo_private.causes_of_rows(check_run_id) as c
   );
 end
 $$;

@@ -4,6 +4,24 @@
 -- Private: the parts of rule_engine_configuration that look at triggers, durability, functions and
 -- tables; whether all is as built is looked at in as_built.sql.
 
+create or replace function saldo_private.expected_source_triggers()
+returns table (table_name text, trigger_name text, is_always boolean)
+language sql
+immutable
+as $$
+  select source.name, each.name, true
+  from unnest(array['sub_balance', 'hold', 'purchase', 'stock_item', 'deposit', 'reading',
+    'rated_line', 'settlement', 'settlement_entry', 'settlement_range', 'settlement_mark',
+    'account_slot', 'idempotency_record']) as source (name)
+  cross join (values ('record_bypass'), ('record_bypass_truncate')) as each (name)
+  union all
+  select record.name, 'stamp_change', false
+  from unnest(array['hold', 'purchase', 'stock_item', 'deposit', 'reading', 'rated_line',
+    'settlement']) as record (name)
+$$;
+comment on function saldo_private.expected_source_triggers is
+  'Triggers on the tables that heals derive from, and whether each is always on.';
+
 create or replace function saldo_private.rule_engine_configuration__triggers()
 returns table (key text, stored text, derived text)
 language sql
@@ -47,6 +65,9 @@ as $$
       ('month_movement', 'guard_truncate', true),
       ('customer_month_total', 'guard_cached_balance', true),
       ('customer_month_total', 'guard_truncate', true)
+    union all
+    select t.table_name, t.trigger_name, t.is_always
+    from saldo_private.expected_source_triggers() as t
   ) as expected (table_name, trigger_name, is_always)
   left join pg_catalog.pg_trigger as t
     on t.tgrelid = coalesce(

@@ -1,6 +1,78 @@
 -- Sealing rows: a job after the commit, for everything that heals and settlements derive from.
 --
--- Public: seal_rows. Evidence is kept by row_seal.sql and sealed_stretch.sql.
+-- Public: seal_rows, accept_rows. Private: seal_records, accept_rows__*. Evidence is kept by
+-- row_seal.sql, sealed_stretch.sql and sealed_source.sql.
+-- No record is passed over: what was running when a sealer looked has a transaction number from
+-- that snapshot's xmin on, and the next sealer begins there. What the guard recorded is not sealed.
+
+create or replace function saldo_private.sealed_records_hash(seal_number bigint)
+returns bytea
+language sql
+stable
+as $$
+  select sha256(convert_to(string_agg(
+    jsonb_build_array(s.source, s.owner_id, s.id, s.account_id, s.changed_in,
+      encode(s.hash, 'hex'))::text || E'\n',
+    '' order by s.source collate "C", s.owner_id, s.id
+  ), 'UTF8'))
+  from saldo_private.sealed_record as s
+  where s.seal_number = sealed_records_hash.seal_number
+$$;
+comment on function saldo_private.sealed_records_hash is 'SHA-256 over the records of a seal.';
+
+create or replace function saldo_private.seal_records(
+  progress saldo_private.row_seal_progress,
+  row_limit integer
+)
+returns bigint
+language plpgsql
+-- By an index, unless everything is gone through.
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+  v_number bigint := (select p.head_number + 1 from saldo_private.row_seal_progress as p);
+  v_until xid8 := pg_snapshot_xmax(pg_current_snapshot());
+  v_count bigint;
+begin
+  insert into saldo_private.sealed_record (
+    source, owner_id, id, seal_number, account_id, changed_in, hash
+  )
+  select r.source, r.owner_id, r.id, v_number, r.account_id, r.changed_in,
+    sha256(convert_to(r.text, 'UTF8'))
+  from saldo_private.sealed_source as r
+  left join lateral (
+    select s.changed_in, true as is_sealed
+    from saldo_private.sealed_record as s
+    where s.source = r.source
+    and s.owner_id = r.owner_id
+    and s.id = r.id
+    order by s.seal_number desc
+    limit 1
+  ) as sealed on true
+  where (progress.is_catching_up
+    or (r.changed_in >= progress.sealed_until and r.changed_in < v_until))
+  and (sealed.is_sealed is null
+    or (r.changed_in >= progress.sealed_until and r.changed_in < v_until
+      and r.changed_in is distinct from sealed.changed_in))
+  and not exists (
+    select
+    from saldo_private.contested_row as c
+    where c.account_id = r.account_id
+    and c.source = r.source
+  )
+  limit row_limit;
+  get diagnostics v_count = row_count;
+  if v_count > 0 then
+    perform saldo_private.make_row_seal(
+      'record', v_count, saldo_private.sealed_records_hash(v_number)
+    );
+  end if;
+  return v_count;
+end
+$$;
+comment on function saldo_private.seal_records is
+  'Seals up to row_limit records that the engine has written since they were sealed, for a caller '
+  'that has locked the chain. How many.';
 
 create or replace function saldo.seal_rows(row_limit integer default 50000)
 returns bigint
@@ -10,21 +82,35 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_progress saldo_private.row_seal_progress;
+  v_xmin xid8;
   v_row_count bigint;
+  v_record_count bigint;
 begin
   if (row_limit between 1 and 1000000) is not true then
     perform saldo_private.fail('input_invalid', 'row_limit: a whole number from 1 to 1000000');
   end if;
   v_progress := saldo_private.lock_row_seals();
+  -- Before the records are read: what is running now may be missing among them.
+  v_xmin := pg_snapshot_xmin(pg_current_snapshot());
   v_row_count := saldo_private.seal_stretches(row_limit);
+  v_record_count := saldo_private.seal_records(v_progress, row_limit);
+  if v_record_count < row_limit
+    and (v_record_count > 0 or v_progress.is_catching_up)
+  then
+    update saldo_private.row_seal_progress as p
+    set sealed_until = v_xmin,
+      is_catching_up = false
+    where p.id = 1;
+  end if;
   perform saldo_private.require_durable_commit();
-  return v_row_count;
+  return v_row_count + v_record_count;
 end
 $$;
 comment on function saldo.seal_rows is
-  'Seals rows that were submitted to hot accounts and are not sealed yet, about row_limit of them '
-  '(1 to 1000000), and returns how many; 0 when there was nothing. What was sealed and is another '
-  'later, or gone, is found by the checks. Errors: SB010 input_invalid, '
-  'SB020 isolation_unsupported.';
+  'Seals what heals and settlements derive from and is not sealed yet: rows that were submitted to '
+  'hot accounts, holds, purchases, stock, deposits, readings, rated lines and settlements, about '
+  'row_limit of either (1 to 1000000). Returns how many; 0 when there was nothing. What was sealed '
+  'and is another later, or gone, is found by the checks (rule row_seal). Errors: '
+  'SB010 input_invalid, SB020 isolation_unsupported.';
 revoke execute on function saldo.seal_rows from public;
 grant execute on function saldo.seal_rows to saldo_admin;

@@ -77,7 +77,8 @@ begin
     v_plan := saldo_private.run_heal__pretend(saldo_private.tell_frozen(v_plan));
   else
     -- Before any immediate account is locked: it waits for those who hold stripes and slots.
-    v_frozen_count := saldo_private.freeze_changed(v_plan);
+    v_frozen_count := saldo_private.freeze_changed(v_plan)
+      + saldo_private.freeze_unproven(v_check.id);
     v_plan := saldo_private.run_heal__apply(saldo_private.tell_frozen(v_plan), v_run_id);
   end if;
 

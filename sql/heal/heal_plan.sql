@@ -136,6 +136,7 @@ language sql
 stable
 as $$
   select coalesce(array_agg(saldo_private.decided(p, 'refused', case
+      when source.reason is not null then source.reason
       when not saldo_private.is_from_journal(p.rule) then null
       when journal.has_finding
       then 'The journal has findings of its own: settle them first, then heal.'
@@ -155,6 +156,10 @@ as $$
         end
     end) order by p.rule, p.account_id, p.key), '{}')
   from unnest(plan) as p
+  cross join lateral (
+    select saldo_private.unproven_source(p.rule, p.account_id) as reason
+    offset 0
+  ) as source
   cross join (
     select exists (
       select
@@ -166,7 +171,7 @@ as $$
   ) as journal
 $$;
 comment on function saldo_private.heal_plan__refuse is
-  'Refuses what derives from a journal that is itself in question.';
+  'Refuses what derives from rows or from a journal that are themselves in question.';
 
 create or replace function saldo_private.heal_plan__hold_rules(
   plan saldo_private.planned_heal[],

@@ -67,6 +67,8 @@ begin
     ) as d
     where a.id = any (v_account_ids)
     and a.held_total <> d.amount
+    and not saldo_private.is_contested(a.id, array['hold'])
+    and not exists (select from saldo_private.hold_difference(a.id))
   ),
   healed as (
     update saldo.account as a
@@ -81,7 +83,7 @@ end
 $$;
 comment on function saldo_private.heal_held_total is
   'Sets held_total of these accounts to the sums of their open holds, under their locks. A row for '
-  'each that differed.';
+  'each that differed and whose holds are as the engine wrote them.';
 
 create or replace function saldo_private.undo_heal_held_total(
   key text,

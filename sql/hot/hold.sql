@@ -34,3 +34,5 @@ comment on column saldo.hold.expires_at is
   'When it ends by itself, at the next run of expire_holds.';
 comment on column saldo.hold.closed_at is 'When it ended; null while it is open.';
 comment on column saldo.hold.close_reason is 'Why it was voided or expired.';
+comment on column saldo.hold.changed_in is
+  'Transaction of the engine that wrote it last; null = before there were seals over rows.';

@@ -1,7 +1,8 @@
 -- Seals over rows: evidence, made after the commit, that a row is as the engine wrote it.
 --
--- Private: tables row_seal, row_seal_progress, contested_row; lock_row_seals, row_seal_text,
--- make_row_seal. Rows of hot accounts are sealed by stretches of their slots (sealed_stretch.sql).
+-- Private: tables row_seal, row_seal_progress, contested_row, sealed_record; lock_row_seals,
+-- row_seal_text, make_row_seal, is_contested. Rows of hot accounts are sealed by stretches of their
+-- slots (sealed_stretch.sql), records one by one, each time the engine has changed them.
 -- A seal is of one source, has the hash of what it covers, and that of the seal before it. What a
 -- heal or a settlement derives from is compared with this evidence first: a row that is another
 -- now, or is gone, is a finding and not a source.
@@ -99,6 +100,23 @@ $$;
 comment on function saldo_private.make_row_seal is
   'Makes the next seal of the chain, for a caller that has locked it; returns its number.';
 
+create or replace function saldo_private.is_contested(account_id bigint, sources text[])
+returns boolean
+language sql
+stable
+as $$
+  select exists (
+    select
+    from saldo_private.contested_row as c
+    where c.account_id = is_contested.account_id
+    and c.source = any (sources)
+  )
+$$;
+comment on function saldo_private.is_contested is
+  'Whether rows of an account in these tables were written past the engine, and nobody has '
+  'accepted them.';
+
+select saldo_private.secure_table('saldo_private.sealed_record');
 select saldo_private.secure_table('saldo_private.row_seal');
 select saldo_private.secure_table('saldo_private.row_seal_progress');
 select saldo_private.secure_table('saldo_private.contested_row');
@@ -137,5 +155,17 @@ comment on column saldo_private.contested_row.source is 'Table of the rows.';
 comment on column saldo_private.contested_row.slot_no is
   'Slot of the rows of a hot account; 0 = none.';
 comment on column saldo_private.contested_row.contested_at is 'When the first write was seen.';
-comment on column saldo_private.contested_row.guard_event_id is
-  'Recorded write that was the first.';
+
+comment on table saldo_private.sealed_record is
+  'A record as the engine had written it when it was sealed; its last seal counts. Append-only.';
+comment on column saldo_private.sealed_record.source is 'Table of the record.';
+comment on column saldo_private.sealed_record.owner_id is
+  'Account of the record; of stock its product.';
+comment on column saldo_private.sealed_record.id is 'Id of the record; a number as a UUID.';
+comment on column saldo_private.sealed_record.seal_number is 'Seal that covers it.';
+comment on column saldo_private.sealed_record.account_id is
+  'Account that it is about; 0 = none.';
+comment on column saldo_private.sealed_record.changed_in is
+  'Transaction of the engine that wrote it so; null = before there were seals over rows.';
+comment on column saldo_private.sealed_record.hash is
+  'SHA-256 of its text; null = accepted as gone.';

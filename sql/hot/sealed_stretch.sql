@@ -24,7 +24,10 @@ $$;
 comment on function saldo_private.sub_balance_text is
   'Canonical text of a row of a hot account: a JSON array of its columns and a line feed.';
 
-create or replace function saldo_private.seal_stretches__slots(row_limit integer)
+create or replace function saldo_private.seal_stretches__slots(
+  row_limit integer,
+  accepted_account_id bigint
+)
 returns table (account_id bigint, slot_no integer, sealed_seq bigint, row_share bigint)
 language sql
 stable
@@ -45,6 +48,7 @@ as $$
       and s.slot_no = m.slot_no
       and s.seq = sealed.last_seq + 1
     )
+    and (accepted_account_id is null or m.account_id = accepted_account_id)
     and not exists (
       select
       from saldo_private.contested_row as c
@@ -78,14 +82,20 @@ as $$
       where each.account_id = slot.account_id
     )
   ))
+  or accepted_account_id is not null
   or (o.seq, o.debit_total, o.credit_total) = (slot.seq + pending.row_count,
     slot.debit_total + pending.debit, slot.credit_total + pending.credit)
 $$;
 comment on function saldo_private.seal_stretches__slots is
   'Slots with rows that are not sealed, uncontested, and as many and as large as the slot itself '
-  'has counted; each with its share of row_limit.';
+  'has counted; each with its share of row_limit. Of an account whose rows an administrator '
+  'accepts its slots are not asked.';
 
-create or replace function saldo_private.seal_stretches(row_limit integer)
+create or replace function saldo_private.seal_stretches(
+  row_limit integer,
+  accepted_account_id bigint default null,
+  reason text default null
+)
 returns bigint
 language plpgsql
 as $$
@@ -102,7 +112,7 @@ begin
       select s.account_id, s.slot_no, s.seq, s.amount, s.direction,
         saldo_private.sub_balance_text(s) as text, s.seq - slot.sealed_seq as place,
         row_number() over (partition by s.account_id, s.slot_no order by s.seq) as found_place
-      from saldo_private.seal_stretches__slots(row_limit) as slot
+      from saldo_private.seal_stretches__slots(row_limit, accepted_account_id) as slot
       join saldo.sub_balance as s on s.account_id = slot.account_id
         and s.slot_no = slot.slot_no
         and s.seq > slot.sealed_seq
@@ -123,7 +133,7 @@ begin
     from saldo_private.sealed_stretch as t
     where t.seal_number = v_number;
     perform saldo_private.make_row_seal(
-      'sub_balance', v_row_count, saldo_private.sealed_stretches_hash(v_number)
+      'sub_balance', v_row_count, saldo_private.sealed_stretches_hash(v_number), reason
     );
   end if;
   return coalesce(v_row_count, 0);

@@ -30,6 +30,8 @@ comment on column saldo.settlement.started_at is 'When the batch began.';
 comment on column saldo.settlement.settled_at is
   'When it was through; the difference is its duration.';
 comment on column saldo.settlement.settled_by is 'Who settled: token subject or login.';
+comment on column saldo.settlement.changed_in is
+  'Transaction of the engine that wrote it last; null = before there were seals over rows.';
 
 comment on table saldo.settlement_entry is
   E'@foreignKey (entry_id) references saldo.journal_entry (id)|@backwardBehavior -*\n'

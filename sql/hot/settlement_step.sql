@@ -83,6 +83,7 @@ as $$
       and s.slot_no = m.slot_no
       and s.seq = m.seq + 1
     )
+    and not saldo_private.is_slot_unproven(m.account_id, m.slot_no, m.seq)
     order by m.account_id, m.slot_no
     limit row_limit
   )
@@ -103,7 +104,7 @@ as $$
 $$;
 comment on function saldo_private.settle_batch__part is
   'What is pending on the accounts, summed up by slot, counter account and business day: up to '
-  'row_limit rows, the oldest of each slot first.';
+  'row_limit rows, the oldest of each slot first. Slots with rows that are not proven wait.';
 
 create or replace function saldo_private.settle_batch__take(
   account_ids bigint[],

@@ -1,38 +1,9 @@
 -- Rebuilding slots from what is durable: totals, rows, marks and open holds.
 --
--- Public: saldo.slot_rebuild (the record). Private: derived_funds, derived_slot, lock_hot_account,
+-- Public: saldo.slot_rebuild (the record). Private: derived_funds, lock_hot_account,
 -- remove_slots, rebuild_slots, rule_account_slot, heal_account_slot; table hot_account.
 -- The row of hot_account is the lock under which slots come and go: settlement takes it weakly
 -- (no key update), a writer that adds a slot weaker still (key share), a rebuild fully.
-
-create or replace function saldo_private.derived_slot()
-returns table (
-  account_id bigint,
-  slot_no integer,
-  seq bigint,
-  debit_total numeric,
-  credit_total numeric,
-  pending_count bigint
-)
-language sql
-stable
-as $$
-  select m.account_id, m.slot_no, m.seq + coalesce(r.row_count, 0),
-    m.debit_total + coalesce(r.debit, 0), m.credit_total + coalesce(r.credit, 0),
-    coalesce(r.row_count, 0)
-  from saldo_private.settlement_mark as m
-  cross join lateral (
-    select count(*) as row_count,
-      sum(s.amount) filter (where s.direction = 'debit') as debit,
-      sum(s.amount) filter (where s.direction = 'credit') as credit
-    from saldo.sub_balance as s
-    where s.account_id = m.account_id
-    and s.slot_no = m.slot_no
-    and s.seq > m.seq
-  ) as r
-$$;
-comment on function saldo_private.derived_slot is
-  'What follows for each slot from its mark and the rows after it.';
 
 create or replace function saldo_private.derived_funds()
 returns table (
@@ -172,15 +143,18 @@ begin
     -- Without slots nobody goes past the account's row: that is what keeps it frozen.
     perform saldo_private.fail('account_frozen', format('account %s', account_id));
   end if;
-  if is_forced then
-    perform saldo_private.remove_slots(account_id);
-  elsif exists (
+  if not is_forced and exists (
     select
     from saldo_private.account_slot as s
     where s.account_id = rebuild_slots.account_id
   ) then
     return;
+  elsif saldo_private.is_slot_source_unproven(account_id) then
+    perform saldo_private.fail('account_frozen', format(
+      'account %s: its rows or holds are not as the engine wrote them', account_id
+    ));
   end if;
+  perform saldo_private.remove_slots(account_id);
   perform saldo_private.rebuild_slots__fill(v_account);
 end
 $$;
@@ -188,7 +162,8 @@ comment on function saldo_private.rebuild_slots is
   'Makes the slots of a hot account from what is durable, and records it. Without force only when '
   'there are none. Whoever held one has ended by then: its removal waited for that. Errors: '
   'SB015 conflict_retry when the account is not hot, SB020 isolation_unsupported, '
-  'SB207 prepared_transaction_open, SB121 account_frozen.';
+  'SB207 prepared_transaction_open, SB121 account_frozen, also for rows or holds that are '
+  'not proven.';
 
 create or replace function saldo_private.rebuild_slots__fill(account saldo.account)
 returns void
@@ -227,6 +202,9 @@ begin
   -- One that was added and has nothing pending can be added again.
   and (d.slot_no <= account.slots or d.pending_count > 0);
   get diagnostics v_slot_count = row_count;
+  delete from saldo_private.contested_row as c
+  where c.account_id = account.id
+  and c.source = 'account_slot';
 
   insert into saldo.slot_rebuild (account_id, id, slot_count, rebuilt_by)
   values (account.id, saldo_private.uuid_v7(), v_slot_count, saldo_private.actor());

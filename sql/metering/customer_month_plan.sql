@@ -119,7 +119,9 @@ begin
   perform saldo_private.lock_customer_months(account_ids);
   v_plan := array(
     select p
-    from saldo_private.customer_month_plan(account_ids, saldo_private.sync_actions(is_forced)) as p
+    from saldo_private.customer_month_plan(
+      saldo_private.proven_customers(account_ids), saldo_private.sync_actions(is_forced)
+    ) as p
   );
   perform saldo_private.write_customer_months(v_plan);
   return v_plan;

@@ -81,9 +81,10 @@ declare
   v_changes saldo.monthly_balance_change[];
 begin
   perform saldo_private.lock_customer_months(v_account_ids);
+  -- A heal makes nothing good that does not follow from what is proven.
   select array_agg(c.change)
   into v_changes
-  from saldo_private.customer_month_change(v_account_ids) as c
+  from saldo_private.customer_month_change(saldo_private.proven_customers(v_account_ids)) as c
   where format('%s %s', (c.change).account_id, (c.change).month) = any (keys)
   and (c.change).action <> 'same';
   if v_changes is null then

@@ -266,6 +266,8 @@ comment on column saldo.deposit.idempotency_key is 'Key that the client gave, if
 comment on column saldo.deposit.recorded_at is
   'When the deposit was recorded, which may be long after occurred_at.';
 comment on column saldo.deposit.recorded_by is 'Who recorded it: token subject or login.';
+comment on column saldo.deposit.changed_in is
+  'Transaction of the engine that wrote it last; null = before there were seals over rows.';
 comment on column saldo.deposit.ended_at is 'When it was superseded or removed; null = current.';
 comment on column saldo.deposit.ended_by is
   'Who superseded or removed it: token subject or login; null = current.';

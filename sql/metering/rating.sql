@@ -151,7 +151,7 @@ begin
     n.factor_version_id,
     (coalesce(n.volume_sm3, 0) - coalesce(l.volume_sm3, 0))::saldo.volume,
     (coalesce(n.amount, 0) - coalesce(l.amount, 0))::saldo.amount,
-    null::uuid, null::date, clock_timestamp(), saldo_private.actor(), null::timestamptz
+    null::uuid, null::date, clock_timestamp(), saldo_private.actor(), null::timestamptz, null::xid8
   from saldo_private.rating_of(rating_change.reading_ids) as n
   full join (
     select line.*
@@ -248,5 +248,7 @@ comment on column saldo.rated_line.posting_date is
   'Date on which the change was posted: in another month than month when that was closed.';
 comment on column saldo.rated_line.rated_at is 'When this rating was computed.';
 comment on column saldo.rated_line.rated_by is 'Who caused it: token subject or login.';
+comment on column saldo.rated_line.changed_in is
+  'Transaction of the engine that wrote it last; null = before there were seals over rows.';
 comment on column saldo.rated_line.superseded_at is
   'When another revision took its place; null = it is the current one.';

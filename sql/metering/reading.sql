@@ -59,6 +59,8 @@ comment on column saldo.reading.batch_id is 'Shared by the readings that were re
 comment on column saldo.reading.recorded_at is
   'When the reading was recorded, which may be long after read_at.';
 comment on column saldo.reading.recorded_by is 'Who recorded it: token subject or login.';
+comment on column saldo.reading.changed_in is
+  'Transaction of the engine that wrote it last; null = before there were seals over rows.';
 comment on column saldo.reading.ended_at is 'When it was superseded or removed; null = current.';
 comment on column saldo.reading.ended_by is
   'Who superseded or removed it: token subject or login; null = current.';

@@ -267,6 +267,8 @@ comment on column saldo.purchase.occurred_at is
   'When the sale took place; it decides the posting date.';
 comment on column saldo.purchase.created_at is 'When the purchase was recorded.';
 comment on column saldo.purchase.created_by is 'Who recorded it: token subject or login.';
+comment on column saldo.purchase.changed_in is
+  'Transaction of the engine that wrote it last; null = before there were seals over rows.';
 comment on column saldo.purchase.completed_at is 'When the payment was recorded; null = not paid.';
 comment on column saldo.purchase.failed_at is 'When it was given up; null unless failed.';
 comment on column saldo.purchase.refunded_at is

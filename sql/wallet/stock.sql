@@ -100,7 +100,8 @@ begin
 
   if coalesce(cardinality(v_item_ids), 0) = take_stock__assign.quantity then
     update saldo.stock_item
-    set account_id = take_stock__assign.account_id,
+    set changed_in = pg_current_xact_id(),
+      account_id = take_stock__assign.account_id,
       purchase_id = take_stock__assign.purchase_id,
       assigned_at = now()
     where stock_item.product_id = take_stock__assign.product_id
@@ -179,7 +180,8 @@ begin
     for no key update of s
   )
   update saldo.stock_item as s
-  set account_id = null,
+  set changed_in = pg_current_xact_id(),
+    account_id = null,
     purchase_id = null,
     assigned_at = null
   from assigned
@@ -213,3 +215,5 @@ comment on column saldo.stock_item.purchase_id is
   'Purchase that it is assigned to, reserved while that is pending; null = free.';
 comment on column saldo.stock_item.assigned_at is 'When it was assigned; null = free.';
 comment on column saldo.stock_item.created_at is 'When the unit was added to the stock.';
+comment on column saldo.stock_item.changed_in is
+  'Transaction of the engine that wrote it last; null = before there were seals over rows.';

@@ -22,6 +22,9 @@ const LARGE_TABLES = new Set([
   "rated_line",
 ]);
 
+// Numbers of transactions, which mean nothing to a client.
+const TRANSACTION_COLUMNS = new Set(["posted_in", "changed_in"]);
+
 /** Columns keep their names (`id` would become `rowId`), and small tables filter by any of them. */
 export const SurfacePlugin: GraphileConfig.Plugin = {
   name: "SurfacePlugin",
@@ -56,7 +59,7 @@ export const SurfacePlugin: GraphileConfig.Plugin = {
         override: {
           callback(behavior, [codec, attributeName]) {
             return codec.attributes[attributeName]?.codec === TYPES.text &&
-              attributeName === "posted_in"
+              TRANSACTION_COLUMNS.has(attributeName)
               ? "-*"
               : behavior;
           },

@@ -18,6 +18,8 @@ const retryIntervalMs = 500;
 // settlements and re-ratings have their turn.
 const slotCount = 6;
 const pulseSeconds = 5;
+// From a write past the engine to its alert it is 10 seconds at most.
+const recordedWritesSeconds = 3;
 const lookIntervalMs = 5000;
 // Longer than six short jobs at once take.
 const busyMs = 1_800_000;
@@ -126,6 +128,7 @@ function askForJobs(pool: Pool, config: WorkerConfig, log: Log): Recurring[] {
     runEvery(config.rerateEverySeconds, "rerate", pool, log),
     runEvery(config.sealEverySeconds, "seal_journal", pool, log),
     runEvery(config.alertEverySeconds, "evaluate_alerts", pool, log),
+    runEvery(recordedWritesSeconds, "check_recorded_writes", pool, log),
   ];
 }
 

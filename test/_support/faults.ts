@@ -22,6 +22,24 @@ export async function forced<T>(
   }
 }
 
+/**
+ * Writes as the engine does, for arranging what took place at another time: no trigger keeps it from
+ * that, and the guard has nothing to record.
+ */
+export async function arranged(pool: Pool, statement: string, values: unknown[] = []) {
+  await forced(pool, async (client) => {
+    const { rows } = await client.query<{ text: string }>(
+      "select format(regexp_replace($1, '\\$[0-9]+', '%L', 'g'), variadic $2::text[]) as text",
+      [statement, values.length > 0 ? values.map(String) : [""]],
+    );
+    await client.query(`create function public.arrange(statement text) returns void
+      language plpgsql security definer as 'begin execute statement; end'`);
+    await client.query("alter function public.arrange(text) owner to saldo_owner");
+    await client.query("select public.arrange($1)", [rows[0]?.text]);
+    await client.query("drop function public.arrange(text)");
+  });
+}
+
 /** A finding as tests look at it. */
 export interface Finding {
   id: string;
@@ -34,6 +52,7 @@ export interface Finding {
   cause: string;
   explanation: string;
   evidence: Record<string, unknown>[];
+  detail: Record<string, unknown>;
 }
 
 /** A result of check_balance_health with its findings. */

@@ -55,6 +55,12 @@ const sql = (text: string) => (client: PoolClient) => client.query(text);
 
 const faults: Fault[] = [
   {
+    name: "a hold that says another reason",
+    rules: ["row_seal"],
+    books: "select saldo.seal_rows()",
+    plant: sql("update saldo.hold set description = 'something else' where source = 'place_hold'"),
+  },
+  {
     name: "an edited line",
     rules: ["account_balance", "entry_balance", "month_movement", "trial_balance"],
     plant: sql("update saldo.journal_line set debit = 999 where account_id = 1"),
@@ -343,7 +349,12 @@ for (const { name, rules, books = "", plant } of faults) {
       await database.pool.query(books);
       t.deepEqual(await brokenRules(database.pool), [], "clean before the fault");
       await forced(database.pool, plant);
-      t.deepEqual(await brokenRules(database.pool), rules);
+      // Where it went past the engine to what heals derive from, that is a finding as well.
+      const contested = await database.pool.query(
+        "select from saldo_private.contested_row where source <> 'account_slot'",
+      );
+      const also = contested.rows.length > 0 ? ["row_seal"] : [];
+      t.deepEqual(await brokenRules(database.pool), [...new Set([...rules, ...also])].sort());
     } finally {
       await database.close();
     }

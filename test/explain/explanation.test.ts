@@ -170,8 +170,11 @@ const cases: Case[] = [
     plant: "delete from saldo.purchase",
     rule: "purchase_entry",
     key: "",
-    causes: ["unrecorded_item likely"],
-    tells: [/^Entry .* took effect, and its record is gone: no purchase/],
+    causes: ["out_of_band_write likely", "unrecorded_item likely"],
+    tells: [
+      /^Follows from rows .* Written past the engine: delete of purchase/,
+      /^Entry .* took effect, and its record is gone: no purchase/,
+    ],
   },
   {
     name: "a sheet that follows from a wrong total",

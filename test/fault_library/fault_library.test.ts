@@ -125,14 +125,15 @@ const faults: Fault[] = [
   {
     name: "a pending row is deleted",
     plant: "delete from saldo.sub_balance where seq = 2",
-    rules: ["sub_balance", "account_slot"],
-    causes: ["missing_item likely"],
+    rules: ["sub_balance", "account_slot", "row_seal"],
+    causes: ["out_of_band_write likely", "missing_item likely"],
     tells: [
       /Missing in slot \d: row 2, written between 2.* and 2/,
       /The slot still counts debit 0 and credit 2 for it/,
+      /Written past the engine: delete of sub_balance/,
     ],
     outcome: "not healed",
-    frozen: [],
+    frozen: ["float"],
     isHealthyAfter: false,
   },
   {

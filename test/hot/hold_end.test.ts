@@ -1,6 +1,6 @@
 import test from "ava";
 import { errorCode } from "../_support/database.ts";
-import { forced } from "../_support/faults.ts";
+import { arranged } from "../_support/faults.ts";
 import type { Row } from "../wallet/_wallet.ts";
 import { holdsOf, many, openHot } from "./_hot.ts";
 
@@ -85,9 +85,9 @@ test.serial("a pending purchase is a hold, and ends with it", async (t) => {
   t.like(await stored({ id: failed.hold_id }), { status: "VOIDED", close_reason: "Late" });
 
   const overdue = await pending();
-  await forced(hot.pool, (client) =>
-    client.query("update saldo.hold set expires_at = now() where id = $1", [overdue.hold_id]),
-  );
+  await arranged(hot.pool, "update saldo.hold set expires_at = now() where id = $1", [
+    overdue.hold_id,
+  ]);
   t.is((await expire()).length, 1);
   t.is(await status(overdue), "failed");
   const free = await hot.root(

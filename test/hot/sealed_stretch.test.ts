@@ -34,7 +34,7 @@ test.serial("rows are sealed once, in stretches without gap, and what is new lat
   t.is(await seal(), 0);
   await hot.submit(account, 1, "debit");
   await hot.settle();
-  t.is(await seal(), 1);
+  t.is(await seal(), 2, "the row and the settlement");
   const [counted] = await hot.root(
     `select sum(last_seq - first_seq + 1) as rows, trim_scale(sum(debit))::text as debit
     from saldo_private.sealed_stretch where account_id = $1`,

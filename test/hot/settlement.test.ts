@@ -1,6 +1,6 @@
 import test from "ava";
 import { errorCode } from "../_support/database.ts";
-import { forced } from "../_support/faults.ts";
+import { arranged } from "../_support/faults.ts";
 import { outcomes, type Row } from "../wallet/_wallet.ts";
 import { many, openHot } from "./_hot.ts";
 
@@ -146,10 +146,10 @@ test.serial(
 test.serial("rows of two business dates make two entries, each on its date", async (t) => {
   const account = await hot.account({ funds: 10, slots: 1 });
   const [old] = [await hot.submit(account, 1, "debit"), await hot.submit(account, 2, "debit")];
-  await forced(hot.pool, (client) =>
-    client.query("update saldo.sub_balance set created_at = '2026-01-31 12:00+07' where id = $1", [
-      old.id,
-    ]),
+  await arranged(
+    hot.pool,
+    "update saldo.sub_balance set created_at = '2026-01-31 12:00+07' where id = $1",
+    [old.id],
   );
   const [settlement] = await settleOnce();
   const entries = await hot.root(

@@ -1,6 +1,6 @@
 import test from "ava";
 import { asAnonymous, asMember, asOperator, errorCode } from "../_support/database.ts";
-import { brokenRules, forced } from "../_support/faults.ts";
+import { arranged, brokenRules } from "../_support/faults.ts";
 import type { Row } from "../wallet/_wallet.ts";
 import { openHot } from "./_hot.ts";
 
@@ -30,11 +30,10 @@ test.serial("pending rows, their age and the last settlement are told", async (t
   const old = await hot.submit(account, 1, "debit");
   await hot.submit(account, 1, "debit");
   await hot.submit(other, 1, "debit");
-  await forced(hot.pool, (client) =>
-    client.query(
-      "update saldo.sub_balance set created_at = now() - interval '50 seconds' where id = $1",
-      [old.id],
-    ),
+  await arranged(
+    hot.pool,
+    "update saldo.sub_balance set created_at = now() - interval '50 seconds' where id = $1",
+    [old.id],
   );
   // Both accounts and the clearing account, which is hot as well.
   const before = await health();
@@ -86,11 +85,10 @@ test.serial(
     const account = await hot.account({ funds: 100, slots: 2 });
     const old = await hot.submit(account, 1, "debit");
     await hot.submit(account, 2, "debit");
-    await forced(hot.pool, (client) =>
-      client.query(
-        "update saldo.sub_balance set created_at = now() - interval '61 seconds' where id = $1",
-        [old.id],
-      ),
+    await arranged(
+      hot.pool,
+      "update saldo.sub_balance set created_at = now() - interval '61 seconds' where id = $1",
+      [old.id],
     );
     t.deepEqual(await brokenRules(hot.pool), ["settlement_lag"]);
     await hot.call("admin", "set_setting", { name: "settlement_lag_max_seconds", value: "3600" });

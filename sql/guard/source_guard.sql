@@ -1,0 +1,156 @@
+-- The guard of what heals derive from: a write past the engine is recorded, and its rows are
+-- contested from then on.
+--
+-- Private: contest_rows, guard_source. Triggers, all of them ENABLE ALWAYS: record_bypass and
+-- record_bypass_truncate. guard.sql says how the engine's own writes are told from others.
+-- Also here: stamp_change, which writes down the transaction of each change by the engine, so that
+-- the sealer finds the record again. A write past the engine is not stamped.
+
+create or replace function saldo_private.contest_rows(source text, row_data jsonb)
+returns void
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  -- A worker of logical replication runs no statement: what it writes the engine wrote elsewhere.
+  if current_query() is null then
+    return;
+  end if;
+  insert into saldo_private.contested_row (account_id, source, slot_no, contested_at)
+  values (
+    coalesce((row_data ->> 'account_id')::bigint, 0), contest_rows.source,
+    case when contest_rows.source = 'sub_balance'
+      then coalesce((row_data ->> 'slot_no')::integer, 0) else 0 end,
+    clock_timestamp()
+  )
+  on conflict on constraint contested_row_pkey do nothing;
+exception
+  -- The write goes on, as where it is recorded.
+  when others then
+    raise warning 'Rows of % that were written past the engine are not contested: %',
+      contest_rows.source, sqlerrm;
+end
+$$;
+comment on function saldo_private.contest_rows is
+  'Marks the rows of an account in a table as written past the engine; of a hot account those of '
+  'a slot. It never fails the write.';
+revoke execute on function saldo_private.contest_rows from public;
+
+create or replace function saldo_private.tg__record_source_bypass()
+returns trigger
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  if TG_LEVEL = 'STATEMENT' then
+    perform saldo_private.record_bypass(TG_TABLE_NAME, TG_OP, null, null);
+    -- Slots that are gone are made again, as after a crash.
+    if TG_TABLE_NAME <> 'account_slot' then
+      perform saldo_private.contest_rows(TG_TABLE_NAME, '{}');
+    end if;
+    return null;
+  end if;
+  perform saldo_private.record_bypass(TG_TABLE_NAME, TG_OP, to_jsonb(OLD), to_jsonb(NEW));
+  if TG_OP <> 'INSERT' then
+    perform saldo_private.contest_rows(TG_TABLE_NAME, to_jsonb(OLD));
+  end if;
+  if TG_OP <> 'DELETE' then
+    perform saldo_private.contest_rows(TG_TABLE_NAME, to_jsonb(NEW));
+  end if;
+  return null;
+end
+$$;
+comment on function saldo_private.tg__record_source_bypass is
+  'Records a change of what heals derive from that does not come from the engine, and contests '
+  'the rows.';
+
+create or replace function saldo_private.tg__stamp_change()
+returns trigger
+language plpgsql
+as $$
+begin
+  NEW.changed_in := pg_current_xact_id();
+  return NEW;
+end
+$$;
+comment on function saldo_private.tg__stamp_change is
+  'Writes down the transaction in which the engine has changed a record.';
+
+create or replace function saldo_private.guard_source(source regclass, operations text)
+returns void
+language plpgsql
+as $$
+begin
+  execute format(
+    $sql$
+      create or replace trigger record_bypass
+        after %2$s on %1$s
+        for each row
+        when (current_user <> 'saldo_owner'
+          or 'saldo_owner' in (session_user, current_setting('role')))
+        execute function saldo_private.tg__record_source_bypass();
+      create or replace trigger record_bypass_truncate
+        after truncate on %1$s
+        for each statement
+        when (current_user <> 'saldo_owner'
+          or 'saldo_owner' in (session_user, current_setting('role')))
+        execute function saldo_private.tg__record_source_bypass();
+      alter table %1$s enable always trigger record_bypass;
+      alter table %1$s enable always trigger record_bypass_truncate;
+    $sql$,
+    source, operations
+  );
+end
+$$;
+comment on function saldo_private.guard_source is
+  'Lets writes past the engine to this table be recorded, by these operations and truncate.';
+revoke execute on function saldo_private.guard_source from public;
+
+create or replace function saldo_private.stamp_source(source regclass)
+returns void
+language plpgsql
+as $$
+begin
+  execute format(
+    $sql$
+      create or replace trigger stamp_change
+        before update on %s
+        for each row
+        when (old.changed_in is not distinct from new.changed_in and current_user = 'saldo_owner'
+          and 'saldo_owner' not in (session_user, current_setting('role')))
+        execute function saldo_private.tg__stamp_change()
+    $sql$,
+    source
+  );
+end
+$$;
+comment on function saldo_private.stamp_source is
+  'Lets changes by the engine to records of this table be stamped with their transaction.';
+revoke execute on function saldo_private.stamp_source from public;
+
+select saldo_private.guard_source(source.name::regclass, source.operations)
+from (
+  values
+    ('saldo.sub_balance', 'insert or update or delete'),
+    ('saldo.hold', 'insert or update or delete'),
+    ('saldo.purchase', 'insert or update or delete'),
+    ('saldo.stock_item', 'insert or update or delete'),
+    ('saldo.deposit', 'insert or update or delete'),
+    ('saldo.reading', 'insert or update or delete'),
+    ('saldo.rated_line', 'insert or update or delete'),
+    ('saldo.settlement', 'insert or update or delete'),
+    ('saldo.settlement_entry', 'insert or update or delete'),
+    ('saldo.settlement_range', 'insert or update or delete'),
+    ('saldo_private.settlement_mark', 'insert or update or delete'),
+    ('saldo_private.account_slot', 'insert or update or delete'),
+    -- One that is added only lets a request be refused.
+    ('saldo_private.idempotency_record', 'update or delete')
+) as source (name, operations);
+
+select saldo_private.stamp_source(source.name::regclass)
+from (
+  values ('saldo.hold'), ('saldo.purchase'), ('saldo.stock_item'), ('saldo.deposit'),
+    ('saldo.reading'), ('saldo.rated_line'), ('saldo.settlement')
+) as source (name);

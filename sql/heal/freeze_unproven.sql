@@ -1,0 +1,57 @@
+-- Freezing the accounts whose rows are not as the engine wrote them.
+--
+-- Private: freeze_unproven. As for a changed journal: a human decides, and whoever unfreezes an
+-- account with the same rows in question is not overruled.
+
+create or replace function saldo_private.freeze_unproven(check_run_id uuid)
+returns integer
+language plpgsql
+as $$
+declare
+  v_accounts jsonb;
+begin
+  select coalesce(jsonb_object_agg(c.account_id, c.evidence), '{}')
+  into v_accounts
+  from (
+    select f.account_id,
+      jsonb_build_object('finding_id', (array_agg(f.id order by f.key))[1], 'rows',
+        jsonb_agg(f.key order by f.key)) as evidence
+    from saldo.finding as f
+    join saldo.account as a on a.id = f.account_id
+    where f.check_run_id = freeze_unproven.check_run_id
+    and f.rule = 'row_seal'
+    and f.detail ->> 'source' <> 'stock_item' -- that is no money
+    and a.frozen_at is null
+    and a.closed_at is null
+    -- With cash or revenue frozen, nothing would work any more: a human decides that.
+    and a.code !~ saldo_private.system_code_pattern()
+    group by f.account_id
+  ) as c
+  where not exists (
+    select
+    from saldo.account_freeze as z
+    where z.account_id = c.account_id
+    and z.unfrozen_at is not null
+    and z.evidence -> 'rows' = c.evidence -> 'rows'
+  );
+  if v_accounts = '{}' then
+    return 0;
+  end if;
+  perform saldo_private.freeze_accounts(
+    array_agg(e.key::bigint order by e.key::bigint),
+    'Rows of this account are not as the engine wrote them.',
+    array_agg((e.value ->> 'finding_id')::uuid order by e.key::bigint)
+  )
+  from jsonb_each(v_accounts) as e;
+  update saldo.account_freeze as z
+  set evidence = z.evidence || jsonb_build_object('rows', e.value -> 'rows')
+  from jsonb_each(v_accounts) as e
+  where z.account_id = e.key::bigint
+  and z.unfrozen_at is null;
+  return (select count(*) from jsonb_object_keys(v_accounts));
+end
+$$;
+comment on function saldo_private.freeze_unproven is
+  'Freezes the accounts of which a check has found rows that are not as the engine wrote them, '
+  'except the engine''s own and those that a human has unfrozen with the same rows in question. '
+  'How many.';

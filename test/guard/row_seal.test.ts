@@ -1,0 +1,187 @@
+import test from "ava";
+import { check, type Finding, forced } from "../_support/faults.ts";
+import { openHot } from "../hot/_hot.ts";
+import { type Books, caches, freezes, makers, plantUnseen } from "./_rows.ts";
+
+interface Fault {
+  name: string;
+  /** Table that is written, and the statement; $1 is the account. */
+  table: string;
+  statement: string;
+  account: Exclude<keyof Books, "hot">;
+  /** What the evidence says; none where only the guard's record does. */
+  kind?: string;
+  isMoney?: boolean;
+}
+
+const faults: Fault[] = [
+  {
+    name: "a changed pending row",
+    table: "saldo.sub_balance",
+    statement: "update saldo.sub_balance set amount = 5000 where account_id = $1 and seq = 3",
+    account: "pending",
+    kind: "row_changed",
+  },
+  {
+    name: "a deleted pending row",
+    table: "saldo.sub_balance",
+    statement: "delete from saldo.sub_balance where account_id = $1 and seq = 4",
+    account: "pending",
+    kind: "row_missing",
+  },
+  {
+    name: "a changed settled row",
+    table: "saldo.sub_balance",
+    statement: "update saldo.sub_balance set created_by = 'x' where account_id = $1",
+    account: "settled",
+    kind: "row_changed",
+  },
+  {
+    name: "a lowered hold",
+    table: "saldo.hold",
+    statement: "update saldo.hold set amount = 1, open_amount = 1 where account_id = $1",
+    account: "held",
+    kind: "row_changed",
+  },
+  {
+    name: "a deleted hold",
+    table: "saldo.hold",
+    statement: "delete from saldo.hold where account_id = $1",
+    account: "held",
+    kind: "row_missing",
+  },
+  {
+    name: "a hold of a hot account that was let go",
+    table: "saldo.hold",
+    statement: `update saldo.hold set status = 'VOIDED', open_amount = 0, closed_at = now()
+      where account_id = $1`,
+    account: "pending",
+    kind: "row_changed",
+  },
+  {
+    name: "a changed purchase",
+    table: "saldo.purchase",
+    statement: "update saldo.purchase set unit_price = 1, amount = 1 where account_id = $1",
+    account: "wallet",
+    kind: "row_changed",
+  },
+  {
+    name: "a deleted rated line",
+    table: "saldo.rated_line",
+    statement: "delete from saldo.rated_line where account_id = $1",
+    account: "customer",
+    kind: "row_missing",
+  },
+  {
+    name: "a changed rated line",
+    table: "saldo.rated_line",
+    statement:
+      "update saldo.rated_line set volume_sm3 = 77, volume_change = 77 where account_id = $1",
+    account: "customer",
+    kind: "row_changed",
+  },
+  {
+    name: "a changed deposit",
+    table: "saldo.deposit",
+    statement: "update saldo.deposit set amount = 5 where account_id = $1",
+    account: "customer",
+    kind: "row_changed",
+  },
+  {
+    name: "a deleted reading",
+    table: "saldo.reading",
+    statement: "delete from saldo.reading where account_id = $1",
+    account: "customer",
+    kind: "row_missing",
+  },
+  {
+    name: "a changed settlement",
+    table: "saldo.settlement",
+    statement: "update saldo.settlement set debit = debit + 1 where account_id = $1",
+    account: "settled",
+    kind: "row_changed",
+  },
+  {
+    name: "a changed stretch of a settlement",
+    table: "saldo.settlement_range",
+    statement: "update saldo.settlement_range set last_seq = 9 where account_id = $1",
+    account: "settled",
+    kind: "row_changed",
+  },
+  {
+    name: "a changed entry of a settlement",
+    table: "saldo.settlement_entry",
+    statement: "update saldo.settlement_entry set credit = credit + 1 where account_id = $1",
+    account: "settled",
+    kind: "row_changed",
+  },
+  {
+    name: "stock that was given away",
+    table: "saldo.stock_item",
+    statement: `update saldo.stock_item set account_id = null, purchase_id = null,
+      assigned_at = null where account_id = $1`,
+    account: "wallet",
+    kind: "row_changed",
+    isMoney: false,
+  },
+];
+
+for (const isSeen of [true, false]) {
+  const who = isSeen ? "in the guard's sight" : "with the guard switched off";
+  test(`no heal makes good what is written past the engine, ${who}`, async (t) => {
+    const hot = await openHot();
+    try {
+      const accounts: string[] = [];
+      for (const [index, fault] of faults.entries()) {
+        accounts.push(await makers[fault.account](hot, `c${index}`));
+      }
+      // Pending rows of those made before were settled by those made after.
+      for (const [index, { account }] of faults.entries()) {
+        if (account !== "pending") continue;
+        await hot.submit(String(accounts[index]), 100, "debit");
+        await hot.submit(String(accounts[index]), 7, "debit");
+      }
+      await hot.call("admin", "seal_rows", {});
+      t.deepEqual((await check(hot.pool)).findings, [], "the books are in order");
+      const before = await caches(hot);
+      for (const [index, { table, statement }] of faults.entries()) {
+        const values = [accounts[index]];
+        if (isSeen) await forced(hot.pool, (client) => client.query(statement, values), "night");
+        else await plantUnseen(hot, table, statement, values);
+      }
+
+      const findings = async () =>
+        (await check(hot.pool)).findings.filter((each) => each.rule === "row_seal");
+      const of = (index: number, all: Finding[]) =>
+        all.filter(({ account_id, key }) =>
+          faults[index]?.isMoney === false
+            ? key.startsWith("stock_item")
+            : account_id === accounts[index],
+        );
+      const first = await findings();
+      const causes = new Set(first.map((each) => each.cause));
+      t.deepEqual([...causes], [isSeen ? "out_of_band_write" : "record_changed"]);
+      await hot.root("select * from saldo.scheduled_maintenance()");
+      t.deepEqual(await caches(hot), before, "no cache follows it");
+      const second = await findings();
+      const frozen = await freezes(hot);
+      for (const [index, { name, isMoney, kind }] of faults.entries()) {
+        const said = isSeen ? /application 'night'/ : /no write is recorded/;
+        t.true(of(index, first).length > 0, name);
+        for (const { explanation } of of(index, first)) t.regex(explanation, said, name);
+        t.true(
+          of(index, first).some((each) => each.detail.kind === kind),
+          `${name} is ${kind}`,
+        );
+        t.deepEqual(
+          of(index, second).map((each) => each.key),
+          of(index, first).map((each) => each.key),
+          `${name} stays a finding`,
+        );
+        t.is(frozen.includes(accounts[index]), isMoney !== false, `${name}: frozen`);
+      }
+    } finally {
+      await hot.close();
+    }
+  });
+}
