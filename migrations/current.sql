@@ -219,3 +219,36 @@ alter table saldo.settlement alter column changed_in set default pg_current_xact
 -- squawk-ignore require-concurrent-index-creation
 create index if not exists settlement_changed_in_idx on saldo.settlement (changed_in)
   where changed_in is not null;
+-- The build's record: in words, and with what stands beside the engine on purpose.
+alter table saldo_private.built_object add column if not exists definition text;
+alter table saldo_private.built_object add column if not exists standing text not null default 'own';
+create table if not exists saldo.configuration_acceptance (
+  id uuid primary key,
+  key text not null,
+  stored text not null,
+  is_withdrawn boolean not null,
+  reason text not null,
+  accepted_by text not null,
+  accepted_at timestamptz not null
+);
+
+-- Values that decide what is right, as the engine has set them.
+create table if not exists saldo.setting_change (
+  id uuid primary key,
+  number bigint generated always as identity,
+  name text not null,
+  value text not null,
+  changed_by text not null,
+  changed_at timestamptz not null
+);
+create table if not exists saldo_private.account_terms (
+  account_id bigint primary key,
+  code text not null,
+  type saldo.account_type not null,
+  currency text not null,
+  min_balance numeric
+);
+insert into saldo_private.account_terms (account_id, code, type, currency, min_balance)
+select id, code, type, currency, min_balance
+from saldo.account
+where not exists (select from saldo_private.account_terms);

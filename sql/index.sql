@@ -5,8 +5,8 @@
 --!include foundation/error.sql
 --!include foundation/applied_logic.sql
 --!include foundation/advisory_lock.sql
---!include foundation/setting.sql
 --!include foundation/actor.sql
+--!include foundation/setting.sql
 --!include foundation/money.sql
 --!include foundation/uuid_v7.sql
 --!include foundation/business_time.sql
@@ -112,9 +112,8 @@
 --!include metering/import.sql
 --!include metering/import_readings.sql
 
--- guard: writes past the engine are refused or recorded, and whether the engine is as it was built
+-- guard: writes past the engine are refused or recorded, and whether the engine is switched on
 --!include guard/guard.sql
---!include guard/as_built.sql
 --!include guard/configuration.sql
 --!include guard/source_guard.sql
 --!include guard/sealed_source.sql
@@ -143,6 +142,7 @@
 --!include explain/explanation_shape_record.sql
 --!include explain/explanation_shape.sql
 --!include explain/explanation_rows.sql
+--!include explain/explanation_configuration.sql
 --!include explain/explanation.sql
 
 -- own_tables: rules over users' own tables, checked, explained, guarded and healed as the built-in
@@ -160,10 +160,14 @@
 --!include own_tables/registered_check.sql
 --!include own_tables/registered_heal.sql
 
--- check: runs the rules, over everything or over what is new
+-- check: whether the engine is as built, and the rules, run over everything or over what is new
 --!include check/book_checks.sql
 --!include check/idempotency_rule.sql
 --!include check/clock.sql
+--!include check/standing_object.sql
+--!include check/as_built.sql
+--!include check/recorded_value_rule.sql
+--!include check/accept_configuration.sql
 --!include check/engine_configuration_rule.sql
 --!include check/builtin_rules.sql
 --!include check/fingerprint.sql

@@ -66,6 +66,8 @@ begin
     select c from saldo_private.causes_of_clock(check_run_id) as c
   ) || array(
     select c from saldo_private.causes_of_rows(check_run_id) as c
+  ) || array(
+    select c from saldo_private.causes_of_configuration(check_run_id) as c
   );
 end
 $$;

@@ -1,6 +1,7 @@
 -- Settings that the SQL itself needs. The server writes them from its environment at start.
 --
--- Public: saldo.setting, set_setting. Private: setting_value.
+-- Public: saldo.setting, setting_change, set_setting. Private: setting_value, keep_setting_change.
+-- A value that is not the last one kept in setting_change was set past the engine.
 
 insert into saldo.setting (name, value, description) values
   ('business_time_zone', 'Asia/Jakarta',
@@ -73,6 +74,22 @@ insert into saldo.setting (name, value, description) values
     'Hours after a heal in which the same key is not healed again by itself: it escalates.')
 on conflict (name) do update
 set description = excluded.description;
+
+create or replace function saldo_private.keep_setting_change(setting saldo.setting)
+returns void
+language sql
+as $$
+  insert into saldo.setting_change (id, name, value, changed_by, changed_at)
+  values (
+    gen_random_uuid(), setting.name, setting.value, saldo_private.actor(), clock_timestamp()
+  )
+$$;
+comment on function saldo_private.keep_setting_change is 'Keeps the value that a setting has now.';
+
+-- What a setting begins with.
+select saldo_private.keep_setting_change(s)
+from saldo.setting as s
+where not exists (select from saldo.setting_change as c where c.name = s.name);
 
 create or replace function saldo_private.setting_value(setting_name text)
 returns text
@@ -189,7 +206,13 @@ begin
   update saldo.setting
   set value = set_setting.value
   where setting.name = set_setting.name
-  and setting.value is distinct from set_setting.value;
+  and setting.value is distinct from set_setting.value
+  returning *
+  into v_setting;
+  if v_setting.name is not null then
+    perform saldo_private.keep_setting_change(v_setting);
+    return v_setting;
+  end if;
 
   select *
   into v_setting
@@ -216,3 +239,17 @@ comment on table saldo.setting is 'Settings that the database itself goes by.';
 comment on column saldo.setting.name is 'Name of the setting.';
 comment on column saldo.setting.value is 'Value of the setting, as text.';
 comment on column saldo.setting.description is 'What the setting decides.';
+
+select saldo_private.secure_table('saldo.setting_change');
+drop policy if exists select_all on saldo.setting_change;
+create policy select_all on saldo.setting_change for select
+  to saldo_admin, saldo_operator using (true);
+grant select on saldo.setting_change to saldo_admin, saldo_operator;
+
+comment on table saldo.setting_change is 'A value that a setting was given through the engine.';
+comment on column saldo.setting_change.id is 'Id.';
+comment on column saldo.setting_change.number is 'Number of the change, in order.';
+comment on column saldo.setting_change.name is 'Name of the setting.';
+comment on column saldo.setting_change.value is 'The value that it was given.';
+comment on column saldo.setting_change.changed_by is 'Who changed it: token subject or login.';
+comment on column saldo.setting_change.changed_at is 'When it was changed, or made.';

@@ -2,7 +2,7 @@
 -- written around it, and commits are durable.
 --
 -- Private: the parts of rule_engine_configuration that look at triggers, durability, functions and
--- tables; whether all is as built is looked at in as_built.sql.
+-- tables; whether all is as built is looked at in check/as_built.sql.
 
 create or replace function saldo_private.expected_source_triggers()
 returns table (table_name text, trigger_name text, is_always boolean)
@@ -80,31 +80,67 @@ $$;
 comment on function saldo_private.rule_engine_configuration__triggers is
   'Triggers of the engine that are missing, disabled or silenced.';
 
+create or replace function saldo_private.is_switched_off(setting text)
+returns boolean
+language sql
+immutable
+as $$
+  select lower(setting) in ('off', 'of', 'false', 'fals', 'fal', 'fa', 'f', 'no', 'n', '0')
+$$;
+comment on function saldo_private.is_switched_off is
+  'Whether PostgreSQL takes this value of a setting for off.';
+
 create or replace function saldo_private.rule_engine_configuration__durability()
 returns table (key text, stored text, derived text)
 language sql
 stable
 as $$
-  select format('setting %s', s.name), s.setting, 'on'
+  -- Not what this session has set for itself: postings wait for their commit all the same.
+  select format('setting %s', s.name), s.reset_val, expected.value
   from pg_catalog.pg_settings as s
-  where s.name = 'full_page_writes'
-  and s.setting = 'off'
+  join (
+    values ('fsync', 'on'), ('full_page_writes', 'on'), ('synchronous_commit', 'on'),
+      ('zero_damaged_pages', 'off'), ('ignore_checksum_failure', 'off'), ('data_sync_retry', 'off')
+  ) as expected (setting, value) on expected.setting = s.name
+  where (
+    saldo_private.is_switched_off(s.reset_val) <> (expected.value = 'off')
+    or s.reset_val in ('local', 'remote_write')
+      and current_setting('synchronous_standby_names') <> ''
+  )
+  -- It may be set for the login or database, which is told below.
+  and not (s.name = 'synchronous_commit' and s.source in ('database', 'user', 'database user'))
   union all
-  select format('role setting %s', coalesce(r.rolname, d.datname, 'all')), item, 'none'
+  -- Settings may be written in any case and spelling; local leaves the standby out.
+  select format('setting %s of %s', part.name,
+      concat_ws(' in ', coalesce(r.rolname, 'all logins'), 'database ' || d.datname)),
+    part.value, 'none'
   from pg_catalog.pg_db_role_setting as o
   left join pg_catalog.pg_roles as r on r.oid = o.setrole
   left join pg_catalog.pg_database as d on d.oid = o.setdatabase
   cross join unnest(o.setconfig) as item
+  cross join lateral (
+    select lower(split_part(item, '=', 1)) as name, split_part(item, '=', 2) as value
+  ) as part
   where (d.datname is null or d.datname = current_database())
-  and item ~ '^(synchronous_commit=off|session_replication_role=|row_security=)'
+  and (
+    part.name = 'synchronous_commit' and (
+      saldo_private.is_switched_off(part.value)
+      or lower(part.value) in ('local', 'remote_write')
+        and current_setting('synchronous_standby_names') <> ''
+    )
+    or part.name = 'session_replication_role' and lower(part.value) <> 'origin'
+    or part.name in ('zero_damaged_pages', 'ignore_checksum_failure', 'row_security')
+      and saldo_private.is_switched_off(part.value) = (part.name = 'row_security')
+  )
 $$;
 comment on function saldo_private.rule_engine_configuration__durability is
-  'Settings that take durability or the engine''s triggers away.';
+  'Settings of the server, a database or a login that take durability or the triggers away.';
 
 create or replace function saldo_private.rule_engine_configuration__functions()
 returns table (key text, stored text, derived text)
 language sql
 stable
+set search_path = saldo, saldo_private, pg_temp
 as $$
   select p.oid::regprocedure::text, coalesce(array_to_string(p.proconfig, ', '), 'no search_path'),
     'search_path ending in pg_temp'
@@ -117,7 +153,8 @@ as $$
     where item ~ '^search_path=.*pg_temp$'
   )
   union all
-  select p.oid::regprocedure::text, 'executable by public', 'executable by named roles'
+  select format('grant EXECUTE on function %s to public', p.oid::regprocedure), 'added',
+    'executable by named roles'
   from pg_catalog.pg_proc as p
   where p.pronamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
   and exists (
@@ -133,6 +170,7 @@ create or replace function saldo_private.rule_engine_configuration__tables()
 returns table (key text, stored text, derived text)
 language sql
 stable
+set search_path = saldo, saldo_private, pg_temp
 as $$
   select c.oid::regclass::text, 'row level security is not forced', 'forced'
   from pg_catalog.pg_class as c
@@ -140,8 +178,9 @@ as $$
   and c.relkind in ('r', 'p')
   and not (c.relrowsecurity and c.relforcerowsecurity)
   union all
-  select c.oid::regclass::text, format('%s for %s', acl.privilege_type,
-    coalesce(r.rolname, 'public')), 'written by the owner only'
+  -- Under the keys that the build's record has for grants; a right to write cannot be accepted.
+  select format('grant %s on table %s to %s', acl.privilege_type, c.oid::regclass,
+      coalesce(r.rolname, 'public')), 'added', 'written by the owner only'
   from pg_catalog.pg_class as c
   cross join aclexplode(c.relacl) as acl
   left join pg_catalog.pg_roles as r on r.oid = acl.grantee
@@ -150,8 +189,8 @@ as $$
   and acl.privilege_type <> 'SELECT'
   and acl.grantee <> c.relowner
   union all
-  select format('%s.%s', c.oid::regclass, a.attname), format('%s for %s', acl.privilege_type,
-    coalesce(r.rolname, 'public')), 'written by the owner only'
+  select format('grant %s on column %s.%s to %s', acl.privilege_type, c.oid::regclass, a.attname,
+      coalesce(r.rolname, 'public')), 'added', 'written by the owner only'
   from pg_catalog.pg_attribute as a
   join pg_catalog.pg_class as c on c.oid = a.attrelid
   cross join aclexplode(a.attacl) as acl

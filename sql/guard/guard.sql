@@ -102,6 +102,7 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_cached constant text[] := array['debit_total', 'credit_total', 'held_total'];
+  v_terms constant text[] := array['code', 'type', 'currency', 'min_balance'];
   v_old jsonb := to_jsonb(OLD);
   v_new jsonb := to_jsonb(NEW);
 begin
@@ -112,6 +113,14 @@ begin
     where (v_new ->> cached.name)::numeric
       is distinct from coalesce((v_old ->> cached.name)::numeric, 0)
   ) then
+    -- What it was opened with is not refused, as a minimum may be mended so; it is recorded.
+    if exists (
+      select
+      from unnest(v_terms) as term (name)
+      where v_new -> term.name is distinct from v_old -> term.name
+    ) then
+      perform saldo_private.record_bypass(TG_TABLE_NAME, TG_OP, v_old, v_new);
+    end if;
     return NEW;
   end if;
 
@@ -282,7 +291,8 @@ create policy select_all on saldo.guard_event for select
 grant select on saldo.guard_event to saldo_admin, saldo_operator;
 
 comment on table saldo.guard_event is
-  'A write to the journal or to a cached balance that got past the engine and its guard.';
+  'A write to the journal, to a cached balance or to the terms of an account that got past the '
+  'engine and its guard.';
 comment on column saldo.guard_event.id is 'Id, ordered by time.';
 comment on column saldo.guard_event.occurred_at is 'When the write took place.';
 comment on column saldo.guard_event.login is 'Login of the session that wrote.';

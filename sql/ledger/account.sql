@@ -1,9 +1,12 @@
 -- Accounts: where money stands.
 --
--- Public: saldo.account, open_account, close_account. Private: default_slots, system_account.
+-- Public: saldo.account, open_account, close_account. Private: default_slots, system_account,
+-- account_terms.
 -- debit_total, credit_total, held_total and with them balance are a cache: the truth is the
 -- journal (posting.sql keeps them in step, account_balance_rule.sql checks and heals them).
--- Nobody but the engine writes an account: no role has a grant for it.
+-- Nobody but the engine writes an account: no role has a grant for it. What an account was opened
+-- with (code, type, currency, min_balance) never changes, and is kept a second time in
+-- account_terms: where the account says otherwise it was changed past the engine.
 
 create or replace function saldo_private.system_code_pattern()
 returns text
@@ -14,6 +17,15 @@ as $$
 $$;
 comment on function saldo_private.system_code_pattern is
   'Codes of the accounts that the engine opens for itself, see system_account.';
+
+create or replace function saldo_private.keep_account_terms(account saldo.account)
+returns void
+language sql
+as $$
+  insert into saldo_private.account_terms (account_id, code, type, currency, min_balance)
+  values (account.id, account.code, account.type, account.currency, account.min_balance)
+$$;
+comment on function saldo_private.keep_account_terms is 'Keeps the terms of a new account.';
 
 create or replace function saldo.open_account(
   code text,
@@ -70,6 +82,7 @@ begin
   if v_account.id is null then
     perform saldo_private.fail('not_unique', format('account code %L', code));
   end if;
+  perform saldo_private.keep_account_terms(v_account);
   return v_account;
 end
 $$;
@@ -145,6 +158,7 @@ as $$
 declare
   v_code text := purpose || ':' || currency;
   v_id bigint;
+  v_account saldo.account;
 begin
   select id
   into v_id
@@ -174,14 +188,16 @@ begin
     case when purpose in ('revenue', 'clearing') then saldo_private.default_slots() end
   )
   on conflict on constraint account_code_key do nothing
-  returning id into v_id;
-  if v_id is null then -- somebody was first, and has committed by now
+  returning * into v_account;
+  if v_account.id is null then -- somebody was first, and has committed by now
     select id
     into strict v_id
     from saldo.account
     where account.code = v_code;
+    return v_id;
   end if;
-  return v_id;
+  perform saldo_private.keep_account_terms(v_account);
+  return v_account.id;
 end
 $$;
 comment on function saldo_private.system_account is
@@ -233,3 +249,13 @@ comment on column saldo.account.frozen_at is
   'Since when nothing is posted to it; null = not frozen. What was accepted before is settled.';
 comment on column saldo.account.frozen_reason is
   'Why it is frozen; whoever the account belongs to reads it too.';
+
+select saldo_private.secure_table('saldo_private.account_terms');
+
+comment on table saldo_private.account_terms is 'What an account was opened with.';
+comment on column saldo_private.account_terms.account_id is 'Account whose terms they are.';
+comment on column saldo_private.account_terms.code is 'Code of the account.';
+comment on column saldo_private.account_terms.type is 'Type, which decides the normal side.';
+comment on column saldo_private.account_terms.currency is 'Currency, three capital letters.';
+comment on column saldo_private.account_terms.min_balance is
+  'Balance less holds that may not be gone below; null = no limit.';

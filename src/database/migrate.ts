@@ -88,6 +88,7 @@ async function bringUpToDate(
   await client.query(await readFile(`${migrationsFolder}roles.sql`, "utf8"));
   const count = await takeBackOwners(client, functionNamesOf(logic));
   if (count > 0) options.log?.info("owners are put right, as after a restore", { objects: count });
+  await noteDeviations(client);
   const migrations = await makeTables(client, connectionString, options);
   await runCurrent(client, options);
   const hasData = await isTakenOver(client);
@@ -98,6 +99,22 @@ async function bringUpToDate(
   });
   const steps = await runAfterMigrations(client, options, options.afterFolder);
   return { ownerCount: count, migrations, steps };
+}
+
+/** Keeps in mind what is not as built: what migrations change is so from now on. */
+async function noteDeviations(client: Client): Promise<void> {
+  const { rows } = await client.query<{ exists: boolean }>(
+    "select to_regprocedure('saldo_private.note_deviations()') is not null as exists",
+  );
+  if (!rows[0]?.exists) return;
+  await client.query("begin");
+  try {
+    await client.query("set local role saldo_owner; select saldo_private.note_deviations()");
+    await client.query("commit");
+  } catch (error) {
+    await client.query("rollback").catch(() => {});
+    throw error;
+  }
 }
 
 /** Functions that the files make, within a block too. */

@@ -48,10 +48,26 @@ async function prepareTemplate(url: string): Promise<string> {
   const templateUrl = new URL(url);
   templateUrl.pathname = `/${template}`;
   await migrate(templateUrl.href);
+  await acceptServer(templateUrl.href);
   const password = randomBytes(18).toString("base64url");
   await root.query(`alter role saldo_server password '${password}'`);
   await root.end();
   return password;
+}
+
+/** Tests do not need what they write after a crash of the server: it may do without fsync. */
+async function acceptServer(url: string): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(
+      `select saldo.accept_configuration(c.key, 'a server for tests')
+      from saldo_private.acceptable_configuration() as c
+      where c.key in ('setting fsync', 'setting full_page_writes', 'setting synchronous_commit')`,
+    );
+  } finally {
+    await client.end();
+  }
 }
 
 async function dropTemplate(url: string): Promise<void> {

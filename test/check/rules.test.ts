@@ -279,7 +279,7 @@ const hotFaults: Fault[] = [
   },
   {
     name: "an amount that is none",
-    rules: ["account_slot", "sub_balance"],
+    rules: ["account_slot", "engine_configuration", "sub_balance"],
     plant: sql(`alter domain saldo.amount drop constraint amount_is_a_number;
       update saldo.sub_balance set amount = -7 where amount = 7`),
   },
@@ -371,7 +371,7 @@ test("a rule that breaks is a finding itself and stops no other", async (t) => {
     t.deepEqual(
       result.findings.map(({ rule, cause }) => [rule, cause]),
       [
-        ["engine_configuration", "unknown"],
+        ["engine_configuration", "engine_changed"],
         ["held_total", "out_of_band_write"],
         ["trial_balance", "rule_failed"],
       ],

@@ -184,3 +184,46 @@ comment on function saldo_private.of_the_newer is 'What newer servers call.';`,
     await t.throwsAsync(() => start(database, newer), { message: /has replaced the logic/ });
   });
 });
+
+test("an upgrade launders nothing: what was dropped or added before it is found after it", async (t) => {
+  await withLogic(async (database, sql) => {
+    const { pool } = database;
+    const found = async () =>
+      (
+        await pool.query<{ text: string }>(
+          "select key || ': ' || stored as text from saldo_private.rule_engine_configuration()",
+        )
+      ).rows.map(({ text }) => text);
+    t.deepEqual(await found(), []);
+    await pool.query(`
+      alter table saldo.account drop constraint account_code_key;
+      alter table saldo.account add column planted integer;
+      create function public.look() returns trigger language plpgsql as 'begin return new; end';
+      create trigger look before insert on saldo.purchase
+        for each row execute function public.look();
+      create policy planted on saldo.product for select to saldo_member using (true)`);
+    const structure = [
+      "column account.planted: added",
+      "constraint account_code_key on account: missing",
+      "trigger look on purchase: added",
+    ];
+    t.deepEqual((await found()).sort(), [
+      structure[0],
+      structure[1],
+      "policy planted on product: added",
+      structure[2],
+    ]);
+    for (let round = 0; round < 2; round += 1) {
+      await sql.append("wallet/product.sql", "-- changed");
+      await start(database, sql);
+      t.deepEqual((await found()).sort(), structure, "the policy was taken away by the upgrade");
+    }
+    await pool.query("select from saldo.accept_configuration('trigger look on purchase', 'ours')");
+    await pool.query(`alter table saldo.account add constraint account_code_key unique (code);
+      alter table saldo.account drop column planted`);
+    t.deepEqual(await found(), []);
+    await sql.append("wallet/product.sql", "-- changed once more");
+    await start(database, sql);
+    t.deepEqual(await found(), []);
+  });
+});
