@@ -68,12 +68,41 @@ as $$
         'was closed, was changed past it.'
     where f.rule = 'closed_period'
     union all
-    select 'record_changed', 'likely',
+    select 'missing_item', 'likely', format('The result of %s at %s is gone: %s.',
+      f.detail ->> 'operation', f.detail ->> 'created_at', f.stored)
+    where f.rule = 'idempotency'
+    union all
+    select 'missing_item', 'likely', format('It was made under a key, and %s is gone, or was made '
+      'under another scope.', f.derived)
+    where f.rule = 'idempotency_record'
+    union all
+    select 'record_changed', 'possible',
+      'Totals and holds are right, and the engine lets no account fall below its minimum: the '
+        'minimum was changed past it.'
+    where f.rule = 'min_balance'
+    and not saldo_private.has_finding(
+      f.check_run_id, array['account_balance', 'held_total', 'account_slot'], f.account_id
+    )
+  ) as x
+$$;
+comment on function saldo_private.causes_of_shapes__journal is
+  'What the engine cannot have posted, and results that are gone.';
+
+create or replace function saldo_private.causes_of_shapes__seals(check_run_id uuid)
+returns setof saldo_private.possible_cause
+language sql
+stable
+as $$
+  select f.id, 9, x.cause, 'likely'::saldo.explanation_confidence, x.words, '{}'::jsonb
+  from saldo_private.unexplained_findings(causes_of_shapes__seals.check_run_id) as f
+  cross join lateral (
+    select 'record_changed' as cause,
       'Sealed totals of a closed period, or their hash, were changed after it was closed.'
+        as words
     where f.rule = 'closing_snapshot'
     and f.detail ->> 'what' like '%hash%'
     union all
-    select case when journal.is_whole then 'record_changed' else 'journal_changed' end, 'likely',
+    select case when journal.is_whole then 'record_changed' else 'journal_changed' end,
       case when journal.is_whole
         then 'The journal is as it was sealed: the totals of the closed period were changed.'
         else 'The journal of a closed period was changed, or its totals with their hash.' end
@@ -91,7 +120,7 @@ as $$
     and f.detail ->> 'what' not like '%hash%'
     union all
     select case when seal.is_changed then 'record_changed'
-        when seal.is_gone then 'missing_item' else 'journal_changed' end, 'likely',
+        when seal.is_gone then 'missing_item' else 'journal_changed' end,
       case when seal.is_changed then 'The record of the seals itself was changed or cut.'
         when seal.is_gone then 'What was sealed is gone from the journal.'
         else 'The journal is not what was sealed.' end
@@ -114,22 +143,10 @@ as $$
         )) as is_gone
     ) as seal
     where f.rule = 'journal_seal'
-    union all
-    select 'missing_item', 'likely', format('The result of %s at %s is gone: %s.',
-      f.detail ->> 'operation', f.detail ->> 'created_at', f.stored)
-    where f.rule = 'idempotency'
-    union all
-    select 'record_changed', 'possible',
-      'Totals and holds are right, and the engine lets no account fall below its minimum: the '
-        'minimum was changed past it.'
-    where f.rule = 'min_balance'
-    and not saldo_private.has_finding(
-      f.check_run_id, array['account_balance', 'held_total', 'account_slot'], f.account_id
-    )
   ) as x
 $$;
-comment on function saldo_private.causes_of_shapes__journal is
-  'What the engine cannot have posted or sealed, and results that are gone.';
+comment on function saldo_private.causes_of_shapes__seals is
+  'Seals and totals of closed periods, and which side of them was changed.';
 
 create or replace function saldo_private.causes_of_shapes__engine(check_run_id uuid)
 returns setof saldo_private.possible_cause
@@ -168,6 +185,8 @@ as $$
   select * from saldo_private.causes_of_shapes__caches(check_run_id)
   union all
   select * from saldo_private.causes_of_shapes__journal(check_run_id)
+  union all
+  select * from saldo_private.causes_of_shapes__seals(check_run_id)
   union all
   select * from saldo_private.causes_of_shapes__hot(check_run_id)
   union all

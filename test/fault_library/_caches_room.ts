@@ -144,7 +144,7 @@ export const cachesRoom: Room = {
       plant: "truncate saldo.month_movement",
       rules: ["month_movement"],
       cause: "out_of_band_write possible",
-      outcome: "healed",
+      outcome: "needs approval",
     },
     {
       fault: "a total and its month forced alike",

@@ -206,6 +206,20 @@ export const engineRoom: Room = {
       outcome: "reported",
     },
     {
+      fault: "a record of an entry's key that is gone",
+      plant: "delete from saldo_private.idempotency_record where key = 'first'",
+      rules: ["idempotency_record"],
+      cause: "missing_item likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a record of a submitted row's key that is gone",
+      plant: "delete from saldo_private.idempotency_record where key = 'submitted'",
+      rules: ["idempotency_record"],
+      cause: "missing_item likely",
+      outcome: "reported",
+    },
+    {
       fault: "a key whose entry is another one",
       plant: `update saldo_private.idempotency_record set result_id = '01900000-0000-7000-8000-000000000001'
           where key = 'first'`,

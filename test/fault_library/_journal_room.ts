@@ -164,7 +164,8 @@ export const journalRoom: Room = {
     {
       fault: "an entry that is there twice",
       plant: `insert into saldo.journal_entry
-        select (jsonb_populate_record(e, '{"id": "01900000-0000-7000-8000-000000000001"}')).*
+        select (jsonb_populate_record(e, '{"id": "01900000-0000-7000-8000-000000000001",
+          "idempotency_key": null}')).*
         from saldo.journal_entry as e where e.id = (select result_id from saldo_private.idempotency_record where key = 'first');
         insert into saldo.journal_line
         select account_id, posting_date, '01900000-0000-7000-8000-000000000001', line_no, debit, credit

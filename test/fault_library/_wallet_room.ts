@@ -83,7 +83,7 @@ export const walletRoom: Room = {
     {
       fault: "a completed purchase of another member",
       plant: "update saldo.purchase set member_id = 2 where status = 'completed'",
-      rules: ["purchase_entry"],
+      rules: ["purchase_entry", "idempotency_record"],
       cause: "record_changed likely",
       outcome: "reported",
     },
@@ -200,6 +200,13 @@ export const walletRoom: Room = {
       rules: ["account_balance", "month_movement"],
       cause: "journal_changed certain",
       outcome: "frozen",
+    },
+    {
+      fault: "a record of a purchase's key that is gone",
+      plant: "delete from saldo_private.idempotency_record where key = 'buy'",
+      rules: ["idempotency_record"],
+      cause: "missing_item likely",
+      outcome: "reported",
     },
     {
       fault: "a purchase whose idempotency key points elsewhere",
