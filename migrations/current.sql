@@ -252,3 +252,244 @@ insert into saldo_private.account_terms (account_id, code, type, currency, min_b
 select id, code, type, currency, min_balance
 from saldo.account
 where not exists (select from saldo_private.account_terms);
+-- branch: shops that keep their cash books without a network, and hand them over later.
+
+do $types$
+begin
+  if to_regtype('saldo.branch_verdict') is null then
+    create type saldo.branch_verdict as enum (
+      'accepted', 'duplicate', 'conflict', 'quarantined', 'refused'
+    );
+    create type saldo.branch_device_state as enum ('ok', 'forked', 'closed');
+    create type saldo.branch_row_kind as enum ('entry', 'void', 'count');
+    create type saldo.branch_flow as enum ('IN', 'OUT');
+    create type saldo_private.branch_arrival as (
+      no integer,
+      data jsonb,
+      payload jsonb,
+      row_id text,
+      seq bigint,
+      fault text,
+      is_hash_right boolean,
+      is_of_branch boolean,
+      arrival_hash bytea,
+      content_hash bytea
+    );
+    create type saldo.branch_gap as (
+      branch_id bigint,
+      branch_code text,
+      device_id uuid,
+      device_no integer,
+      epoch_no integer,
+      first_seq bigint,
+      last_seq bigint,
+      row_count bigint,
+      known_since timestamptz
+    );
+    create type saldo.branch_suspense_move as (
+      branch_id bigint,
+      flow saldo.branch_flow,
+      category text,
+      account_id bigint,
+      row_count bigint,
+      amount numeric
+    );
+    create type saldo.branch_enrolment_code as (code text, expires_at timestamptz);
+  end if;
+end
+$types$;
+
+create table if not exists saldo.branch (
+  id bigint generated always as identity primary key,
+  code text not null unique
+    constraint branch_code_is_printable check (code ~ '^[A-Z0-9][A-Z0-9-]{0,19}$'),
+  name text not null,
+  time_zone text not null,
+  currency text not null,
+  cash_account_id bigint not null unique references saldo.account (id),
+  suspense_account_id bigint not null unique references saldo.account (id),
+  created_at timestamptz not null default now()
+);
+
+create table if not exists saldo.posting_rule (
+  id bigint generated always as identity primary key,
+  branch_id bigint references saldo.branch (id),
+  flow saldo.branch_flow not null,
+  category text not null,
+  account_id bigint not null references saldo.account (id),
+  currency text not null,
+  effective_from date not null,
+  created_at timestamptz not null default now(),
+  created_by text not null,
+  removed_at timestamptz,
+  removed_by text,
+  constraint posting_rule_removed_one_says_by_whom check (
+    (removed_at is null) = (removed_by is null)
+  )
+);
+create unique index if not exists posting_rule_stands_once on saldo.posting_rule (
+  flow, lower(category), currency, coalesce(branch_id, 0), effective_from
+) where removed_at is null;
+
+create table if not exists saldo.branch_device (
+  id uuid primary key,
+  branch_id bigint not null references saldo.branch (id),
+  device_no integer not null,
+  name text not null,
+  program text not null,
+  state saldo.branch_device_state not null default 'ok',
+  state_reason text,
+  state_changed_at timestamptz,
+  verdict_no bigint not null default 0,
+  protocol smallint,
+  enrolled_at timestamptz not null default now(),
+  last_push_at timestamptz,
+  clock_offset_ms bigint,
+  clock_boot text,
+  unique (branch_id, device_no),
+  constraint branch_device_state_has_its_reason check (
+    (state = 'ok') = (num_nonnulls(state_reason, state_changed_at) = 0)
+  )
+);
+
+create table if not exists saldo_private.branch_enrolment (
+  code_hash bytea primary key,
+  branch_id bigint not null references saldo.branch (id),
+  created_at timestamptz not null default now(),
+  created_by text not null,
+  expires_at timestamptz not null,
+  device_id uuid references saldo.branch_device (id)
+);
+
+create table if not exists saldo.branch_key (
+  id text primary key,
+  device_id uuid not null references saldo.branch_device (id),
+  created_at timestamptz not null default clock_timestamp(),
+  first_used_at timestamptz,
+  last_used_at timestamptz,
+  ended_at timestamptz,
+  end_reason text,
+  constraint branch_key_ended_one_has_its_reason check (
+    (ended_at is null) = (end_reason is null)
+  )
+);
+create index if not exists branch_key_device_id_idx on saldo.branch_key (device_id);
+create table if not exists saldo_private.branch_key_secret (
+  key_id text primary key references saldo.branch_key (id),
+  secret_hash bytea not null
+    constraint branch_key_secret_is_a_hash check (length(secret_hash) = 32)
+);
+
+create table if not exists saldo.centre_epoch (
+  number bigint generated always as identity primary key,
+  epoch uuid not null unique default gen_random_uuid(),
+  began_at timestamptz not null default now(),
+  reason text not null,
+  begun_by text not null
+);
+
+create table if not exists saldo.branch_epoch (
+  id bigint generated always as identity primary key,
+  device_id uuid not null references saldo.branch_device (id),
+  epoch uuid not null,
+  epoch_no integer not null,
+  previous_epoch uuid,
+  previous_seq bigint,
+  previous_hash text,
+  began_at timestamptz not null default now(),
+  ends_at_seq bigint,
+  whole_to bigint not null default 0,
+  told_seq bigint not null default 0,
+  told_at timestamptz,
+  unique (device_id, epoch)
+);
+
+create table if not exists saldo.branch_head (
+  epoch_id bigint not null references saldo.branch_epoch (id),
+  seq bigint not null,
+  hash text not null,
+  row_count bigint not null,
+  in_total numeric not null,
+  out_total numeric not null,
+  told_at timestamptz not null default now(),
+  primary key (epoch_id, seq, hash)
+);
+
+create table if not exists saldo.branch_gap_waiver (
+  id bigint generated always as identity primary key,
+  epoch_id bigint not null references saldo.branch_epoch (id),
+  first_seq bigint not null,
+  last_seq bigint not null,
+  reason text not null,
+  waived_at timestamptz not null default now(),
+  waived_by text not null,
+  constraint branch_gap_waiver_is_a_range check (first_seq between 1 and last_seq)
+);
+create index if not exists branch_gap_waiver_epoch_id_idx on saldo.branch_gap_waiver (epoch_id);
+
+create table if not exists saldo.branch_intake (
+  id bigint generated always as identity primary key,
+  branch_id bigint not null references saldo.branch (id),
+  device_id uuid not null references saldo.branch_device (id),
+  epoch_id bigint references saldo.branch_epoch (id),
+  seq bigint,
+  row_id text,
+  arrival_hash bytea not null,
+  content_hash bytea not null,
+  has_id boolean not null,
+  has_place boolean not null,
+  kind saldo.branch_row_kind,
+  flow saldo.branch_flow,
+  category text,
+  amount saldo.amount,
+  expected numeric,
+  currency text,
+  description text,
+  occurred_at timestamptz,
+  business_date date,
+  cashier text,
+  voids text,
+  corrects text,
+  reason text,
+  prev_hash text,
+  hash text,
+  payload jsonb,
+  verdict saldo.branch_verdict not null,
+  verdict_reason text,
+  verdict_no bigint not null,
+  first_verdict saldo.branch_verdict not null,
+  first_reason text,
+  decided_at timestamptz,
+  decided_by text,
+  decision_note text,
+  posting_rule_id bigint references saldo.posting_rule (id),
+  account_id bigint,
+  is_suspense boolean not null default false,
+  entry_id uuid,
+  repost_entry_id uuid,
+  voided_by bigint references saldo.branch_intake (id),
+  received_at timestamptz not null default now(),
+  unique (device_id, arrival_hash),
+  constraint branch_intake_decided_one_says_by_whom check (
+    (decided_at is null) = (decided_by is null)
+  ),
+  constraint branch_intake_posted_one_is_accepted check (
+    entry_id is null or verdict in ('accepted', 'duplicate')
+  )
+);
+create unique index if not exists branch_intake_row_id_is_had_once
+  on saldo.branch_intake (branch_id, row_id) where has_id;
+create unique index if not exists branch_intake_place_is_had_once
+  on saldo.branch_intake (epoch_id, seq) where has_place;
+create index if not exists branch_intake_device_id_verdict_no_idx
+  on saldo.branch_intake (device_id, verdict_no);
+create index if not exists branch_intake_branch_id_business_date_idx
+  on saldo.branch_intake (branch_id, business_date);
+create index if not exists branch_intake_entry_id_idx on saldo.branch_intake (entry_id);
+create index if not exists branch_intake_open_idx
+  on saldo.branch_intake (branch_id, id) where verdict in ('quarantined', 'conflict');
+create index if not exists branch_intake_void_waits_idx
+  on saldo.branch_intake (branch_id, voids)
+  where verdict = 'quarantined' and verdict_reason = 'void_waits';
+create index if not exists branch_intake_suspense_idx
+  on saldo.branch_intake (branch_id, id) where is_suspense;

@@ -113,6 +113,25 @@
 --!include metering/import_readings.sql
 
 -- guard: writes past the engine are refused or recorded, and whether the engine is switched on
+-- branch: tills without a network, their rows, keys and gaps, and what becomes of each row
+--!include branch/branch.sql
+--!include branch/posting_rule.sql
+--!include branch/centre_epoch.sql
+--!include branch/branch_device.sql
+--!include branch/branch_key.sql
+--!include branch/branch_row.sql
+--!include branch/branch_intake.sql
+--!include branch/branch_epoch.sql
+--!include branch/file_branch_row.sql
+--!include branch/post_branch_rows.sql
+--!include branch/void_branch_row.sql
+--!include branch/branch_config.sql
+--!include branch/push_branch_rows.sql
+--!include branch/decide_branch_row.sql
+--!include branch/repost_suspense.sql
+--!include branch/branch_rule.sql
+
+-- guard: writes past the engine are refused or recorded, and whether the engine is as it was built
 --!include guard/guard.sql
 --!include guard/configuration.sql
 --!include guard/source_guard.sql
@@ -200,6 +219,7 @@
 -- alert: what does not hold is told, once
 --!include alert/alert.sql
 --!include alert/alert_condition.sql
+--!include alert/branch_condition.sql
 --!include alert/alert_delivery.sql
 --!include alert/alert_evaluation.sql
 --!include alert/acknowledge_alert.sql

@@ -102,6 +102,43 @@ $$;
 comment on function saldo_private.checklist__rerating is
   'Re-ratings of readings up to the end of the period that are open, or failed.';
 
+create or replace function saldo_private.checklist__branch(ends_on date)
+returns table (open_count bigint, evidence jsonb)
+language sql
+stable
+as $$
+  select count(*), coalesce(jsonb_agg(o.what order by o.row_no) filter (where o.row_no <= 10), '[]')
+  from (
+    select each.what, row_number() over (order by each.kind, each.what::text) as row_no
+    from (
+      select 1 as kind, jsonb_build_object('missing', format('%s-%s-%s', g.branch_code,
+        g.device_no, g.epoch_no), 'first_seq', g.first_seq, 'last_seq', g.last_seq,
+        'known_since', g.known_since) as what
+      from saldo_private.open_branch_gaps() as g
+      union all
+      -- What a till holds that was not heard of since, nobody knows.
+      select 2, jsonb_build_object('not_heard_of', format('%s-%s', b.code, d.device_no),
+        'last_push_at', d.last_push_at)
+      from saldo.branch_device as d
+      join saldo.branch as b on b.id = d.branch_id
+      where d.state <> 'closed'
+      and d.enrolled_at < saldo_private.day_begins_at(checklist__branch.ends_on + 1)
+      and coalesce(d.last_push_at, d.enrolled_at)
+        < saldo_private.day_begins_at(checklist__branch.ends_on + 1)
+      union all
+      select 3, jsonb_build_object('waits_for_decision', i.id, 'verdict', i.verdict,
+        'reason', i.verdict_reason)
+      from saldo.branch_intake as i
+      where i.verdict in ('quarantined', 'conflict')
+      and coalesce(i.business_date, saldo_private.business_date(i.received_at))
+        <= checklist__branch.ends_on
+    ) as each
+  ) as o
+$$;
+comment on function saldo_private.checklist__branch is
+  'Rows that tills have told of and not sent, tills that were not heard of since the end of the '
+  'period, and rows of it that wait for a decision.';
+
 create or replace function saldo_private.checklist__stale(ends_on date, last saldo.check_run)
 returns boolean
 language sql
@@ -206,10 +243,13 @@ as $$
     select 5, 'reratings', 'No re-rating is open', g.open_count, g.evidence
     from saldo_private.checklist__rerating(checklist.ends_on) as g
     union all
-    select 6, 'rules', 'All rules are clean', r.open_count, r.evidence
+    select 6, 'branches', 'Branches are complete', b.open_count, b.evidence
+    from saldo_private.checklist__branch(checklist.ends_on) as b
+    union all
+    select 7, 'rules', 'All rules are clean', r.open_count, r.evidence
     from saldo_private.checklist__rule(checklist.ends_on) as r
     union all
-    select 7, 'registered_rules', 'Rules over your own tables are clean', r.open_count, r.evidence
+    select 8, 'registered_rules', 'Rules over your own tables are clean', r.open_count, r.evidence
     from saldo_private.checklist__registered_rule() as r
   ) as each
   order by each.position
@@ -236,10 +276,10 @@ end
 $$;
 comment on function saldo.period_checklist is
   'What has to be in order before a month is closed: drafts, pending (transactions that wait for '
-  'settlement), holds, suspense, reratings (jobs whose differences would be late), rules (the '
-  'engine''s own) and registered_rules (those over your tables); how many of each are open, and '
-  'the first of them. Rules go by the last check; close_period makes a new one. Error: '
-  'SB010 input_invalid.';
+  'settlement), holds, suspense, reratings (jobs whose differences would be late), branches (what '
+  'tills have not sent, and rows to be decided), rules (the engine''s own) and registered_rules '
+  '(those over your tables); how many of each are open, and the first of them. Rules go by the '
+  'last check; close_period makes a new one. Error: SB010 input_invalid.';
 revoke execute on function saldo.period_checklist from public;
 grant execute on function saldo.period_checklist to saldo_admin, saldo_operator;
 

@@ -126,6 +126,36 @@ export const CATALOGUE = {
     hint: "Send it to a server of the primary.",
     status: 503,
   },
+  branch_key_invalid: {
+    code: "SB504",
+    message: "The branch key is missing or not valid.",
+    hint: "Go on selling; ask an administrator for an enrolment code, and enrol again.",
+    status: 401,
+  },
+  push_invalid: {
+    code: "SB507",
+    message: "The push has not the form of the protocol.",
+    hint: "DETAIL tells the part; docs/reference/branch-protocol.md has the form.",
+    status: 400,
+  },
+  push_too_large: {
+    code: "SB508",
+    message: "The push is too large.",
+    hint: "Send 256 rows and 262,144 bytes at most, before gzip; halve the batch.",
+    status: 413,
+  },
+  push_media_type: {
+    code: "SB509",
+    message: "The push is not JSON, or is encoded in another way.",
+    hint: "Send application/json in UTF-8, as it is or with gzip.",
+    status: 415,
+  },
+  push_rate: {
+    code: "SB511",
+    message: "Too many pushes at once with this key.",
+    hint: "Wait as long as Retry-After says, then send the same again.",
+    status: 429,
+  },
   file_encoding_wrong: {
     code: "SB430",
     message: "The file is not in the encoding that was named.",

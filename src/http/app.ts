@@ -22,6 +22,7 @@ import {
   silenceOf,
   type WorkerState,
 } from "./balance_health.ts";
+import { branchSync } from "./branch_sync.ts";
 import { cached } from "./cached.ts";
 import { makeFailureLimit } from "./failure_limit.ts";
 import { limitQuery, readJsonBody, requireJsonPost } from "./graphql_gate.ts";
@@ -60,6 +61,7 @@ export async function createApp(context: AppContext): Promise<App> {
   installProbes(app, context, readWorker, readReplica);
   app.get("/metrics", metrics.serve);
   installBalanceHealth(app, readHealth, readWorker, readReplica);
+  installBranchSync(app, context);
   installGraphqlGate(app, context);
   const { websockets, release } = await installGraphql(app, context);
   installFrontDoor(app, context);
@@ -137,6 +139,11 @@ function installBalanceHealth(
     );
     response.status(httpStatus).json(body);
   });
+}
+
+function installBranchSync(app: Express, context: AppContext): void {
+  const failures = makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS);
+  app.use("/api/v1/sync", branchSync(context, failures));
 }
 
 function installGraphqlGate(app: Express, context: AppContext): void {

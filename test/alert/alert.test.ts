@@ -8,6 +8,10 @@ async function watched(t: { teardown(close: () => Promise<void>): void }, channe
   return database;
 }
 
+/** A branch with a till. */
+const till = `insert into saldo.branch_device (id, branch_id, device_no, name, program)
+  select gen_random_uuid(), id, 1, 'till', 'test' from saldo.create_branch('A', 'A')`;
+
 /** Conditions with a fault that makes each of them hold, and what ends it. */
 const faults: { condition: string; plant: string[]; mend: string[]; others?: string[] }[] = [
   {
@@ -119,6 +123,27 @@ const faults: { condition: string; plant: string[]; mend: string[]; others?: str
       select 3, saldo_private.uuid_v7(), 2, 'planted' from generate_series(1, 10)`,
     ],
     mend: ["update saldo.slot_rebuild set rebuilt_at = now() - interval '11 minutes'"],
+  },
+  {
+    condition: "branch_silent",
+    plant: [till, "update saldo.branch_device set last_push_at = now() - interval '25 hours'"],
+    mend: ["update saldo.branch_device set last_push_at = now()"],
+  },
+  {
+    condition: "branch_forked",
+    plant: [till, "select saldo_private.mark_forked(id, 'two of them') from saldo.branch_device"],
+    mend: ["select saldo.close_branch_device(id, 'gone') from saldo.branch_device"],
+  },
+  {
+    condition: "branch_row_waits",
+    plant: [
+      till,
+      `select saldo_private.take_branch_rows(
+        saldo_private.branch_arrivals_of_0('[{}]', d.id, b), d.id, b, null)
+      from saldo.branch as b
+      join saldo.branch_device as d on d.branch_id = b.id`,
+    ],
+    mend: ["select saldo.refuse_quarantined(array(select id from saldo.branch_intake), 'no row')"],
   },
   {
     condition: "evaluation_failed",

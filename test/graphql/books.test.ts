@@ -31,7 +31,16 @@ test.serial("a month is checked, closed and shown over GraphQL", async (t) => {
   );
   t.deepEqual(
     checklist.data.periodChecklist.nodes.map((node: { item: string }) => node.item),
-    ["drafts", "pending", "holds", "suspense", "reratings", "rules", "registered_rules"],
+    [
+      "drafts",
+      "pending",
+      "holds",
+      "suspense",
+      "reratings",
+      "branches",
+      "rules",
+      "registered_rules",
+    ],
   );
   const closed = await api.post(
     `mutation { closePeriod(input: { month: "2025-06-01" }) {

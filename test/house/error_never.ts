@@ -28,7 +28,7 @@ export const never: readonly Never[] = [
   },
   {
     function:
-      /\.(post_entry|post_pair|transfer_many__write|settle_batch__post|rate_readings__post_many|post_year_end|reverse_year_end)$/,
+      /\.(post_entry|post_pair|transfer_many__write|settle_batch__post|rate_readings__post_many|post_year_end|reverse_year_end|post_branch_rows|repost_suspense__post)$/,
     codes: ["SB103", "SB107"],
     why: "the engine makes its entries whole and balanced",
   },
@@ -53,6 +53,11 @@ export const never: readonly Never[] = [
     codes: ["SB010"],
     why: "a key that is missing claims nothing",
   },
+  {
+    function: /\.lock_(device|branch_rows)$/,
+    codes: ["SB501"],
+    why: "the branch of a device, or of a row, is there",
+  },
   { function: /\.void_hold$/, codes: ["SB010"], why: "a reason that is missing has a default" },
   {
     function: /\.change_reading$/,
@@ -60,7 +65,7 @@ export const never: readonly Never[] = [
     why: "the meter and the time are those of the reading, where none are given",
   },
   {
-    function: /\.create_(customer|member)$/,
+    function: /\.create_(branch|customer|member)$/,
     codes: ["SB002", "SB003", "SB004"],
     why: "the min_balance of their accounts is the engine's",
   },
