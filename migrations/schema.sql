@@ -35,6 +35,14 @@ create type saldo.balance_basis as enum ('reported', 'restated');
 
 create type saldo.balance_sheet_section as enum ('assets', 'liabilities', 'equity');
 
+create type saldo.branch_device_state as enum ('ok', 'forked', 'closed');
+
+create type saldo.branch_flow as enum ('IN', 'OUT');
+
+create type saldo.branch_row_kind as enum ('entry', 'void', 'count');
+
+create type saldo.branch_verdict as enum ('accepted', 'duplicate', 'conflict', 'quarantined', 'refused');
+
 create type saldo.check_kind as enum ('manual', 'reconcile', 'maintenance', 'heal');
 
 create type saldo.check_scope as enum ('full', 'incremental');
@@ -171,6 +179,45 @@ create type saldo.balance_summary as (
   held numeric,
   available_balance numeric,
   pending_count bigint
+);
+
+create type saldo_private.branch_arrival as (
+  no integer,
+  data jsonb,
+  payload jsonb,
+  row_id text,
+  seq bigint,
+  fault text,
+  is_hash_right boolean,
+  is_of_branch boolean,
+  arrival_hash bytea,
+  content_hash bytea
+);
+
+create type saldo.branch_enrolment_code as (
+  code text,
+  expires_at timestamp with time zone
+);
+
+create type saldo.branch_gap as (
+  branch_id bigint,
+  branch_code text,
+  device_id uuid,
+  device_no integer,
+  epoch_no integer,
+  first_seq bigint,
+  last_seq bigint,
+  row_count bigint,
+  known_since timestamp with time zone
+);
+
+create type saldo.branch_suspense_move as (
+  branch_id bigint,
+  flow saldo.branch_flow,
+  category text,
+  account_id bigint,
+  row_count bigint,
+  amount numeric
 );
 
 create type saldo.checklist_item as (
@@ -837,6 +884,200 @@ create table saldo_private.book_state (
 );
 -- policy owner_all
 
+create table saldo.branch (
+  id bigint generated always as identity not null,
+  code text not null,
+  name text not null,
+  time_zone text not null,
+  currency text not null,
+  cash_account_id bigint not null,
+  suspense_account_id bigint not null,
+  created_at timestamp with time zone default now() not null,
+  constraint branch_cash_account_id_key UNIQUE (cash_account_id),
+  constraint branch_code_key UNIQUE (code),
+  constraint branch_suspense_account_id_key UNIQUE (suspense_account_id),
+  constraint branch_pkey PRIMARY KEY (id),
+  constraint branch_cash_account_id_fkey FOREIGN KEY (cash_account_id) REFERENCES saldo.account(id),
+  constraint branch_suspense_account_id_fkey FOREIGN KEY (suspense_account_id) REFERENCES saldo.account(id),
+  constraint branch_code_is_printable CHECK ((code ~ '^[A-Z0-9][A-Z0-9-]{0,19}$'::text))
+);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.branch_device (
+  id uuid not null,
+  branch_id bigint not null,
+  device_no integer not null,
+  name text not null,
+  program text not null,
+  state saldo.branch_device_state default 'ok'::saldo.branch_device_state not null,
+  state_reason text,
+  state_changed_at timestamp with time zone,
+  verdict_no bigint default 0 not null,
+  protocol smallint,
+  enrolled_at timestamp with time zone default now() not null,
+  last_push_at timestamp with time zone,
+  clock_offset_ms bigint,
+  clock_boot text,
+  constraint branch_device_branch_id_device_no_key UNIQUE (branch_id, device_no),
+  constraint branch_device_pkey PRIMARY KEY (id),
+  constraint branch_device_branch_id_fkey FOREIGN KEY (branch_id) REFERENCES saldo.branch(id),
+  constraint branch_device_state_has_its_reason CHECK (((state = 'ok'::saldo.branch_device_state) = (num_nonnulls(state_reason, state_changed_at) = 0)))
+);
+-- policy owner_all
+-- policy select_all
+
+create table saldo_private.branch_enrolment (
+  code_hash bytea not null,
+  branch_id bigint not null,
+  created_at timestamp with time zone default now() not null,
+  created_by text not null,
+  expires_at timestamp with time zone not null,
+  device_id uuid,
+  constraint branch_enrolment_pkey PRIMARY KEY (code_hash),
+  constraint branch_enrolment_branch_id_fkey FOREIGN KEY (branch_id) REFERENCES saldo.branch(id),
+  constraint branch_enrolment_device_id_fkey FOREIGN KEY (device_id) REFERENCES saldo.branch_device(id)
+);
+-- policy owner_all
+
+create table saldo.branch_epoch (
+  id bigint generated always as identity not null,
+  device_id uuid not null,
+  epoch uuid not null,
+  epoch_no integer not null,
+  previous_epoch uuid,
+  previous_seq bigint,
+  previous_hash text,
+  began_at timestamp with time zone default now() not null,
+  ends_at_seq bigint,
+  whole_to bigint default 0 not null,
+  told_seq bigint default 0 not null,
+  told_at timestamp with time zone,
+  constraint branch_epoch_device_id_epoch_key UNIQUE (device_id, epoch),
+  constraint branch_epoch_pkey PRIMARY KEY (id),
+  constraint branch_epoch_device_id_fkey FOREIGN KEY (device_id) REFERENCES saldo.branch_device(id)
+);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.branch_gap_waiver (
+  id bigint generated always as identity not null,
+  epoch_id bigint not null,
+  first_seq bigint not null,
+  last_seq bigint not null,
+  reason text not null,
+  waived_at timestamp with time zone default now() not null,
+  waived_by text not null,
+  constraint branch_gap_waiver_pkey PRIMARY KEY (id),
+  constraint branch_gap_waiver_epoch_id_fkey FOREIGN KEY (epoch_id) REFERENCES saldo.branch_epoch(id),
+  constraint branch_gap_waiver_is_a_range CHECK (((first_seq >= 1) AND (first_seq <= last_seq)))
+);
+CREATE INDEX branch_gap_waiver_epoch_id_idx ON saldo.branch_gap_waiver USING btree (epoch_id);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.branch_head (
+  epoch_id bigint not null,
+  seq bigint not null,
+  hash text not null,
+  row_count bigint not null,
+  in_total numeric not null,
+  out_total numeric not null,
+  told_at timestamp with time zone default now() not null,
+  constraint branch_head_pkey PRIMARY KEY (epoch_id, seq, hash),
+  constraint branch_head_epoch_id_fkey FOREIGN KEY (epoch_id) REFERENCES saldo.branch_epoch(id)
+);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.branch_intake (
+  id bigint generated always as identity not null,
+  branch_id bigint not null,
+  device_id uuid not null,
+  epoch_id bigint,
+  seq bigint,
+  row_id text,
+  arrival_hash bytea not null,
+  content_hash bytea not null,
+  has_id boolean not null,
+  has_place boolean not null,
+  kind saldo.branch_row_kind,
+  flow saldo.branch_flow,
+  category text,
+  amount saldo.amount,
+  expected numeric,
+  currency text,
+  description text,
+  occurred_at timestamp with time zone,
+  business_date date,
+  cashier text,
+  voids text,
+  corrects text,
+  reason text,
+  prev_hash text,
+  hash text,
+  payload jsonb,
+  verdict saldo.branch_verdict not null,
+  verdict_reason text,
+  verdict_no bigint not null,
+  first_verdict saldo.branch_verdict not null,
+  first_reason text,
+  decided_at timestamp with time zone,
+  decided_by text,
+  decision_note text,
+  posting_rule_id bigint,
+  account_id bigint,
+  is_suspense boolean default false not null,
+  entry_id uuid,
+  repost_entry_id uuid,
+  voided_by bigint,
+  received_at timestamp with time zone default now() not null,
+  constraint branch_intake_device_id_arrival_hash_key UNIQUE (device_id, arrival_hash),
+  constraint branch_intake_pkey PRIMARY KEY (id),
+  constraint branch_intake_branch_id_fkey FOREIGN KEY (branch_id) REFERENCES saldo.branch(id),
+  constraint branch_intake_device_id_fkey FOREIGN KEY (device_id) REFERENCES saldo.branch_device(id),
+  constraint branch_intake_epoch_id_fkey FOREIGN KEY (epoch_id) REFERENCES saldo.branch_epoch(id),
+  constraint branch_intake_posting_rule_id_fkey FOREIGN KEY (posting_rule_id) REFERENCES saldo.posting_rule(id),
+  constraint branch_intake_voided_by_fkey FOREIGN KEY (voided_by) REFERENCES saldo.branch_intake(id),
+  constraint branch_intake_decided_one_says_by_whom CHECK (((decided_at IS NULL) = (decided_by IS NULL))),
+  constraint branch_intake_posted_one_is_accepted CHECK (((entry_id IS NULL) OR (verdict = ANY (ARRAY['accepted'::saldo.branch_verdict, 'duplicate'::saldo.branch_verdict]))))
+);
+CREATE INDEX branch_intake_branch_id_business_date_idx ON saldo.branch_intake USING btree (branch_id, business_date);
+CREATE INDEX branch_intake_device_id_verdict_no_idx ON saldo.branch_intake USING btree (device_id, verdict_no);
+CREATE INDEX branch_intake_entry_id_idx ON saldo.branch_intake USING btree (entry_id);
+CREATE INDEX branch_intake_open_idx ON saldo.branch_intake USING btree (branch_id, id) WHERE (verdict = ANY (ARRAY['quarantined'::saldo.branch_verdict, 'conflict'::saldo.branch_verdict]));
+CREATE UNIQUE INDEX branch_intake_place_is_had_once ON saldo.branch_intake USING btree (epoch_id, seq) WHERE has_place;
+CREATE UNIQUE INDEX branch_intake_row_id_is_had_once ON saldo.branch_intake USING btree (branch_id, row_id) WHERE has_id;
+CREATE INDEX branch_intake_suspense_idx ON saldo.branch_intake USING btree (branch_id, id) WHERE is_suspense;
+CREATE INDEX branch_intake_void_waits_idx ON saldo.branch_intake USING btree (branch_id, voids) WHERE ((verdict = 'quarantined'::saldo.branch_verdict) AND (verdict_reason = 'void_waits'::text));
+-- policy owner_all
+-- policy select_all
+
+create table saldo.branch_key (
+  id text not null,
+  device_id uuid not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  first_used_at timestamp with time zone,
+  last_used_at timestamp with time zone,
+  ended_at timestamp with time zone,
+  end_reason text,
+  constraint branch_key_pkey PRIMARY KEY (id),
+  constraint branch_key_device_id_fkey FOREIGN KEY (device_id) REFERENCES saldo.branch_device(id),
+  constraint branch_key_ended_one_has_its_reason CHECK (((ended_at IS NULL) = (end_reason IS NULL)))
+);
+CREATE INDEX branch_key_device_id_idx ON saldo.branch_key USING btree (device_id);
+-- policy owner_all
+-- policy select_all
+
+create table saldo_private.branch_key_secret (
+  key_id text not null,
+  secret_hash bytea not null,
+  constraint branch_key_secret_pkey PRIMARY KEY (key_id),
+  constraint branch_key_secret_key_id_fkey FOREIGN KEY (key_id) REFERENCES saldo.branch_key(id),
+  constraint branch_key_secret_is_a_hash CHECK ((length(secret_hash) = 32))
+);
+-- policy owner_all
+
 create table saldo_private.built_object (
   kind text not null,
   name text not null,
@@ -845,6 +1086,18 @@ create table saldo_private.built_object (
   constraint built_object_pkey PRIMARY KEY (kind, name)
 );
 -- policy owner_all
+
+create table saldo.centre_epoch (
+  number bigint generated always as identity not null,
+  epoch uuid default gen_random_uuid() not null,
+  began_at timestamp with time zone default now() not null,
+  reason text not null,
+  begun_by text not null,
+  constraint centre_epoch_epoch_key UNIQUE (epoch),
+  constraint centre_epoch_pkey PRIMARY KEY (number)
+);
+-- policy owner_all
+-- policy select_all
 
 create table saldo.check_progress (
   id uuid not null,
@@ -1514,6 +1767,27 @@ create table saldo.period_event (
   constraint period_event_fiscal_year_number_fkey FOREIGN KEY (fiscal_year, number) REFERENCES saldo.period(fiscal_year, number)
 );
 CREATE INDEX period_event_period_idx ON saldo.period_event USING btree (fiscal_year, number);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.posting_rule (
+  id bigint generated always as identity not null,
+  branch_id bigint,
+  flow saldo.branch_flow not null,
+  category text not null,
+  account_id bigint not null,
+  currency text not null,
+  effective_from date not null,
+  created_at timestamp with time zone default now() not null,
+  created_by text not null,
+  removed_at timestamp with time zone,
+  removed_by text,
+  constraint posting_rule_pkey PRIMARY KEY (id),
+  constraint posting_rule_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.account(id),
+  constraint posting_rule_branch_id_fkey FOREIGN KEY (branch_id) REFERENCES saldo.branch(id),
+  constraint posting_rule_removed_one_says_by_whom CHECK (((removed_at IS NULL) = (removed_by IS NULL)))
+);
+CREATE UNIQUE INDEX posting_rule_stands_once ON saldo.posting_rule USING btree (flow, lower(category), currency, COALESCE(branch_id, (0)::bigint), effective_from) WHERE (removed_at IS NULL);
 -- policy owner_all
 -- policy select_all
 

@@ -159,6 +159,7 @@
 --!include explain/explanation_clock.sql
 --!include explain/explanation_shape_hot.sql
 --!include explain/explanation_shape_record.sql
+--!include explain/explanation_shape_branch.sql
 --!include explain/explanation_shape.sql
 --!include explain/explanation_rows.sql
 --!include explain/explanation_configuration.sql

@@ -80,6 +80,38 @@ export type BalanceSheetSection =
   | "liabilities"
   | "equity";
 
+/**
+ * ok: rows are posted as they come; forked: two programs went on from one store; closed: by an
+ * administrator.
+ */
+export type BranchDeviceState =
+  | "ok"
+  | "forked"
+  | "closed";
+
+/** IN: cash comes in; OUT: cash goes out. */
+export type BranchFlow =
+  | "IN"
+  | "OUT";
+
+/** entry: cash came in or went out; void: an entry is taken back; count: cash was counted. */
+export type BranchRowKind =
+  | "entry"
+  | "void"
+  | "count";
+
+/**
+ * accepted: it is in the books; duplicate: the same fact came before; conflict: its id or place is
+ * another row's; quarantined: kept and not posted; refused: by a person, or voided before it was
+ * posted.
+ */
+export type BranchVerdict =
+  | "accepted"
+  | "duplicate"
+  | "conflict"
+  | "quarantined"
+  | "refused";
+
 /** What asked for a check. */
 export type CheckKind =
   | "manual"
@@ -682,6 +714,295 @@ export interface BalanceSummary {
   available_balance: string | null;
   /** Number of submitted transactions not yet settled. */
   pending_count: string | null;
+}
+
+/** A shop whose cash book is kept at its tills, and handed over. */
+export interface Branch {
+  /** Id, in the order of creation. */
+  id: string;
+  /** Code for people, unique; it stands on receipts. */
+  code: string;
+  /** Name of the branch, for people. */
+  name: string;
+  /** Time zone that decides the branch's business date. */
+  time_zone: string;
+  /** Currency of all its rows. */
+  currency: string;
+  /** Account of its cash, an asset. */
+  cash_account_id: string;
+  /** Account for the other side of rows that no posting rule knows an account for. */
+  suspense_account_id: string;
+  /** When the branch was created. */
+  created_at: Date;
+}
+
+/** A program of a branch that pushes rows. */
+export interface BranchDevice {
+  /** Id, which stands in each push. */
+  id: string;
+  /** Branch that it belongs to; it never changes. */
+  branch_id: string;
+  /** Number within the branch; it stands on receipts. */
+  device_no: number;
+  /** Name that was given when it was enrolled. */
+  name: string;
+  /** Program and version, as last told. */
+  program: string;
+  /** Whether its rows are posted as they come. */
+  state: BranchDeviceState;
+  /** Why it is forked or closed; null = ok. */
+  state_reason: string | null;
+  /** When it was found forked, or was closed; null = ok. */
+  state_changed_at: Date | null;
+  /** Number of the last verdict that was given. */
+  verdict_no: string;
+  /** Protocol of its last push; 0 = no gaps can be told. */
+  protocol: number | null;
+  /** When it was enrolled. */
+  enrolled_at: Date;
+  /** When it last pushed; null = never. */
+  last_push_at: Date | null;
+  /**
+   * Its clock less the centre's when the last push arrived, in milliseconds; the way here makes it
+   * smaller.
+   */
+  clock_offset_ms: string | null;
+  /** What it told of its machine's last start. */
+  clock_boot: string | null;
+}
+
+/** A code by which one till is enrolled, once. */
+export interface BranchEnrolmentCode {
+  /** The code; it is shown this once. */
+  code: string | null;
+  /** Until when it is good. */
+  expires_at: Date | null;
+}
+
+/** A stretch of a device's store whose rows are numbered without gap from 1. */
+export interface BranchEpoch {
+  /** Id, in the order in which they were heard of. */
+  id: string;
+  /** Device. */
+  device_id: string;
+  /** Random id that the till gave it. */
+  epoch: string;
+  /** Number within the device; it is on receipts. */
+  epoch_no: number;
+  /** Epoch that the store was in before; null = it was new. */
+  previous_epoch: string | null;
+  /** Last row of it that the store knew. */
+  previous_seq: string | null;
+  /** Hash of that row. */
+  previous_hash: string | null;
+  /** When the centre heard of it. */
+  began_at: Date;
+  /** Last row that counts, since another epoch began; null = it is the device's last epoch. */
+  ends_at_seq: string | null;
+  /** Row up to which nothing is missing here; 0 = the first one is. */
+  whole_to: string;
+  /** Highest row that the till has told of. */
+  told_seq: string;
+  /** When it last told; null = never. */
+  told_at: Date | null;
+}
+
+/** Rows that a till has told of, and the centre lacks. */
+export interface BranchGap {
+  /** Branch. */
+  branch_id: string | null;
+  /** Its code. */
+  branch_code: string | null;
+  /** Device. */
+  device_id: string | null;
+  /** Its number within the branch. */
+  device_no: number | null;
+  /** Number of the epoch. */
+  epoch_no: number | null;
+  /** Number of the first row that is missing. */
+  first_seq: string | null;
+  /** Number of the last one. */
+  last_seq: string | null;
+  /** How many they are. */
+  row_count: string | null;
+  /** When the till first told of them without sending them. */
+  known_since: Date | null;
+}
+
+/** Missing rows that somebody has accepted as lost. */
+export interface BranchGapWaiver {
+  /** Id, in the order of creation. */
+  id: string;
+  /** Epoch. */
+  epoch_id: string;
+  /** Number of the first row. */
+  first_seq: string;
+  /** Number of the last row. */
+  last_seq: string;
+  /** Why they will not come. */
+  reason: string;
+  /** When it was said. */
+  waived_at: Date;
+  /** Who said it. */
+  waived_by: string;
+}
+
+/** What a till told of the end of its chain, each different one once: evidence. */
+export interface BranchHead {
+  /** Epoch. */
+  epoch_id: string;
+  /** Last row of the epoch. */
+  seq: string;
+  /** Its hash, as 64 hexadecimal digits. */
+  hash: string;
+  /** Rows up to it, as told. */
+  row_count: string;
+  /** Sum of what came in, as told. */
+  in_total: string;
+  /** Sum of what went out, as told. */
+  out_total: string;
+  /** When it was first told. */
+  told_at: Date;
+}
+
+/** What became of each row that a till sent. */
+export interface BranchIntake {
+  /** Id, in the order in which rows came. */
+  id: string;
+  /** Branch. */
+  branch_id: string;
+  /** Device that sent it. */
+  device_id: string;
+  /** Epoch of the device; null = it came by protocol 0. */
+  epoch_id: string | null;
+  /** Number within the epoch; null = it has none that can be read. */
+  seq: string | null;
+  /** Id that the till gave it, as it was sent. */
+  row_id: string | null;
+  /**
+   * @behavior -attribute:select SHA-256 of the row as it came, with device and epoch: by it a row
+   * is known that comes again.
+   */
+  arrival_hash: Uint8Array;
+  /**
+   * @behavior -attribute:select SHA-256 of what the row says, without its place: by it a duplicate
+   * is told from a conflict.
+   */
+  content_hash: Uint8Array;
+  /** Whether it was the first of the branch to come with its id; voids refer to that one. */
+  has_id: boolean;
+  /** Whether it was the first to come with its number in the epoch. */
+  has_place: boolean;
+  /** What it is; null = it could not be read. */
+  kind: BranchRowKind | null;
+  /** Direction of the cash; of a void the opposite of the original's, of a count null. */
+  flow: BranchFlow | null;
+  /** Category as the till sent it; of a count open or close. */
+  category: string | null;
+  /** Amount in units of the currency; of a count what was counted. */
+  amount: Amount | null;
+  /** Of a count what should have been there, in units of the currency; otherwise null. */
+  expected: string | null;
+  /** Currency; null = it could not be read. */
+  currency: string | null;
+  /** What the cashier wrote; may be null. */
+  description: string | null;
+  /** When it happened, by the till's clock. */
+  occurred_at: Date | null;
+  /** Day that it belongs to, fixed at the till; of protocol 0 the day in the branch's zone. */
+  business_date: Date | null;
+  /** Who entered it; may be null. */
+  cashier: string | null;
+  /** Row id of the entry that it takes back. */
+  voids: string | null;
+  /** Row id of the voided entry that this one stands for. */
+  corrects: string | null;
+  /** Why it was voided or corrected, by the cashier. */
+  reason: string | null;
+  /** Hash of the row before, as the till has it. */
+  prev_hash: string | null;
+  /** Hash of the row, as the till has it. */
+  hash: string | null;
+  /** The row as it came, of protocol 0 and where it could not be read; otherwise null. */
+  payload: unknown;
+  /** Verdict as it stands. */
+  verdict: BranchVerdict;
+  /** What speaks against the row, or an error code of its posting; may be null. */
+  verdict_reason: string | null;
+  /** Number of the verdict within the device; grows when it changes. */
+  verdict_no: string;
+  /** Verdict when it came. */
+  first_verdict: BranchVerdict;
+  /** Reason when it came. */
+  first_reason: string | null;
+  /** When the verdict was changed afterwards; null = it was not. */
+  decided_at: Date | null;
+  /** Who changed it. */
+  decided_by: string | null;
+  /** What was said about the change. */
+  decision_note: string | null;
+  /** Rule that it was posted by; null = it is in suspense, or not posted. */
+  posting_rule_id: string | null;
+  /** Account on the other side of cash; null = it is no entry. */
+  account_id: string | null;
+  /** Whether it waits in suspense for a rule. */
+  is_suspense: boolean;
+  /** Journal entry; of a void the reversal, of a duplicate that of the first. */
+  entry_id: string | null;
+  /** Entry that moved it out of suspense; null = none. */
+  repost_entry_id: string | null;
+  /** Intake id of its void; null = it stands. */
+  voided_by: string | null;
+  /** When it came. */
+  received_at: Date;
+}
+
+/** A key of a device; the secret is kept nowhere. */
+export interface BranchKey {
+  /** What stands in the key before its secret. */
+  id: string;
+  /** Device that it is for. */
+  device_id: string;
+  /** When it was made. */
+  created_at: Date;
+  /** When it was first used, which ended the key before; null = never. */
+  first_used_at: Date | null;
+  /** When it was last used; null = never. */
+  last_used_at: Date | null;
+  /** When it ended; null = it is good. */
+  ended_at: Date | null;
+  /** Why it ended; null = it is good. */
+  end_reason: string | null;
+}
+
+/** What was moved out of suspense. */
+export interface BranchSuspenseMove {
+  /** Branch. */
+  branch_id: string | null;
+  /** Direction of the cash. */
+  flow: BranchFlow | null;
+  /** Category of the rows. */
+  category: string | null;
+  /** Account that they were moved to. */
+  account_id: string | null;
+  /** How many rows. */
+  row_count: string | null;
+  /** Their sum, in units of the currency. */
+  amount: string | null;
+}
+
+/** Epochs of this database as tills know it; one begins when it was restored from a backup. */
+export interface CentreEpoch {
+  /** Number; the highest is the one that is told. */
+  number: string;
+  /** What tills are told. */
+  epoch: string;
+  /** When it began. */
+  began_at: Date;
+  /** Why it began. */
+  reason: string;
+  /** Who began it; push = a till knew more than the centre. */
+  begun_by: string;
 }
 
 /** A full check in slices that is under way. */
@@ -1768,6 +2089,32 @@ export interface PeriodEvent {
   occurred_at: Date;
 }
 
+/** Which account stands against the cash of a branch. */
+export interface PostingRule {
+  /** Id, in the order of creation. */
+  id: string;
+  /** Branch that it is for; null = all. */
+  branch_id: string | null;
+  /** Direction of the cash. */
+  flow: BranchFlow;
+  /** Category, as tills send it; capitals do not matter. */
+  category: string;
+  /** Account on the other side of cash: credited by IN, debited by OUT. */
+  account_id: string;
+  /** Currency of the account. */
+  currency: string;
+  /** First business date that it is for. */
+  effective_from: Date;
+  /** When it was made. */
+  created_at: Date;
+  /** Who made it. */
+  created_by: string;
+  /** When it was removed or replaced; null = it stands. */
+  removed_at: Date | null;
+  /** Who removed or replaced it. */
+  removed_by: string | null;
+}
+
 /**
  * @foreignKey (revenue_account_id) references saldo.account (id)|@backwardBehavior -* Something
  * that is for sale.
@@ -2471,6 +2818,17 @@ export interface Rows {
   balance_sheet_line: BalanceSheetLine;
   balance_sheet_total: BalanceSheetTotal;
   balance_summary: BalanceSummary;
+  branch: Branch;
+  branch_device: BranchDevice;
+  branch_enrolment_code: BranchEnrolmentCode;
+  branch_epoch: BranchEpoch;
+  branch_gap: BranchGap;
+  branch_gap_waiver: BranchGapWaiver;
+  branch_head: BranchHead;
+  branch_intake: BranchIntake;
+  branch_key: BranchKey;
+  branch_suspense_move: BranchSuspenseMove;
+  centre_epoch: CentreEpoch;
   check_progress: CheckProgress;
   check_rule_total: CheckRuleTotal;
   check_run: CheckRun;
@@ -2518,6 +2876,7 @@ export interface Rows {
   period: Period;
   period_check: PeriodCheck;
   period_event: PeriodEvent;
+  posting_rule: PostingRule;
   product: Product;
   purchase: Purchase;
   purchase_refund: PurchaseRefund;
@@ -2564,6 +2923,18 @@ export interface Functions {
       reason: string;
     };
     row: ClockAcceptance;
+  };
+  /**
+   * Accepts rows in quarantine, up to 1,000, all or none: they are posted by the rules that there
+   * are now, or to suspense.
+   */
+  accept_quarantined: {
+    args: {
+      intake_ids: (string | number | bigint)[];
+      note: string;
+      is_dated_now?: boolean | null;
+    };
+    row: BranchIntake;
   };
   /**
    * @notNull Balance of all that is posted, on the normal side: debits less credits for asset and
@@ -2823,6 +3194,16 @@ export interface Functions {
     row: BalanceSummary;
   };
   /**
+   * To be called after this database was restored from a backup: tills compare what the centre
+   * holds with what they have, and send again what it lost.
+   */
+  begin_centre_epoch: {
+    args: {
+      reason: string;
+    };
+    row: CentreEpoch;
+  };
+  /**
    * Begins to close the month of this day: from now on it takes no entries, what is about it is
    * posted on the first open day.
    */
@@ -2832,6 +3213,16 @@ export interface Functions {
       reason?: string | null;
     };
     row: Period;
+  };
+  /**
+   * What the centre lacks: ranges of row numbers that a till has told of and not sent, inside and
+   * at the tail, less those that were waived.
+   */
+  branch_gaps: {
+    args: {
+      branch_id?: string | number | bigint | null;
+    };
+    row: BranchGap;
   };
   /** Gives up closing a month: it takes entries again. */
   cancel_closing: {
@@ -2948,6 +3339,14 @@ export interface Functions {
     };
     row: Account;
   };
+  /** Closes a device that is lost or replaced: nothing of it is posted unseen any more. */
+  close_branch_device: {
+    args: {
+      device_id: string;
+      reason: string;
+    };
+    row: BranchDevice;
+  };
   /**
    * Closes the month of this day: begins (see begin_closing) unless that is done, checks all
    * rules, goes through the checklist, and seals the totals of all accounts from the journal.
@@ -3051,6 +3450,19 @@ export interface Functions {
       compressibility?: string | number | null;
     };
     row: { correction_factor: string | null };
+  };
+  /**
+   * Creates a branch with its cash account (branch_cash:CODE) and its suspense account
+   * (suspense:branch:CODE).
+   */
+  create_branch: {
+    args: {
+      code: string;
+      name: string;
+      time_zone?: string | null;
+      currency?: string | null;
+    };
+    row: Branch;
   };
   /** Creates a customer with an empty deposit account, which may go below zero. */
   create_customer: {
@@ -3308,6 +3720,16 @@ export interface Functions {
     row: Meter;
   };
   /**
+   * A code by which one till is enrolled, once, within branch_enrolment_minutes; it is shown this
+   * once.
+   */
+  issue_enrolment_code: {
+    args: {
+      branch_id: string | number | bigint;
+    };
+    row: BranchEnrolmentCode;
+  };
+  /**
    * Locks a closed period and all before it: they are never reopened, and nothing about them is
    * posted any more (SB108 period_locked).
    */
@@ -3383,9 +3805,9 @@ export interface Functions {
   };
   /**
    * What has to be in order before a month is closed: drafts, pending (transactions that wait for
-   * settlement), holds, suspense, reratings (jobs whose differences would be late), rules (the
-   * engine's own) and registered_rules (those over your tables); how many of each are open, and
-   * the first of them.
+   * settlement), holds, suspense, reratings (jobs whose differences would be late), branches (what
+   * tills have not sent, and rows to be decided), rules (the engine's own) and registered_rules
+   * (those over your tables); how many of each are open, and the first of them.
    */
   period_checklist: {
     args: {
@@ -3460,6 +3882,17 @@ export interface Functions {
     row: Purchase;
   };
   /**
+   * Refuses rows in quarantine for good, up to 1,000; the till shows the note, and corrects by new
+   * rows.
+   */
+  refuse_quarantined: {
+    args: {
+      intake_ids: (string | number | bigint)[];
+      note: string;
+    };
+    row: BranchIntake;
+  };
+  /**
    * Registers a rule over your own tables: what is stored must be what is derived, within
    * tolerance (in the figure's own unit).
    */
@@ -3507,6 +3940,13 @@ export interface Functions {
     };
     row: Deposit;
   };
+  /** Ends a rule; rows that come from now on do not go by it. */
+  remove_posting_rule: {
+    args: {
+      posting_rule_id: string | number | bigint;
+    };
+    row: PostingRule;
+  };
   /**
    * Takes a reading out, which stays as history: what it cost is posted back, and the one after it
    * is rated again.
@@ -3538,6 +3978,17 @@ export interface Functions {
     row: Period;
   };
   /**
+   * Moves rows that wait in suspense to the accounts of the rules that there are now, by new
+   * entries dated as the rows; 10,000 rows of a branch at a time, so it is called until nothing
+   * comes back.
+   */
+  repost_suspense: {
+    args: {
+      branch_id?: string | number | bigint | null;
+    };
+    row: BranchSuspenseMove;
+  };
+  /**
    * Rates the readings of a customer, or of all, again from a business date on, and posts the
    * difference; after a change of the setting rating_without_version, say.
    */
@@ -3547,6 +3998,18 @@ export interface Functions {
       from_date?: Date | string | null;
     };
     row: { rerate_readings: number | null };
+  };
+  /**
+   * Says of a row whose id or place is another row's whether it is a fact of its own, which is
+   * posted beside the other one, or is refused.
+   */
+  resolve_conflict: {
+    args: {
+      intake_id: string | number | bigint;
+      is_accepted: boolean;
+      note: string;
+    };
+    row: BranchIntake;
   };
   /**
    * Lets a re-rating that failed go on where it stopped, once its cause is mended; any other stays
@@ -3569,6 +4032,24 @@ export interface Functions {
       idempotency_key?: string | null;
     };
     row: JournalEntry;
+  };
+  /**
+   * Ends all keys of a device at once, and returns them: its pushes are answered 401, and its till
+   * goes on selling.
+   */
+  revoke_branch_key: {
+    args: {
+      device_id: string;
+      reason: string;
+    };
+    row: BranchKey;
+  };
+  /** A second key for a device, shown this once; the one in use ends when this one is first used. */
+  rotate_branch_key: {
+    args: {
+      device_id: string;
+    };
+    row: { rotate_branch_key: string | null };
   };
   /**
    * Checks all balances, heals what is safe, looks again at what was wrong and records the run, in
@@ -3622,6 +4103,20 @@ export interface Functions {
       max_percent?: string | number | null;
     };
     row: HealPolicy;
+  };
+  /**
+   * Says which account stands against the cash of a branch: IN debits cash and credits the
+   * account, OUT debits the account and credits cash.
+   */
+  set_posting_rule: {
+    args: {
+      flow: BranchFlow;
+      category: string;
+      account_id: string | number | bigint;
+      branch_id?: string | number | bigint | null;
+      effective_from?: Date | string | null;
+    };
+    row: PostingRule;
   };
   /** Takes a product off sale, or puts it back. */
   set_product_active: {
@@ -3828,6 +4323,17 @@ export interface Functions {
       reason?: string | null;
     };
     row: Hold;
+  };
+  /** Says by name that rows will not come any more, and why: of a lost till, say. */
+  waive_branch_gap: {
+    args: {
+      device_id: string;
+      epoch_no: number;
+      first_seq: string | number | bigint;
+      last_seq: string | number | bigint;
+      reason: string;
+    };
+    row: BranchGapWaiver;
   };
   /** What a member has, what of it is held by pending purchases, and what is available. */
   wallet_balance: {

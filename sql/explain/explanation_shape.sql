@@ -184,6 +184,8 @@ set enable_nestloop = on
 as $$
   select * from saldo_private.causes_of_shapes__caches(check_run_id)
   union all
+  select * from saldo_private.causes_of_shapes__branch(check_run_id)
+  union all
   select * from saldo_private.causes_of_shapes__journal(check_run_id)
   union all
   select * from saldo_private.causes_of_shapes__seals(check_run_id)

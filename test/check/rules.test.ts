@@ -2,6 +2,7 @@ import test from "ava";
 import type { PoolClient } from "pg";
 import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
 import { brokenRules, check, forced } from "../_support/faults.ts";
+import { branchBooks, branchFaults } from "../fault_library/_branch_room.ts";
 import { closingFaults, sealFaults } from "../fault_library/_closing_faults.ts";
 import { meteringBooks, meteringFaults } from "../fault_library/_metering_faults.ts";
 import { freezeFaults } from "../heal/_freeze_faults.ts";
@@ -339,6 +340,14 @@ const hotFaults: Fault[] = [
 faults.push(...hotFaults);
 faults.push(...freezeFaults, ...clockFaults);
 faults.push(...meteringFaults.map((fault) => ({ ...fault, books: meteringBooks })));
+faults.push(
+  ...branchFaults.map(({ fault, plant, rules }) => ({
+    name: fault,
+    rules: [...rules].sort(),
+    books: branchBooks,
+    plant: sql(plant),
+  })),
+);
 
 faults.push(...closingFaults, ...sealFaults);
 

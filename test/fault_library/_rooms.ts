@@ -1,3 +1,4 @@
+import { branchRoom } from "./_branch_room.ts";
 import { cachesRoom } from "./_caches_room.ts";
 import { closingRoom } from "./_closing_room.ts";
 import { engineRoom } from "./_engine_room.ts";
@@ -14,6 +15,7 @@ export const rooms: Room[] = [
   hotRoom,
   walletRoom,
   meteringRoom,
+  branchRoom,
   closingRoom,
   engineRoom,
 ];
