@@ -98,7 +98,7 @@ function keepVerdict(database: DatabaseSync, centreEpoch: string, verdict: Verdi
 
 const reopen = `
   update fact_state set state = 'waiting', changed_at = :at
-  where state in ('accepted', 'duplicate')
+  where state <> 'waiting'
     and position in (select position from fact where`;
 
 function reopenMissing(database: DatabaseSync, epoch: string, answer: PushAnswer, now: Date) {

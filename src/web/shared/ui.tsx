@@ -18,7 +18,7 @@ export function Button({
   return (
     <button
       type="button"
-      className={`min-h-11 rounded-lg border px-4 py-2 font-semibold disabled:opacity-60 aria-disabled:opacity-60 ${looks[look]} ${className}`}
+      className={`min-h-11 rounded-lg border px-3 py-2 font-semibold sm:px-4 disabled:opacity-60 aria-disabled:opacity-60 ${looks[look]} ${className}`}
       {...rest}
     />
   );
