@@ -32,9 +32,9 @@ export function dueChain(store: Store): Chain | undefined {
   const { settings, database } = store;
   return pushable(store).find((chain) => {
     if (waitingRows(database, chain.epoch, 1).length > 0) return true;
-    // A centre that was restored has to be shown each epoch, to tell what it lost of it.
+    // A centre that was restored has to be shown each epoch of each device, to tell what it lost.
     const seenBy = settings.get(`seen_by:${chain.epoch}`);
-    return seenBy !== undefined && seenBy !== settings.get(`centre_epoch:${chain.device}`);
+    return seenBy !== undefined && seenBy !== settings.get("centre_epoch");
   });
 }
 

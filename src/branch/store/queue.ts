@@ -73,6 +73,7 @@ export function keepAnswer(
   settings.set(`verdict_no:${chain.device}`, String(answer.verdict_no));
   settings.set(`centre_epoch:${chain.device}`, answer.centre_epoch);
   settings.set(`device_state:${chain.device}`, answer.device_state);
+  settings.set("centre_epoch", answer.centre_epoch);
   settings.set(`seen_by:${chain.epoch}`, answer.centre_epoch);
 }
 

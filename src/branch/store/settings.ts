@@ -14,6 +14,7 @@ type DeviceSetting =
 /** Names of what is remembered. */
 export type SettingName =
   | "centre"
+  | "centre_epoch"
   | "config"
   | "last_contact"
   | "clock_offset_ms"
