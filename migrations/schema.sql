@@ -721,6 +721,8 @@ create table saldo_private.account_slot (
   is_short boolean not null,
   constraint account_slot_pkey PRIMARY KEY (account_id, slot_no)
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 -- policy select_own
@@ -739,6 +741,16 @@ create table saldo_private.account_stripe (
 -- policy owner_all
 -- policy select_all
 -- policy select_own
+
+create table saldo_private.account_terms (
+  account_id bigint not null,
+  code text not null,
+  type saldo.account_type not null,
+  currency text not null,
+  min_balance numeric,
+  constraint account_terms_pkey PRIMARY KEY (account_id)
+);
+-- policy owner_all
 
 create table saldo_private.account_watch (
   account_id bigint not null,
@@ -1083,6 +1095,8 @@ create table saldo_private.built_object (
   name text not null,
   hash text not null,
   server_version integer not null,
+  definition text,
+  standing text default 'own'::text not null,
   constraint built_object_pkey PRIMARY KEY (kind, name)
 );
 -- policy owner_all
@@ -1198,12 +1212,24 @@ CREATE INDEX closing_snapshot_period_idx ON saldo.closing_snapshot USING btree (
 -- policy owner_all
 -- policy select_all
 
+create table saldo.configuration_acceptance (
+  id uuid not null,
+  key text not null,
+  stored text not null,
+  is_withdrawn boolean not null,
+  reason text not null,
+  accepted_by text not null,
+  accepted_at timestamp with time zone not null,
+  constraint configuration_acceptance_pkey PRIMARY KEY (id)
+);
+-- policy owner_all
+-- policy select_all
+
 create table saldo_private.contested_row (
   account_id bigint not null,
   source text not null,
   slot_no integer not null,
   contested_at timestamp with time zone not null,
-  guard_event_id uuid,
   constraint contested_row_pkey PRIMARY KEY (account_id, source, slot_no)
 );
 -- policy owner_all
@@ -1290,6 +1316,7 @@ create table saldo.deposit (
   recorded_by text not null,
   ended_at timestamp with time zone,
   ended_by text,
+  changed_in xid8 default pg_current_xact_id(),
   constraint deposit_pkey PRIMARY KEY (account_id, id),
   constraint deposit_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.customer(account_id),
   constraint deposit_amount_is_positive CHECK (((amount)::numeric > (0)::numeric)),
@@ -1300,8 +1327,12 @@ CASE
 END))
 );
 CREATE INDEX deposit_account_id_occurred_at_idx ON saldo.deposit USING btree (account_id, occurred_at);
+CREATE INDEX deposit_changed_in_idx ON saldo.deposit USING btree (changed_in) WHERE (changed_in IS NOT NULL);
 CREATE INDEX deposit_id_idx ON saldo.deposit USING btree (id);
 CREATE UNIQUE INDEX deposit_is_recorded_once_per_key ON saldo.deposit USING btree (idempotency_key) WHERE ((idempotency_key IS NOT NULL) AND (recorded_at >= '2026-11-01 00:00:00+00'::timestamp with time zone));
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
+-- trigger stamp_change
 -- policy owner_all
 -- policy select_all
 
@@ -1490,6 +1521,7 @@ create table saldo.hold (
   expires_at timestamp with time zone not null,
   closed_at timestamp with time zone,
   close_reason text,
+  changed_in xid8 default pg_current_xact_id(),
   constraint hold_pkey PRIMARY KEY (account_id, id),
   constraint hold_amount_is_positive CHECK (((amount)::numeric > (0)::numeric)),
   constraint hold_closed_one_has_its_time CHECK (((status = 'HELD'::saldo.hold_status) = (closed_at IS NULL))),
@@ -1500,10 +1532,14 @@ CASE status
 END)
 );
 CREATE INDEX hold_account_id_open_idx ON saldo.hold USING btree (account_id) WHERE (status = 'HELD'::saldo.hold_status);
+CREATE INDEX hold_changed_in_idx ON saldo.hold USING btree (changed_in) WHERE (changed_in IS NOT NULL);
 CREATE INDEX hold_expires_at_open_idx ON saldo.hold USING btree (expires_at) WHERE (status = 'HELD'::saldo.hold_status);
 CREATE INDEX hold_id_idx ON saldo.hold USING btree (id);
 CREATE UNIQUE INDEX hold_is_placed_once_per_key ON saldo.hold USING btree (account_id, idempotency_key) WHERE ((idempotency_key IS NOT NULL) AND (created_at >= '2026-11-01 00:00:00+00'::timestamp with time zone));
 -- trigger keep_purchases_whole
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
+-- trigger stamp_change
 -- policy owner_all
 -- policy select_all
 -- policy select_own
@@ -1523,6 +1559,8 @@ create table saldo_private.idempotency_record (
   created_at timestamp with time zone default now() not null,
   constraint idempotency_record_pkey PRIMARY KEY (scope, key)
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 
 create table saldo.journal_entry (
@@ -1840,6 +1878,7 @@ create table saldo.purchase (
   failed_at timestamp with time zone,
   refunded_at timestamp with time zone,
   hold_id uuid,
+  changed_in xid8 default pg_current_xact_id(),
   constraint purchase_pkey PRIMARY KEY (account_id, id),
   constraint purchase_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.member(account_id),
   constraint purchase_amount_is_price_times_quantity CHECK (((amount)::numeric = ((unit_price)::numeric * (quantity)::numeric))),
@@ -1862,8 +1901,12 @@ END)),
   constraint purchase_unit_price_is_positive CHECK (((unit_price)::numeric > (0)::numeric))
 );
 CREATE INDEX purchase_account_id_pending_idx ON saldo.purchase USING btree (account_id) WHERE (status = 'pending'::saldo.purchase_status);
+CREATE INDEX purchase_changed_in_idx ON saldo.purchase USING btree (changed_in) WHERE (changed_in IS NOT NULL);
 CREATE INDEX purchase_id_idx ON saldo.purchase USING btree (id);
 CREATE UNIQUE INDEX purchase_is_made_once_per_key ON saldo.purchase USING btree (account_id, idempotency_key) WHERE ((idempotency_key IS NOT NULL) AND (created_at >= '2026-11-01 00:00:00+00'::timestamp with time zone));
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
+-- trigger stamp_change
 -- policy owner_all
 -- policy select_all
 -- policy select_own
@@ -1913,6 +1956,7 @@ create table saldo.rated_line (
   rated_at timestamp with time zone not null,
   rated_by text not null,
   superseded_at timestamp with time zone,
+  changed_in xid8 default pg_current_xact_id(),
   constraint rated_line_account_id_reading_id_revision_key UNIQUE (account_id, reading_id, revision),
   constraint rated_line_pkey PRIMARY KEY (account_id, id),
   constraint rated_line_account_id_reading_id_fkey FOREIGN KEY (account_id, reading_id) REFERENCES saldo.reading(account_id, id),
@@ -1922,11 +1966,15 @@ CASE
     ELSE 4
 END))
 );
+CREATE INDEX rated_line_changed_in_idx ON saldo.rated_line USING btree (changed_in) WHERE (changed_in IS NOT NULL);
 CREATE INDEX rated_line_entry_id_idx ON saldo.rated_line USING btree (entry_id);
 CREATE INDEX rated_line_factor_version_id_idx ON saldo.rated_line USING btree (factor_version_id) WHERE (superseded_at IS NULL);
 CREATE UNIQUE INDEX rated_line_is_current_once ON saldo.rated_line USING btree (account_id, reading_id) WHERE (superseded_at IS NULL);
 CREATE INDEX rated_line_month_idx ON saldo.rated_line USING btree (account_id, month);
 CREATE INDEX rated_line_tariff_version_id_idx ON saldo.rated_line USING btree (tariff_version_id) WHERE (superseded_at IS NULL);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
+-- trigger stamp_change
 -- policy owner_all
 -- policy select_all
 
@@ -1948,6 +1996,7 @@ create table saldo.reading (
   recorded_by text not null,
   ended_at timestamp with time zone,
   ended_by text,
+  changed_in xid8 default pg_current_xact_id(),
   constraint reading_pkey PRIMARY KEY (account_id, id),
   constraint reading_account_id_meter_id_fkey FOREIGN KEY (account_id, meter_id) REFERENCES saldo.meter(account_id, id),
   constraint reading_ended_one_says_when CHECK ((num_nonnulls(ended_at, ended_by) =
@@ -1960,9 +2009,13 @@ END)),
   constraint reading_volume_is_not_negative CHECK (((volume)::numeric >= (0)::numeric))
 );
 CREATE INDEX reading_batch_id_idx ON saldo.reading USING btree (batch_id);
+CREATE INDEX reading_changed_in_idx ON saldo.reading USING btree (changed_in) WHERE (changed_in IS NOT NULL);
 CREATE INDEX reading_id_idx ON saldo.reading USING btree (id);
 CREATE UNIQUE INDEX reading_is_once_per_meter_and_time ON saldo.reading USING btree (account_id, meter_id, read_at) WHERE (status = 'current'::saldo.record_status);
 CREATE INDEX reading_read_on_idx ON saldo.reading USING btree (read_on) WHERE (status = 'current'::saldo.record_status);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
+-- trigger stamp_change
 -- policy owner_all
 -- policy select_all
 
@@ -2117,6 +2170,20 @@ create table saldo_private.seal_progress (
 );
 -- policy owner_all
 
+create table saldo_private.sealed_record (
+  source text not null,
+  owner_id bigint not null,
+  id uuid not null,
+  seal_number bigint not null,
+  account_id bigint not null,
+  changed_in xid8,
+  hash bytea,
+  constraint sealed_record_pkey PRIMARY KEY (source, owner_id, id, seal_number)
+);
+CREATE INDEX sealed_record_account_id_idx ON saldo_private.sealed_record USING btree (account_id, source);
+CREATE INDEX sealed_record_seal_number_idx ON saldo_private.sealed_record USING btree (seal_number);
+-- policy owner_all
+
 create table saldo_private.sealed_stretch (
   account_id bigint not null,
   slot_no integer not null,
@@ -2125,7 +2192,7 @@ create table saldo_private.sealed_stretch (
   first_seq bigint not null,
   debit saldo.total not null,
   credit saldo.total not null,
-  hash bytea not null,
+  hash bytea,
   pruned_at timestamp with time zone,
   constraint sealed_stretch_pkey PRIMARY KEY (account_id, slot_no, last_seq, seal_number),
   constraint sealed_stretch_is_not_empty CHECK ((last_seq >= first_seq))
@@ -2142,6 +2209,18 @@ create table saldo.setting (
 -- policy owner_all
 -- policy select_all
 
+create table saldo.setting_change (
+  id uuid not null,
+  number bigint generated always as identity not null,
+  name text not null,
+  value text not null,
+  changed_by text not null,
+  changed_at timestamp with time zone not null,
+  constraint setting_change_pkey PRIMARY KEY (id)
+);
+-- policy owner_all
+-- policy select_all
+
 create table saldo.settlement (
   account_id bigint not null,
   id uuid not null,
@@ -2151,9 +2230,14 @@ create table saldo.settlement (
   started_at timestamp with time zone not null,
   settled_at timestamp with time zone not null,
   settled_by text not null,
+  changed_in xid8 default pg_current_xact_id(),
   constraint settlement_pkey PRIMARY KEY (account_id, id)
 );
+CREATE INDEX settlement_changed_in_idx ON saldo.settlement USING btree (changed_in) WHERE (changed_in IS NOT NULL);
 CREATE INDEX settlement_settled_at_idx ON saldo.settlement USING btree (settled_at);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
+-- trigger stamp_change
 -- policy owner_all
 -- policy select_all
 -- policy select_own
@@ -2173,6 +2257,8 @@ create table saldo.settlement_entry (
   constraint settlement_entry_account_id_settlement_id_fkey FOREIGN KEY (account_id, settlement_id) REFERENCES saldo.settlement(account_id, id)
 );
 -- trigger keep_immutable
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -2184,6 +2270,8 @@ create table saldo_private.settlement_mark (
   credit_total saldo.total default 0 not null,
   constraint settlement_mark_pkey PRIMARY KEY (account_id, slot_no)
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 -- policy select_own
@@ -2200,6 +2288,8 @@ create table saldo.settlement_range (
 );
 CREATE INDEX settlement_range_settlement_idx ON saldo.settlement_range USING btree (account_id, settlement_id);
 -- trigger keep_immutable
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 -- policy select_own
@@ -2224,6 +2314,7 @@ create table saldo.stock_item (
   purchase_id uuid,
   assigned_at timestamp with time zone,
   created_at timestamp with time zone default now() not null,
+  changed_in xid8 default pg_current_xact_id(),
   constraint stock_item_product_id_code_key UNIQUE (product_id, code),
   constraint stock_item_pkey PRIMARY KEY (product_id, id),
   constraint stock_item_account_id_purchase_id_fkey FOREIGN KEY (account_id, purchase_id) REFERENCES saldo.purchase(account_id, id),
@@ -2231,7 +2322,11 @@ create table saldo.stock_item (
   constraint stock_item_is_free_or_assigned CHECK ((num_nonnulls(account_id, purchase_id, assigned_at) = ANY (ARRAY[0, 3])))
 );
 CREATE INDEX stock_item_account_id_purchase_id_idx ON saldo.stock_item USING btree (account_id, purchase_id) WHERE (purchase_id IS NOT NULL);
+CREATE INDEX stock_item_changed_in_idx ON saldo.stock_item USING btree (changed_in) WHERE (changed_in IS NOT NULL);
 CREATE INDEX stock_item_product_id_free_idx ON saldo.stock_item USING btree (product_id, id) WHERE (purchase_id IS NULL);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
+-- trigger stamp_change
 -- policy owner_all
 -- policy select_all
 -- policy select_own
@@ -2254,6 +2349,8 @@ create table saldo.sub_balance (
 );
 CREATE UNIQUE INDEX sub_balance_is_submitted_once_per_key ON saldo.sub_balance USING btree (account_id, idempotency_key, hold_id) NULLS NOT DISTINCT WHERE ((idempotency_key IS NOT NULL) AND (created_at >= '2026-11-01 00:00:00+00'::timestamp with time zone));
 -- trigger keep_immutable
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 -- policy select_own

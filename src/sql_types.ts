@@ -1158,6 +1158,24 @@ export interface ClosingSnapshot {
   credit_total: Total;
 }
 
+/** What deviates from the engine as built on purpose, and who says so. */
+export interface ConfigurationAcceptance {
+  /** Id, ordered by time. */
+  id: string;
+  /** Key of the findings that it is about, as grant SELECT on table account to reports. */
+  key: string;
+  /** State that was accepted, in words. */
+  stored: string;
+  /** Whether the acceptance before is taken back by it. */
+  is_withdrawn: boolean;
+  /** Why it is so, or is not any more. */
+  reason: string;
+  /** Who said so: token subject or login. */
+  accepted_by: string;
+  /** When that was said. */
+  accepted_at: Date;
+}
+
 /** A factor from the volume that a meter saw to that at reference conditions, from a date on. */
 export interface CorrectionFactorVersion {
   /** Id, in the order of recording. */
@@ -1324,6 +1342,8 @@ export interface Deposit {
   ended_at: Date | null;
   /** Who superseded or removed it: token subject or login; null = current. */
   ended_by: string | null;
+  /** Transaction of the engine that wrote it last; null = before there were seals over rows. */
+  changed_in: string | null;
 }
 
 /** The catalogue of errors that Saldo raises. */
@@ -1384,7 +1404,10 @@ export interface FindingExplanation {
   evidence: unknown;
 }
 
-/** A write to the journal or to a cached balance that got past the engine and its guard. */
+/**
+ * A write to the journal, to a cached balance or to the terms of an account that got past the
+ * engine and its guard.
+ */
 export interface GuardEvent {
   /** Id, ordered by time. */
   id: string;
@@ -1693,6 +1716,8 @@ export interface Hold {
   closed_at: Date | null;
   /** Why it was voided or expired. */
   close_reason: string | null;
+  /** Transaction of the engine that wrote it last; null = before there were seals over rows. */
+  changed_in: string | null;
 }
 
 /** What a row of an import came to. */
@@ -2187,6 +2212,8 @@ export interface Purchase {
   refunded_at: Date | null;
   /** Hold of its amount, open while it is pending; null when it was paid at once. */
   hold_id: string | null;
+  /** Transaction of the engine that wrote it last; null = before there were seals over rows. */
+  changed_in: string | null;
 }
 
 /**
@@ -2272,6 +2299,8 @@ export interface RatedLine {
   rated_by: string;
   /** When another revision took its place; null = it is the current one. */
   superseded_at: Date | null;
+  /** Transaction of the engine that wrote it last; null = before there were seals over rows. */
+  changed_in: string | null;
 }
 
 /** A reading of a meter. */
@@ -2310,6 +2339,8 @@ export interface Reading {
   ended_at: Date | null;
   /** Who superseded or removed it: token subject or login; null = current. */
   ended_by: string | null;
+  /** Transaction of the engine that wrote it last; null = before there were seals over rows. */
+  changed_in: string | null;
 }
 
 /** A reading to record: the meter, when, index_value or volume, and as in add_reading. */
@@ -2499,6 +2530,22 @@ export interface Setting {
   description: string;
 }
 
+/** A value that a setting was given through the engine. */
+export interface SettingChange {
+  /** Id. */
+  id: string;
+  /** Number of the change, in order. */
+  number: string;
+  /** Name of the setting. */
+  name: string;
+  /** The value that it was given. */
+  value: string;
+  /** Who changed it: token subject or login. */
+  changed_by: string;
+  /** When it was changed, or made. */
+  changed_at: Date;
+}
+
 /** Rows of one hot account that were settled together: how many, their sums, and how long it took. */
 export interface Settlement {
   /** Hot account that was settled. */
@@ -2517,6 +2564,8 @@ export interface Settlement {
   settled_at: Date;
   /** Who settled: token subject or login. */
   settled_by: string;
+  /** Transaction of the engine that wrote it last; null = before there were seals over rows. */
+  changed_in: string | null;
 }
 
 /**
@@ -2611,6 +2660,8 @@ export interface StockItem {
   assigned_at: Date | null;
   /** When the unit was added to the stock. */
   created_at: Date;
+  /** Transaction of the engine that wrote it last; null = before there were seals over rows. */
+  changed_in: string | null;
 }
 
 /**
@@ -2836,6 +2887,7 @@ export interface Rows {
   checklist_item: ChecklistItem;
   clock_acceptance: ClockAcceptance;
   closing_snapshot: ClosingSnapshot;
+  configuration_acceptance: ConfigurationAcceptance;
   correction_factor_version: CorrectionFactorVersion;
   customer: Customer;
   customer_adjustment: CustomerAdjustment;
@@ -2891,6 +2943,7 @@ export interface Rows {
   rule_result: RuleResult;
   seal_status_result: SealStatusResult;
   setting: Setting;
+  setting_change: SettingChange;
   settlement: Settlement;
   settlement_entry: SettlementEntry;
   settlement_health_result: SettlementHealthResult;
@@ -2925,6 +2978,18 @@ export interface Functions {
     row: ClockAcceptance;
   };
   /**
+   * Says that what findings of engine_configuration have found under this key is there on purpose:
+   * a trigger, policy, grant, function or constraint of your own, a setting of the server or of a
+   * login, a changed min_balance.
+   */
+  accept_configuration: {
+    args: {
+      key: string;
+      reason: string;
+    };
+    row: ConfigurationAcceptance;
+  };
+  /**
    * Accepts rows in quarantine, up to 1,000, all or none: they are posted by the rules that there
    * are now, or to suspense.
    */
@@ -2935,6 +3000,18 @@ export interface Functions {
       is_dated_now?: boolean | null;
     };
     row: BranchIntake;
+  };
+  /**
+   * Takes rows and records of an account for right as they are now, although they were written
+   * past the engine or are not what was sealed: they are sealed again with the reason, heals and
+   * settlement go by them, and slots follow.
+   */
+  accept_rows: {
+    args: {
+      account_id: string | number | bigint;
+      reason: string;
+    };
+    row: { accept_rows: string | null };
   };
   /**
    * @notNull Balance of all that is posted, on the normal side: debits less credits for asset and
@@ -4070,8 +4147,9 @@ export interface Functions {
     row: JournalSeal;
   };
   /**
-   * Seals rows that were submitted to hot accounts and are not sealed yet, about row_limit of them
-   * (1 to 1000000), and returns how many; 0 when there was nothing.
+   * Seals what heals and settlements derive from and is not sealed yet: rows that were submitted
+   * to hot accounts, holds, purchases, stock, deposits, readings, rated lines and settlements,
+   * about row_limit of either (1 to 1000000).
    */
   seal_rows: {
     args: {
@@ -4352,5 +4430,13 @@ export interface Functions {
       member_id: string | number | bigint;
     };
     row: WalletHistoryLine;
+  };
+  /** Takes an acceptance back: what stands under this key is a finding again. */
+  withdraw_configuration_acceptance: {
+    args: {
+      key: string;
+      reason: string;
+    };
+    row: ConfigurationAcceptance;
   };
 }
