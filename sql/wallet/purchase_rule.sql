@@ -46,7 +46,8 @@ returns table (
   refund numeric,
   stored_items bigint,
   items bigint,
-  is_referring boolean
+  is_referring boolean,
+  is_paid_back_as_told boolean
 )
 language sql
 stable
@@ -84,17 +85,16 @@ as $$
       then coalesce(paid.amount, 0) else 0 end,
     case p.status when 'refunded' then p.amount else coalesce(part.amount, 0) end,
     coalesce(refunded.amount, 0) + coalesce(part.posted_amount, 0),
-    case when not product.is_stock_tracked or p.status = 'failed' then 0
-      when p.status = 'refunded' and part.id is null then 0
+    case when not product.is_stock_tracked or p.status = 'failed'
+      or p.status = 'refunded' and part.id is null then 0
       else p.quantity - coalesce(part.restocked_quantity, 0) end,
     coalesce(assigned.item_count, 0),
     m.id is not null and product.id is not null
-      and (p.entry_id is null or count(*) over (partition by p.entry_id) = 1)
-      and case p.status
-        when 'partially_refunded' then
-          part.id is not null and part.is_posted and part.amount < p.amount
-        when 'refunded' then part.id is null or part.is_posted and part.amount = p.amount
-        else part.id is null end
+      and (p.entry_id is null or count(*) over (partition by p.entry_id) = 1),
+    case p.status
+      when 'partially_refunded' then (part.is_posted and part.amount < p.amount) is true
+      when 'refunded' then part.id is null or part.is_posted and part.amount = p.amount
+      else part.id is null end
   from looked_at as p
   left join saldo.member as m on m.id = p.member_id and m.account_id = p.account_id
   left join saldo.product on product.id = p.product_id
@@ -109,8 +109,8 @@ $$;
 comment on function saldo_private.rule_purchase_entry__purchases is
   'What each purchase of these accounts (null = all) says that was paid, refunded and assigned, '
   'beside what the journal and the '
-  'stock say; is_referring: its member and product exist, its entry is its alone, and '
-  'what was paid back in parts is what its state and their entries say.';
+  'stock say; is_referring: its member and product exist and its entry is its alone; '
+  'is_paid_back_as_told: what was paid back in parts is what its state and their entries say.';
 
 create or replace function saldo_private.rule_purchase_entry(account_ids bigint[] default null)
 returns table (
@@ -128,12 +128,14 @@ as $$
     format('paid %s, refunded %s, items %s', p.stored_payment, p.stored_refund, p.stored_items),
     format('paid %s, refunded %s, items %s', p.payment, p.refund, p.items),
     (p.stored_payment - p.stored_refund) - (p.payment - p.refund),
-    jsonb_build_object('purchase_id', p.id, 'status', p.status, 'is_referring', p.is_referring)
+    jsonb_build_object('purchase_id', p.id, 'status', p.status, 'is_referring', p.is_referring,
+      'is_paid_back_as_told', p.is_paid_back_as_told)
   from saldo_private.rule_purchase_entry__purchases(account_ids) as p
   where p.stored_payment <> p.payment
   or p.stored_refund <> p.refund
   or p.stored_items <> p.items
   or not p.is_referring
+  or not p.is_paid_back_as_told
   union all
   -- Money that was taken by a purchase of which there is no record.
   select e.id::text, l.account_id, 'no purchase', format('paid %s', l.debit), -l.debit,
