@@ -45,4 +45,5 @@ as $$
   ) as x
 $$;
 comment on function saldo_private.causes_of_shapes__branch is
-  'Rows of tills, their entries and told heads of which one stands alone, and rows that do not come.';
+  'Rows of tills, their entries and told heads of which one stands alone, and rows that do not '
+  'come.';

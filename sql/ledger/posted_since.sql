@@ -3,7 +3,8 @@
 --
 -- Private: is_posted_since. A transaction that commits late is not in the snapshot, so its postings
 -- count as new once it has committed; a comparison of times or ids would miss them. What came with
--- a dump from a cluster whose numbers are higher is not new: no transaction here has its number yet.
+-- a dump from a cluster whose numbers are higher is not new: no transaction here has its number
+-- yet.
 
 create or replace function saldo_private.is_posted_since(posted_in xid8, since pg_snapshot)
 returns boolean
