@@ -65,6 +65,7 @@
 --!include hot/submit_transactions.sql
 --!include hot/settlement_step.sql
 --!include hot/settle_sub_balances.sql
+--!include hot/pruned_slot.sql
 --!include hot/settlement_rule.sql
 --!include hot/hot_account.sql
 --!include hot/place_hold.sql

@@ -13,7 +13,7 @@ set enable_nestloop = on
 as $$
   with slot as materialized (
     select f.account_id, (f.detail ->> 'slot_no')::integer as slot_no, m.seq as mark,
-      greatest(m.seq, s.seq) as last_seq,
+      greatest(m.seq, s.seq) as last_seq, coalesce(pruned.seq, 0) as pruned_seq,
       -- What the slot counted and its rows do not show.
       s.debit_total - d.debit_total as debit, s.credit_total - d.credit_total as credit
     from saldo.finding as f
@@ -23,6 +23,8 @@ as $$
       and s.slot_no = (f.detail ->> 'slot_no')::integer
     left join saldo_private.derived_slot() as d on d.account_id = f.account_id
       and d.slot_no = (f.detail ->> 'slot_no')::integer
+    left join saldo_private.pruned_slot() as pruned on pruned.account_id = f.account_id
+      and pruned.slot_no = (f.detail ->> 'slot_no')::integer
     where f.check_run_id = missing_rows.check_run_id
     and f.rule = 'sub_balance'
     and f.detail ? 'slot_no'
@@ -34,15 +36,15 @@ as $$
       r.before_at, r.created_at as after_at
     from (
       select b.account_id, b.slot_no, b.seq, b.created_at,
-        lag(b.seq, 1, 0::bigint) over of_slot as before_seq,
+        lag(b.seq, 1, b.pruned_seq) over of_slot as before_seq,
         lag(b.created_at) over of_slot as before_at
       from (
-        select each.account_id, each.slot_no, each.seq, each.created_at
+        select each.account_id, each.slot_no, each.seq, each.created_at, s.pruned_seq
         from slot as s
         join saldo.sub_balance as each on each.account_id = s.account_id
           and each.slot_no = s.slot_no
         union all
-        select s.account_id, s.slot_no, s.last_seq + 1, null
+        select s.account_id, s.slot_no, s.last_seq + 1, null, s.pruned_seq
         from slot as s
       ) as b
       window of_slot as (partition by b.account_id, b.slot_no order by b.seq)

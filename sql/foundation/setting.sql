@@ -18,6 +18,9 @@ insert into saldo.setting (name, value, description) values
     'Days for which checks are kept; those that a heal followed are kept forever.'),
   ('idempotency_keep_days', '400',
     'Days for which idempotency keys are kept, and a retry is answered; 0 = for ever.'),
+  ('sub_balance_keep_days', '0',
+    'Days for which settled rows of hot accounts are kept, at least as long as idempotency keys; '
+      '0 = for ever.'),
   ('guard_event_keep_days', '400',
     'Days for which writes past the engine are kept, and longer while a finding, a proposal or a '
       'freeze of their account is open; 0 = for ever.'),
@@ -127,6 +130,7 @@ begin
       ('settlement_lag_max_seconds', 1, 86400),
       ('health_history_days', 1, 36500),
       ('idempotency_keep_days', 0, 36500),
+      ('sub_balance_keep_days', 0, 36500),
       ('guard_event_keep_days', 0, 36500),
       ('heal_history_days', 0, 36500),
       ('working_history_days', 0, 36500),

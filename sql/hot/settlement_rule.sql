@@ -32,8 +32,10 @@ returns table (account_id bigint, slot_no integer, seq bigint)
 language sql
 stable
 as $$
-  select m.account_id, m.slot_no, coalesce(before.last_seq, 0)
+  select m.account_id, m.slot_no, coalesce(before.last_seq, pruned.seq, 0)
   from saldo_private.settlement_mark as m
+  left join saldo_private.pruned_slot() as pruned
+    on pruned.account_id = m.account_id and pruned.slot_no = m.slot_no
   left join (
     select each.account_id, each.slot_no, min(each.last_seq) as last_seq
     from saldo_private.settlement_since(since) as t
@@ -55,8 +57,8 @@ as $$
   ) as before on true
 $$;
 comment on function saldo_private.slot_since is
-  'Each slot with a mark, and up to which number its rows were settled at the snapshot; 0 without '
-  'a snapshot.';
+  'Each slot with a mark, and up to which number its rows were settled at the snapshot; without a '
+  'snapshot up to which they were pruned.';
 
 create or replace function saldo_private.sub_balance_since(since pg_snapshot)
 returns setof saldo.sub_balance
@@ -168,7 +170,11 @@ as $$
   left join saldo.settlement as t on t.account_id = n.account_id and t.id = n.settlement_id
   left join row_sum as r on r.account_id = n.account_id and r.settlement_id = n.settlement_id
   left join entry_sum as e on e.account_id = n.account_id and e.settlement_id = n.settlement_id
-  where (t.row_count, t.debit, t.credit) is distinct from (r.row_count, r.debit, r.credit)
+  where ((t.row_count, t.debit, t.credit) is distinct from (r.row_count, r.debit, r.credit)
+    -- Rows of an older one may have been pruned: their stretches are sealed.
+    and (t.settled_at < (
+      select p.deleted_until from saldo.retention_progress as p where p.table_name = 'sub_balance'
+    )) is not true)
   or (t.row_count, t.debit, t.credit) is distinct from (e.row_count, e.debit, e.credit)
 $$;
 comment on function saldo_private.rule_settlement is
@@ -189,10 +195,13 @@ stable
 as $$
   with stretch as (
     select r.account_id, r.slot_no, r.first_seq, r.last_seq, r.settlement_id,
-      slot.seq as start_seq
+      -- In the first one pruning may have ended.
+    case when r.first_seq <= pruned.seq then r.first_seq - 1 else slot.seq end as start_seq
     from saldo.settlement_range as r
     left join saldo_private.slot_since(since) as slot
       on slot.account_id = r.account_id and slot.slot_no = r.slot_no
+    left join saldo_private.pruned_slot() as pruned
+      on pruned.account_id = r.account_id and pruned.slot_no = r.slot_no
     where since is null
     or r.last_seq > slot.seq
   ),
@@ -227,17 +236,20 @@ as $$
   union all
   select format('%s/%s', m.account_id, m.slot_no), m.account_id,
     format('settled up to %s, debit %s, credit %s', m.seq, m.debit_total, m.credit_total),
-    format('settled up to %s, debit %s, credit %s', coalesce(r.last_seq, slot.seq),
-      coalesce(s.debit, 0), coalesce(s.credit, 0)),
-    (m.debit_total - m.credit_total) - (coalesce(s.debit, 0) - coalesce(s.credit, 0)), '{}'
+    format('settled up to %s, debit %s, credit %s', coalesce(r.last_seq, slot.seq), part.debit,
+      part.credit),
+    (m.debit_total - m.credit_total) - (part.debit - part.credit), '{}'
   from saldo_private.settlement_mark as m
   join saldo_private.slot_since(since) as slot
     on slot.account_id = m.account_id and slot.slot_no = m.slot_no
   left join last as r on r.account_id = m.account_id and r.slot_no = m.slot_no
   left join row_sum as s on s.account_id = m.account_id and s.slot_no = m.slot_no
+  left join saldo_private.pruned_slot() as pruned
+    on pruned.account_id = m.account_id and pruned.slot_no = m.slot_no
+  cross join lateral (values (coalesce(s.debit, 0) + coalesce(pruned.debit, 0),
+    coalesce(s.credit, 0) + coalesce(pruned.credit, 0))) as part (debit, credit)
   where m.seq <> coalesce(r.last_seq, slot.seq)
-  or (since is null and (m.debit_total, m.credit_total)
-    <> (coalesce(s.debit, 0), coalesce(s.credit, 0)))
+  or (since is null and (m.debit_total, m.credit_total) <> (part.debit, part.credit))
 $$;
 comment on function saldo_private.rule_settlement_range is
   'Rows that were settled twice or passed over: stretches that do not follow on each other, and '
