@@ -86,7 +86,7 @@ export const closingRoom: Room = {
         "restatement",
       ],
       cause: "journal_changed likely",
-      outcome: "reported",
+      outcome: "frozen",
     },
     {
       fault: "a restated month that does not add up",
@@ -180,7 +180,7 @@ export const closingRoom: Room = {
         "restatement",
       ],
       cause: "missing_item likely",
-      outcome: "reported",
+      outcome: "frozen",
     },
     {
       fault: "a sealed entry that is gone, and with it all that caches say of it",

@@ -107,7 +107,7 @@ export const journalRoom: Room = {
         "trial_balance",
       ],
       cause: "journal_changed certain",
-      outcome: "reported",
+      outcome: "frozen",
     },
     {
       fault: "a line of two sides that nobody recorded",
@@ -122,14 +122,14 @@ export const journalRoom: Room = {
         "trial_balance",
       ],
       cause: "journal_changed likely",
-      outcome: "reported",
+      outcome: "frozen",
     },
     {
       fault: "a line on another date",
       plant: `update saldo.journal_line set posting_date = '2020-01-01' where account_id = 1`,
       rules: ["entry_lines", "journal_seal", "month_movement"],
       cause: "journal_changed likely",
-      outcome: "reported",
+      outcome: "frozen",
     },
     {
       fault: "an entry on another date, with its lines",
@@ -151,7 +151,7 @@ export const journalRoom: Room = {
         "trial_balance",
       ],
       cause: "journal_changed certain",
-      outcome: "reported",
+      outcome: "frozen",
     },
     {
       fault: "a line that was moved to another account",

@@ -83,7 +83,7 @@ async function heal(client: PoolClient, rule: string): Promise<[string, Finding[
     [rows[0].id, rule],
   );
   const outcomes = actions.rows.map(({ outcome }) => String(outcome).replace("_", " "));
-  const isFrozen = outcomes.join() === "refused" && rows[0].frozen_count > 0;
+  const isFrozen = ["", "refused"].includes(outcomes.join()) && rows[0].frozen_count > 0;
   return [
     isFrozen ? "frozen" : outcomes.join(", ") || "reported",
     await findingsOf(client, rows[0].check_run_id),
