@@ -7,6 +7,7 @@ import { build } from "vite";
  * `npm run build:till`: makes dist/till, the small package of a till: one file with all that it needs,
  * and its page. `npm pack ./dist/till` packs it; a machine needs Node 24 for it and nothing more.
  */
+process.env["NODE_ENV"] = "production";
 const root = fileURLToPath(new URL("../", import.meta.url));
 const folder = join(root, "dist/till");
 const { version, license } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));

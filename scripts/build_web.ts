@@ -13,7 +13,7 @@ const pages = ["cashier"];
 
 function sourcesHash(page: string): string {
   const hash = createHash("sha256");
-  const files = ["src/web/vite.config.ts", "package-lock.json"];
+  const files = ["src/web/vite.config.ts", "scripts/build_web.ts", "package-lock.json"];
   for (const folder of [`src/web/${page}`, "src/web/shared"]) {
     for (const entry of readdirSync(join(root, folder), { recursive: true, withFileTypes: true })) {
       if (entry.isFile()) files.push(join(entry.parentPath, entry.name).slice(root.length));
@@ -23,6 +23,8 @@ function sourcesHash(page: string): string {
   return hash.digest("hex");
 }
 
+// Whoever builds, a test too: a page with half of React for development and half not does not run.
+process.env["NODE_ENV"] = "production";
 const isForced = process.argv.includes("--force");
 for (const page of pages) {
   const stamp = join(root, "dist/web", page, "sources.sha256");
