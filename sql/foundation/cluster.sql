@@ -1,5 +1,6 @@
 -- The cluster that the database is in. Transaction numbers have a meaning within their cluster
--- only: in books that were restored from a dump, what was written before has numbers of another one.
+-- only: in books that were restored from a dump, what was written before has numbers of another
+-- one.
 --
 -- Private: current_cluster, is_seen. No transaction of this cluster has a number that is still to
 -- come: it is of another cluster. So are a snapshot that ends there, and all that it has seen.
