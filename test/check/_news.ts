@@ -9,6 +9,8 @@ import { errorCode, openTestDatabase, type TestDatabase } from "../_support/data
  */
 export async function openNews(): Promise<TestDatabase> {
   const database = await openTestDatabase(10);
+  // How long a row waits for its settlement is up to the machine here.
+  await database.pool.query("select saldo.set_setting('settlement_lag_max_seconds', '3000')");
   await database.pool.query(`
     do $$
     declare
