@@ -68,7 +68,7 @@ export const cachesRoom: Room = {
     {
       fault: "a minimum that was raised past the engine",
       plant: "update saldo.account set min_balance = 1000000 where id = 1",
-      rules: ["min_balance"],
+      rules: ["min_balance", "engine_configuration"],
       cause: "record_changed possible",
       outcome: "reported",
     },
@@ -198,7 +198,7 @@ export const cachesRoom: Room = {
     {
       fault: "an account that is gone",
       plant: "delete from saldo.account where code = 'b'",
-      rules: ["trial_balance", "balance_sheet", "journal_seal"],
+      rules: ["trial_balance", "balance_sheet", "journal_seal", "engine_configuration"],
       cause: "journal_changed likely",
       outcome: "reported",
     },

@@ -126,7 +126,7 @@ export const hotRoom: Room = {
       fault: "an amount that is none",
       plant: `alter domain saldo.amount drop constraint amount_is_a_number;
         update saldo.sub_balance set amount = -7 where amount = 7`,
-      rules: ["sub_balance", "account_slot", "row_seal"],
+      rules: ["sub_balance", "account_slot", "row_seal", "engine_configuration"],
       cause: "out_of_band_write likely",
       outcome: "frozen",
     },
