@@ -134,14 +134,9 @@ begin
   select count(*)
   into deleted_count
   from gone;
-  delete from saldo.settlement_range as r
-  where r.account_id = v_mark.account_id
-  and r.slot_no = v_mark.slot_no
-  and r.last_seq <= v_seq;
   next_block := next_block - 1; -- the same slot once more
 end
 $$;
 comment on function saldo_private.prune_sub_balances is
   'Deletes some twenty thousand settled rows of a slot, older than the cutoff and than keys are '
-  'kept, with the records of which settlement took them. from_block and next_block are an account '
-  'times a million and a slot.';
+  'kept. from_block and next_block are an account times a million and a slot.';
