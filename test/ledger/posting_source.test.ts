@@ -7,6 +7,7 @@ const sources = [
   ["branch", { is_reserved: true, moves_no_funds: false, passes_minimum: true }],
   ["close_year", { is_reserved: true, moves_no_funds: true, passes_all: true }],
   ["deposit", { is_reserved: true, moves_no_funds: false }],
+  ["partial_refund", { is_reserved: true, moves_no_funds: false }],
   ["rating", { is_reserved: true, moves_no_funds: false }],
   ["settlement", { is_reserved: true, moves_no_funds: true }],
 ] as const;
@@ -66,6 +67,7 @@ test("a fact that was changed past the engine is found", async (t) => {
     t.deepEqual((await found()).map(({ key, stored }) => `${key}: ${stored}`).sort(), [
       "posting source adjust_balance: changed",
       "posting source deposit: changed",
+      "posting source partial_refund: changed",
       "posting source rating: missing",
       "posting source settlement: changed",
       "posting source shop: added",
