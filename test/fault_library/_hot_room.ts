@@ -27,7 +27,7 @@ export const hotRoom: Room = {
       outcome: "healed",
     },
     {
-      fault: "a slot that numbers its rows anew",
+      fault: "a slot that numbers its rows again",
       plant: "update saldo_private.account_slot set seq = seq + 1 where held > 0",
       rules: ["account_slot"],
       cause: "cache_forced likely",
