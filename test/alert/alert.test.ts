@@ -102,7 +102,8 @@ const faults: { condition: string; plant: string[]; mend: string[]; others?: str
     plant: [
       "select saldo.make_account_hot(3, 2)",
       "select saldo.submit_transaction(3, 5, 'debit')",
-      "update saldo.setting set value = '0' where name = 'settlement_lag_max_seconds'",
+      "select saldo.set_setting('settlement_lag_max_seconds', '1')",
+      "select pg_sleep(1.1)",
     ],
     mend: ["select saldo.settle_sub_balances()"],
   },

@@ -166,9 +166,13 @@ for (const [what, text, rules] of newsFaults) {
 test("a line among those that were proven before is for full checks to find", async (t) => {
   const database = await openYear();
   await full(database);
+  // A write that is recorded would be looked at: nobody saw this one.
   await force(
     database,
-    "update saldo.journal_line set debit = debit + 7 where account_id = 1 and posting_date < '2025-02-01'",
+    `alter table saldo.journal_line disable trigger record_bypass;
+    update saldo.journal_line set debit = debit + 7
+    where account_id = 1 and posting_date < '2025-02-01';
+    alter table saldo.journal_line enable always trigger record_bypass`,
   );
   t.like(await news(database), { status: "healthy" });
   t.like(await full(database), { status: "unhealthy" });

@@ -313,6 +313,7 @@ test("migrate brings a database up to date, and finds nothing to do a second tim
   const client = new Client({ connectionString: url.href });
   await client.connect();
   await client.query("alter table saldo.member owner to current_user");
+  await client.query("select saldo.accept_configuration('setting fsync', 'a server for tests')");
   await client.end();
   t.deepEqual(await saldo(["migrate"], { DATABASE_URL: url.href }), {
     code: 0,
