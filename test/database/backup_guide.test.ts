@@ -127,6 +127,7 @@ test.before(async () => {
     `select from saldo.submit_transaction(${hot}, 100, 'credit');
     select from saldo.place_hold(${hot}, 10);
     select from saldo.set_setting('settlement_lag_max_seconds', '86400');
+    select from saldo.accept_configuration('setting fsync', 'clusters for tests');
     select from saldo.check_balance_health()`,
   );
   await query(urlOf(port), "select from saldo.seal_journal()");
