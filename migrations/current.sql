@@ -219,6 +219,11 @@ alter table saldo.settlement alter column changed_in set default pg_current_xact
 -- squawk-ignore require-concurrent-index-creation
 create index if not exists settlement_changed_in_idx on saldo.settlement (changed_in)
   where changed_in is not null;
+alter table saldo.purchase_refund add column if not exists changed_in xid8;
+alter table saldo.purchase_refund alter column changed_in set default pg_current_xact_id();
+-- squawk-ignore require-concurrent-index-creation
+create index if not exists purchase_refund_changed_in_idx on saldo.purchase_refund (changed_in)
+  where changed_in is not null;
 -- The build's record: in words, and with what stands beside the engine on purpose.
 alter table saldo_private.built_object add column if not exists definition text;
 alter table saldo_private.built_object add column if not exists standing text not null default 'own';

@@ -1921,12 +1921,16 @@ create table saldo.purchase_refund (
   occurred_at timestamp with time zone not null,
   created_at timestamp with time zone default clock_timestamp() not null,
   created_by text not null,
+  changed_in xid8 default pg_current_xact_id(),
   constraint purchase_refund_pkey PRIMARY KEY (account_id, entry_id),
   constraint purchase_refund_account_id_purchase_id_fkey FOREIGN KEY (account_id, purchase_id) REFERENCES saldo.purchase(account_id, id),
   constraint purchase_refund_amount_is_positive CHECK (((amount)::numeric > (0)::numeric)),
   constraint purchase_refund_restocked_quantity_is_not_negative CHECK ((restocked_quantity >= 0))
 );
 CREATE INDEX purchase_refund_account_id_purchase_id_idx ON saldo.purchase_refund USING btree (account_id, purchase_id);
+CREATE INDEX purchase_refund_changed_in_idx ON saldo.purchase_refund USING btree (changed_in) WHERE (changed_in IS NOT NULL);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 -- policy select_own

@@ -15,7 +15,8 @@ as $$
     when rule in ('held_total', 'purchase_hold') then array['hold', 'purchase']
     when rule like 'settlement%' then array['sub_balance', 'settlement', 'settlement_entry',
       'settlement_range', 'settlement_mark']
-    when rule = 'purchase_entry' then array['purchase', 'stock_item']
+    when rule = 'purchase_entry' then array['purchase', 'purchase_refund',
+      'stock_item']
     when rule in ('deposit_entry', 'rated_line', 'rating_entry', 'reading_rated',
       'customer_month_total') then array['deposit', 'reading', 'rated_line']
     when rule = 'idempotency' then array['purchase', 'idempotency_record']

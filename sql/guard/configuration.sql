@@ -10,9 +10,9 @@ language sql
 immutable
 as $$
   select source.name, each.name, true
-  from unnest(array['sub_balance', 'hold', 'purchase', 'stock_item', 'deposit', 'reading',
-    'rated_line', 'settlement', 'settlement_entry', 'settlement_range', 'settlement_mark',
-    'account_slot', 'idempotency_record']) as source (name)
+  from unnest(array['sub_balance', 'hold', 'purchase', 'purchase_refund', 'stock_item', 'deposit',
+    'reading', 'rated_line', 'settlement', 'settlement_entry', 'settlement_range',
+    'settlement_mark', 'account_slot', 'idempotency_record']) as source (name)
   cross join (values ('record_bypass'), ('record_bypass_truncate')) as each (name)
   union all
   select record.name, 'stamp_change', false

@@ -29,6 +29,12 @@ select 'purchase', p.account_id, p.id, p.account_id, p.changed_in, jsonb_build_a
   )::text
 from saldo.purchase as p
 union all
+select 'purchase_refund', r.account_id, r.entry_id, r.account_id, r.changed_in, jsonb_build_array(
+    r.account_id, r.entry_id, r.purchase_id, trim_scale(r.amount), r.restocked_quantity, r.reason,
+    extract(epoch from r.occurred_at), extract(epoch from r.created_at), r.created_by, r.changed_in
+  )::text
+from saldo.purchase_refund as r
+union all
 select 'stock_item', s.product_id, saldo_private.number_as_uuid(s.id), coalesce(s.account_id, 0),
   s.changed_in, jsonb_build_array(
     s.id, s.product_id, s.code, s.account_id, s.purchase_id, extract(epoch from s.assigned_at),

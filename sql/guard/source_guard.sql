@@ -136,6 +136,7 @@ from (
     ('saldo.sub_balance', 'insert or update or delete'),
     ('saldo.hold', 'insert or update or delete'),
     ('saldo.purchase', 'insert or update or delete'),
+    ('saldo.purchase_refund', 'insert or update or delete'),
     ('saldo.stock_item', 'insert or update or delete'),
     ('saldo.deposit', 'insert or update or delete'),
     ('saldo.reading', 'insert or update or delete'),

@@ -259,7 +259,9 @@ as $$
     from saldo_private.sealed_stretch as t
     where t.account_id = prune_stretches.account_id
     and t.slot_no = prune_stretches.slot_no
-    and t.last_seq <= least(through_seq, saldo_private.mark_of(account_id, slot_no))
+    -- Each by itself: without a number, or without a mark, none may go.
+    and t.last_seq <= through_seq
+    and t.last_seq <= saldo_private.mark_of(account_id, slot_no)
     and t.pruned_at is null
     -- Nothing beyond a stretch that is in question.
     and t.last_seq < coalesce((
@@ -292,8 +294,8 @@ $$;
 comment on function saldo_private.prune_stretches is
   'Marks the stretches of a slot as pruned that are settled, whole up to through_seq, and as they '
   'were sealed. Returns the number up to which the caller deletes the rows of the slot in the same '
-  'transaction; null = none may go. Hash, count and sums of the stretches stay, and their missing '
-  'rows are no finding.';
+  'transaction; null = none may go, as where through_seq is null. Hash, count and sums of the '
+  'stretches stay, and their missing rows are no finding.';
 
 select saldo_private.secure_table('saldo_private.sealed_stretch');
 

@@ -30,6 +30,8 @@ comment on column saldo.purchase_refund.occurred_at is
   'When it was paid back; it decides the posting date.';
 comment on column saldo.purchase_refund.created_at is 'When the refund was recorded.';
 comment on column saldo.purchase_refund.created_by is 'Who recorded it: token subject or login.';
+comment on column saldo.purchase_refund.changed_in is
+  'Transaction of the engine that wrote it; null = before there were seals over rows.';
 comment on constraint purchase_refund_account_id_purchase_id_fkey on saldo.purchase_refund is
   E'@fieldName purchase\n@foreignFieldName purchaseRefunds\n@backwardBehavior +connection +select\n'
   'The purchase that a part was paid back of.';

@@ -5,7 +5,11 @@ export const walletRoom: Room = {
   room: "wallet",
   books: `
   select saldo.create_member('n', 'N');
-  select saldo.place_hold((select account_id from saldo.member where id = 1), 25)`,
+  select saldo.place_hold((select account_id from saldo.member where id = 1), 25);
+  select saldo.create_product('s', 'S', 70, is_stock_tracked => false);
+  select saldo.refund_purchase(
+    (saldo.purchase_with_balance_deduction(1, (select id from saldo.product where code = 's'), 70)).id,
+    'late', amount => 20)`,
   faults: [
     {
       fault: "a forced hold",
@@ -133,6 +137,37 @@ export const walletRoom: Room = {
     {
       fault: "a refund that names another entry",
       plant: `update saldo.purchase set refund_entry_id = (select result_id from saldo_private.idempotency_record where key = 'first') where status = 'refunded'`,
+      rules: ["purchase_entry", "row_seal"],
+      cause: "out_of_band_write likely",
+      outcome: "frozen",
+    },
+    {
+      fault: "a refund of a part of another amount",
+      plant: "update saldo.purchase_refund set amount = 10",
+      rules: ["purchase_entry", "row_seal"],
+      cause: "out_of_band_write likely",
+      outcome: "frozen",
+    },
+    {
+      fault: "a refund of a part of another reason",
+      plant: "update saldo.purchase_refund set reason = 'x'",
+      rules: ["row_seal"],
+      cause: "out_of_band_write certain",
+      outcome: "frozen",
+    },
+    {
+      fault: "a refund of a part whose record is gone",
+      plant: "delete from saldo.purchase_refund",
+      rules: ["purchase_entry", "row_seal"],
+      cause: "out_of_band_write likely",
+      outcome: "frozen",
+    },
+    {
+      fault: "a refund of a part that was never paid",
+      plant: `insert into saldo.purchase_refund (account_id, entry_id, purchase_id, amount,
+          restocked_quantity, reason, occurred_at, created_by)
+        select account_id, '01900000-0000-7000-8000-000000000001', purchase_id, 30, 0, 'x', now(), 'x'
+        from saldo.purchase_refund`,
       rules: ["purchase_entry", "row_seal"],
       cause: "out_of_band_write likely",
       outcome: "frozen",

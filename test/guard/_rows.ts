@@ -34,11 +34,11 @@ async function openCustomer(hot: Hot, code = "c1"): Promise<string> {
   return String(customer.account_id);
 }
 
+/** What there is an account of: those of the books, and a wallet to which a part was paid back. */
+export type Made = Exclude<keyof Books, "hot"> | "refunded";
+
 /** An account of each kind, with something on it that heals derive from. */
-export const makers: Record<
-  Exclude<keyof Books, "hot">,
-  (hot: Hot, name: string) => Promise<string>
-> = {
+export const makers: Record<Made, (hot: Hot, name: string) => Promise<string>> = {
   settled: async (hot) => {
     const account = await hot.account({ funds: 50_000, slots: 1 });
     await hot.submit(account, 30, "debit");
@@ -60,6 +60,12 @@ export const makers: Record<
   wallet: async (hot) => {
     const member = await hot.member(1000);
     await hot.buy(member, await hot.product(10, 3));
+    return member.account_id;
+  },
+  refunded: async (hot) => {
+    const member = await hot.member(1000);
+    const { id } = await hot.buy(member, await hot.product(10, 3));
+    await hot.call("admin", "refund_purchase", { purchase_id: id, reason: "late", amount: 4 });
     return member.account_id;
   },
   customer: openCustomer,

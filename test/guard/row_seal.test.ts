@@ -1,14 +1,14 @@
 import test from "ava";
 import { check, type Finding, forced } from "../_support/faults.ts";
 import { openHot } from "../hot/_hot.ts";
-import { type Books, caches, freezes, makers, plantUnseen } from "./_rows.ts";
+import { caches, freezes, type Made, makers, plantUnseen } from "./_rows.ts";
 
 interface Fault {
   name: string;
   /** Table that is written, and the statement; $1 is the account. */
   table: string;
   statement: string;
-  account: Exclude<keyof Books, "hot">;
+  account: Made;
   /** What the evidence says; none where only the guard's record does. */
   kind?: string;
   isMoney?: boolean;
@@ -64,6 +64,30 @@ const faults: Fault[] = [
     statement: "update saldo.purchase set unit_price = 1, amount = 1 where account_id = $1",
     account: "wallet",
     kind: "row_changed",
+  },
+  {
+    name: "a changed refund of a part",
+    table: "saldo.purchase_refund",
+    statement: "update saldo.purchase_refund set amount = 3 where account_id = $1",
+    account: "refunded",
+    kind: "row_changed",
+  },
+  {
+    name: "a deleted refund of a part",
+    table: "saldo.purchase_refund",
+    statement: "delete from saldo.purchase_refund where account_id = $1",
+    account: "refunded",
+    kind: "row_missing",
+  },
+  {
+    name: "an inserted refund of a part",
+    table: "saldo.purchase_refund",
+    statement: `insert into saldo.purchase_refund (account_id, entry_id, purchase_id, amount,
+        restocked_quantity, reason, occurred_at, created_by, changed_in)
+      select account_id, gen_random_uuid(), purchase_id, 1, 0, 'x', now(), 'x', null
+      from saldo.purchase_refund where account_id = $1`,
+    account: "refunded",
+    kind: "row_inserted",
   },
   {
     name: "a deleted rated line",

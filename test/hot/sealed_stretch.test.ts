@@ -80,7 +80,7 @@ test.serial(
   "settled stretches are pruned whole, and their missing rows are no finding",
   async (t) => {
     const account = await hot.account({ funds: 100_000, slots: 1 });
-    const prune = async (through: number) => {
+    const prune = async (through: number | null) => {
       const [row] = await hot.root("select saldo_private.prune_stretches($1, 1, $2) as seq", [
         account,
         through,
@@ -95,6 +95,7 @@ test.serial(
     await hot.submit(account, 3, "debit");
     await seal();
     t.is(await prune(1), null, "a stretch goes whole or not at all");
+    t.is(await prune(null), null, "none without a number");
     t.is(await prune(3), "2");
     t.is(await prune(3), null, "once");
     await unseen("delete from saldo.sub_balance where account_id = $1 and seq <= 2", [account]);
