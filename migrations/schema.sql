@@ -750,6 +750,8 @@ create table saldo_private.account_terms (
   min_balance numeric,
   constraint account_terms_pkey PRIMARY KEY (account_id)
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 
 create table saldo_private.account_watch (
@@ -1062,6 +1064,8 @@ CREATE UNIQUE INDEX branch_intake_place_is_had_once ON saldo.branch_intake USING
 CREATE UNIQUE INDEX branch_intake_row_id_is_had_once ON saldo.branch_intake USING btree (branch_id, row_id) WHERE has_id;
 CREATE INDEX branch_intake_suspense_idx ON saldo.branch_intake USING btree (branch_id, id) WHERE is_suspense;
 CREATE INDEX branch_intake_void_waits_idx ON saldo.branch_intake USING btree (branch_id, voids) WHERE ((verdict = 'quarantined'::saldo.branch_verdict) AND (verdict_reason = 'void_waits'::text));
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -1263,6 +1267,8 @@ create table saldo.correction_factor_version (
   constraint correction_factor_version_volume_digits CHECK (((volume_digits >= 0) AND (volume_digits <= 6)))
 );
 CREATE UNIQUE INDEX correction_factor_version_begins_once_a_day ON saldo.correction_factor_version USING btree (COALESCE(account_id, (0)::bigint), effective_from) WHERE (removed_at IS NULL);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -1278,6 +1284,8 @@ create table saldo.customer (
   constraint customer_pkey PRIMARY KEY (id),
   constraint customer_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.account(id)
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -1698,6 +1706,8 @@ create table saldo.member (
   constraint member_pkey PRIMARY KEY (id),
   constraint member_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.account(id)
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 -- policy select_own
@@ -1724,6 +1734,8 @@ END),
   constraint meter_is_removed_after_it_is_installed CHECK ((removed_at > installed_at))
 );
 CREATE UNIQUE INDEX meter_code_is_installed_once ON saldo.meter USING btree (account_id, code) WHERE (removed_at IS NULL);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -1826,6 +1838,8 @@ create table saldo.posting_rule (
   constraint posting_rule_removed_one_says_by_whom CHECK (((removed_at IS NULL) = (removed_by IS NULL)))
 );
 CREATE UNIQUE INDEX posting_rule_stands_once ON saldo.posting_rule USING btree (flow, lower(category), currency, COALESCE(branch_id, (0)::bigint), effective_from) WHERE (removed_at IS NULL);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -1854,6 +1868,8 @@ create table saldo.product (
   constraint product_currency_is_iso_4217_like CHECK ((currency ~ '^[A-Z]{3}$'::text)),
   constraint product_price_is_positive CHECK (((price)::numeric > (0)::numeric))
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -2377,6 +2393,8 @@ create table saldo.tariff_version (
   constraint tariff_version_price_is_positive CHECK (((price > (0)::numeric) AND (price < '1000000000000'::numeric) AND (scale(trim_scale(price)) <= 6)))
 );
 CREATE UNIQUE INDEX tariff_version_begins_once_a_day ON saldo.tariff_version USING btree (COALESCE(account_id, (0)::bigint), currency, effective_from) WHERE (removed_at IS NULL);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 

@@ -12,7 +12,9 @@ as $$
   select source.name, each.name, true
   from unnest(array['sub_balance', 'hold', 'purchase', 'purchase_refund', 'stock_item', 'deposit',
     'reading', 'rated_line', 'settlement', 'settlement_entry', 'settlement_range',
-    'settlement_mark', 'account_slot', 'idempotency_record']) as source (name)
+    'settlement_mark', 'account_slot', 'idempotency_record', 'tariff_version',
+    'correction_factor_version', 'customer', 'meter', 'member', 'product', 'account_terms',
+    'posting_rule', 'branch_intake']) as source (name)
   cross join (values ('record_bypass'), ('record_bypass_truncate')) as each (name)
   union all
   select record.name, 'stamp_change', false
@@ -20,7 +22,8 @@ as $$
     'settlement']) as record (name)
 $$;
 comment on function saldo_private.expected_source_triggers is
-  'Triggers on the tables that heals derive from, and whether each is always on.';
+  'Triggers on the tables that heals, settlement and rating derive from, and whether each is '
+  'always on.';
 
 create or replace function saldo_private.rule_engine_configuration__triggers()
 returns table (key text, stored text, derived text)

@@ -1,7 +1,7 @@
 -- The guard of what heals derive from: a write past the engine is recorded, and its rows are
 -- contested from then on.
 --
--- Private: contest_rows, guard_source. Triggers, all of them ENABLE ALWAYS: record_bypass and
+-- Private: contest_rows, guard_table. Triggers, all of them ENABLE ALWAYS: record_bypass and
 -- record_bypass_truncate. guard.sql says how the engine's own writes are told from others.
 -- Also here: stamp_change, which writes down the transaction of each change by the engine, so that
 -- the sealer finds the record again. A write past the engine is not stamped.
@@ -78,7 +78,7 @@ $$;
 comment on function saldo_private.tg__stamp_change is
   'Writes down the transaction in which the engine has changed a record.';
 
-create or replace function saldo_private.guard_source(source regclass, operations text)
+create or replace function saldo_private.guard_table(source regclass, operations text, handler text)
 returns void
 language plpgsql
 as $$
@@ -90,23 +90,24 @@ begin
         for each row
         when (current_user <> 'saldo_owner'
           or 'saldo_owner' in (session_user, current_setting('role')))
-        execute function saldo_private.tg__record_source_bypass();
+        execute function saldo_private.%3$I();
       create or replace trigger record_bypass_truncate
         after truncate on %1$s
         for each statement
         when (current_user <> 'saldo_owner'
           or 'saldo_owner' in (session_user, current_setting('role')))
-        execute function saldo_private.tg__record_source_bypass();
+        execute function saldo_private.%3$I();
       alter table %1$s enable always trigger record_bypass;
       alter table %1$s enable always trigger record_bypass_truncate;
     $sql$,
-    source, operations
+    source, operations, handler
   );
 end
 $$;
-comment on function saldo_private.guard_source is
-  'Lets writes past the engine to this table be recorded, by these operations and truncate.';
-revoke execute on function saldo_private.guard_source from public;
+comment on function saldo_private.guard_table is
+  'Lets writes past the engine to this table be recorded by a trigger function, those by these '
+  'operations and truncate.';
+revoke execute on function saldo_private.guard_table from public;
 
 create or replace function saldo_private.stamp_source(source regclass)
 returns void
@@ -130,7 +131,9 @@ comment on function saldo_private.stamp_source is
   'Lets changes by the engine to records of this table be stamped with their transaction.';
 revoke execute on function saldo_private.stamp_source from public;
 
-select saldo_private.guard_source(source.name::regclass, source.operations)
+select saldo_private.guard_table(
+  source.name::regclass, source.operations, 'tg__record_source_bypass'
+)
 from (
   values
     ('saldo.sub_balance', 'insert or update or delete'),
@@ -149,6 +152,17 @@ from (
     -- One that is added only lets a request be refused.
     ('saldo_private.idempotency_record', 'update or delete')
 ) as source (name, operations);
+
+-- What rating, purchases and tills go by. The journal and rows that are sealed say what was made of
+-- it, and rules compare: so the write is recorded, and no account contested.
+select saldo_private.guard_table(
+  source.name::regclass, 'insert or update or delete', 'tg__record_bypass'
+)
+from (
+  values ('saldo.tariff_version'), ('saldo.correction_factor_version'), ('saldo.customer'),
+    ('saldo.meter'), ('saldo.member'), ('saldo.product'), ('saldo_private.account_terms'),
+    ('saldo.posting_rule'), ('saldo.branch_intake')
+) as source (name);
 
 select saldo_private.stamp_source(source.name::regclass)
 from (

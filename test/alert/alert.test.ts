@@ -145,6 +145,7 @@ const faults: { condition: string; plant: string[]; mend: string[]; others?: str
       join saldo.branch_device as d on d.branch_id = b.id`,
     ],
     mend: ["select saldo.refuse_quarantined(array(select id from saldo.branch_intake), 'no row')"],
+    others: ["guard_tripped"],
   },
   {
     condition: "evaluation_failed",
