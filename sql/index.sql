@@ -120,6 +120,7 @@
 --!include branch/centre_epoch.sql
 --!include branch/branch_device.sql
 --!include branch/branch_key.sql
+--!include branch/branch_enrolment.sql
 --!include branch/branch_row.sql
 --!include branch/branch_intake.sql
 --!include branch/branch_epoch.sql

@@ -1,8 +1,7 @@
--- Devices: programs of a branch that push. Each is enrolled once, with a one-time code.
+-- Devices: programs of a branch that push.
 --
--- Public: saldo.branch_device, issue_enrolment_code, close_branch_device. Private:
--- require_device, lock_device, next_verdict_no, mark_forked, claim_enrolment; table
--- saldo_private.branch_enrolment.
+-- Public: saldo.branch_device, close_branch_device. Private: require_device, lock_device,
+-- next_verdict_no, mark_forked.
 -- A program that is installed again is another device, with a number of its own, so that no
 -- receipt number is given twice.
 
@@ -69,96 +68,6 @@ $$;
 comment on function saldo_private.mark_forked is
   'Notes that two programs went on from one store; a device that is closed stays closed.';
 
-create or replace function saldo_private.enrolment_hash(code text)
-returns bytea
-language sql
-immutable
-as $$
-  select sha256(convert_to(upper(regexp_replace(code, '[\s-]', '', 'g')), 'UTF8'))
-$$;
-comment on function saldo_private.enrolment_hash is
-  'What is kept of a one-time code; blanks, hyphens and case in it do not matter.';
-
-create or replace function saldo.issue_enrolment_code(branch_id bigint)
-returns saldo.branch_enrolment_code
-language plpgsql
-security definer
-set search_path = saldo, saldo_private, pg_temp
-as $$
-declare
-  v_branch saldo.branch := saldo_private.require_branch(issue_enrolment_code.branch_id);
-  -- 80 random bits, as 20 digits in groups of five.
-  v_digits text := upper(left(encode(sha256(
-    uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
-  ), 'hex'), 20));
-  v_code saldo.branch_enrolment_code;
-begin
-  v_code.code := regexp_replace(v_digits, '(.{5})(?=.)', '\1-', 'g');
-  v_code.expires_at := now() + make_interval(
-    mins => saldo_private.setting_value('branch_enrolment_minutes')::integer
-  );
-  insert into saldo_private.branch_enrolment (code_hash, branch_id, created_by, expires_at)
-  values (
-    saldo_private.enrolment_hash(v_code.code), v_branch.id, saldo_private.actor(),
-    v_code.expires_at
-  );
-  return v_code;
-end
-$$;
-comment on function saldo.issue_enrolment_code is
-  'A code by which one till is enrolled, once, within branch_enrolment_minutes; it is shown this '
-  'once. Error: SB501 branch_not_found.';
-revoke execute on function saldo.issue_enrolment_code from public;
-grant execute on function saldo.issue_enrolment_code to saldo_admin;
-
-create or replace function saldo_private.claim_enrolment(
-  code text,
-  device_name text,
-  program text
-)
-returns saldo.branch_device
-language plpgsql
-as $$
-declare
-  v_hash bytea := saldo_private.enrolment_hash(code);
-  v_branch_id bigint;
-  v_device saldo.branch_device;
-begin
-  select e.branch_id
-  into v_branch_id
-  from saldo_private.branch_enrolment as e
-  where e.code_hash = v_hash;
-  if v_branch_id is not null then
-    -- Under the branch's lock, so that two who use one code come one after the other.
-    perform saldo_private.lock_branch(v_branch_id);
-    insert into saldo.branch_device (id, branch_id, device_no, name, program)
-    select gen_random_uuid(), v_branch_id, 1 + coalesce((
-        select max(d.device_no)
-        from saldo.branch_device as d
-        where d.branch_id = v_branch_id
-      ), 0),
-      saldo_private.require_text(device_name, 'device_name', 100),
-      saldo_private.require_text(program, 'program', 100)
-    from saldo_private.branch_enrolment as e
-    where e.code_hash = v_hash
-    and e.device_id is null
-    and e.expires_at > clock_timestamp()
-    returning * into v_device;
-  end if;
-  if v_device.id is null then
-    perform saldo_private.fail('enrolment_code_invalid');
-  end if;
-  update saldo_private.branch_enrolment
-  set device_id = v_device.id
-  where code_hash = v_hash;
-  return v_device;
-end
-$$;
-comment on function saldo_private.claim_enrolment is
-  'Makes a device of a one-time code. Errors in checking order: SB020 isolation_unsupported, '
-  'SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, SB506 enrolment_code_invalid for '
-  'one that is unknown, used or expired; which of these is told to nobody.';
-
 create or replace function saldo.close_branch_device(device_id uuid, reason text)
 returns saldo.branch_device
 language plpgsql
@@ -195,14 +104,10 @@ drop policy if exists select_all on saldo.branch_device;
 create policy select_all on saldo.branch_device for select
   to saldo_admin, saldo_operator using (true);
 grant select on saldo.branch_device to saldo_admin, saldo_operator;
-select saldo_private.secure_table('saldo_private.branch_enrolment');
 
 comment on type saldo.branch_device_state is
   'ok: rows are posted as they come; forked: two programs went on from one store; closed: by an '
   'administrator. Of forked and closed devices new rows are kept in quarantine.';
-comment on type saldo.branch_enrolment_code is 'A code by which one till is enrolled, once.';
-comment on column saldo.branch_enrolment_code.code is 'The code; it is shown this once.';
-comment on column saldo.branch_enrolment_code.expires_at is 'Until when it is good.';
 comment on table saldo.branch_device is 'A program of a branch that pushes rows.';
 comment on column saldo.branch_device.id is 'Id, which stands in each push.';
 comment on column saldo.branch_device.branch_id is 'Branch that it belongs to; it never changes.';
@@ -223,11 +128,3 @@ comment on column saldo.branch_device.clock_offset_ms is
   'Its clock less the centre''s when the last push arrived, in milliseconds; the way here makes it '
   'smaller.';
 comment on column saldo.branch_device.clock_boot is 'What it told of its machine''s last start.';
-comment on table saldo_private.branch_enrolment is 'One-time codes by which tills are enrolled.';
-comment on column saldo_private.branch_enrolment.code_hash is 'SHA-256 of the code.';
-comment on column saldo_private.branch_enrolment.branch_id is 'Branch of the device to be.';
-comment on column saldo_private.branch_enrolment.created_at is 'When it was issued.';
-comment on column saldo_private.branch_enrolment.created_by is 'Who issued it.';
-comment on column saldo_private.branch_enrolment.expires_at is 'Until when it is good.';
-comment on column saldo_private.branch_enrolment.device_id is
-  'Device that was enrolled by it; null = not used.';

@@ -305,7 +305,8 @@ grant execute on function saldo_private.push_branch_rows to saldo_branch;
 create or replace function saldo_private.enrol_branch_device(
   code text,
   device_name text,
-  program text
+  program text,
+  device_id uuid default null
 )
 returns jsonb
 language plpgsql
@@ -313,7 +314,9 @@ security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
-  v_device saldo.branch_device := saldo_private.claim_enrolment(code, device_name, program);
+  v_device saldo.branch_device := saldo_private.claim_enrolment(
+    code, device_name, program, device_id
+  );
   v_branch saldo.branch := saldo_private.require_branch(v_device.branch_id);
 begin
   return jsonb_build_object(
@@ -328,8 +331,8 @@ end
 $$;
 comment on function saldo_private.enrol_branch_device is
   'Makes a device and its key of a one-time code. Errors in checking order: '
-  'SB020 isolation_unsupported, SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, '
-  'SB506 enrolment_code_invalid.';
+  'SB020 isolation_unsupported, SB506 enrolment_code_invalid, SB010 input_invalid, '
+  'SB008 text_invalid, SB009 text_too_long, SB515 device_exists.';
 grant execute on function saldo_private.enrol_branch_device to saldo_branch;
 
 create or replace function saldo_private.renew_branch_key(key_id text, secret_hash bytea)

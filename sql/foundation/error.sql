@@ -214,6 +214,9 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
     'Name an account other than the cash and suspense accounts of branches.', 400),
   ('SB514', 'intake_not_found', 'There is no such row of a branch.',
     'Check the intake id.', 404),
+  ('SB515', 'device_exists', 'There is a device with this id already.',
+    'Enrol without an id, and the centre makes one; rows under the old id are handed over by file.',
+    409),
   ('SB601', 'balance_guarded', 'A cached balance is written by the engine only.',
     'To change a balance post an adjustment with saldo.post_entries; to repair a drift call '
     'saldo.auto_heal.', 403),

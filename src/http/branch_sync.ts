@@ -42,6 +42,7 @@ const STATUS_BY_CODE: Readonly<Record<string, number>> = {
   SB506: 401,
   SB507: 400,
   SB510: 426,
+  SB515: 409,
 };
 
 /** The routes below /api/v1/sync. */
@@ -100,8 +101,8 @@ export function branchSync(context: BranchSyncContext, failures: FailureLimit): 
       throw new Refusal("push_invalid", error?.issues[0]?.path.join(".") || "body");
     }
     const data = await call<object>(
-      "select saldo_private.enrol_branch_device($1, $2, $3) as data",
-      [body.code, body.device_name, body.program],
+      "select saldo_private.enrol_branch_device($1, $2, $3, $4) as data",
+      [body.code, body.device_name, body.program, body.device],
     ).catch((failure) => {
       throw isGuess(failure) && failures.isExceededBy(request.ip ?? "")
         ? new Refusal("too_many_requests")

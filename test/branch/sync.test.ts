@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import test from "ava";
@@ -67,8 +68,11 @@ async function enrolmentCode(branchId: string): Promise<string> {
   return issued.data.issueEnrolmentCode.result.code;
 }
 
-const enrol = (code: string) =>
-  call("enrol", JSON.stringify({ protocol: 1, program: "test/1", code, device_name: "kasir 1" }));
+const enrol = (code: string, device?: string | null) =>
+  call(
+    "enrol",
+    JSON.stringify({ protocol: 1, program: "test/1", code, device_name: "kasir 1", device }),
+  );
 
 async function till(branchId: string): Promise<Till> {
   const { data } = await enrol(await enrolmentCode(branchId));
@@ -92,6 +96,49 @@ test("a till enrols with a code that is good once, and pushes", async (t) => {
   t.is(pushed.data.verdicts[0].verdict, "accepted");
   t.is(pushed.data.config_version, answer.data.config.config_version);
   t.is((await call("config", undefined, shop.key)).data.branch.name, "S1");
+});
+
+test("a till keeps its own id, until another has it, and the code stays good", async (t) => {
+  const [one, two] = [await branch("I1"), await branch("I2")];
+  const device = randomUUID();
+  t.is((await enrol(await enrolmentCode(one.id), "no-id")).code, "SB507");
+  const first = await enrol(await enrolmentCode(one.id), device);
+  t.is(first.data.device, device);
+  const elsewhere = await enrol(await enrolmentCode(two.id), device);
+  t.deepEqual([elsewhere.status, elsewhere.code], [409, "SB515"]);
+  const again = await enrol(await enrolmentCode(one.id), device);
+  t.deepEqual([again.data.device, again.data.device_no], [device, first.data.device_no]);
+  t.is(
+    (await push(tillOf(first.data))).status,
+    401,
+    "the answer that was lost is good for nothing",
+  );
+  t.is((await push(tillOf(again.data))).status, 200);
+  const code = await enrolmentCode(one.id);
+  t.is((await enrol(code, device)).code, "SB515", "its key is in use");
+  const other = await enrol(code, null);
+  t.is(other.status, 200);
+  t.not(other.data.device, device);
+  t.is((await enrol(code, device)).code, "SB506", "a code is looked at before the id");
+});
+
+test("of two who take one id at the same moment, in two branches, one gets it", async (t) => {
+  const branches = [await branch("I3"), await branch("I4")];
+  const device = randomUUID();
+  const codes = await Promise.all(branches.map(({ id }) => enrolmentCode(id)));
+  const answers = await Promise.all(codes.map((code) => enrol(code, device)));
+  t.deepEqual(answers.map(({ status }) => status).sort(), [200, 409]);
+});
+
+test("a closed device is not enrolled again under its id", async (t) => {
+  const { id } = await branch("I5");
+  const device = randomUUID();
+  await enrol(await enrolmentCode(id), device);
+  await api.post(
+    `mutation ($id: UUID!) { closeBranchDevice(input: { deviceId: $id, reason: "lost" }) { clientMutationId } }`,
+    { id: device },
+  );
+  t.is((await enrol(await enrolmentCode(id), device)).code, "SB515");
 });
 
 test("an old code is refused, and what is no enrolment too", async (t) => {

@@ -1,6 +1,7 @@
 import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
+import { systemStatus } from "../../src/branch/http/system_status.ts";
 import { enrol } from "../../src/branch/push/enrol.ts";
 import { Pusher } from "../../src/branch/push/pusher.ts";
 import type { Store } from "../../src/branch/store/store.ts";
@@ -96,4 +97,47 @@ test("a store that comes back from a copy goes on under a new epoch, and all is 
   // The row after the copy is with the centre, though the till has lost it.
   t.is(await cashAtCentre(cashAccountId), 11_100);
   restored.close();
+});
+
+test("what was sold before the enrolment is sent after it", async (t) => {
+  const { id, cashAccountId } = await makeBranch("E3");
+  const store = openStore(makePlace(t), () => new Date());
+  const { device } = store.chain;
+  const sale = sell(store, 3000);
+  await enrolAt(store, id);
+  sell(store, 400);
+  t.is(store.chain.device, device);
+  store.addVoid({ voids: sale.id, reason: "salah" });
+  await push(store);
+  t.deepEqual(store.queue(), { waiting: 0, oldest_waiting_at: null, attention: 0 });
+  t.is(await cashAtCentre(cashAccountId), 400);
+  const pusher = new Pusher(store, { pace });
+  t.deepEqual(systemStatus(store, pusher).warnings, []);
+  await pusher.stop();
+  store.close();
+});
+
+test("a copy of a store becomes another device, and says that its early rows wait", async (t) => {
+  const { id, cashAccountId } = await makeBranch("E4");
+  const [place, other] = [makePlace(t), makePlace(t)];
+  const store = openStore(place, () => new Date());
+  sell(store, 3000);
+  store.close();
+  cpSync(place.root, other.root, { recursive: true });
+  const [first, second] = [place, other].map((each) => openStore(each, () => new Date())) as [
+    Store,
+    Store,
+  ];
+  await enrolAt(first, id);
+  await push(first);
+  await enrolAt(second, id);
+  t.not(second.chain.device, first.chain.device);
+  sell(second, 50);
+  await push(second);
+  t.is(await cashAtCentre(cashAccountId), 3050);
+  const pusher = new Pusher(second, { pace });
+  t.true(systemStatus(second, pusher).warnings.includes("rows_before_enrolment"));
+  await pusher.stop();
+  first.close();
+  second.close();
 });

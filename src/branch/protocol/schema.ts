@@ -114,6 +114,8 @@ export const enrolSchema = z.object({
   program: text(100),
   code: text(100),
   device_name: text(100),
+  /** The id under which it sells already; without one the centre makes it. */
+  device: uuid.nullish(),
 });
 export type Enrol = z.infer<typeof enrolSchema>;
 

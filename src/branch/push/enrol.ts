@@ -16,19 +16,23 @@ export interface Enrolment {
 export async function enrol(store: Store, { centre, code }: Enrolment): Promise<void> {
   const { settings, chain } = store;
   const wasEnrolled = settings.get(`key:${chain.device}`) !== undefined;
-  const outcome = await callCentre({
-    centre,
-    path: "/api/v1/sync/enrol",
-    body: {
-      protocol: 1,
-      program: store.program,
-      code,
-      device_name: hostname() || "till",
-      device: wasEnrolled ? null : chain.device,
-    },
-    data: enrolAnswerSchema,
-    timeoutMs: 30_000,
-  });
+  const ask = (device: string | null) =>
+    callCentre({
+      centre,
+      path: "/api/v1/sync/enrol",
+      body: {
+        protocol: 1,
+        program: store.program,
+        code,
+        device_name: hostname() || "till",
+        device,
+      },
+      data: enrolAnswerSchema,
+      timeoutMs: 30_000,
+    });
+  let outcome = await ask(wasEnrolled ? null : chain.device);
+  // Another copy of this store has taken the id; the code is still good.
+  if (!outcome.ok && outcome.failure.reason.startsWith("409 SB515")) outcome = await ask(null);
   if (!outcome.ok) {
     throw new TillError("not_allowed", `The centre did not enrol it: ${outcome.failure.reason}.`);
   }
