@@ -493,6 +493,8 @@ create index if not exists branch_intake_branch_id_business_date_idx
 create index if not exists branch_intake_entry_id_idx on saldo.branch_intake (entry_id);
 create index if not exists branch_intake_open_idx
   on saldo.branch_intake (branch_id, id) where verdict in ('quarantined', 'conflict');
+create index if not exists branch_intake_verdict_id_idx on saldo.branch_intake (verdict, id);
+create index if not exists branch_intake_row_id_idx on saldo.branch_intake (row_id);
 create index if not exists branch_intake_void_waits_idx
   on saldo.branch_intake (branch_id, voids)
   where verdict = 'quarantined' and verdict_reason = 'void_waits';

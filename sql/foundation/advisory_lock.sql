@@ -10,9 +10,10 @@
 -- 2. maintenance (tried), check, verified point (tried), alert evaluation (tried).
 -- 3. closing.
 -- 4. rating, then the rows of customers in the order of their accounts.
--- 5. posting month, ascending.
--- 6. gather, ascending by account, then slots, stripes and accounts as posting.sql says.
--- 7. stripes, stripe and slot (tried): to make a row that others may be making.
+-- 5. rows of branches, ascending: the room has no advisory lock, and holds these as if they were.
+-- 6. posting month, ascending.
+-- 7. gather, ascending by account, then slots, stripes and accounts as posting.sql says.
+-- 8. stripes, stripe and slot (tried): to make a row that others may be making.
 -- A rule's query and trial are shared by all and wait for nobody: they are marks, not locks.
 
 create or replace function saldo_private.migration_lock()

@@ -20,6 +20,7 @@ const LARGE_TABLES = new Set([
   "deposit",
   "reading",
   "rated_line",
+  "branch_intake",
 ]);
 
 // Numbers of transactions, which mean nothing to a client.

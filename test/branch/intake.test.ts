@@ -182,3 +182,50 @@ test("a row about a closed month is posted on the first open day", async (t) => 
     [{ origin_month: "2020-01-01" }],
   );
 });
+
+test("a row of a locked month is quarantined, and accepted on the day of now", async (t) => {
+  const own = await openCentre();
+  t.teardown(own.close);
+  const branch = await own.branch("L1");
+  const till = await own.till(branch.id);
+  const before = till.add({ occurred_at: "2026-01-31T05:00:00.000Z", business_date: "2026-01-31" });
+  await own.push(till, till.body());
+  for (const month of ["2026-01-01", "2026-02-01"]) {
+    await own.call("close_period", { month });
+  }
+  await own.call("lock_period", { fiscal_year: 2026, number: 1, reason: "audited" });
+  till.add({
+    amount: "70",
+    occurred_at: "2026-01-20T05:00:00.000Z",
+    business_date: "2026-01-20",
+  });
+  till.add({
+    amount: "300",
+    occurred_at: "2026-02-20T05:00:00.000Z",
+    business_date: "2026-02-20",
+  });
+  till.add({ amount: "5" });
+  const answer = await own.push(till, till.body());
+  t.deepEqual(outcomes(answer), ["accepted", "quarantined SB108", "accepted", "accepted"]);
+  // Only locked months refuse; what belongs to a closed one is posted on the first open day.
+  t.deepEqual(
+    answer.verdicts.map(({ posting_date }) => posting_date),
+    ["2026-01-31", null, "2026-03-01", "2026-03-10"],
+  );
+  t.is(await own.balance(branch.cash), "1305");
+  t.is(before.seq, 1);
+  const id = await own.value(
+    "select id from saldo.branch_intake where verdict_reason = 'SB108' and entry_id is null",
+  );
+  const late = { intake_ids: [id], note: "posted late" };
+  t.is(await errorCode(own.call("accept_quarantined", late)), "SB108");
+  await own.call("accept_quarantined", { ...late, is_dated_now: true });
+  t.is(await own.balance(branch.cash), "1375");
+  const [entry] = await own.rows(
+    `select e.posting_date = saldo_private.business_date(now()) as is_now, e.origin_month
+    from saldo.branch_intake as i join saldo.journal_entry as e on e.id = i.entry_id
+    where i.id = $1`,
+    [id],
+  );
+  t.deepEqual(entry, { is_now: true, origin_month: null });
+});
