@@ -10,7 +10,7 @@
 -- 2. maintenance (tried), check, verified point (tried), alert evaluation (tried).
 -- 3. closing.
 -- 4. rating, then the rows of customers in the order of their accounts.
--- 5. rows of branches, ascending: the room has no advisory lock, and holds these as if they were.
+-- 5. rows of saldo.branch, ascending: no advisory locks, but they have their place in this order.
 -- 6. posting month, ascending.
 -- 7. gather, ascending by account, then slots, stripes and accounts as posting.sql says.
 -- 8. stripes, stripe and slot (tried): to make a row that others may be making.

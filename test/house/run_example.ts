@@ -20,7 +20,10 @@ export interface Stage {
 /** Makes a database and a session for the examples of a document, and an API where they ask one. */
 export async function openStage(examples: Example[]): Promise<Stage> {
   const logins = loginsOf(examples);
-  const asksApi = examples.some(({ language }) => ["graphql", "http"].includes(language));
+  const asksApi = examples.some(
+    ({ language, source }) =>
+      ["graphql", "http"].includes(language) || source.includes("$CENTRE_URL"),
+  );
   const api = asksApi ? await openApi() : undefined;
   const database = api ?? (await openTestDatabase(1));
   const client = new Client({ connectionString: database.connectionString });
@@ -39,7 +42,7 @@ export async function openStage(examples: Example[]): Promise<Stage> {
           return masked(await outputOfHttp(api as Api, source));
         case "sh":
           await linkOwnCommand();
-          return masked(await outputOfProgram("sh", ["-c", `exec 2>&1\n${source}`], url));
+          return masked(await outputOfProgram("sh", ["-c", `exec 2>&1\n${source}`], url, api?.url));
         default:
           return outputOfSnippet(language, source, url);
       }
@@ -176,8 +179,13 @@ function linkOwnCommand(): Promise<string> {
   return linking;
 }
 
-function outputOfProgram(command: string, words: string[], databaseUrl: string): Promise<string> {
-  const env = { ...process.env, DATABASE_URL: databaseUrl };
+function outputOfProgram(
+  command: string,
+  words: string[],
+  databaseUrl: string,
+  centreUrl = "",
+): Promise<string> {
+  const env = { ...process.env, DATABASE_URL: databaseUrl, CENTRE_URL: centreUrl };
   return new Promise((done, refuse) => {
     execFile(command, words, { cwd: root, env }, (error, stdout, stderr) => {
       // What a document shows may well end with another code than 0; what cannot start is no output.
