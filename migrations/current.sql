@@ -500,3 +500,47 @@ create index if not exists branch_intake_void_waits_idx
   where verdict = 'quarantined' and verdict_reason = 'void_waits';
 create index if not exists branch_intake_suspense_idx
   on saldo.branch_intake (branch_id, id) where is_suspense;
+
+-- Charge-backs of top-ups, and the debts that they leave.
+do $types$
+begin
+  if to_regtype('saldo.top_up_shortfall') is null then
+    create type saldo.top_up_shortfall as enum ('refuse', 'debt', 'loss');
+    alter type saldo.wallet_balance add attribute debt numeric;
+  end if;
+end
+$types$;
+alter type saldo.wallet_line_kind add value if not exists 'charge_back' before 'adjustment';
+alter type saldo.wallet_line_kind add value if not exists 'debt_payment' before 'adjustment';
+-- In no unique index: a write to it would then wait for purchases that refer to the member.
+alter table saldo.member add column if not exists debt_account_id bigint;
+create table if not exists saldo.top_up_reversal (
+  top_up_entry_id uuid not null,
+  entry_id uuid not null,
+  member_id bigint not null,
+  account_id bigint not null,
+  amount saldo.amount not null
+    constraint top_up_reversal_amount_is_positive check (amount > 0),
+  wallet_amount saldo.amount not null,
+  debt_amount saldo.amount not null,
+  loss_amount saldo.amount not null,
+  loss_account_id bigint,
+  reason text not null,
+  occurred_at timestamptz not null,
+  created_at timestamptz not null default clock_timestamp(),
+  created_by text not null,
+  constraint top_up_reversal_pkey primary key (top_up_entry_id),
+  constraint top_up_reversal_entry_id_key unique (entry_id),
+  constraint top_up_reversal_member_id_fkey foreign key (member_id) references saldo.member (id),
+  constraint top_up_reversal_parts_make_the_amount check (
+    wallet_amount >= 0 and debt_amount >= 0 and loss_amount >= 0
+    and wallet_amount + debt_amount + loss_amount = amount
+  ),
+  constraint top_up_reversal_loss_has_its_account check (
+    (loss_amount > 0) = (loss_account_id is not null) and (loss_amount = 0 or debt_amount = 0)
+  )
+);
+create index if not exists top_up_reversal_account_id_idx
+  on saldo.top_up_reversal (account_id);
+create index if not exists top_up_reversal_member_id_idx
+  on saldo.top_up_reversal (member_id);

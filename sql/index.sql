@@ -72,9 +72,13 @@
 --!include hot/capture_hold.sql
 --!include hot/held_total_rule.sql
 
--- wallet: members, top-ups, products and stock, purchases, refunds
+-- wallet: members, top-ups and charge-backs, products and stock, purchases, refunds
 --!include wallet/member.sql
+--!include wallet/debt.sql
 --!include wallet/top_up.sql
+--!include wallet/top_up_reversal.sql
+--!include wallet/reverse_top_up.sql
+--!include wallet/top_up_reversal_rule.sql
 --!include wallet/product.sql
 --!include wallet/stock.sql
 --!include wallet/purchase.sql

@@ -60,6 +60,9 @@ from (
         'open.', null, false),
     ('purchase_entry', 'wallet', 'Purchases agree with journal and stock',
       'Each purchase has the entries and items that its state wants, and no other.', null, false),
+    ('top_up_reversal', 'wallet', 'Charge-backs agree with the journal',
+      'Each charge-back has its entry and its top-up, and debts are posted to the account of '
+        'their member.', null, false),
     ('deposit_entry', 'metering', 'Deposits agree with the journal',
       'Each deposit has its entry, and its reversal once it is changed or removed.', null, false),
     ('rated_line', 'metering', 'Rated lines are what their versions make',
@@ -127,7 +130,8 @@ from (
     ('closed_period', 'whole', 'entries'), ('row_seal', 'whole', 'entries'),
     ('sub_balance', 'whole', 'entries'), ('settlement', 'whole', 'entries'),
     ('settlement_range', 'whole', 'entries'), ('settlement_entry', 'whole', 'entries'),
-    ('purchase_entry', 'whole', 'accounts'), ('deposit_entry', 'whole', 'accounts'),
+    ('purchase_entry', 'whole', 'accounts'), ('top_up_reversal', 'whole', 'accounts'),
+    ('deposit_entry', 'whole', 'accounts'),
     ('rated_line', 'whole', 'accounts'), ('rating_entry', 'whole', 'accounts'),
     ('reading_rated', 'whole', 'accounts'), ('customer_month_total', 'whole', 'accounts')
 ) as c (name, scope, news)

@@ -52,7 +52,8 @@ stable
 as $$
   -- A source is no proof of the function that posted: post_entries takes any that is not reserved.
   select array['ledger', e.source,
-      case when e.source in ('top_up', 'refund', 'partial_refund') then 'wallet' end],
+      case when e.source in ('top_up', 'refund', 'partial_refund', 'top_up_reversal')
+        then 'wallet' end],
     e.idempotency_key, 'journal_entry', e.id, null::bigint, e.recorded_at
   from saldo.journal_entry as e
   where e.idempotency_key is not null

@@ -117,7 +117,8 @@ as $$
   with record as materialized (
     select f.id, f.rule, f.stored, f.derived,
       coalesce((f.detail ->> 'entry_id')::uuid, p.entry_id) as entry_id,
-      case when f.stored in ('no purchase', 'no deposit', 'no rows') then 'unrecorded_item'
+      case when f.stored in ('no purchase', 'no deposit', 'no rows', 'no charge-back')
+        then 'unrecorded_item'
         when f.rule = 'purchase_entry' and p.entry_id is not null
           and f.derived like 'paid 0,%' then 'unapplied_item'
         when f.rule = 'deposit_entry' and f.derived ~ '^0(\.0*)?$' then 'unapplied_item'
@@ -126,7 +127,7 @@ as $$
     left join saldo.purchase as p on p.id = (f.detail ->> 'purchase_id')::uuid
       and p.account_id = f.account_id
     where f.check_run_id = causes_of_records.check_run_id
-    and f.rule in ('purchase_entry', 'deposit_entry', 'settlement_entry')
+    and f.rule in ('purchase_entry', 'deposit_entry', 'settlement_entry', 'top_up_reversal')
     and f.explanation = ''
   )
   select r.id, 2, 'missing_item', 'likely'::saldo.explanation_confidence,

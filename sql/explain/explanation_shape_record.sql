@@ -43,6 +43,19 @@ as $$
     where f.rule = 'purchase_entry'
     union all
     select case
+        when saldo_private.has_finding(f.check_run_id, array['account_balance', 'entry_lines'],
+          f.account_id) then 'journal_changed' else 'record_changed' end, case
+      when f.detail ? 'member_id' then 'The member names another account of debts than was opened.'
+      when f.derived = 'no top-up' then 'The charge-back names another top-up or member.'
+      when saldo_private.has_finding(f.check_run_id, array['account_balance', 'entry_lines'],
+        f.account_id)
+      then 'The entry of the charge-back was changed.'
+      when f.stored = 'payment of a debt'
+      then 'The member of a payment of a debt was changed: its entry names two accounts.'
+      else 'The charge-back was changed: journal and balance agree against it.' end
+    where f.rule = 'top_up_reversal'
+    union all
+    select case
         when saldo_private.has_finding(f.check_run_id, array['account_balance'], f.account_id)
         then 'journal_changed' else 'record_changed' end, case
       when saldo_private.has_finding(f.check_run_id, array['account_balance'], f.account_id)

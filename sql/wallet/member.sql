@@ -78,12 +78,17 @@ begin
   into strict v_balance.account_id, v_balance.currency, v_balance.balance, v_balance.held,
     v_balance.available
   from saldo.balances(v_member.account_id) as b;
+  v_balance.debt := coalesce((
+    select b.settled_balance
+    from saldo.balances(v_member.debt_account_id) as b
+  ), 0);
   return v_balance;
 end
 $$;
 comment on function saldo.wallet_balance is
-  'What a member has, what of it is held by pending purchases, and what is available. Members may '
-  'ask for themselves. Errors in checking order: SB007 not_found, SB304 member_not_found.';
+  'What a member has, what of it is held by pending purchases, what is available, and what the '
+  'member owes. Members may ask for themselves. Errors in checking order: SB007 not_found, '
+  'SB304 member_not_found.';
 revoke execute on function saldo.wallet_balance from public;
 grant execute on function saldo.wallet_balance to saldo_admin, saldo_operator, saldo_member;
 
@@ -158,6 +163,8 @@ comment on column saldo.member.id is 'Id; member_id in tokens and arguments.';
 comment on column saldo.member.code is 'Code for people, unique.';
 comment on column saldo.member.name is 'Name of the member, for people.';
 comment on column saldo.member.account_id is 'Wallet account, a liability; it never changes.';
+comment on column saldo.member.debt_account_id is
+  'Account of what the member owes, an asset; null until a charge-back leaves a first debt.';
 comment on column saldo.member.created_at is 'When the member was created.';
 
 comment on type saldo.wallet_balance is 'What a member has.';
@@ -167,3 +174,5 @@ comment on column saldo.wallet_balance.currency is 'Currency of the figures.';
 comment on column saldo.wallet_balance.balance is 'Posted balance; held amounts are still in it.';
 comment on column saldo.wallet_balance.held is 'Sum of the pending purchases.';
 comment on column saldo.wallet_balance.available is 'What can be spent: balance less held.';
+comment on column saldo.wallet_balance.debt is
+  'What the member owes since top-ups were charged back; the next top-ups pay it.';

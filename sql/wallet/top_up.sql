@@ -1,6 +1,7 @@
 -- Top-ups: money that comes into a wallet.
 --
--- Public: top_up. Posts: debit cash, credit the wallet account.
+-- Public: top_up. Posts: debit cash, credit the wallet account. Where the member owes something
+-- it is paid by an entry of its own (debt.sql).
 
 create or replace function saldo.top_up(
   member_id bigint,
@@ -41,7 +42,7 @@ begin
     return v_entry;
   end if;
 
-  return saldo_private.post_pair(
+  v_entry := saldo_private.post_pair(
     entry_id => v_entry_id,
     debit_account_id => saldo_private.system_account('cash', (
       select a.currency
@@ -55,14 +56,17 @@ begin
     occurred_at => v_occurred_at,
     idempotency_key => top_up.idempotency_key
   );
+  perform saldo_private.pay_debt(v_member.id, v_amount, v_occurred_at);
+  return v_entry;
 end
 $$;
 comment on function saldo.top_up is
-  'Puts money into a member''s wallet. occurred_at: default now. The same idempotency_key with '
-  'the same content returns the first entry; keys are shared by top-ups and refunds. Locks cash '
-  'and the wallet account in id order. Errors in checking order: SB002 amount_invalid, '
-  'SB004 amount_out_of_range, SB003 amount_scale, SB010 input_invalid, SB008 text_invalid, '
-  'SB009 text_too_long, SB304 member_not_found, SB005 idempotency_conflict, SB102 account_closed '
-  'for a closed wallet, and those of a posting.';
+  'Puts money into a member''s wallet. What the member owes since a charge-back is paid out of '
+  'it, up to its amount, by another entry. occurred_at: default now. The same idempotency_key '
+  'with the same content returns the first entry; keys are shared by top-ups and refunds. Locks '
+  'cash and the wallet account in id order, then the debt account. Errors in checking order: '
+  'SB002 amount_invalid, SB004 amount_out_of_range, SB003 amount_scale, SB010 input_invalid, '
+  'SB008 text_invalid, SB009 text_too_long, SB304 member_not_found, SB005 idempotency_conflict, '
+  'SB102 account_closed for a closed wallet, and those of a posting.';
 revoke execute on function saldo.top_up from public;
 grant execute on function saldo.top_up to saldo_admin;

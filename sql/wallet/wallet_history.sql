@@ -31,6 +31,8 @@ as $$
     select e.posting_date, e.occurred_at, e.id,
       case
         when paid.purchase_id is null and e.source = 'top_up' then 'top_up'
+        when e.source = 'top_up_reversal' then 'charge_back'
+        when e.source = 'debt_payment' then 'debt_payment'
         when paid.purchase_id is null then 'adjustment'
         when paid.is_refund then 'refund'
         else 'purchase'
@@ -55,6 +57,14 @@ as $$
     left join saldo.product on product.id = p.product_id
     where p.account_id = wallet_history__lines.account_id
     and p.entry_id is null
+    union all
+    -- The wallet had nothing of it.
+    select e.posting_date, e.occurred_at, e.id, 'charge_back', null, e.description, 0, 0, null,
+      null, null
+    from saldo.top_up_reversal as r
+    join saldo.journal_entry as e on e.id = r.entry_id
+    where r.account_id = wallet_history__lines.account_id
+    and r.wallet_amount = 0
   )
   select line.occurred_at, line.id, line.kind, line.status, line.description, line.amount,
     sum(line.change) over (
@@ -86,8 +96,9 @@ begin
 end
 $$;
 comment on function saldo.wallet_history is
-  'Top-ups, purchases, refunds and adjustments of a member''s wallet, oldest first: by posting '
-  'date, by the time at which they occurred, and in the order of recording, each with the balance '
+  'Top-ups, purchases, refunds, charge-backs, payments of debts and adjustments of a member''s '
+  'wallet, oldest first: by posting date, by the time at which they occurred, and in the order '
+  'of recording, each with the balance '
   'after it. Pending and failed purchases leave the balance as it was. Members may ask for '
   'themselves. Errors in checking order: SB007 not_found, SB304 member_not_found.';
 revoke execute on function saldo.wallet_history from public;
@@ -100,13 +111,14 @@ comment on column saldo.wallet_history_line.occurred_at is 'When it took place, 
 comment on column saldo.wallet_history_line.id is
   'The journal entry; for a purchase that posted nothing, the purchase.';
 comment on column saldo.wallet_history_line.kind is
-  'top_up, purchase, refund, or adjustment for whatever else was posted.';
+  'top_up, purchase, refund, charge_back, debt_payment for what of a top-up paid a debt, or '
+  'adjustment for whatever else was posted.';
 comment on column saldo.wallet_history_line.status is
   'State of the purchase now; null for other lines.';
 comment on column saldo.wallet_history_line.description is 'What happened, in words.';
 comment on column saldo.wallet_history_line.amount is
   'Signed: positive into the wallet, negative out of it; for a pending or failed purchase what it '
-  'would have taken.';
+  'would have taken; 0 for a charge-back of which the wallet had nothing.';
 comment on column saldo.wallet_history_line.balance is 'Posted balance after the line.';
 comment on column saldo.wallet_history_line.purchase_id is 'Purchase paid or refunded, if any.';
 comment on column saldo.wallet_history_line.product_id is

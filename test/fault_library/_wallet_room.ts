@@ -9,7 +9,17 @@ export const walletRoom: Room = {
   select saldo.create_product('s', 'S', 70, is_stock_tracked => false);
   select saldo.refund_purchase(
     (saldo.purchase_with_balance_deduction(1, (select id from saldo.product where code = 's'), 70)).id,
-    'late', amount => 20)`,
+    'late', amount => 20);
+  select saldo.create_member('o', 'O');
+  do $$
+  declare
+    v_top_up saldo.journal_entry := saldo.top_up(3, 10);
+  begin
+    perform saldo.transfer((select account_id from saldo.member where id = 3), 2, 6);
+    perform saldo.reverse_top_up(v_top_up.id, 'stolen', 'debt');
+    perform saldo.top_up(3, 1);
+  end
+  $$`,
   faults: [
     {
       fault: "a forced hold",
@@ -253,9 +263,38 @@ export const walletRoom: Room = {
       fault: "a top-up that is gone",
       plant: `delete from saldo.journal_line where entry_id in (select id from saldo.journal_entry where source = 'top_up');
         delete from saldo.journal_entry where source = 'top_up'`,
-      rules: ["account_balance", "month_movement"],
+      rules: ["account_balance", "month_movement", "top_up_reversal"],
       cause: "journal_changed certain",
       outcome: "frozen",
+    },
+    {
+      fault: "a charge-back whose record is gone",
+      plant: "delete from saldo.top_up_reversal",
+      rules: ["top_up_reversal"],
+      cause: "unrecorded_item likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a charge-back with other parts",
+      plant: "update saldo.top_up_reversal set wallet_amount = 5, debt_amount = 5",
+      rules: ["top_up_reversal"],
+      cause: "record_changed likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a charge-back of another top-up",
+      plant: `update saldo.top_up_reversal set top_up_entry_id =
+          (select id from saldo.journal_entry where source = 'top_up' order by id limit 1)`,
+      rules: ["top_up_reversal"],
+      cause: "record_changed likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a member who names no account of debts any more",
+      plant: "update saldo.member set debt_account_id = null where id = 3",
+      rules: ["top_up_reversal"],
+      cause: "record_changed likely",
+      outcome: "reported",
     },
     {
       fault: "a purchase whose idempotency key points elsewhere",

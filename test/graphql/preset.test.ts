@@ -116,6 +116,41 @@ test("an entry is posted by the subject of the token", async (t) => {
   t.is(entry?.posted_by, "ops@example.com");
 });
 
+test("a top-up is charged back over the API, and the member sees the debt there", async (t) => {
+  const member = await api.member("gita");
+  const admin = await api.token({});
+  const { data } = await api.post(TOP_UP, { member: member.id, amount: "20" }, admin);
+  const [house] = await api.root(
+    "select id from saldo.open_account('house:gita', 'House', 'revenue')",
+  );
+  const [wallet] = await api.root("select account_id from saldo.member where id = $1", [member.id]);
+  await api.root("select from saldo.transfer($1, $2, 15)", [wallet?.account_id, house?.id]);
+  const back = `mutation ($entry: UUID!) {
+    reverseTopUp(input: { entryId: $entry, reason: "stolen", shortfall: debt }) {
+      result { amount walletAmount debtAmount member { code } entry { source } }
+    }
+  }`;
+  const entry = data.topUp.result.id;
+  const own = await api.memberToken(member.id);
+  t.is((await api.post(back, { entry }, own)).code, "SB006");
+  t.deepEqual((await api.post(back, { entry }, admin)).data.reverseTopUp.result, {
+    amount: "20",
+    walletAmount: "5",
+    debtAmount: "15",
+    member: { code: "gita" },
+    entry: { source: "top_up_reversal" },
+  });
+  t.is((await api.post(back, { entry }, admin)).code, "SB309");
+  const seen = `query ($member: BigInt!) {
+    walletBalance(memberId: $member) { balance debt }
+    topUpReversals { nodes { debtAmount } }
+  }`;
+  t.deepEqual((await api.post(seen, { member: member.id }, own)).data, {
+    walletBalance: { balance: "0", debt: "15" },
+    topUpReversals: { nodes: [{ debtAmount: "15" }] },
+  });
+});
+
 test("the role of a request does not stay on the connection", async (t) => {
   const admin = await api.token({});
   for (let round = 0; round < 20; round += 1) {

@@ -22,7 +22,7 @@ export const never: readonly Never[] = [
     why: "the engine changes the status of an entry and nothing else",
   },
   {
-    function: /\.tg_journal_entry__keep_purchases_whole$/,
+    function: /\.tg_journal_entry__keep_(purchases|top_ups)_whole$/,
     codes: ["SB106"],
     why: "it fires for reversals only, and whoever reverses says so itself",
   },
@@ -65,7 +65,7 @@ export const never: readonly Never[] = [
     why: "the meter and the time are those of the reading, where none are given",
   },
   {
-    function: /\.create_(branch|customer|member)$/,
+    function: /\.(create_(branch|customer|member)|open_debt_account)$/,
     codes: ["SB002", "SB003", "SB004"],
     why: "the min_balance of their accounts is the engine's",
   },

@@ -6,10 +6,12 @@ const sources = [
   ["adjust_balance", { is_reserved: true, moves_no_funds: true }],
   ["branch", { is_reserved: true, moves_no_funds: false, passes_minimum: true }],
   ["close_year", { is_reserved: true, moves_no_funds: true, passes_all: true }],
+  ["debt_payment", { is_reserved: true, moves_no_funds: false }],
   ["deposit", { is_reserved: true, moves_no_funds: false }],
   ["partial_refund", { is_reserved: true, moves_no_funds: false }],
   ["rating", { is_reserved: true, moves_no_funds: false }],
   ["settlement", { is_reserved: true, moves_no_funds: true }],
+  ["top_up_reversal", { is_reserved: true, moves_no_funds: false }],
 ] as const;
 
 test("each room has said what its postings may do, and callers may use none of its sources", async (t) => {
@@ -66,11 +68,13 @@ test("a fact that was changed past the engine is found", async (t) => {
     await pool.query("select saldo_private.describe_source('shop', moves_no_funds => true)");
     t.deepEqual((await found()).map(({ key, stored }) => `${key}: ${stored}`).sort(), [
       "posting source adjust_balance: changed",
+      "posting source debt_payment: changed",
       "posting source deposit: changed",
       "posting source partial_refund: changed",
       "posting source rating: missing",
       "posting source settlement: changed",
       "posting source shop: added",
+      "posting source top_up_reversal: changed",
     ]);
   } finally {
     await database.close();

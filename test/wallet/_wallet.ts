@@ -31,7 +31,12 @@ export interface Wallet {
   product: (price: number, stock?: number) => Promise<Row & { id: string }>;
   /** Buys at the right price. */
   buy: (member: Row, product: Row, extra?: Row) => Promise<Row>;
-  balance: (member: Row) => Promise<{ balance: string; held: string; available: string }>;
+  balance: (member: Row) => Promise<{
+    balance: string;
+    held: string;
+    available: string;
+    debt: string;
+  }>;
   /** What the rules of all rooms find, and one look of our own: nothing when all is well. */
   findings: () => Promise<Row[]>;
   /** Does something in a transaction that stays open until it is ended. */
@@ -144,6 +149,7 @@ export async function openWallet(): Promise<Wallet> {
         balance: string;
         held: string;
         available: string;
+        debt: string;
       },
     findings: () => findings(root),
     open: async (text, values = []) => {

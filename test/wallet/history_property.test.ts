@@ -20,6 +20,7 @@ type Operation =
   | { kind: "buy"; member: number; product: number; quantity: number; hold: boolean }
   | { kind: "complete" | "fail" | "refund"; pick: number }
   | { kind: "part"; pick: number; amount: number; restock: number }
+  | { kind: "charge_back"; pick: number; shortfall: "refuse" | "debt" | "loss" }
   | { kind: "retry"; pick: number };
 
 const prices = [10, 25.5, 40];
@@ -49,6 +50,11 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     amount: fc.integer({ min: 1, max: 6_000 }).map((cents) => cents / 100),
     restock: fc.integer({ min: 0, max: 2 }),
   }),
+  fc.record({
+    kind: fc.constant("charge_back" as const),
+    pick: fc.nat(50),
+    shortfall: fc.constantFrom("refuse" as const, "debt" as const, "loss" as const),
+  }),
   fc.record({ kind: fc.constant("retry" as const), pick: fc.nat(50) }),
 );
 
@@ -56,8 +62,11 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
 class Model {
   balance: number[] = [0, 0];
   held: number[] = [0, 0];
+  debt: number[] = [0, 0];
+  lost = 0;
   stock: number[] = stocks.map((count) => count ?? Number.POSITIVE_INFINITY);
   purchases: Purchase[] = [];
+  topUps: { id: unknown; member: number; cents: number; isBack?: boolean }[] = [];
 
   cost(purchase: Pick<Purchase, "product" | "quantity">) {
     return Math.round((prices[purchase.product] ?? 0) * 100) * purchase.quantity;
@@ -65,6 +74,24 @@ class Model {
 
   topUp(of: number, cents: number) {
     this.balance[of] = (this.balance[of] ?? 0) + cents;
+  }
+
+  payDebt(of: number, cents: number) {
+    const paid = Math.min(cents, this.debt[of] ?? 0);
+    this.debt[of] = (this.debt[of] ?? 0) - paid;
+    this.topUp(of, cents - paid);
+  }
+
+  chargeBack(topUp: Model["topUps"][number], shortfall: string) {
+    if (topUp.isBack) return "SB309";
+    const { member, cents } = topUp;
+    const had = Math.min(cents, (this.balance[member] ?? 0) - (this.held[member] ?? 0));
+    if (had < cents && shortfall === "refuse") return "SB001";
+    this.topUp(member, -had);
+    if (shortfall === "debt") this.debt[member] = (this.debt[member] ?? 0) + cents - had;
+    if (shortfall === "loss") this.lost += cents - had;
+    topUp.isBack = true;
+    return "none";
   }
 
   hold(of: number, cents: number) {
@@ -115,8 +142,24 @@ class Model {
   }
 }
 
+async function chargeBack(model: Model, pick: number, shortfall: string, loss: Row) {
+  const topUp = model.topUps[pick % Math.max(model.topUps.length, 1)];
+  if (topUp === undefined) return ["none", "none"] as const;
+  const args = { entry_id: topUp.id, reason: "x", shortfall };
+  const account = shortfall === "loss" ? { loss_account_id: loss.id } : {};
+  const expected = model.chargeBack(topUp, shortfall);
+  return [
+    expected,
+    await errorCode(wallet.call("admin", "reverse_top_up", { ...args, ...account })),
+  ] as const;
+}
+
+let runs = 0;
+
 async function run(operations: Operation[]) {
   const model = new Model();
+  const code = `loss:${++runs}`;
+  const loss = await wallet.call("admin", "open_account", { code, name: code, type: "expense" });
   const members = [await wallet.member(), await wallet.member()];
   const products: Row[] = [];
   for (const [index, price] of prices.entries()) {
@@ -139,8 +182,12 @@ async function run(operations: Operation[]) {
   for (const [index, step] of operations.entries()) {
     if (step.kind === "top_up") {
       const args = { member_id: members[step.member]?.id, amount: step.amount };
-      answers.push(["none", await errorCode(wallet.call("admin", "top_up", args))]);
-      model.topUp(step.member, Math.round(step.amount * 100));
+      const cents = Math.round(step.amount * 100);
+      const { id } = await wallet.call("admin", "top_up", args);
+      model.topUps.push({ id, member: step.member, cents });
+      model.payDebt(step.member, cents);
+    } else if (step.kind === "charge_back") {
+      answers.push([...(await chargeBack(model, step.pick, step.shortfall, loss))]);
     } else if (step.kind === "buy") {
       const expected = model.buyCode(step.member, step.product, step.quantity);
       const bought = buy(step, step.hold, `key-${index}`);
@@ -172,21 +219,26 @@ async function run(operations: Operation[]) {
       ]);
     }
   }
-  return { model, members, products, answers };
+  return { model, members, products, answers, loss };
 }
 
 test("any history of a wallet agrees with plain arithmetic, and every rule is clean", async (t) => {
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { minLength: 5, maxLength: 30 }), async (operations) => {
-      const { model, members, products, answers } = await run(operations);
+      const { model, members, products, answers, loss } = await run(operations);
       for (const [expected, got] of answers) t.is(got, expected);
       for (const [index, who] of members.entries()) {
         const balance = await wallet.balance(who);
         t.is(Math.round(Number(balance.balance) * 100), model.balance[index] ?? -1);
         t.is(Math.round(Number(balance.held) * 100), model.held[index] ?? -1);
+        t.is(Math.round(Number(balance.debt) * 100), model.debt[index] ?? -1);
         const history = await wallet.rows("admin", "wallet_history", { member_id: who.id });
         t.is(history.at(-1)?.balance ?? "0", balance.balance);
       }
+      const [lost] = await wallet.root("select balance from saldo.account where id = $1", [
+        loss.id,
+      ]);
+      t.is(Math.round(Number(lost?.balance) * 100), model.lost);
       for (const [index, product] of products.entries()) {
         if (stocks[index] === undefined) continue;
         const free = await wallet.root(
