@@ -23,9 +23,10 @@ export function watchAlerts(
   serverConnectionString: string,
   config: AlertConfig,
   log: Log,
+  isBehindPooler = false,
 ): AlertWatch {
   // Of its own: a receiver that is slow must not cost the API a connection.
-  const pool = makePool(serverConnectionString, 1, log);
+  const pool = makePool(serverConnectionString, 1, log, isBehindPooler);
   const stopping = new AbortController();
   const staleSeconds = STALE_INTERVAL_COUNT * config.alertEverySeconds;
   // Workers that start together with the server have their time.

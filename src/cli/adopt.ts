@@ -1,5 +1,5 @@
-import { Client } from "pg";
 import { readConfig } from "../config.ts";
+import { GuestClient } from "../database/own_client.ts";
 import { sqlOf } from "../own_tables/proposal_sql.ts";
 import { propose } from "../own_tables/propose_rules.ts";
 import { StartError } from "../start_error.ts";
@@ -19,7 +19,7 @@ export const adoptCommand: Command = {
       textOption(words, "database") ??
       readConfig({ ...process.env, NODE_ENV: undefined }).databaseUrl;
     if (given === undefined) return await connect(process.env);
-    const client = new Client({ connectionString: given, connectionTimeoutMillis: 10_000 });
+    const client = new GuestClient({ connectionString: given, connectionTimeoutMillis: 10_000 });
     client.on("error", () => {}); // a lost connection fails the query that was under way
     try {
       await client.connect();

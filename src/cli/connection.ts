@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Client } from "pg";
+import type { Client } from "pg";
 import { readConfig } from "../config.ts";
+import { GuestClient } from "../database/own_client.ts";
 import { StartError } from "../start_error.ts";
 
 // A server's secret is no concern of the command line.
@@ -18,7 +19,7 @@ export async function databaseUrl(environment: NodeJS.ProcessEnv): Promise<strin
 export async function connect(environment: NodeJS.ProcessEnv): Promise<Client> {
   const config = readSettings(environment);
   const connectionString = await databaseUrl(environment);
-  const client = new Client({
+  const client = new GuestClient({
     connectionString,
     application_name: "saldo cli",
     connectionTimeoutMillis: 10_000,

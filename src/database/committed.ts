@@ -123,7 +123,8 @@ async function run(client: Client, migration: Migration, patience: Patience): Pr
 export async function runFile(client: Client, file: SqlStatement): Promise<void> {
   try {
     await client.query(file.text);
-    await client.query("reset role");
+    // Not `reset`, which is the role that the login was given.
+    await client.query("set role none");
   } catch (error) {
     if ((error as DatabaseError).code === undefined) throw error;
     throw new SqlFileError(file, error as DatabaseError);

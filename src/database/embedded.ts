@@ -5,7 +5,6 @@ import { chown, mkdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { Client } from "pg";
 import { StartError } from "../start_error.ts";
 import {
   type FolderLock,
@@ -14,6 +13,7 @@ import {
   openDataFolder,
   writePrivate,
 } from "./data_folder.ts";
+import { OwnClient } from "./own_client.ts";
 import { locatePrograms } from "./postgres_programs.ts";
 import {
   endOrphan,
@@ -177,7 +177,7 @@ async function choosePort(root: string): Promise<number> {
 }
 
 async function createDatabase(connectionString: string): Promise<void> {
-  const client = new Client({ connectionString });
+  const client = new OwnClient({ connectionString });
   client.on("error", () => {}); // a lost connection fails the query that was under way
   await client.connect();
   try {

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Logger, runMigrations } from "graphile-worker";
-import { Client, type DatabaseError } from "pg";
+import { type Client, type DatabaseError, Pool } from "pg";
 import { afterFolder, logicFolder, migrationsFolder } from "../paths.ts";
 import { StartError } from "../start_error.ts";
 import { afterNames, noteAfterMigrations, runAfterMigrations } from "./after_migrations.ts";
@@ -14,9 +14,12 @@ import {
   runCommitted,
   runCurrent,
 } from "./committed.ts";
+import { explainEventTrigger } from "./event_triggers.ts";
 import { locks } from "./locks.ts";
 import { type Logic, readLogic } from "./logic_source.ts";
+import { OwnClient } from "./own_client.ts";
 import { inPatientTransaction, type Patience } from "./patience.ts";
+import { refuseSettings } from "./refused_settings.ts";
 import { isOwnedQuery, takeBackOwners } from "./restored.ts";
 import { requirePrimary } from "./standby.ts";
 
@@ -57,10 +60,11 @@ export async function migrate(
   options: MigrateOptions = {},
 ): Promise<Done | undefined> {
   const settled = { patienceMs: 600_000, logicFolder, afterFolder, ...options };
-  const client = new Client({ connectionString, application_name: "saldo migrate" });
+  const client = new OwnClient({ connectionString, application_name: "saldo migrate" });
   client.on("error", () => {}); // a lost connection fails the query that was under way
   await client.connect();
   try {
+    await refuseSettings(client, "DATABASE_URL");
     // A migration at hand is there in a checkout only; a package is not built with one.
     const logic = await readLogic(settled.logicFolder, await readCurrent());
     if (await isUpToDate(client, logic, settled)) return undefined;
@@ -69,7 +73,11 @@ export async function migrate(
     await takeMigrationLock(client, settled);
     try {
       if (await isUpToDate(client, logic, settled)) return undefined;
-      return await bringUpToDate(client, connectionString, logic, settled);
+      return await bringUpToDate(client, connectionString, logic, settled).catch(
+        async (error: Error) => {
+          throw await explainEventTrigger(client, error);
+        },
+      );
     } finally {
       await releaseMigrationLock(client);
     }
@@ -136,9 +144,21 @@ export async function makeTables(
 ): Promise<string[]> {
   await refuseUnknown(client);
   await client.query(await readFile(`${migrationsFolder}roles.sql`, "utf8"));
-  await runMigrations({ connectionString, logger: quietWorker });
+  await migrateWorker(connectionString);
   await client.query("grant usage, create on schema graphile_worker to saldo_owner");
   return await runCommitted(client, options);
+}
+
+async function migrateWorker(connectionString: string): Promise<void> {
+  const pgPool = new Pool({ Client: OwnClient, connectionString, max: 2 });
+  // A lost connection fails the query that was under way.
+  pgPool.on("error", () => {});
+  pgPool.on("connect", (each) => each.on("error", () => {}));
+  try {
+    await runMigrations({ pgPool, logger: quietWorker });
+  } finally {
+    await pgPool.end();
+  }
 }
 
 /**

@@ -2,14 +2,24 @@ import { createHmac } from "node:crypto";
 import { Client, Pool } from "pg";
 import type { Log } from "../log.ts";
 import { StartError } from "../start_error.ts";
+import { OwnClient } from "./own_client.ts";
+import { refuseSettings } from "./refused_settings.ts";
 import { withLockTimeout } from "./start_wait.ts";
 
-/** Prepares no named statements: a pooler may give each transaction another connection. */
+const atReadCommitted = (text: string) =>
+  text.replace(/^begin(?! isolation)/, "begin isolation level read committed");
+
+/**
+ * Prepares no named statements, and sets nothing for its session: a pooler may give each transaction
+ * another connection. What a transaction goes by is said when it begins.
+ */
 class NamelessClient extends Client {
   // biome-ignore lint/suspicious/noExplicitAny: the overloads of the driver's method are many
   override query(statement: any, ...rest: any[]): any {
-    const isNamed = typeof statement === "object" && statement?.name !== undefined;
-    const plain = isNamed ? { ...statement, name: undefined } : statement;
+    const plain =
+      typeof statement === "string"
+        ? atReadCommitted(statement)
+        : { ...statement, name: undefined, text: atReadCommitted(statement?.text) };
     return (super.query as (...all: unknown[]) => unknown)(plain, ...rest);
   }
 }
@@ -25,7 +35,7 @@ export function makePool(
   isBehindPooler = false,
 ): Pool {
   const pool = new Pool({
-    ...(isBehindPooler && { Client: NamelessClient }),
+    Client: isBehindPooler ? NamelessClient : OwnClient,
     connectionString,
     max,
     application_name: "saldo",
@@ -53,7 +63,10 @@ export async function serverLogin(
   given: string | undefined,
   isReplica = false,
 ): Promise<string> {
-  if (given !== undefined) return given;
+  if (given !== undefined) {
+    await requireSettings(given);
+    return given;
+  }
   const owner = new URL(ownerUrl);
   const key = decodeURIComponent(owner.password) || (owner.searchParams.get("password") ?? "");
   const password = key && createHmac("sha256", key).update("saldo_server").digest("hex");
@@ -87,12 +100,14 @@ function withLogin(address: URL, user: string, password: string): string {
 
 /** Why this login is refused; undefined when it is not. */
 async function refusalOf(connectionString: string): Promise<string | undefined> {
-  const client = new Client({ connectionString });
+  const client = new OwnClient({ connectionString });
   client.on("error", () => {});
   try {
     await client.connect();
+    await refuseSettings(client, "SERVER_DATABASE_URL");
     return undefined;
   } catch (error) {
+    if (error instanceof StartError) throw error;
     const { code, message } = error as { code?: string; message: string };
     // Without a code it is the driver that misses a password.
     if (code === undefined || code.startsWith("28")) return message;
@@ -102,8 +117,20 @@ async function refusalOf(connectionString: string): Promise<string | undefined> 
   }
 }
 
+/** By a plain session: a pooler may be in between. */
+async function requireSettings(connectionString: string): Promise<void> {
+  const client = new Client({ connectionString, application_name: "saldo start" });
+  client.on("error", () => {}); // a lost connection fails the query that was under way
+  await client.connect();
+  try {
+    await refuseSettings(client, "SERVER_DATABASE_URL");
+  } finally {
+    await client.end();
+  }
+}
+
 async function setServerPassword(ownerUrl: string, password: string): Promise<void> {
-  const owner = new Client({
+  const owner = new OwnClient({
     connectionString: withLockTimeout(ownerUrl),
     application_name: "saldo start",
   });
@@ -130,7 +157,7 @@ export interface SqlSettings {
 
 /** Writes the settings that SQL goes by. */
 export async function writeSettings(ownerUrl: string, values: SqlSettings): Promise<void> {
-  const owner = new Client({ connectionString: ownerUrl, application_name: "saldo start" });
+  const owner = new OwnClient({ connectionString: ownerUrl, application_name: "saldo start" });
   await owner.connect();
   try {
     await owner.query(

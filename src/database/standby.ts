@@ -1,12 +1,13 @@
 /** Standbys: copies of a database that follow it, and answer questions only. */
-import { Client, type Pool } from "pg";
+import type { Client, Pool } from "pg";
 import { StartError } from "../start_error.ts";
+import { OwnClient } from "./own_client.ts";
 
 const lookMs = 2000;
 
 /** Whether the database is one that follows another. */
 export async function isStandby(connectionString: string): Promise<boolean> {
-  const client = new Client({ connectionString, application_name: "saldo start" });
+  const client = new OwnClient({ connectionString, application_name: "saldo start" });
   client.on("error", () => {}); // a lost connection fails the query that was under way
   await client.connect();
   try {

@@ -1,7 +1,7 @@
 /** Waits of a start for locks of others: they are reported after two seconds, and have an end. */
-import { Client } from "pg";
 import type { Log } from "../log.ts";
 import { StartError } from "../start_error.ts";
+import { OwnClient } from "./own_client.ts";
 
 const announceMs = 2000;
 const patienceMs = 60_000;
@@ -49,7 +49,7 @@ export async function announced<T>(
 
 /** The sessions that others of ours wait for, in words. */
 async function holdersOf(ownerUrl: string): Promise<string[]> {
-  const client = new Client({
+  const client = new OwnClient({
     connectionString: ownerUrl,
     application_name: "saldo look",
     connectionTimeoutMillis: 5000,

@@ -1,5 +1,6 @@
 import { EventEmitter, on } from "node:events";
-import { Client, escapeIdentifier } from "pg";
+import { type Client, escapeIdentifier } from "pg";
+import { OwnClient } from "../database/own_client.ts";
 import { Refusal } from "../errors/refusal.ts";
 import type { Log } from "../log.ts";
 
@@ -44,7 +45,7 @@ export function makeNotifications(connectionString: string, log: Log): Notificat
   }
 
   async function connect(): Promise<Client> {
-    const client = new Client({ connectionString, application_name: "saldo listen" });
+    const client = new OwnClient({ connectionString, application_name: "saldo listen" });
     client.on("error", lose);
     client.on("end", () => lose(new Error("the connection ended")));
     client.on("notification", ({ channel, payload = "" }) => emitter.emit(channel, payload));

@@ -45,7 +45,7 @@ export async function startHttp(
   // Alerts are rows: those of a standby are its primary's.
   const watch = isStandby
     ? watchPromotion(serverPool, tellPromoted)
-    : watchAlerts(serverConnectionString, config, log);
+    : watchAlerts(serverConnectionString, config, log, isBehindPooler);
   stops.push(() => watch.stop());
   const jwtSecret = config.jwtSecret ?? (await developmentSecret(config.dataFolder));
   let isReady = true;

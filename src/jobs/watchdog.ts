@@ -4,7 +4,8 @@
  * which a job writes (tasks/pulse.ts).
  */
 import type { WorkerEvents } from "graphile-worker";
-import { Client, type ClientConfig } from "pg";
+import type { ClientConfig } from "pg";
+import { OwnClient } from "../database/own_client.ts";
 
 /** How long a worker may seem idle. */
 export interface WorkLimits {
@@ -98,7 +99,7 @@ export function watchWork(
 
 /** Asks on a connection of its own: the worker's pool may be what stands still. */
 async function readPulse(connection: ClientConfig): Promise<Pulse | undefined> {
-  const client = new Client({
+  const client = new OwnClient({
     ...connection,
     application_name: "saldo watchdog",
     connectionTimeoutMillis: 5000,
