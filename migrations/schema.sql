@@ -105,7 +105,9 @@ create type saldo.rule_scope as enum ('whole', 'account', 'entry', 'journal');
 
 create type saldo.sub_balance_status as enum ('PENDING', 'SETTLED');
 
-create type saldo.wallet_line_kind as enum ('top_up', 'purchase', 'refund', 'adjustment');
+create type saldo.top_up_shortfall as enum ('refuse', 'debt', 'loss');
+
+create type saldo.wallet_line_kind as enum ('top_up', 'purchase', 'refund', 'charge_back', 'debt_payment', 'adjustment');
 
 create type saldo.account_statement_line as (
   posting_date date,
@@ -630,7 +632,8 @@ create type saldo.wallet_balance as (
   currency text,
   balance numeric,
   held numeric,
-  available numeric
+  available numeric,
+  debt numeric
 );
 
 create type saldo.wallet_history_line as (
@@ -1061,8 +1064,10 @@ CREATE INDEX branch_intake_device_id_verdict_no_idx ON saldo.branch_intake USING
 CREATE INDEX branch_intake_entry_id_idx ON saldo.branch_intake USING btree (entry_id);
 CREATE INDEX branch_intake_open_idx ON saldo.branch_intake USING btree (branch_id, id) WHERE (verdict = ANY (ARRAY['quarantined'::saldo.branch_verdict, 'conflict'::saldo.branch_verdict]));
 CREATE UNIQUE INDEX branch_intake_place_is_had_once ON saldo.branch_intake USING btree (epoch_id, seq) WHERE has_place;
+CREATE INDEX branch_intake_row_id_idx ON saldo.branch_intake USING btree (row_id);
 CREATE UNIQUE INDEX branch_intake_row_id_is_had_once ON saldo.branch_intake USING btree (branch_id, row_id) WHERE has_id;
 CREATE INDEX branch_intake_suspense_idx ON saldo.branch_intake USING btree (branch_id, id) WHERE is_suspense;
+CREATE INDEX branch_intake_verdict_id_idx ON saldo.branch_intake USING btree (verdict, id);
 CREATE INDEX branch_intake_void_waits_idx ON saldo.branch_intake USING btree (branch_id, voids) WHERE ((verdict = 'quarantined'::saldo.branch_verdict) AND (verdict_reason = 'void_waits'::text));
 -- trigger record_bypass, always
 -- trigger record_bypass_truncate, always
@@ -1603,6 +1608,7 @@ CREATE INDEX journal_entry_settlement_idx ON saldo.journal_entry USING btree (id
 -- trigger keep_journal_whole
 -- trigger keep_posted_immutable
 -- trigger keep_purchases_whole
+-- trigger keep_top_ups_whole
 -- trigger record_bypass, always
 -- trigger record_bypass_truncate, always
 -- policy owner_all
@@ -1701,6 +1707,7 @@ create table saldo.member (
   name text not null,
   account_id bigint not null,
   created_at timestamp with time zone default now() not null,
+  debt_account_id bigint,
   constraint member_account_id_key UNIQUE (account_id),
   constraint member_code_key UNIQUE (code),
   constraint member_pkey PRIMARY KEY (id),
@@ -2397,6 +2404,33 @@ CREATE UNIQUE INDEX tariff_version_begins_once_a_day ON saldo.tariff_version USI
 -- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
+
+create table saldo.top_up_reversal (
+  top_up_entry_id uuid not null,
+  entry_id uuid not null,
+  member_id bigint not null,
+  account_id bigint not null,
+  amount saldo.amount not null,
+  wallet_amount saldo.amount not null,
+  debt_amount saldo.amount not null,
+  loss_amount saldo.amount not null,
+  loss_account_id bigint,
+  reason text not null,
+  occurred_at timestamp with time zone not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  created_by text not null,
+  constraint top_up_reversal_entry_id_key UNIQUE (entry_id),
+  constraint top_up_reversal_pkey PRIMARY KEY (top_up_entry_id),
+  constraint top_up_reversal_member_id_fkey FOREIGN KEY (member_id) REFERENCES saldo.member(id),
+  constraint top_up_reversal_amount_is_positive CHECK (((amount)::numeric > (0)::numeric)),
+  constraint top_up_reversal_loss_has_its_account CHECK (((((loss_amount)::numeric > (0)::numeric) = (loss_account_id IS NOT NULL)) AND (((loss_amount)::numeric = (0)::numeric) OR ((debt_amount)::numeric = (0)::numeric)))),
+  constraint top_up_reversal_parts_make_the_amount CHECK ((((wallet_amount)::numeric >= (0)::numeric) AND ((debt_amount)::numeric >= (0)::numeric) AND ((loss_amount)::numeric >= (0)::numeric) AND ((((wallet_amount)::numeric + (debt_amount)::numeric) + (loss_amount)::numeric) = (amount)::numeric)))
+);
+CREATE INDEX top_up_reversal_account_id_idx ON saldo.top_up_reversal USING btree (account_id);
+CREATE INDEX top_up_reversal_member_id_idx ON saldo.top_up_reversal USING btree (member_id);
+-- policy owner_all
+-- policy select_all
+-- policy select_own
 
 create table saldo_private.verified_month (
   month saldo.month_start not null,

@@ -376,11 +376,19 @@ export type SubBalanceStatus =
   | "PENDING"
   | "SETTLED";
 
+/** What becomes of a charge-back that the wallet does not cover. */
+export type TopUpShortfall =
+  | "refuse"
+  | "debt"
+  | "loss";
+
 /** What a line of a wallet's history is; adjustment: whatever else was posted to the wallet. */
 export type WalletLineKind =
   | "top_up"
   | "purchase"
   | "refund"
+  | "charge_back"
+  | "debt_payment"
   | "adjustment";
 
 /** An account of the ledger. */
@@ -1908,6 +1916,8 @@ export interface Member {
   account_id: string;
   /** When the member was created. */
   created_at: Date;
+  /** Account of what the member owes, an asset; null until a charge-back leaves a first debt. */
+  debt_account_id: string | null;
 }
 
 /** A meter at a customer's, from its installation to its removal. */
@@ -2749,6 +2759,39 @@ export interface TariffVersion {
 }
 
 /**
+ * @foreignKey (entry_id) references saldo.journal_entry (id)|@backwardBehavior -* A top-up that
+ * was charged back; one for each top-up.
+ */
+export interface TopUpReversal {
+  /** Journal entry of the top-up that was charged back, and the id of the row. */
+  top_up_entry_id: string;
+  /** Journal entry of the charge-back. */
+  entry_id: string;
+  /** Member whose top-up it is. */
+  member_id: string;
+  /** Wallet account of the member. */
+  account_id: string;
+  /** What was charged back, in the currency of the wallet: all of the top-up. */
+  amount: Amount;
+  /** What the wallet had of it. */
+  wallet_amount: Amount;
+  /** What the member owed of it then. */
+  debt_amount: Amount;
+  /** What was booked as a loss. */
+  loss_amount: Amount;
+  /** Expense account that bears the loss; null without one. */
+  loss_account_id: string | null;
+  /** Why it was charged back. */
+  reason: string;
+  /** When it was charged back; it decides the posting date. */
+  occurred_at: Date;
+  /** When the charge-back was recorded. */
+  created_at: Date;
+  /** Who recorded it: token subject or login. */
+  created_by: string;
+}
+
+/**
  * A transfer to post: the accounts by side, a positive amount; description, idempotency_key and
  * occurred_at as in the function transfer.
  */
@@ -2827,6 +2870,8 @@ export interface WalletBalance {
   held: string | null;
   /** What can be spent: balance less held. */
   available: string | null;
+  /** What the member owes since top-ups were charged back; the next top-ups pay it. */
+  debt: string | null;
 }
 
 /** A line of a wallet's history. */
@@ -2835,7 +2880,10 @@ export interface WalletHistoryLine {
   occurred_at: Date | null;
   /** The journal entry; for a purchase that posted nothing, the purchase. */
   id: string | null;
-  /** top_up, purchase, refund, or adjustment for whatever else was posted. */
+  /**
+   * top_up, purchase, refund, charge_back, debt_payment for what of a top-up paid a debt, or
+   * adjustment for whatever else was posted.
+   */
   kind: WalletLineKind | null;
   /** State of the purchase now; null for other lines. */
   status: PurchaseStatus | null;
@@ -2843,7 +2891,7 @@ export interface WalletHistoryLine {
   description: string | null;
   /**
    * Signed: positive into the wallet, negative out of it; for a pending or failed purchase what it
-   * would have taken.
+   * would have taken; 0 for a charge-back of which the wallet had nothing.
    */
   amount: string | null;
   /** Posted balance after the line. */
@@ -2956,6 +3004,7 @@ export interface Rows {
   submit_request: SubmitRequest;
   submit_result: SubmitResult;
   tariff_version: TariffVersion;
+  top_up_reversal: TopUpReversal;
   transfer_request: TransferRequest;
   transfer_result: TransferResult;
   trial_balance_line: TrialBalanceLine;
@@ -4113,6 +4162,21 @@ export interface Functions {
     row: JournalEntry;
   };
   /**
+   * Charges a top-up back: takes its amount out of the wallet as far as it is available there, and
+   * credits the account that the top-up debited.
+   */
+  reverse_top_up: {
+    args: {
+      entry_id: string;
+      reason: string;
+      shortfall?: TopUpShortfall | null;
+      loss_account_id?: string | number | bigint | null;
+      idempotency_key?: string | null;
+      occurred_at?: Date | string | null;
+    };
+    row: TopUpReversal;
+  };
+  /**
    * Ends all keys of a device at once, and returns them: its pushes are answered 401, and its till
    * goes on selling.
    */
@@ -4415,7 +4479,10 @@ export interface Functions {
     };
     row: BranchGapWaiver;
   };
-  /** What a member has, what of it is held by pending purchases, and what is available. */
+  /**
+   * What a member has, what of it is held by pending purchases, what is available, and what the
+   * member owes.
+   */
   wallet_balance: {
     args: {
       member_id: string | number | bigint;
@@ -4423,9 +4490,9 @@ export interface Functions {
     row: WalletBalance;
   };
   /**
-   * Top-ups, purchases, refunds and adjustments of a member's wallet, oldest first: by posting
-   * date, by the time at which they occurred, and in the order of recording, each with the balance
-   * after it.
+   * Top-ups, purchases, refunds, charge-backs, payments of debts and adjustments of a member's
+   * wallet, oldest first: by posting date, by the time at which they occurred, and in the order of
+   * recording, each with the balance after it.
    */
   wallet_history: {
     args: {
