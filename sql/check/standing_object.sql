@@ -60,13 +60,16 @@ as $$
   and not t.tgisinternal
   and not c.relispartition
   union all
-  -- Those of foreign keys have names of numbers; DISABLE TRIGGER ALL takes them along.
+  -- Those of foreign keys have names of numbers; DISABLE TRIGGER ALL takes them along. A key of
+  -- another table that refers to one of ours is the business of whoever made it.
   select 'triggers of constraint', format('%s on %s', k.conname, t.tgrelid::regclass),
     case when bool_and(t.tgenabled = 'O') then 'on' else 'not all on' end, true
   from pg_catalog.pg_trigger as t
   join pg_catalog.pg_constraint as k on k.oid = t.tgconstraint
   join pg_catalog.pg_class as c on c.oid = t.tgrelid
+  join pg_catalog.pg_class as bound on bound.oid = k.conrelid
   where c.relnamespace::regnamespace::text in ('saldo', 'saldo_private')
+  and bound.relnamespace::regnamespace::text in ('saldo', 'saldo_private')
   and t.tgisinternal
   and not c.relispartition
   group by k.conname, t.tgrelid
@@ -237,7 +240,7 @@ as $$
         when 'T' then 'types' else 'schemas' end,
       case when n.nspname is null then '' else ' in ' || n.nspname end,
       saldo_private.role_name(acl.grantee)),
-    format('of %s', d.owner::regrole), true
+    format('of %s', d.owner::regrole), saldo_private.is_own_role(acl.grantee)
   from (
     select o.oid as owner, type.code as object_type, coalesce(a.defaclnamespace, 0) as namespace,
       coalesce(a.defaclacl, acldefault(type.code, o.oid)) as acl

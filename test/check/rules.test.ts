@@ -300,17 +300,3 @@ test("a rule that breaks is a finding itself and stops no other", async (t) => {
     await database.close();
   }
 });
-
-test("each registered rule has a planted fault here", async (t) => {
-  const database = await openTestDatabase(2);
-  try {
-    const { rows } = await database.pool.query("select name from saldo.balance_rule order by name");
-    const planted = new Set(faults.flatMap((fault) => fault.rules));
-    t.deepEqual(
-      rows.map((row) => row.name).filter((name) => !planted.has(name)),
-      [],
-    );
-  } finally {
-    await database.close();
-  }
-});
