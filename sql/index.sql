@@ -55,6 +55,7 @@
 --!include hot/sealed_stretch.sql
 --!include hot/prepared_transaction.sql
 --!include hot/derived_slot.sql
+--!include hot/slot_witness.sql
 --!include hot/sealed_hold.sql
 --!include hot/slot_rebuild.sql
 --!include hot/added_slot.sql

@@ -62,6 +62,9 @@ as $$
           saldo_private.event_text(w.last_write))
         when f.detail ->> 'kind' = 'seal_changed'
         then 'The seals over rows were themselves written past the engine; no write is recorded.'
+        when f.detail ->> 'kind' = 'row_contested'
+        then 'Written past the engine, by somebody whom the guard did not see: its slot counted '
+          'other rows when they were written, and no write is recorded.'
         when f.detail ->> 'kind' = 'row_inserted'
         then 'The engine did not write it: its sealer never saw it, and no write is recorded.'
         else 'Written past the engine since it was sealed, by somebody whom the guard did not see: '

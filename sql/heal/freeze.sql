@@ -66,6 +66,7 @@ begin
       for update;
       -- Both wait for those who hold one; a writer that comes now finds none and waits for the row.
       perform saldo_private.remove_stripes(account_id);
+      perform saldo_private.contest_uncounted(account_id);
       delete from saldo_private.account_slot as s
       where s.account_id = freeze_accounts__empty.account_id;
       perform set_config('lock_timeout', v_lock_timeout, true);

@@ -10,13 +10,16 @@ returns void
 language plpgsql
 as $$
 begin
+  perform saldo_private.contest_uncounted(account_id);
   -- Waits for those who hold one; a writer that comes now finds none, and waits for the caller.
   perform saldo_private.remove_slots(account_id);
   while saldo_private.settle_batch(1000000, account_id) is not null loop
     continue;
   end loop;
   if exists (select from saldo.pending_sub_balances(account_id)) then
-    perform saldo_private.fail('account_not_hot', 'rows are missing: settlement cannot end');
+    perform saldo_private.fail(
+      'account_not_hot', 'rows are missing, or not as the engine wrote them: settlement cannot end'
+    );
   end if;
 end
 $$;

@@ -1,6 +1,6 @@
 -- Evidence for holds, and whether what the slots of a hot account derive from is proven.
 --
--- Private: hold_text, hold_difference, has_uncounted_rows, is_slot_source_unproven.
+-- Private: hold_text, hold_difference, is_slot_source_unproven.
 
 create or replace function saldo_private.hold_text(hold_row saldo.hold)
 returns text
@@ -41,33 +41,6 @@ as $$
 $$;
 comment on function saldo_private.hold_difference is
   'Holds of an account that are not what was sealed, or are gone.';
-
-create or replace function saldo_private.has_uncounted_rows(account_id bigint)
-returns boolean
-language sql
-stable
-as $$
-  select exists (
-    select
-    from saldo_private.account_slot as o
-    join saldo_private.derived_slot() as d
-      on d.account_id = o.account_id and d.slot_no = o.slot_no
-    cross join lateral (
-      select coalesce(max(t.last_seq), 0) as last_seq
-      from saldo_private.sealed_stretch as t
-      where t.account_id = o.account_id
-      and t.slot_no = o.slot_no
-    ) as sealed
-    where o.account_id = has_uncounted_rows.account_id
-    and greatest(o.seq, d.seq) > sealed.last_seq
-    and (o.seq, o.debit_total, o.credit_total) <> (d.seq, d.debit_total, d.credit_total)
-  )
-  -- Where it is the slot that was written past the engine, the rows are right.
-  and not saldo_private.is_contested(account_id, array['account_slot'])
-$$;
-comment on function saldo_private.has_uncounted_rows is
-  'Whether an account has rows that no seal covers yet and that its slot has not counted as they '
-  'are: one of both is wrong, and nothing says which.';
 
 create or replace function saldo_private.is_slot_source_unproven(account_id bigint)
 returns boolean

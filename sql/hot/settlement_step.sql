@@ -67,13 +67,15 @@ returns table (
   last_seq bigint,
   occurred_at timestamptz,
   debit numeric,
-  credit numeric
+  credit numeric,
+  is_uncounted boolean
 )
 language sql
 stable
 as $$
   with mark as materialized (
-    select m.account_id, m.slot_no, m.seq, greatest(row_limit / count(*) over (), 1) as row_share
+    select m.account_id, m.slot_no, m.seq, greatest(row_limit / count(*) over (), 1) as row_share,
+      saldo_private.is_slot_uncounted(m) as is_uncounted
     from saldo_private.settlement_mark as m
     where m.account_id = any (account_ids)
     and exists (
@@ -90,7 +92,7 @@ as $$
   select m.account_id, m.slot_no, s.counter_account_id,
     (s.created_at at time zone zone.name)::date, m.seq, count(*), max(s.seq), max(s.created_at),
     coalesce(sum(s.amount) filter (where s.direction = 'debit'), 0),
-    coalesce(sum(s.amount) filter (where s.direction = 'credit'), 0)
+    coalesce(sum(s.amount) filter (where s.direction = 'credit'), 0), m.is_uncounted
   from (
     select saldo_private.setting_value('business_time_zone') as name
     offset 0
@@ -100,11 +102,12 @@ as $$
     and s.slot_no = m.slot_no
     and s.seq > m.seq
     and s.seq <= m.seq + m.row_share
-  group by 1, 2, 3, 4, 5
+  group by 1, 2, 3, 4, 5, m.is_uncounted
 $$;
 comment on function saldo_private.settle_batch__part is
   'What is pending on the accounts, summed up by slot, counter account and business day: up to '
-  'row_limit rows, the oldest of each slot first. Slots with rows that are not proven wait.';
+  'row_limit rows, the oldest of each slot first. Slots with rows that are not proven wait. '
+  'is_uncounted: the rows of the slot are not those that it counted.';
 
 create or replace function saldo_private.settle_batch__take(
   account_ids bigint[],
@@ -116,7 +119,7 @@ language sql
 as $$
   with part as materialized (
     select p.account_id, p.slot_no, p.counter_account_id, p.posting_date, p.mark_seq, p.row_count,
-      p.last_seq, p.occurred_at, p.debit, p.credit
+      p.last_seq, p.occurred_at, p.debit, p.credit, p.is_uncounted
     from saldo_private.settle_batch__part(account_ids, row_limit) as p
   ),
   slot as materialized (
@@ -126,6 +129,15 @@ as $$
     group by p.account_id, p.slot_no, p.mark_seq
     -- A gap means that somebody took rows away: a rule reports it, and nothing passes it.
     having sum(p.row_count) = max(p.last_seq) - p.mark_seq
+    and not bool_or(p.is_uncounted)
+  ),
+  -- A crash takes the slot away, which is the only witness: what it says is written down now.
+  contested as (
+    insert into saldo_private.contested_row (account_id, source, slot_no, contested_at)
+    select distinct p.account_id, 'sub_balance', p.slot_no, clock_timestamp()
+    from part as p
+    where p.is_uncounted
+    on conflict on constraint contested_row_pkey do nothing
   ),
   settlement as (
     insert into saldo.settlement (
@@ -171,7 +183,8 @@ as $$
 $$;
 comment on function saldo_private.settle_batch__take is
   'Sums up what is pending on the accounts, up to row_limit rows and the oldest of each slot '
-  'first, records it, and moves the marks. Returns the settlements.';
+  'first, records it, and moves the marks. Rows that their slot has not counted stay, and are '
+  'contested from then on. Returns the settlements.';
 
 create or replace function saldo_private.settle_batch__post(
   account_ids bigint[],

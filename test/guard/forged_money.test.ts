@@ -1,0 +1,105 @@
+import test from "ava";
+import { errorCode } from "../_support/database.ts";
+import { check } from "../_support/faults.ts";
+import { type Hot, openHot } from "../hot/_hot.ts";
+import { freezes, plantUnseen } from "./_rows.ts";
+
+const insertRow = `insert into saldo.sub_balance (account_id, id, seq, counter_account_id, slot_no,
+    direction, amount, created_by)
+  select account_id, saldo_private.uuid_v7(), seq + 1, counter_account_id, slot_no, 'credit',
+    5000000, 'postgres'
+  from saldo.sub_balance where account_id = $1 order by slot_no desc, seq desc limit 1`;
+
+/** A hot account, one row of it settled and one pending, nothing sealed. */
+async function openAccount(hot: Hot) {
+  const account = await hot.account({ funds: 1000, slots: 1 });
+  await hot.submit(account, 100, "credit");
+  await hot.settle();
+  await hot.submit(account, 50, "credit");
+  return account;
+}
+
+const forgeries: Record<string, string> = {
+  "is added": insertRow,
+  "is made larger":
+    "update saldo.sub_balance set amount = 5000000 where account_id = $1 and seq = 2",
+  "is gone": "delete from saldo.sub_balance where account_id = $1 and seq = 2",
+};
+for (const [how, statement] of Object.entries(forgeries)) {
+  test(`a row that ${how} unseen before its seal is never money, after a crash neither`, async (t) => {
+    const hot = await openHot();
+    try {
+      const account = await openAccount(hot);
+      if (how === "is gone") await hot.submit(account, 7, "credit");
+      const other = await hot.account({ funds: 100, slots: 1 });
+      await hot.submit(other, 5, "debit");
+      const posted = await hot.posted(account);
+      await plantUnseen(hot, "saldo.sub_balance", statement, [account]);
+      if (how === "is gone") {
+        const renumber = "update saldo.sub_balance set seq = 2 where account_id = $1 and seq = 3";
+        await plantUnseen(hot, "saldo.sub_balance", renumber, [account]);
+      }
+      t.deepEqual(
+        (await hot.settle()).map((each) => each.account_id),
+        [other],
+        "only the other one is settled",
+      );
+      t.is(await hot.posted(account), posted);
+      await hot.truncateSlots();
+      await hot.truncateSlots();
+      t.is(await errorCode(hot.submit(account, 1, "debit")), "SB121");
+      await hot.call("admin", "seal_rows", {});
+      await hot.settle();
+      t.is(await hot.posted(account), posted, "nor afterwards");
+      const finding = (await check(hot.pool)).findings.find(
+        (each) => each.rule === "row_seal" && each.account_id === account,
+      );
+      t.like(finding, {
+        key: `sub_balance of account ${account}, slot 1`,
+        cause: "record_changed",
+      });
+      t.regex(String(finding?.explanation), /its slot counted other rows/);
+      await hot.root("select * from saldo.scheduled_maintenance()");
+      t.deepEqual(await freezes(hot), [account]);
+    } finally {
+      await hot.close();
+    }
+  });
+}
+
+test("nor by way of another mode or of a freeze, which take the slots away", async (t) => {
+  const hot = await openHot();
+  try {
+    const account = await openAccount(hot);
+    const posted = await hot.posted(account);
+    await plantUnseen(hot, "saldo.sub_balance", insertRow, [account]);
+    t.is(
+      await errorCode(hot.call("admin", "make_account_immediate", { account_id: account })),
+      "SB201",
+    );
+    await hot.call("admin", "freeze_account", { account_id: account, reason: "to be looked at" });
+    t.deepEqual(await hot.settle(), []);
+    t.is(await hot.posted(account), posted);
+    await hot.call("admin", "accept_rows", { account_id: account, reason: "it was a slip" });
+    t.is((await hot.settle()).length, 1, "what a human has accepted is settled");
+  } finally {
+    await hot.close();
+  }
+});
+
+test("a slot that was written past the engine holds up no row that is sealed", async (t) => {
+  const hot = await openHot();
+  try {
+    const account = await openAccount(hot);
+    await hot.call("admin", "seal_rows", {});
+    await plantUnseen(
+      hot,
+      "saldo_private.account_slot",
+      "update saldo_private.account_slot set credit_total = 7 where account_id = $1",
+      [account],
+    );
+    t.is((await hot.settle()).length, 1);
+  } finally {
+    await hot.close();
+  }
+});
