@@ -212,6 +212,8 @@
 --!include heal/rule_suspicion.sql
 --!include heal/approve_balance_rule.sql
 --!include heal/heal_proposal.sql
+--!include heal/planned_heal.sql
+--!include heal/held_release.sql
 --!include heal/heal_plan.sql
 --!include heal/freeze.sql
 --!include heal/freeze_unproven.sql

@@ -1,6 +1,6 @@
 -- The plan of a heal: for each finding what would be done about it, and why.
 --
--- Private: heal_plan and its steps, planned_heal, is_from_journal.
+-- Private: heal_plan and its steps, is_from_journal.
 -- A dry run and a real one have the same plan. An outcome is first healed, and each step may turn
 -- it into something else: refused, then escalated, then needs_approval; slots last, because they
 -- follow from totals.
@@ -14,68 +14,6 @@ as $$
 $$;
 comment on function saldo_private.is_from_journal is
   'Whether the cache of a rule derives from the journal.';
-
-create or replace function saldo_private.planned_heal(
-  rule text,
-  key text,
-  account_id bigint,
-  heal_function text,
-  reason text,
-  finding_id uuid default null,
-  currency text default null,
-  stored text default null,
-  derived text default null,
-  difference numeric default null,
-  explanation text default null,
-  is_journal_changed boolean default false,
-  proposal_id uuid default null
-)
-returns saldo_private.planned_heal
-language plpgsql
-immutable
-as $$
-declare
-  v_plan saldo_private.planned_heal;
-begin
-  v_plan.finding_id := planned_heal.finding_id;
-  v_plan.rule := planned_heal.rule;
-  v_plan.key := planned_heal.key;
-  v_plan.account_id := planned_heal.account_id;
-  v_plan.heal_function := planned_heal.heal_function;
-  v_plan.currency := planned_heal.currency;
-  v_plan.stored := planned_heal.stored;
-  v_plan.derived := planned_heal.derived;
-  v_plan.difference := planned_heal.difference;
-  v_plan.explanation := planned_heal.explanation;
-  v_plan.is_journal_changed := planned_heal.is_journal_changed;
-  v_plan.outcome := 'healed';
-  v_plan.reason := planned_heal.reason;
-  v_plan.proposal_id := planned_heal.proposal_id;
-  return v_plan;
-end
-$$;
-comment on function saldo_private.planned_heal is
-  'A plan to heal a key, as it begins: before and after are not known yet. Call it by name.';
-
-create or replace function saldo_private.decided(
-  plan saldo_private.planned_heal,
-  outcome text,
-  reason text
-)
-returns saldo_private.planned_heal
-language plpgsql
-immutable
-as $$
-begin
-  if plan.outcome = 'healed' and outcome is not null and reason is not null then
-    plan.outcome := outcome;
-    plan.reason := reason;
-  end if;
-  return plan;
-end
-$$;
-comment on function saldo_private.decided is
-  'The plan with this outcome, where there is one with a reason and none was decided before.';
 
 create or replace function saldo_private.heal_plan__candidates(check_run_id uuid)
 returns saldo_private.planned_heal[]
@@ -137,6 +75,9 @@ stable
 as $$
   select coalesce(array_agg(saldo_private.decided(p, 'refused', case
       when source.reason is not null then source.reason
+      when p.rule = 'customer_month_total' and p.account_id = any (metering.account_ids)
+      then 'Rated lines, readings or deposits of this customer differ from the journal, or are '
+        'gone: settle that first, then heal.'
       when not saldo_private.is_from_journal(p.rule) then null
       when journal.has_finding
       then 'The journal has findings of its own: settle them first, then heal.'
@@ -161,6 +102,13 @@ as $$
     offset 0
   ) as source
   cross join (
+    -- The months derive from these records, and the journal is the second witness of them.
+    select array_agg(f.account_id) as account_ids
+    from saldo.finding as f
+    where f.check_run_id = heal_plan__refuse.check_run_id
+    and f.rule in ('rating_entry', 'reading_rated', 'deposit_entry')
+  ) as metering
+  cross join (
     select exists (
       select
       from saldo.finding as f
@@ -171,7 +119,7 @@ as $$
   ) as journal
 $$;
 comment on function saldo_private.heal_plan__refuse is
-  'Refuses what derives from rows or from a journal that are themselves in question.';
+  'Refuses what derives from rows, records or a journal that are themselves in question.';
 
 create or replace function saldo_private.heal_plan__hold_rules(
   plan saldo_private.planned_heal[],
@@ -366,12 +314,14 @@ stable
 as $$
   select saldo_private.heal_plan__hold_slots(saldo_private.heal_plan__share(
     saldo_private.heal_plan__limit(
-      saldo_private.heal_plan__escalate(saldo_private.heal_plan__hold_rules(
-        saldo_private.heal_plan__refuse(
-          saldo_private.heal_plan__candidates(check_run_id), check_run_id
-        ),
-        check_run_id
-      )),
+      saldo_private.heal_plan__hold_releases(
+        saldo_private.heal_plan__escalate(saldo_private.heal_plan__hold_rules(
+          saldo_private.heal_plan__refuse(
+            saldo_private.heal_plan__candidates(check_run_id), check_run_id
+          ),
+          check_run_id
+        ))
+      ),
       is_scheduled
     ),
     check_run_id
@@ -380,5 +330,3 @@ $$;
 comment on function saldo_private.heal_plan is
   'What a heal does about the findings of a check, in the order in which it decides. is_scheduled: '
   'whether nobody asked for it.';
-
-comment on type saldo_private.planned_heal is 'What a heal does about a finding, and did.';

@@ -1,8 +1,8 @@
 import test from "ava";
 import { errorCode } from "../_support/database.ts";
-import { check } from "../_support/faults.ts";
+import { check, forced } from "../_support/faults.ts";
 import { type Hot, openHot } from "../hot/_hot.ts";
-import { freezes, plantUnseen } from "./_rows.ts";
+import { caches, freezes, makers, plantUnseen } from "./_rows.ts";
 
 const insertRow = `insert into saldo.sub_balance (account_id, id, seq, counter_account_id, slot_no,
     direction, amount, created_by)
@@ -99,6 +99,64 @@ test("a slot that was written past the engine holds up no row that is sealed", a
       [account],
     );
     t.is((await hot.settle()).length, 1);
+  } finally {
+    await hot.close();
+  }
+});
+
+test("months are not derived from rated lines of which the journal says otherwise", async (t) => {
+  const hot = await openHot();
+  try {
+    const customer = await makers.customer(hot, "c1");
+    const before = await caches(hot);
+    await plantUnseen(
+      hot,
+      "saldo.rated_line",
+      "delete from saldo.rated_line where account_id = $1",
+      [customer],
+    );
+    await hot.root("select * from saldo.scheduled_maintenance()");
+    t.deepEqual(await caches(hot), before);
+    const actions = await hot.root(
+      "select distinct outcome, reason from saldo.heal_action where rule = 'customer_month_total'",
+    );
+    t.is(actions.length, 1);
+    t.is(actions[0]?.outcome, "refused");
+    t.regex(String(actions[0]?.reason), /differ from the journal, or are gone/);
+  } finally {
+    await hot.close();
+  }
+});
+
+test("a hold that is gone unseen before its seal releases nothing until a human approves", async (t) => {
+  const hot = await openHot();
+  try {
+    const held = await makers.held(hot, "h");
+    const before = await caches(hot);
+    await plantUnseen(hot, "saldo.hold", "delete from saldo.hold where account_id = $1", [held]);
+    const [run] = await hot.root("select * from saldo.scheduled_maintenance()");
+    t.is(run?.status, "unhealthy");
+    t.deepEqual(await caches(hot), before);
+    const [action] = await hot.root(
+      "select outcome, reason from saldo.heal_action where rule = 'held_total'",
+    );
+    t.is(action?.outcome, "needs_approval");
+    t.regex(String(action?.reason), /would release 500/);
+  } finally {
+    await hot.close();
+  }
+});
+
+test("a held_total that is raised in the guard's sight is healed", async (t) => {
+  const hot = await openHot();
+  try {
+    const held = await makers.held(hot, "h");
+    const before = await caches(hot);
+    await forced(hot.pool, (client) =>
+      client.query("update saldo.account set held_total = 900 where id = $1", [held]),
+    );
+    await hot.root("select * from saldo.scheduled_maintenance()");
+    t.deepEqual(await caches(hot), before);
   } finally {
     await hot.close();
   }
