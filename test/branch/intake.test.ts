@@ -167,11 +167,14 @@ test("a row that cannot be posted is quarantined with its code, the others are p
 });
 
 test("a row about a closed month is posted on the first open day", async (t) => {
+  // Books of its own: the gaps of others would keep the month open.
+  const centre = await openCentre();
+  t.teardown(centre.close);
   const branch = await centre.branch("A9");
   const till = await centre.till(branch.id);
-  await centre.call("close_period", { month: "2020-01-01", waive: [] }).catch(() => {});
-  const closed = await centre.value("select closed_through::text from saldo_private.book_state");
-  t.is(closed, "2020-01-31");
+  till.add({ occurred_at: "2020-01-10T05:00:00.000Z", business_date: "2020-01-10" });
+  await centre.push(till, till.body());
+  await centre.call("close_period", { month: "2020-01-01" });
   till.add({ occurred_at: "2020-01-15T05:00:00.000Z", business_date: "2020-01-15" });
   const answer = await centre.push(till, till.body());
   t.is(answer.verdicts[0]?.posting_date, "2020-02-01");
