@@ -177,10 +177,10 @@ test("a row about a closed month is posted on the first open day", async (t) => 
   await centre.call("close_period", { month: "2020-01-01" });
   till.add({ occurred_at: "2020-01-15T05:00:00.000Z", business_date: "2020-01-15" });
   const answer = await centre.push(till, till.body());
-  t.is(answer.verdicts[0]?.posting_date, "2020-02-01");
+  t.is(answer.verdicts.at(-1)?.posting_date, "2020-02-01");
   t.deepEqual(
     await centre.rows("select origin_month::text from saldo.journal_entry where id = $1", [
-      answer.verdicts[0]?.entry_id,
+      answer.verdicts.at(-1)?.entry_id,
     ]),
     [{ origin_month: "2020-01-01" }],
   );
