@@ -161,6 +161,8 @@ test("a write whose record cannot be kept goes on, and stands in the server's lo
   const { pool } = database;
   const warnings: string[] = [];
   try {
+    const { rows: logins } = await pool.query("select session_user::text as login");
+    const { login } = logins[0];
     const write = () =>
       forced(pool, async (client) => {
         client.on("notice", ({ message }) => warnings.push(message ?? ""));
@@ -172,7 +174,7 @@ test("a write whose record cannot be kept goes on, and stands in the server's lo
     t.like((await events(pool)).at(-1), {
       table_name: "account",
       new_row: null,
-      login: "postgres",
+      login,
     });
 
     await pool.query(`create function public.refuse() returns trigger language plpgsql
@@ -181,7 +183,8 @@ test("a write whose record cannot be kept goes on, and stands in the server's lo
         for each row execute function public.refuse();
       alter table saldo.guard_event enable always trigger refuse`);
     await write();
-    t.regex(warnings.pop() ?? "", /not recorded: update of account by postgres .*: no room$/);
+    const warning = new RegExp(`not recorded: update of account by ${login} .*: no room$`);
+    t.regex(warnings.pop() ?? "", warning);
     const { rows } = await pool.query("select debit_total from saldo.account where id = 2");
     t.is(rows[0].debit_total, "2");
     t.is((await events(pool)).length, 1);
