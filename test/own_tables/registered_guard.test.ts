@@ -124,6 +124,9 @@ test("a guard that records says who wrote, and the explanation is certain of it"
       [
         ["out_of_band_write", "possible"],
         ["sync_trigger_disabled", "possible"],
+        // The guard's two triggers are off as well.
+        ["engine_changed", "certain"],
+        ["engine_changed", "certain"],
       ],
       "what is recorded is not the difference any more",
     );

@@ -67,6 +67,9 @@ async function findings(root: Wallet["root"]) {
     where p.pronamespace = 'saldo_private'::regnamespace
     and p.proname ~ '^rule_' and p.proname !~ '__' and p.pronargs = p.pronargdefaults`,
   );
+  // Tests close months by their date alone, which is a finding of its own.
+  const isClosedByHand = ({ rule, key }: Row) =>
+    rule === "rule_engine_configuration" && /^books (closed|locked)_through$/.test(String(key));
   // In one statement: forty at once would want as many connections, in every file.
   const found = await root(
     rules
@@ -81,7 +84,7 @@ async function findings(root: Wallet["root"]) {
     having a.balance <> coalesce(sum(l.credit - l.debit), 0)
       * case when a.type in ('asset', 'expense') then -1 else 1 end`,
   );
-  return [...found, ...own];
+  return [...found.filter((row) => !isClosedByHand(row)), ...own];
 }
 
 async function waitForWaiters(root: Wallet["root"], count: number) {
