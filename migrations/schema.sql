@@ -1241,6 +1241,9 @@ create table saldo_private.contested_row (
   contested_at timestamp with time zone not null,
   constraint contested_row_pkey PRIMARY KEY (account_id, source, slot_no)
 );
+-- trigger keep_seals_immutable
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 
 create table saldo.correction_factor_version (
@@ -2150,6 +2153,9 @@ create table saldo_private.row_seal (
   constraint row_seal_pkey PRIMARY KEY (number),
   constraint row_seal_first_has_none_before CHECK (((number = 1) = (previous_hash IS NULL)))
 );
+-- trigger keep_seals_immutable
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 
 create table saldo_private.row_seal_progress (
@@ -2209,6 +2215,9 @@ create table saldo_private.sealed_record (
 );
 CREATE INDEX sealed_record_account_id_idx ON saldo_private.sealed_record USING btree (account_id, source);
 CREATE INDEX sealed_record_seal_number_idx ON saldo_private.sealed_record USING btree (seal_number);
+-- trigger keep_seals_immutable
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 
 create table saldo_private.sealed_stretch (
@@ -2225,6 +2234,8 @@ create table saldo_private.sealed_stretch (
   constraint sealed_stretch_is_not_empty CHECK ((last_seq >= first_seq))
 );
 CREATE INDEX sealed_stretch_seal_number_idx ON saldo_private.sealed_stretch USING btree (seal_number);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 
 create table saldo.setting (

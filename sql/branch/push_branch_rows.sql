@@ -2,7 +2,7 @@
 -- functions and nothing else of the room: a key pushes, and reads what became of its own rows.
 --
 -- Private: push_branch_rows, enrol_branch_device, renew_branch_key, read_branch_config,
--- take_branch_rows. They stand in no API but src/http/branch; the form of body and answer is
+-- take_branch_rows. They stand in no API but src/http/branch_sync.ts; body and answer are in
 -- docs/reference/branch-protocol.md.
 -- Locks: the branch, so that pushes of its devices come one after the other; then as a posting.
 

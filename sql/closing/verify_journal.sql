@@ -53,7 +53,7 @@ as $$
   ) as twin on true
   where p.id = 1
   and p.catch_up_from is null
-  and p.cluster = (select c.system_identifier::text from pg_catalog.pg_control_system() as c)
+  and p.cluster = saldo_private.current_cluster()
   and e.posted_in is distinct from pg_current_xact_id_if_assigned()
   and not exists (select from saldo.journal_seal_entry as s where s.entry_id = e.id)
   union all

@@ -66,7 +66,7 @@ as $$
     select p.sealed_until
     from saldo_private.seal_progress as p
     where p.catch_up_from is null
-    and p.cluster = (select c.system_identifier::text from pg_catalog.pg_control_system() as c)
+    and p.cluster = saldo_private.current_cluster()
     and exists (select from saldo.journal_seal)
   ),
   sound as materialized (

@@ -16,17 +16,8 @@ begin
     account_id, slot_no, last_seq, seal_number, first_seq, debit, credit, hash
   )
   select d.account_id, d.slot_no, d.last_seq, v_number, d.first_seq, d.found_debit, d.found_credit,
-    r.hash
-  from saldo_private.stretch_difference(accept_rows__stretches.account_id) as d
-  cross join lateral (
-    select sha256(convert_to(
-      string_agg(saldo_private.sub_balance_text(s), '' order by s.seq), 'UTF8'
-    )) as hash
-    from saldo.sub_balance as s
-    where s.account_id = d.account_id
-    and s.slot_no = d.slot_no
-    and s.seq between d.first_seq and d.last_seq
-  ) as r;
+    d.found_hash
+  from saldo_private.stretch_difference(accept_rows__stretches.account_id) as d;
   get diagnostics v_count = row_count;
   if v_count > 0 then
     perform saldo_private.make_row_seal(

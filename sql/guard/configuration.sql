@@ -14,7 +14,8 @@ as $$
     'reading', 'rated_line', 'settlement', 'settlement_entry', 'settlement_range',
     'settlement_mark', 'account_slot', 'idempotency_record', 'tariff_version',
     'correction_factor_version', 'customer', 'meter', 'member', 'product', 'account_terms',
-    'posting_rule', 'branch_intake']) as source (name)
+    'posting_rule', 'branch_intake', 'row_seal', 'sealed_record', 'sealed_stretch',
+    'contested_row']) as source (name)
   cross join (values ('record_bypass'), ('record_bypass_truncate')) as each (name)
   union all
   select record.name, 'stamp_change', false
@@ -52,6 +53,9 @@ as $$
       ('journal_seal', 'keep_seals_immutable', false),
       ('journal_seal_total', 'keep_seals_immutable', false),
       ('journal_seal_entry', 'keep_seals_immutable', false),
+      ('row_seal', 'keep_seals_immutable', false),
+      ('sealed_record', 'keep_seals_immutable', false),
+      ('contested_row', 'keep_seals_immutable', false),
       ('journal_seal', 'record_bypass', true),
       ('journal_seal', 'record_bypass_truncate', true),
       ('journal_seal_total', 'record_bypass', true),

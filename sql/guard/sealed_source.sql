@@ -111,11 +111,10 @@ as $$
   left join saldo_private.sealed_source as r on r.source = l.source
     and r.owner_id = l.owner_id
     and r.id = l.id
-  where case when r.id is not null
-    then sha256(convert_to(r.text, 'UTF8')) end is distinct from l.hash
-  -- What the engine has changed since is not sealed yet; stock goes to another account with it.
-  and (r.id is null or r.changed_in is not distinct from l.changed_in
-    or r.changed_in < p.sealed_until)
+  where saldo_private.differs_from_seal(
+    r.text, r.changed_in, l.hash, l.changed_in, p.sealed_until
+  )
+  -- Stock goes to another account: then that one has its last seal.
   and not exists (
     select
     from saldo_private.sealed_record as later
@@ -138,7 +137,7 @@ as $$
   from saldo_private.row_seal_progress as p
   join saldo_private.sealed_source as r on p.id = 1
   where not p.is_catching_up
-  and p.cluster = (select c.system_identifier::text from pg_catalog.pg_control_system() as c)
+  and p.cluster = saldo_private.current_cluster()
   and (r.changed_in is null or r.changed_in < p.sealed_until
     or r.changed_in >= pg_snapshot_xmax(pg_current_snapshot()))
   and r.changed_in is distinct from pg_current_xact_id_if_assigned()

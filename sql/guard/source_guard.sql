@@ -53,6 +53,10 @@ begin
     return null;
   end if;
   perform saldo_private.record_bypass(TG_TABLE_NAME, TG_OP, to_jsonb(OLD), to_jsonb(NEW));
+  -- A row that is what it was is as the engine wrote it.
+  if TG_OP = 'UPDATE' and OLD is not distinct from NEW then
+    return null;
+  end if;
   if TG_OP <> 'INSERT' then
     perform saldo_private.contest_rows(TG_TABLE_NAME, to_jsonb(OLD));
   end if;
@@ -153,15 +157,34 @@ from (
     ('saldo_private.idempotency_record', 'update or delete')
 ) as source (name, operations);
 
--- What rating, purchases and tills go by. The journal and rows that are sealed say what was made of
--- it, and rules compare: so the write is recorded, and no account contested.
+-- What was sealed never changes, and that rows are in question is for accept_rows to end.
+create or replace trigger keep_seals_immutable
+  before update or delete or truncate on saldo_private.row_seal
+  for each statement
+  execute function saldo_private.tg__keep_seals_immutable();
+create or replace trigger keep_seals_immutable
+  before update or delete or truncate on saldo_private.sealed_record
+  for each statement
+  execute function saldo_private.tg__keep_seals_immutable();
+create or replace trigger keep_seals_immutable
+  before update or delete or truncate on saldo_private.contested_row
+  for each statement
+  when (current_user <> 'saldo_owner'
+    or 'saldo_owner' in (session_user, current_setting('role')))
+  execute function saldo_private.tg__keep_seals_immutable();
+
+-- What rating, purchases and tills go by, and the evidence itself. The journal and rows that are
+-- sealed say what was made of it, and rules compare: so the write is recorded, and no account
+-- contested.
 select saldo_private.guard_table(
   source.name::regclass, 'insert or update or delete', 'tg__record_bypass'
 )
 from (
   values ('saldo.tariff_version'), ('saldo.correction_factor_version'), ('saldo.customer'),
     ('saldo.meter'), ('saldo.member'), ('saldo.product'), ('saldo_private.account_terms'),
-    ('saldo.posting_rule'), ('saldo.branch_intake')
+    ('saldo.posting_rule'), ('saldo.branch_intake'), ('saldo_private.row_seal'),
+    ('saldo_private.sealed_record'), ('saldo_private.sealed_stretch'),
+    ('saldo_private.contested_row')
 ) as source (name);
 
 select saldo_private.stamp_source(source.name::regclass)

@@ -1,11 +1,14 @@
 -- Freezing the accounts whose rows are not as the engine wrote them.
 --
 -- Private: freeze_unproven. As for a changed journal: a human decides, and whoever unfreezes an
--- account with the same rows in question is not overruled.
+-- account with the same rows in question is not overruled. Heals do it, and so does each scheduled
+-- check: money that is in question is not to be spent until the night.
 
 create or replace function saldo_private.freeze_unproven(check_run_id uuid)
 returns integer
 language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_accounts jsonb;
@@ -55,3 +58,5 @@ comment on function saldo_private.freeze_unproven is
   'Freezes the accounts of which a check has found rows that are not as the engine wrote them, '
   'except the engine''s own and those that a human has unfrozen with the same rows in question. '
   'How many.';
+revoke execute on function saldo_private.freeze_unproven from public;
+grant execute on function saldo_private.freeze_unproven to saldo_admin;

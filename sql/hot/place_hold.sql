@@ -139,11 +139,13 @@ begin
   elsif v_hold.status <> 'HELD' then
     perform saldo_private.fail('hold_state', format('hold %s is %s', hold_id, v_hold.status));
   end if;
+  perform saldo_private.require_uncontested(v_hold.account_id, array['hold']);
   return v_hold;
 end
 $$;
 comment on function saldo_private.require_hold is
-  'The open hold, locked: SB204 hold_not_found, SB205 hold_state.';
+  'The open hold, locked: SB204 hold_not_found, SB205 hold_state, SB121 account_frozen where holds '
+  'of its account were written past the engine.';
 
 create or replace function saldo_private.end_hold(
   hold saldo.hold,
@@ -279,9 +281,9 @@ $$;
 comment on function saldo.void_hold is
   'Gives up a hold: what it still holds is available again; what was captured stays. A pending '
   'purchase fails with its hold. Errors in checking order: SB008 text_invalid, '
-  'SB009 text_too_long, SB204 hold_not_found, SB205 hold_state unless it is HELD; on a hot '
-  'account also SB015 conflict_retry, SB020 isolation_unsupported, '
-  'SB207 prepared_transaction_open.';
+  'SB009 text_too_long, SB204 hold_not_found, SB205 hold_state unless it is HELD, '
+  'SB121 account_frozen after a write past the engine to holds of the account; on a hot account '
+  'also SB015 conflict_retry, SB020 isolation_unsupported, SB207 prepared_transaction_open.';
 revoke execute on function saldo.void_hold from public;
 grant execute on function saldo.void_hold to saldo_admin;
 

@@ -1,8 +1,9 @@
 -- Seals over rows: evidence, made after the commit, that a row is as the engine wrote it.
 --
 -- Private: tables row_seal, row_seal_progress, contested_row, sealed_record; lock_row_seals,
--- row_seal_text, make_row_seal, is_contested. Rows of hot accounts are sealed by stretches of their
--- slots (sealed_stretch.sql), records one by one, each time the engine has changed them.
+-- row_seal_text, make_row_seal, differs_from_seal, is_contested, require_uncontested. Rows of hot
+-- accounts are sealed by stretches of their slots (sealed_stretch.sql), records one by one, each
+-- time the engine has changed them.
 -- A seal is of one source, has the hash of what it covers, and that of the seal before it. What a
 -- heal or a settlement derives from is compared with this evidence first: a row that is another
 -- now, or is gone, is a finding and not a source.
@@ -35,7 +36,7 @@ language plpgsql
 as $$
 declare
   v_progress saldo_private.row_seal_progress;
-  v_cluster text := (select c.system_identifier::text from pg_catalog.pg_control_system() as c);
+  v_cluster text := saldo_private.current_cluster();
 begin
   perform saldo_private.require_read_committed();
   select *
@@ -100,6 +101,27 @@ $$;
 comment on function saldo_private.make_row_seal is
   'Makes the next seal of the chain, for a caller that has locked it; returns its number.';
 
+create or replace function saldo_private.differs_from_seal(
+  row_text text,
+  row_changed_in xid8,
+  seal_hash bytea,
+  seal_changed_in xid8,
+  sealed_until xid8
+)
+returns boolean
+language sql
+stable
+as $$
+  select case when row_text is not null
+      then sha256(convert_to(row_text, 'UTF8')) end is distinct from seal_hash
+    -- What the engine has changed since is not sealed yet.
+    and (row_text is null or row_changed_in is not distinct from seal_changed_in
+      or row_changed_in < sealed_until)
+$$;
+comment on function saldo_private.differs_from_seal is
+  'Whether a record is not what its last seal says. row_text: what is hashed of it; null = it is '
+  'gone.';
+
 create or replace function saldo_private.is_contested(account_id bigint, sources text[])
 returns boolean
 language sql
@@ -115,6 +137,23 @@ $$;
 comment on function saldo_private.is_contested is
   'Whether rows of an account in these tables were written past the engine, and nobody has '
   'accepted them.';
+
+create or replace function saldo_private.require_uncontested(account_id bigint, sources text[])
+returns void
+language plpgsql
+as $$
+begin
+  if saldo_private.is_contested(account_id, sources) then
+    perform saldo_private.fail('account_frozen', format(
+      'account %s: rows of %s were written past the engine', account_id,
+      array_to_string(sources, ', ')
+    ));
+  end if;
+end
+$$;
+comment on function saldo_private.require_uncontested is
+  'Refuses to pay out by rows that nobody has looked at since they were written past the engine: '
+  'SB121 account_frozen.';
 
 select saldo_private.secure_table('saldo_private.sealed_record');
 select saldo_private.secure_table('saldo_private.row_seal');

@@ -33,11 +33,10 @@ as $$
     order by each.id, each.seal_number desc
   ) as s on p.id = 1
   left join saldo.hold as h on h.account_id = hold_difference.account_id and h.id = s.id
-  where case when h.id is not null
-    then sha256(convert_to(saldo_private.hold_text(h), 'UTF8')) end is distinct from s.hash
-  -- What the engine has changed since is not sealed yet.
-  and (h.id is null or h.changed_in is not distinct from s.changed_in
-    or h.changed_in < p.sealed_until)
+  where saldo_private.differs_from_seal(
+    case when h.id is not null then saldo_private.hold_text(h) end, h.changed_in, s.hash,
+    s.changed_in, p.sealed_until
+  )
 $$;
 comment on function saldo_private.hold_difference is
   'Holds of an account that are not what was sealed, or are gone.';

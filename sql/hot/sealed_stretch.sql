@@ -175,13 +175,14 @@ returns table (
   credit numeric,
   found_count bigint,
   found_debit numeric,
-  found_credit numeric
+  found_credit numeric,
+  found_hash bytea
 )
 language sql
 stable
 as $$
   select t.account_id, t.slot_no, t.first_seq, t.last_seq, t.seal_number, t.debit, t.credit,
-    r.row_count, r.debit, r.credit
+    r.row_count, r.debit, r.credit, r.hash
   from saldo_private.sealed_stretch as t
   cross join lateral (
     select count(*) as row_count,

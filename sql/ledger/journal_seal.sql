@@ -48,7 +48,7 @@ language plpgsql
 as $$
 declare
   v_progress saldo_private.seal_progress;
-  v_cluster text := (select c.system_identifier::text from pg_catalog.pg_control_system() as c);
+  v_cluster text := saldo_private.current_cluster();
 begin
   perform saldo_private.require_read_committed();
   select *

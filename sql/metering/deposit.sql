@@ -86,6 +86,7 @@ begin
       'deposit_state', format('deposit %s: %s', deposit_id, v_deposit.status)
     );
   end if;
+  perform saldo_private.require_uncontested(v_deposit.account_id, array['deposit']);
   perform saldo_private.reverse_posted_entry(
     entry_id => v_deposit.entry_id,
     reversal_id => v_reversal_id,

@@ -66,11 +66,9 @@ as $$
     left join saldo_private.sealed_metering_record as r on r.source = l.source
       and r.owner_id = l.owner_id
       and r.id = l.id
-    where case when r.id is not null
-      then sha256(convert_to(r.text, 'UTF8')) end is distinct from l.hash
-    -- What the engine has changed since is not sealed yet.
-    and (r.id is null or r.changed_in is not distinct from l.changed_in
-      or r.changed_in < p.sealed_until)
+    where saldo_private.differs_from_seal(
+      r.text, r.changed_in, l.hash, l.changed_in, p.sealed_until
+    )
   )
   select array(
     select a.id

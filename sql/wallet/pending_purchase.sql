@@ -34,11 +34,13 @@ begin
       'purchase %s is %s, not %s', purchase_id, v_purchase.status, require_purchase.status
     ));
   end if;
+  perform saldo_private.require_uncontested(v_purchase.account_id, array['purchase', 'hold']);
   return v_purchase;
 end
 $$;
 comment on function saldo_private.require_purchase is
-  'The purchase in the given state, locked: SB306 purchase_not_found, SB305 purchase_state.';
+  'The purchase in the given state, locked: SB306 purchase_not_found, SB305 purchase_state, '
+  'SB121 account_frozen where purchases or holds of its account were written past the engine.';
 
 create or replace function saldo.complete_purchase(
   purchase_id uuid,
@@ -124,7 +126,8 @@ comment on function saldo.fail_purchase is
   'Gives up a pending purchase: its hold and its stock are free again. Locks hold and purchase, '
   'stock items, the wallet account. Errors in checking order: SB010 input_invalid, '
   'SB008 text_invalid, SB009 text_too_long, SB306 purchase_not_found, SB305 purchase_state unless '
-  'it is pending; on a hot wallet also SB015 conflict_retry, SB020 isolation_unsupported, '
+  'it is pending, SB121 account_frozen after a write past the engine to purchases or holds of the '
+  'wallet; on a hot wallet also SB015 conflict_retry, SB020 isolation_unsupported, '
   'SB207 prepared_transaction_open.';
 revoke execute on function saldo.fail_purchase from public;
 grant execute on function saldo.fail_purchase to saldo_admin;

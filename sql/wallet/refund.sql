@@ -31,12 +31,16 @@ begin
       'input_invalid', format('occurred_at: not before %s', v_purchase.occurred_at)
     );
   end if;
+  perform saldo_private.require_uncontested(
+    v_purchase.account_id, array['purchase', 'purchase_refund']
+  );
   return v_purchase;
 end
 $$;
 comment on function saldo_private.refund_purchase__lock is
   'The purchase, locked, if it can be refunded: SB306 purchase_not_found, SB305 purchase_state, '
-  'SB010 input_invalid for a time before it.';
+  'SB010 input_invalid for a time before it, SB121 account_frozen where purchases or refunds of '
+  'its account were written past the engine.';
 
 create or replace function saldo_private.refund_purchase__whole(
   purchase saldo.purchase,

@@ -17,6 +17,11 @@ export const never: readonly Never[] = [
     why: "the engine's own writes are never refused",
   },
   {
+    function: /\.tg__keep_seals_immutable$/,
+    codes: ["SB111"],
+    why: "the engine adds seals and changes none, and it may take the mark of contested rows away",
+  },
+  {
     function: /\.tg_journal_(entry|line)__keep_posted_immutable$/,
     codes: ["SB105"],
     why: "the engine changes the status of an entry and nothing else",

@@ -56,6 +56,8 @@ test("from a recorded write to its alert, with what a check says of it, it is 10
       `select from saldo.alert where condition = 'drift_found' and key = '${name}'`;
     t.true((await secondsUntil(hot, rule("row_seal"), most)) <= 10);
     t.true((await secondsUntil(hot, rule("account_balance"), most)) <= 10);
+    const frozen = `select from saldo.account where id = ${account} and frozen_at is not null`;
+    t.true((await secondsUntil(hot, frozen, most)) <= 10, "nothing of it is spent until the night");
     const [run] = await hot.root("select scope from saldo.check_run order by number desc limit 1");
     t.is(run?.scope, "incremental", "and no full check was needed");
     const [before] = await hot.root("select count(*) from saldo.check_run");
