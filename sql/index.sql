@@ -5,6 +5,7 @@
 --!include foundation/error.sql
 --!include foundation/applied_logic.sql
 --!include foundation/advisory_lock.sql
+--!include foundation/past_engine.sql
 --!include foundation/actor.sql
 --!include foundation/setting.sql
 --!include foundation/money.sql

@@ -4,12 +4,9 @@
 -- session_replication_role = replica has silenced the ordinary triggers, lets pass and records;
 -- record_bypass and record_bypass_truncate record writes to the journal and its seals. See
 -- saldo.guard_event.
--- The engine's own writes happen in definer functions: there current_user is saldo_owner while the
--- role setting stays the caller's. SET ROLE saldo_owner puts it into the setting, SET SESSION
--- AUTHORIZATION into session_user: both are caught. A superuser who disables a trigger is not
+-- saldo_private.is_past_engine tells the engine's own writes from others. It stands in WHEN
+-- clauses, so that the engine's writes call no trigger. A superuser who disables a trigger is not
 -- caught; the rules find what that leaves behind.
--- The conditions stand in WHEN clauses, so that the engine pays for no function call, and are
--- short, because every statement that writes parses them again: a posting pays for three of them.
 -- A record never fails the write that it tells of: the triggers run as the owner, whoever writes,
 -- and what cannot be kept goes to the server's log.
 
@@ -189,7 +186,7 @@ comment on function saldo_private.tg_journal_line__record_bypass is
 create or replace trigger guard_cached_balance
   before insert or update or delete on saldo.account
   for each row
-  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
+  when (saldo_private.is_past_engine())
   execute function saldo_private.tg__guard_cached_balance();
 create or replace trigger guard_truncate
   before truncate on saldo.account
@@ -198,7 +195,7 @@ create or replace trigger guard_truncate
 create or replace trigger guard_cached_balance
   before insert or update or delete on saldo.month_movement
   for each row
-  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
+  when (saldo_private.is_past_engine())
   execute function saldo_private.tg__guard_cached_balance();
 create or replace trigger guard_truncate
   before truncate on saldo.month_movement
@@ -207,7 +204,7 @@ create or replace trigger guard_truncate
 create or replace trigger guard_cached_balance
   before insert or update or delete on saldo.customer_month_total
   for each row
-  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
+  when (saldo_private.is_past_engine())
   execute function saldo_private.tg__guard_cached_balance();
 create or replace trigger guard_truncate
   before truncate on saldo.customer_month_total
@@ -218,12 +215,12 @@ create or replace trigger record_bypass_insert
   after insert on saldo.journal_line
   referencing new table as new_lines
   for each statement
-  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
+  when (saldo_private.is_past_engine())
   execute function saldo_private.tg_journal_line__record_bypass();
 create or replace trigger record_bypass
   after update or delete on saldo.journal_line
   for each row
-  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
+  when (saldo_private.is_past_engine())
   execute function saldo_private.tg__record_bypass();
 create or replace trigger record_bypass_truncate
   after truncate on saldo.journal_line
@@ -232,7 +229,7 @@ create or replace trigger record_bypass_truncate
 create or replace trigger record_bypass
   after update or delete on saldo.journal_entry
   for each row
-  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
+  when (saldo_private.is_past_engine())
   execute function saldo_private.tg__record_bypass();
 create or replace trigger record_bypass_truncate
   after truncate on saldo.journal_entry
@@ -241,7 +238,7 @@ create or replace trigger record_bypass_truncate
 create or replace trigger record_bypass
   after insert or update or delete on saldo.journal_seal
   for each row
-  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
+  when (saldo_private.is_past_engine())
   execute function saldo_private.tg__record_bypass();
 create or replace trigger record_bypass_truncate
   after truncate on saldo.journal_seal
@@ -250,7 +247,7 @@ create or replace trigger record_bypass_truncate
 create or replace trigger record_bypass
   after insert or update or delete on saldo.journal_seal_total
   for each row
-  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
+  when (saldo_private.is_past_engine())
   execute function saldo_private.tg__record_bypass();
 create or replace trigger record_bypass_truncate
   after truncate on saldo.journal_seal_total
@@ -259,7 +256,7 @@ create or replace trigger record_bypass_truncate
 create or replace trigger record_bypass
   after insert or update or delete on saldo.journal_seal_entry
   for each row
-  when (current_user <> 'saldo_owner' or 'saldo_owner' in (session_user, current_setting('role')))
+  when (saldo_private.is_past_engine())
   execute function saldo_private.tg__record_bypass();
 create or replace trigger record_bypass_truncate
   after truncate on saldo.journal_seal_entry

@@ -2,7 +2,7 @@
 -- contested from then on.
 --
 -- Private: contest_rows, guard_table. Triggers, all of them ENABLE ALWAYS: record_bypass and
--- record_bypass_truncate. guard.sql says how the engine's own writes are told from others.
+-- record_bypass_truncate.
 -- Also here: stamp_change, which writes down the transaction of each change by the engine, so that
 -- the sealer finds the record again. A write past the engine is not stamped.
 
@@ -92,14 +92,12 @@ begin
       create or replace trigger record_bypass
         after %2$s on %1$s
         for each row
-        when (current_user <> 'saldo_owner'
-          or 'saldo_owner' in (session_user, current_setting('role')))
+        when (saldo_private.is_past_engine())
         execute function saldo_private.%3$I();
       create or replace trigger record_bypass_truncate
         after truncate on %1$s
         for each statement
-        when (current_user <> 'saldo_owner'
-          or 'saldo_owner' in (session_user, current_setting('role')))
+        when (saldo_private.is_past_engine())
         execute function saldo_private.%3$I();
       alter table %1$s enable always trigger record_bypass;
       alter table %1$s enable always trigger record_bypass_truncate;
@@ -123,8 +121,8 @@ begin
       create or replace trigger stamp_change
         before update on %s
         for each row
-        when (old.changed_in is not distinct from new.changed_in and current_user = 'saldo_owner'
-          and 'saldo_owner' not in (session_user, current_setting('role')))
+        when (old.changed_in is not distinct from new.changed_in
+          and not saldo_private.is_past_engine())
         execute function saldo_private.tg__stamp_change()
     $sql$,
     source
@@ -169,8 +167,7 @@ create or replace trigger keep_seals_immutable
 create or replace trigger keep_seals_immutable
   before update or delete or truncate on saldo_private.contested_row
   for each statement
-  when (current_user <> 'saldo_owner'
-    or 'saldo_owner' in (session_user, current_setting('role')))
+  when (saldo_private.is_past_engine())
   execute function saldo_private.tg__keep_seals_immutable();
 
 -- What rating, purchases and tills go by, and the evidence itself. The journal and rows that are
