@@ -1,3 +1,27 @@
 -- The migration at hand: tables, types, indexes and changes of data, as saldo_owner. It is run at
 -- each start and each save of npm run dev, so write what can be run again: create table if not exists.
 -- npm run migrate:commit -- "what it does" makes it the next of migrations/committed/.
+-- A capture under a key is posted once for each hold. Where a lost record of a key has doubled one
+-- already, the index begins after the last such capture, so that the start goes on.
+do $index$
+declare
+  v_index constant text := $sql$
+    create unique index if not exists hold_is_captured_once_per_key
+      on saldo.journal_entry (idempotency_key, (metadata ->> 'hold_id'))
+      where source = 'capture_hold' and idempotency_key is not null and recorded_at > %L
+  $sql$;
+begin
+  execute format(v_index, '2026-11-01 00:00:00+00');
+exception
+  when unique_violation then
+    execute format(v_index, (
+      select max(later.recorded_at)
+      from saldo.journal_entry as e
+      join saldo.journal_entry as later on later.source = 'capture_hold'
+        and later.idempotency_key = e.idempotency_key
+        and later.metadata ->> 'hold_id' = e.metadata ->> 'hold_id'
+        and later.id <> e.id
+      where e.source = 'capture_hold'
+    ));
+end
+$index$;

@@ -1600,6 +1600,7 @@ create table saldo.journal_entry (
   constraint journal_entry_pkey PRIMARY KEY (id),
   constraint journal_entry_posting_is_stamped CHECK (((status = 'draft'::saldo.entry_status) = (posted_in IS NULL)))
 );
+CREATE UNIQUE INDEX hold_is_captured_once_per_key ON saldo.journal_entry USING btree (idempotency_key, ((metadata ->> 'hold_id'::text))) WHERE ((source = 'capture_hold'::text) AND (idempotency_key IS NOT NULL) AND (recorded_at > '2026-11-01 00:00:00+00'::timestamp with time zone));
 CREATE INDEX journal_entry_close_year_idx ON saldo.journal_entry USING btree (posting_date) WHERE (source = 'close_year'::text);
 CREATE UNIQUE INDEX journal_entry_is_posted_once_per_key ON saldo.journal_entry USING btree (idempotency_key, source) WHERE ((idempotency_key IS NOT NULL) AND (recorded_at >= '2026-11-01 00:00:00+00'::timestamp with time zone) AND (source <> ALL (ARRAY['purchase'::text, 'deposit'::text, 'adjust_balance'::text, 'capture_hold'::text])));
 CREATE INDEX journal_entry_origin_month_idx ON saldo.journal_entry USING btree (origin_month) WHERE (origin_month IS NOT NULL);

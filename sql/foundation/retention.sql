@@ -23,7 +23,6 @@ returns timestamptz
 language sql
 stable
 as $$
-  -- A day more: a row may have the time at which its transaction began, or the time of writing.
   select greatest(
     coalesce(saldo_private.retention_cutoff(setting_name), '-infinity'),
     coalesce((
@@ -31,7 +30,7 @@ as $$
       from saldo.retention_progress as p
       where p.table_name = kept_since.table_name
     ), '-infinity')
-  ) + interval '1 day'
+  )
 $$;
 comment on function saldo_private.kept_since is
   'Since when a table is whole: what is older may have been deleted, by the setting as it is or as '

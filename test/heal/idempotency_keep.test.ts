@@ -1,5 +1,7 @@
 import test from "ava";
-import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
+import { readCommitted, readCurrent } from "../../src/database/committed.ts";
+import { statementsOf } from "../../src/database/sql_statements.ts";
+import { errorCode, openTestDatabase, type TestDatabase } from "../_support/database.ts";
 import { brokenRules, forced } from "../_support/faults.ts";
 
 let database: TestDatabase;
@@ -79,10 +81,50 @@ for (const mode of ["immediate", "hot"]) {
     await pool.query(`select saldo.capture_hold((select id from saldo.hold), 20, true,
       idempotency_key => 'k')`);
     t.deepEqual(await broken(), []);
+    const before = (await pool.query(books)).rows;
     await pool.query("delete from saldo_private.idempotency_record where key = 'k'");
     t.deepEqual(await broken(), ["idempotency_record"]);
+    // With keep_rest the hold is open still, so that nothing but the key stands in the way.
+    const again = pool.query(`select saldo.capture_hold((select id from saldo.hold), 20, true,
+      idempotency_key => 'k')`);
+    t.is(await errorCode(again), "23505");
+    t.deepEqual((await pool.query(books)).rows, before);
   });
 }
+
+test.serial("a lost record is found with the shortest time to keep them, too", async (t) => {
+  const { pool } = database;
+  await pool.query("select saldo.set_setting('idempotency_keep_days', '1')");
+  await pool.query(requests.transfer as string);
+  await pool.query("delete from saldo_private.idempotency_record where key = 'k'");
+  t.deepEqual(await broken(), ["idempotency_record"]);
+});
+
+test.serial("the index over captures is made of books that have a double already", async (t) => {
+  const { pool } = database;
+  const files = (await readCommitted()).map(({ body }) => body);
+  files.push(await readCurrent());
+  const make = files
+    .flatMap((text, number) => statementsOf(`migration ${number}`, text))
+    .filter(({ text }) => text.includes("hold_is_captured_once_per_key"))
+    .map(({ text }) => text)
+    .join(";");
+  const capture = (key: string) =>
+    pool.query(
+      "select saldo.capture_hold((select id from saldo.hold), 3, true, idempotency_key => $1)",
+      [key],
+    );
+  await pool.query("drop index saldo.hold_is_captured_once_per_key");
+  await pool.query("select saldo.place_hold((select account_id from saldo.member), 50)");
+  for (const key of ["early", "early", "late"]) {
+    await capture(key);
+    await pool.query("delete from saldo_private.idempotency_record where key = $1", [key]);
+  }
+  await pool.query(make);
+  t.is(await errorCode(capture("late")), "23505");
+  const { rows } = await pool.query("select captured_amount::text from saldo.hold");
+  t.deepEqual(rows, [{ captured_amount: "9" }]);
+});
 
 test.serial("an incremental check finds the lost record of a new entry", async (t) => {
   const { pool } = database;
