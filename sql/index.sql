@@ -64,6 +64,7 @@
 --!include hot/balances.sql
 --!include hot/account_field.sql
 --!include hot/submit_transaction.sql
+--!include hot/submit_transactions_keys.sql
 --!include hot/submit_transactions.sql
 --!include hot/settlement_step.sql
 --!include hot/settle_sub_balances.sql

@@ -79,6 +79,10 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
   ('SB021', 'read_only',
     'This is a standby: it answers questions, and nothing can be changed here.',
     'Send it to a server of the primary.', 503),
+  ('SB022', 'already_done',
+    'This was done before under the same idempotency key, whose record is not kept any more.',
+    'Nothing was done again. DETAIL tells what was made under the key: look there, and use a new '
+    'key for what is new.', 409),
   ('SB101', 'account_not_found', 'There is no such account.',
     'Check the account id or code.', 404),
   ('SB102', 'account_closed', 'The account is closed, or cannot be closed yet.',

@@ -1,12 +1,13 @@
 -- Idempotency keys: a request that is sent again has its effect once.
 --
--- Private: claim_idempotency_key, request_hash, prune_idempotency_records; table
+-- Private: claim_idempotency_key, request_hash, refuse_done, prune_idempotency_records; table
 -- saldo_private.idempotency_record.
 -- The key is claimed in the transaction that does the work, so a refused request leaves no trace
 -- and may be tried again. A concurrent retry waits here for the first one's commit.
 -- A record is kept for idempotency_keep_days. What the request made has the key too, and an index
--- that lets it be there once: a retry that finds no record any more fails there (23505). Records
--- are pruned block by block, because an index by time would cost each request.
+-- that lets it be there once: a retry that finds no record any more is refused there, and told
+-- what was made (SB022). Records are pruned block by block, because an index by time would cost
+-- each request.
 
 create or replace function saldo_private.request_hash(operation text, request jsonb)
 returns bytea
@@ -65,6 +66,21 @@ comment on function saldo_private.claim_idempotency_key is
   'Null when there is no key or the key is new: go on, and give the result the id result_id. The '
   'first result''s id when the same request came before. Error: SB005 idempotency_conflict when '
   'the key came with another content.';
+
+create or replace function saldo_private.refuse_done(thing text, id uuid, key text)
+returns void
+language plpgsql
+stable
+as $$
+begin
+  if id is not null then
+    perform saldo_private.fail('already_done', format('%s %s: key %s', thing, id, key));
+  end if;
+end
+$$;
+comment on function saldo_private.refuse_done is
+  'Refuses a request whose key was new to claim_idempotency_key although something was made under '
+  'it: SB022 already_done. A null id stands for nothing.';
 
 create or replace function saldo_private.prune_idempotency_records(
   cutoff timestamptz,

@@ -97,7 +97,8 @@ comment on column saldo_private.account_slot.held is
   'Holds placed less holds closed here; only the sum over all slots has a meaning.';
 comment on column saldo_private.account_slot.seq is 'Number of the last row written here.';
 comment on column saldo_private.account_slot.checked_seq is
-  'Until this number the backlog limit need not be looked at again.';
+  'Until this number the backlog limit need not be looked at again; -1 = its next number is taken '
+  'by a row that the engine did not write.';
 comment on column saldo_private.account_slot.debit_total is 'Debits of all rows written here.';
 comment on column saldo_private.account_slot.credit_total is 'Credits of all rows written here.';
 comment on column saldo_private.account_slot.debit_take is

@@ -14,6 +14,11 @@ declare
   v_pending bigint;
   v_slot_count integer;
 begin
+  if slot.checked_seq < 0 then
+    perform saldo_private.fail('account_frozen', format(
+      'account %s: a row of its slot %s was written past the engine', account_id, slot.slot_no
+    ));
+  end if;
   select sum(s.seq - coalesce(m.seq, 0)), count(*)
   into v_pending, v_slot_count
   from saldo_private.account_slot as s
@@ -36,4 +41,4 @@ $$;
 comment on function saldo_private.check_backlog is
   'Refuses rows beyond the setting settlement_backlog_limit, give or take those under way at once '
   'and, where the limit is large, what slots were granted while it was far, at most 64 each: '
-  'SB202 backlog_full.';
+  'SB202 backlog_full. SB121 account_frozen for a slot whose numbers somebody else has used.';

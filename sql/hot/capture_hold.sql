@@ -1,6 +1,7 @@
 -- Capturing a hold: the promised money is taken, whole or in part.
 --
--- Public: capture_hold. Private: capture_hold__post, capture_hold__submit.
+-- Public: capture_hold. Private: capture_hold__post, capture_hold__post_pair,
+-- capture_hold__submit.
 -- On an immediate account a capture is a journal entry at once; on a hot one a row for the next
 -- settlement. Either way its funds come from the hold and cannot be lacking.
 
@@ -94,6 +95,11 @@ declare
     case when saldo_private.is_debit_normal(account.type) then 'credit' else 'debit' end;
   v_slot saldo_private.slot_position;
 begin
+  if capture_hold__submit.idempotency_key is not null then
+    perform saldo_private.refuse_done('transaction', saldo_private.submitted_under_key(
+      account.id, capture_hold__submit.idempotency_key, hold.id
+    ), capture_hold__submit.idempotency_key);
+  end if;
   -- The funds left the slots when the hold was placed; what is released comes back.
   v_slot := saldo_private.move_slot(
     account.id, amount - released, -released,
@@ -115,6 +121,44 @@ $$;
 comment on function saldo_private.capture_hold__submit is
   'Submits what is captured of a hold on a hot account.';
 
+create or replace function saldo_private.capture_hold__post_pair(
+  hold saldo.hold,
+  account saldo.account,
+  amount numeric,
+  idempotency_key text
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_is_debit boolean := not saldo_private.is_debit_normal(account.type);
+  v_constraint text;
+begin
+  perform saldo_private.post_pair(
+    entry_id => saldo_private.uuid_v7(),
+    debit_account_id => case when v_is_debit then hold.account_id else hold.counter_account_id end,
+    credit_account_id => case when v_is_debit then hold.counter_account_id else hold.account_id end,
+    amount => amount,
+    description => hold.description,
+    source => 'capture_hold',
+    idempotency_key => capture_hold__post_pair.idempotency_key,
+    metadata => jsonb_build_object('hold_id', hold.id)
+  );
+exception
+  -- Not asked for beforehand: where captures were doubled once, the index does not know all.
+  when unique_violation then
+    get stacked diagnostics v_constraint = constraint_name;
+    if v_constraint <> 'hold_is_captured_once_per_key' then
+      raise;
+    end if;
+    perform saldo_private.fail('already_done', format(
+      'hold %s: key %s', hold.id, capture_hold__post_pair.idempotency_key
+    ));
+end
+$$;
+comment on function saldo_private.capture_hold__post_pair is
+  'Posts what is captured of a hold on an immediate account.';
+
 create or replace function saldo_private.capture_hold__post(
   hold saldo.hold,
   amount numeric,
@@ -126,7 +170,6 @@ language plpgsql
 as $$
 declare
   v_account saldo.account;
-  v_is_debit boolean;
 begin
   select *
   into strict v_account
@@ -158,19 +201,9 @@ begin
     return;
   end if;
 
-  v_is_debit := not saldo_private.is_debit_normal(v_account.type);
   -- The hold goes first: the posting would count it against the balance.
   perform saldo_private.change_held(hold.account_id, -released);
-  perform saldo_private.post_pair(
-    entry_id => saldo_private.uuid_v7(),
-    debit_account_id => case when v_is_debit then hold.account_id else hold.counter_account_id end,
-    credit_account_id => case when v_is_debit then hold.counter_account_id else hold.account_id end,
-    amount => amount,
-    description => hold.description,
-    source => 'capture_hold',
-    idempotency_key => capture_hold__post.idempotency_key,
-    metadata => jsonb_build_object('hold_id', hold.id)
-  );
+  perform saldo_private.capture_hold__post_pair(hold, v_account, amount, idempotency_key);
 end
 $$;
 comment on function saldo_private.capture_hold__post is

@@ -97,6 +97,14 @@ as $$
 declare
   v_hold saldo.hold;
 begin
+  if open_hold.idempotency_key is not null then
+    -- In the words of the index hold_is_placed_once_per_key.
+    perform saldo_private.refuse_done('hold', h.id, h.idempotency_key)
+    from saldo.hold as h
+    where h.account_id = open_hold.account_id
+    and h.idempotency_key = open_hold.idempotency_key
+    and h.created_at >= '2026-11-01 00:00:00+00';
+  end if;
   -- First: slots that have to be rebuilt must not see the hold yet.
   perform saldo_private.change_held(account_id, amount);
   insert into saldo.hold (
@@ -256,6 +264,7 @@ comment on function saldo.place_hold is
   'the first hold as it is now; keys are per account. Errors in checking order: '
   'SB002 amount_invalid, SB004 amount_out_of_range, SB003 amount_scale, SB008 text_invalid, '
   'SB009 text_too_long, SB010 input_invalid, SB005 idempotency_conflict, SB101 account_not_found, '
+  'SB022 already_done where the record of the key is gone, '
   'SB104 currency_mismatch, SB203 counter_account_unfit, SB102 account_closed, '
   'SB121 account_frozen, SB001 insufficient_balance; on a hot account also SB015 conflict_retry '
   'when it ceases to be hot at this moment, SB020 isolation_unsupported, and '

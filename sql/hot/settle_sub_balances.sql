@@ -62,6 +62,7 @@ begin
           saldo_private.settle_batch__settle_each(v_account_ids, row_limit, v_started_at);
     end;
   end if;
+  perform saldo_private.stop_taken_numbers();
   perform saldo_private.settle_batch__notify(
     v_account_ids, v_settlement_ids,
     array(select f.id from saldo_private.fold_stripes(settle_batch.account_id) as f (id))

@@ -1,6 +1,6 @@
 -- The slot as a witness of its rows: it counted each one when it was written.
 --
--- Private: is_slot_uncounted, contest_uncounted, has_uncounted_rows.
+-- Private: is_slot_uncounted, contest_uncounted, has_uncounted_rows, stop_taken_numbers.
 -- Slots are unlogged: a crash takes the witness away. So who finds that a slot and its rows
 -- disagree writes it down, as contested, before anything is derived from them.
 
@@ -82,3 +82,32 @@ $$;
 comment on function saldo_private.contest_uncounted is
   'Writes down which slots of an account have rows that they have not counted, for a caller that '
   'is about to take the slots away.';
+
+create or replace function saldo_private.stop_taken_numbers()
+returns void
+language sql
+as $$
+  update saldo_private.account_slot as s
+  set checked_seq = -1
+  from (
+    select each.account_id, each.slot_no
+    from saldo_private.contested_row as c
+    join saldo_private.account_slot as each on each.account_id = c.account_id
+      and each.slot_no = c.slot_no
+    where c.source = 'sub_balance'
+    and each.checked_seq >= 0
+    and exists (
+      select
+      from saldo.sub_balance as b
+      where b.account_id = each.account_id
+      and b.slot_no = each.slot_no
+      and b.seq > each.seq
+    )
+    for no key update of each skip locked
+  ) as taken
+  where s.account_id = taken.account_id
+  and s.slot_no = taken.slot_no
+$$;
+comment on function saldo_private.stop_taken_numbers is
+  'Lets slots whose next number a row has that was written past the engine say so to whoever '
+  'submits (check_backlog), where the row would fail for its number.';

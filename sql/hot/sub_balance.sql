@@ -83,6 +83,42 @@ comment on function saldo.pending_sub_balances is
 revoke execute on function saldo.pending_sub_balances from public;
 grant execute on function saldo.pending_sub_balances to saldo_admin, saldo_operator, saldo_member;
 
+create or replace function saldo_private.submitted_under_key(
+  account_id bigint,
+  idempotency_key text,
+  hold_id uuid
+)
+returns uuid
+language plpgsql
+stable
+as $$
+begin
+  -- In the words of the index sub_balance_is_submitted_once_per_key.
+  if hold_id is null then
+    return (
+      select s.id
+      from saldo.sub_balance as s
+      where s.account_id = submitted_under_key.account_id
+      and s.idempotency_key = submitted_under_key.idempotency_key
+      and s.hold_id is null
+      and s.created_at >= '2026-11-01 00:00:00+00'
+      limit 1
+    );
+  end if;
+  return (
+    select s.id
+    from saldo.sub_balance as s
+    where s.account_id = submitted_under_key.account_id
+    and s.idempotency_key = submitted_under_key.idempotency_key
+    and s.hold_id = submitted_under_key.hold_id
+    and s.created_at >= '2026-11-01 00:00:00+00'
+    limit 1
+  );
+end
+$$;
+comment on function saldo_private.submitted_under_key is
+  'The row that was submitted under a key, or that captured a hold under it; null = none is kept.';
+
 create or replace function saldo_private.tg__keep_sub_balances_whole()
 returns trigger
 language plpgsql

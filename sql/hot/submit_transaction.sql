@@ -137,13 +137,18 @@ begin
     from saldo.sub_balance as s
     where s.account_id = submit_transaction__earlier.account_id
     and s.id = v_earlier_id;
+  elsif idempotency_key is not null then
+    perform saldo_private.refuse_done(
+      'transaction', saldo_private.submitted_under_key(account_id, idempotency_key, null),
+      idempotency_key
+    );
   end if;
   return v_row;
 end
 $$;
 comment on function saldo_private.submit_transaction__earlier is
   'The row that was written under the key, or null and the key is taken: SB008 text_invalid, '
-  'SB005 idempotency_conflict.';
+  'SB005 idempotency_conflict, SB022 already_done.';
 
 create or replace function saldo_private.submit_transaction__take_ample(
   account_id bigint,
@@ -307,7 +312,8 @@ comment on function saldo.submit_transaction is
   'the first row; keys are per account. Waits for no other writer, unless only what others hold '
   'makes the funds suffice. Errors in checking order: SB002 amount_invalid, '
   'SB004 amount_out_of_range, SB003 amount_scale, SB010 input_invalid, SB009 text_too_long, '
-  'SB008 text_invalid, SB005 idempotency_conflict, SB101 account_not_found, '
+  'SB008 text_invalid, SB005 idempotency_conflict, SB022 already_done where the record of the key '
+  'is gone, SB101 account_not_found, '
   'SB201 account_not_hot, SB104 currency_mismatch, SB203 counter_account_unfit, '
   'SB121 account_frozen, SB015 conflict_retry when the mode of the account changes at this '
   'moment, SB020 isolation_unsupported, SB207 prepared_transaction_open where slots have '

@@ -66,64 +66,6 @@ $$;
 comment on function saldo_private.submit_transactions__examine is
   'Each request with its id and the condition that refuses it before keys and funds are looked at.';
 
-create or replace function saldo_private.submit_transactions__known(
-  submissions saldo_private.submission[]
-)
-returns saldo_private.submission[]
-language sql
-stable
-as $$
-  select array_agg((
-    s.request_no, s.account_id, coalesce(k.result_id, s.id), s.amount, s.direction,
-    s.counter_account_id, s.idempotency_key, s.metadata, s.request_hash,
-    s.is_new and k.result_id is null,
-    case
-      when k.result_id is null then s.error_condition
-      when k.request_hash <> s.request_hash then 'idempotency_conflict'
-    end
-  )::saldo_private.submission order by s.request_no)
-  from unnest(submissions) as s
-  left join saldo_private.idempotency_record as k
-    on k.scope = 'account:' || s.account_id
-    and k.key = s.idempotency_key
-    and s.is_new
-    and s.request_hash is not null
-    and k.result_id <> s.id
-$$;
-comment on function saldo_private.submit_transactions__known is
-  'Answers the requests whose key has been used: with the first result, or with a conflict.';
-
-create or replace function saldo_private.submit_transactions__claim(
-  submissions saldo_private.submission[]
-)
-returns saldo_private.submission[]
-language plpgsql
-as $$
-begin
-  if not exists (select from unnest(submissions) as s where s.idempotency_key is not null) then
-    return submissions;
-  end if;
-  submissions := saldo_private.submit_transactions__known(submissions);
-  -- In the order of the keys, so that two batches never wait for each other crosswise.
-  insert into saldo_private.idempotency_record (scope, key, operation, request_hash, result_id)
-  select f.scope, f.idempotency_key, 'submit_transaction', f.request_hash, f.id
-  from (
-    select distinct on ('account:' || s.account_id, s.idempotency_key)
-      'account:' || s.account_id as scope, s.idempotency_key, s.request_hash, s.id
-    from unnest(submissions) as s
-    where s.is_new
-    and s.error_condition is null
-    and s.idempotency_key is not null
-    order by 'account:' || s.account_id, s.idempotency_key, s.request_no
-  ) as f
-  on conflict on constraint idempotency_record_pkey do nothing;
-  -- Once more: a key may have been used a moment ago, or twice in this batch.
-  return saldo_private.submit_transactions__known(submissions);
-end
-$$;
-comment on function saldo_private.submit_transactions__claim is
-  'Claims the keys of the requests that nothing speaks against so far.';
-
 create or replace function saldo_private.fitting_takes(takes numeric[], available numeric)
 returns boolean[]
 language plpgsql
@@ -384,13 +326,12 @@ comment on function saldo.submit_transactions is
   'SB015 conflict_retry, SB020 isolation_unsupported, SB207 prepared_transaction_open, '
   'SB121 account_frozen when frozen at this moment. Codes of a row: SB002 amount_invalid, '
   'SB004 amount_out_of_range, SB003 amount_scale, SB010 input_invalid, SB009 text_too_long, '
-  'SB008 text_invalid, SB005 idempotency_conflict, SB101 account_not_found, '
+  'SB008 text_invalid, SB005 idempotency_conflict, SB022 already_done, SB101 account_not_found, '
   'SB201 account_not_hot, SB121 account_frozen, SB104 currency_mismatch, '
   'SB203 counter_account_unfit, SB001 insufficient_balance, SB202 backlog_full, in this order.';
 revoke execute on function saldo.submit_transactions from public;
 grant execute on function saldo.submit_transactions to saldo_admin;
 
-comment on type saldo_private.submission is 'A transaction of a batch, and what becomes of it.';
 comment on type saldo.submit_request is 'The arguments of the function submit_transaction.';
 comment on type saldo.submit_result is 'What became of a transaction of a batch.';
 comment on column saldo.submit_result.id is 'The sub-balance; null when it was refused.';

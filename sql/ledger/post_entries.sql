@@ -1,8 +1,30 @@
 -- Posting entries: the one way into the journal.
 --
--- Public: post_entries. Private: post_entry, post_pair (for all rooms).
+-- Public: post_entries. Private: post_entry, post_pair, posted_under_key (for all rooms).
 -- Entries first, then all lines in one statement, so that the posting trigger runs once whatever
 -- the number of entries.
+
+create or replace function saldo_private.posted_under_key(idempotency_key text, source text)
+returns uuid
+language plpgsql
+stable
+as $$
+begin
+  -- In the words of the index journal_entry_is_posted_once_per_key, which answers it.
+  return (
+    select e.id
+    from saldo.journal_entry as e
+    where e.idempotency_key = posted_under_key.idempotency_key
+    and e.source = posted_under_key.source
+    and e.recorded_at >= '2026-11-01 00:00:00+00'
+    and e.source not in ('purchase', 'deposit', 'adjust_balance', 'capture_hold')
+    limit 1
+  );
+end
+$$;
+comment on function saldo_private.posted_under_key is
+  'The entry of this source that was posted under a key; null = none, or its source has rows of '
+  'its own that are there once.';
 
 create or replace function saldo_private.post_entry(
   entry_id uuid,
@@ -26,6 +48,12 @@ declare
   v_day saldo_private.posting_day := saldo_private.posting_day_of(v_occurred_at);
   v_entry saldo.journal_entry;
 begin
+  if post_entry.idempotency_key is not null then
+    perform saldo_private.refuse_done(
+      'entry', saldo_private.posted_under_key(post_entry.idempotency_key, post_entry.source),
+      post_entry.idempotency_key
+    );
+  end if;
   insert into saldo.journal_entry (
     id, kind, occurred_at, posting_date, origin_month, description, source, idempotency_key,
     reverses, metadata, line_count, posted_at, posted_by, posted_in
@@ -50,7 +78,8 @@ $$;
 comment on function saldo_private.post_entry is
   'Posts one entry whose amounts have been checked. occurred_at: default now. origin_month: of '
   'what it is about; default the month of occurred_at, null where that is the month of the '
-  'posting date. Errors: SB108 period_locked, and those of the posting trigger.';
+  'posting date. Errors: SB108 period_locked, SB022 already_done, and those of the posting '
+  'trigger.';
 
 create or replace function saldo_private.post_pair(
   entry_id uuid,
@@ -71,6 +100,12 @@ declare
   v_day saldo_private.posting_day := saldo_private.posting_day_of(v_occurred_at);
   v_entry saldo.journal_entry;
 begin
+  if post_pair.idempotency_key is not null then
+    perform saldo_private.refuse_done(
+      'entry', saldo_private.posted_under_key(post_pair.idempotency_key, post_pair.source),
+      post_pair.idempotency_key
+    );
+  end if;
   -- By far the most frequent of all: without arrays, and without what other kinds need.
   insert into saldo.journal_entry (
     id, occurred_at, posting_date, origin_month, description, source, idempotency_key, metadata,
@@ -94,7 +129,7 @@ end
 $$;
 comment on function saldo_private.post_pair is
   'Posts an entry of two lines whose amount has been checked. occurred_at: default now. Errors: '
-  'SB108 period_locked, and those of the posting trigger.';
+  'SB108 period_locked, SB022 already_done, and those of the posting trigger.';
 
 create or replace function saldo_private.post_entries__check_lines(entries jsonb)
 returns void
@@ -238,6 +273,17 @@ declare
     where entry_ids[e.entry_no] is not null
   ));
 begin
+  perform saldo_private.refuse_done('entry', d.id, d.key)
+  from jsonb_array_elements(entries) with ordinality as e (entry, entry_no)
+  cross join lateral (
+    select saldo_private.posted_under_key(
+        e.entry ->> 'idempotency_key', coalesce(e.entry ->> 'source', 'post_entries')
+      ) as id,
+      e.entry ->> 'idempotency_key' as key
+  ) as d
+  where e.entry ? 'idempotency_key'
+  and entry_ids[e.entry_no] is not null;
+
   with entry as materialized (
     select entry_ids[e.entry_no] as id, e.entry, day.occurred_at, day.posting_date,
       saldo_private.origin_month(
@@ -337,6 +383,7 @@ comment on function saldo.post_entries is
   'Returns the entries in the order given; one whose idempotency_key was used before with the '
   'same content comes back as it is. Locks the accounts in id order. Errors in checking order: '
   'SB010 input_invalid, SB107 entry_invalid, SB005 idempotency_conflict, SB108 period_locked, '
+  'SB022 already_done where the record of the key is gone, '
   'SB002 amount_invalid, SB003 amount_scale, SB004 amount_out_of_range, SB008 text_invalid, '
   'SB009 text_too_long, SB101 account_not_found, SB102 account_closed, SB121 account_frozen, '
   'SB104 currency_mismatch, SB103 entry_unbalanced, SB001 insufficient_balance. Where another '

@@ -88,6 +88,13 @@ declare
     where t.is_new
   ));
 begin
+  perform saldo_private.refuse_done(
+    'entry', saldo_private.posted_under_key(t.idempotency_key, 'transfer'), t.idempotency_key
+  )
+  from rows from (unnest(transfers), unnest(results)) as t
+  where t.idempotency_key is not null
+  and t.is_new;
+
   with request as materialized (
     select t.entry_id, t.debit_account_id, t.credit_account_id, trim_scale(t.amount) as amount,
       t.description, t.idempotency_key,
@@ -116,7 +123,7 @@ begin
 end
 $$;
 comment on function saldo_private.transfer_many__write is
-  'Writes the transfers whose result is new.';
+  'Writes the transfers whose result is new: SB022 already_done, and those of a posting.';
 
 create or replace function saldo.transfer_many(transfers saldo.transfer_request[])
 returns setof saldo.transfer_result

@@ -17,6 +17,13 @@ declare
   v_entry saldo.journal_entry;
   v_deposit saldo.deposit;
 begin
+  if deposit.idempotency_key is not null then
+    -- In the words of the index deposit_is_recorded_once_per_key.
+    perform saldo_private.refuse_done('deposit', d.id, d.idempotency_key)
+    from saldo.deposit as d
+    where d.idempotency_key = deposit__record.deposit.idempotency_key
+    and d.recorded_at >= '2026-11-01 00:00:00+00';
+  end if;
   v_entry := saldo_private.post_pair(
     entry_id => saldo_private.uuid_v7(),
     debit_account_id => saldo_private.system_account('cash', deposit__record.currency),

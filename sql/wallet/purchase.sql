@@ -180,6 +180,12 @@ begin
       and p.id = v_earlier_id;
       return v_purchase;
     end if;
+    -- In the words of the index purchase_is_made_once_per_key.
+    perform saldo_private.refuse_done('purchase', p.id, p.idempotency_key)
+    from saldo.purchase as p
+    where p.account_id = v_purchase.account_id
+    and p.idempotency_key = purchase_with_balance_deduction.idempotency_key
+    and p.created_at >= '2026-11-01 00:00:00+00';
     v_purchase.idempotency_key := idempotency_key;
   end if;
 
@@ -206,7 +212,8 @@ comment on function saldo.purchase_with_balance_deduction is
   'accounts in id order. Errors in checking order: SB002 amount_invalid, '
   'SB004 amount_out_of_range, SB003 amount_scale, SB010 input_invalid, SB006 forbidden, '
   'SB007 not_found, SB304 member_not_found, SB008 text_invalid, SB009 text_too_long, '
-  'SB005 idempotency_conflict, SB301 product_not_found, SB104 currency_mismatch, '
+  'SB005 idempotency_conflict, SB022 already_done where the record of the key is gone, '
+  'SB301 product_not_found, SB104 currency_mismatch, '
   'SB303 price_changed, SB302 out_of_stock, SB102 account_closed, SB001 insufficient_balance, and '
   'those of a posting.';
 revoke execute on function saldo.purchase_with_balance_deduction from public;

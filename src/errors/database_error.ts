@@ -76,7 +76,11 @@ export function describeDatabaseError(error: unknown): Description | undefined {
   }
   if (cause.code === "23505" && cause.constraint?.endsWith("_once_per_key")) {
     // What the key made is there, and the record that would give it back is not any more.
-    return described("idempotency_conflict", cause.constraint);
+    return described("already_done", cause.constraint);
+  }
+  if (cause.code === "23505" && cause.constraint === "sub_balance_account_id_slot_no_seq_key") {
+    // Slots give numbers in order: somebody else wrote a row, and settlement is about to tell.
+    return described("account_frozen", "a row of the account was written past the engine");
   }
   const condition = CONDITION_BY_SQLSTATE[cause.code];
   if (condition === undefined) {

@@ -126,6 +126,21 @@ export const CATALOGUE = {
     hint: "Send it to a server of the primary.",
     status: 503,
   },
+  already_done: {
+    code: "SB022",
+    message:
+      "This was done before under the same idempotency key, whose record is not kept any more.",
+    hint:
+      "Nothing was done again. DETAIL tells what was made under the key: look there, and use a new " +
+      "key for what is new.",
+    status: 409,
+  },
+  account_frozen: {
+    code: "SB121",
+    message: "The account is frozen: nothing is posted to it.",
+    hint: "An administrator looks at account_freeze, settles what is wrong, and unfreezes it.",
+    status: 409,
+  },
   branch_key_invalid: {
     code: "SB504",
     message: "The branch key is missing or not valid.",

@@ -1,4 +1,5 @@
 import test from "ava";
+import { describeDatabaseError } from "../../src/errors/database_error.ts";
 import { CATALOGUE } from "../../src/errors/refusal.ts";
 import { openApi } from "../_support/api.ts";
 
@@ -54,6 +55,14 @@ test("states that PostgreSQL itself raises get codes of the catalogue", async (t
     t.is(answer.status, 200);
     t.false(answer.text.includes("hidden detail") || answer.text.includes("hidden hint"), sqlstate);
   }
+});
+
+test("a constraint that says more than its state is told by its own code", (t) => {
+  const codeOf = (constraint: string) =>
+    describeDatabaseError({ code: "23505", message: "", constraint })?.extensions.code;
+  t.is(codeOf("hold_is_placed_once_per_key"), "SB022");
+  t.is(codeOf("sub_balance_account_id_slot_no_seq_key"), "SB121");
+  t.is(codeOf("product_code_key"), "SB014");
 });
 
 test("anything else is masked, under an id that is in the log with the cause", async (t) => {

@@ -67,6 +67,24 @@ for (const [how, statement] of Object.entries(forgeries)) {
   });
 }
 
+test("who submits to a slot whose next number is taken is told why", async (t) => {
+  const hot = await openHot();
+  try {
+    const account = await openAccount(hot);
+    await plantUnseen(hot, "saldo.sub_balance", insertRow, [account]);
+    await hot.settle();
+    t.is(await errorCode(hot.submit(account, 1, "credit")), "SB121");
+    const one = { account_id: account, amount: "1", direction: "credit" };
+    t.is(await errorCode(hot.submitMany([one])), "SB121");
+    const statement = "delete from saldo.sub_balance where account_id = $1 and amount = 5000000";
+    await plantUnseen(hot, "saldo.sub_balance", statement, [account]);
+    await hot.call("admin", "accept_rows", { account_id: account, reason: "taken away again" });
+    t.is(await errorCode(hot.submit(account, 1, "credit")), "none");
+  } finally {
+    await hot.close();
+  }
+});
+
 test("nor by way of another mode or of a freeze, which take the slots away", async (t) => {
   const hot = await openHot();
   try {

@@ -13,6 +13,7 @@ const kept = [
   { file: "hot/move_slot.sql", what: "v_slot" },
   { file: "hot/submit_transaction.sql", what: "v_slot" },
   { file: "hot/submit_transactions.sql", what: "saldo_private.submission" },
+  { file: "hot/submit_transactions_keys.sql", what: "saldo_private.submission" },
 ];
 
 test("composites are filled and read by the names of their fields", async (t) => {

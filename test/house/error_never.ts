@@ -96,7 +96,7 @@ export const never: readonly Never[] = [
   },
   {
     function: /\.continue_rerating$/,
-    codes: [...posting, "SB004"],
+    codes: [...posting, "SB004", "SB022"],
     why: "what a step is refused is kept with its re-rating",
   },
   {
@@ -105,8 +105,13 @@ export const never: readonly Never[] = [
     why: "a rule that is refused holds back none: the result tells its code",
   },
   {
+    function: /\.adjust_balance$/,
+    codes: ["SB022"],
+    why: "it sets a balance, and comes to nothing the second time",
+  },
+  {
     function: /\.import_(customers|meters)$/,
-    codes: [...posting, "SB002", "SB003", "SB004", "SB005", "SB020"],
+    codes: [...posting, "SB002", "SB003", "SB004", "SB005", "SB020", "SB022"],
     why: "one function reads the rows of all imports; these post nothing",
   },
   {
@@ -137,7 +142,7 @@ export const unseen: readonly Never[] = [
     function: /\.submit_transactions$/,
     codes: [
       ...["SB002", "SB003", "SB004", "SB005", "SB008"],
-      ...["SB009", "SB101", "SB104", "SB201", "SB203"],
+      ...["SB009", "SB022", "SB101", "SB104", "SB201", "SB203"],
     ],
     why: "conditions of rows come in its result",
   },
