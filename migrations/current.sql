@@ -25,3 +25,5 @@ exception
     ));
 end
 $index$;
+-- Seals over rows: from where on the cluster before this one had records that it had not sealed.
+alter table saldo_private.row_seal_progress add column if not exists former_until xid8;

@@ -2166,6 +2166,7 @@ create table saldo_private.row_seal_progress (
   is_catching_up boolean default true not null,
   head_number bigint default 0 not null,
   head_hash bytea,
+  former_until xid8,
   constraint row_seal_progress_pkey PRIMARY KEY (id),
   constraint row_seal_progress_has_one_row CHECK ((id = 1))
 );

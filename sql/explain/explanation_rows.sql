@@ -62,6 +62,9 @@ as $$
           saldo_private.event_text(w.last_write))
         when f.detail ->> 'kind' = 'seal_changed'
         then 'The seals over rows were themselves written past the engine; no write is recorded.'
+        when f.detail ->> 'kind' = 'row_contested' and f.detail ->> 'source' = 'hold'
+        then 'Written past the engine, by somebody whom the guard did not see: the open holds do '
+          'not come to what was held when they were written, and no write is recorded.'
         when f.detail ->> 'kind' = 'row_contested'
         then 'Written past the engine, by somebody whom the guard did not see: its slot counted '
           'other rows when they were written, and no write is recorded.'

@@ -30,7 +30,11 @@ $$;
 comment on function saldo_private.accept_rows__stretches is
   'Seals the rows of a hot account as they are.';
 
-create or replace function saldo_private.accept_rows__records(account_id bigint, reason text)
+create or replace function saldo_private.accept_rows__records(
+  account_id bigint,
+  contested_sources text[],
+  reason text
+)
 returns bigint
 language plpgsql
 as $$
@@ -46,10 +50,25 @@ begin
   from (
     select each.source, each.owner_id, each.id, each.account_id
     from saldo_private.record_difference(array[accept_rows__records.account_id]) as each
-    union all
+    union
     select each.source, each.owner_id, each.id, each.account_id
     from saldo_private.unsealed_record() as each
     where each.account_id = accept_rows__records.account_id
+    union
+    -- The sealer passes these over, so that they say still that they are to be sealed.
+    select each.source, each.owner_id, each.id, each.account_id
+    from saldo_private.sealed_source as each
+    where each.account_id = accept_rows__records.account_id
+    and each.source = any (contested_sources)
+    and each.changed_in is distinct from (
+      select s.changed_in
+      from saldo_private.sealed_record as s
+      where s.source = each.source
+      and s.owner_id = each.owner_id
+      and s.id = each.id
+      order by s.seal_number desc
+      limit 1
+    )
   ) as d
   left join saldo_private.sealed_source as r on r.source = d.source
     and r.owner_id = d.owner_id
@@ -75,6 +94,7 @@ as $$
 declare
   v_reason text := saldo_private.require_text(accept_rows.reason, 'reason');
   v_contested_count bigint;
+  v_contested_sources text[];
   v_count bigint;
 begin
   if account_id is distinct from 0 and not exists (
@@ -85,11 +105,18 @@ begin
     );
   end if;
   perform saldo_private.lock_row_seals();
-  delete from saldo_private.contested_row as c
-  where c.account_id = accept_rows.account_id;
-  get diagnostics v_contested_count = row_count;
+  with gone as (
+    delete from saldo_private.contested_row as c
+    where c.account_id = accept_rows.account_id
+    returning c.source
+  )
+  select count(*), array_agg(g.source)
+  into v_contested_count, v_contested_sources
+  from gone as g;
   v_count := saldo_private.accept_rows__stretches(accept_rows.account_id, v_reason);
-  v_count := v_count + saldo_private.accept_rows__records(accept_rows.account_id, v_reason);
+  v_count := v_count + saldo_private.accept_rows__records(
+    accept_rows.account_id, v_contested_sources, v_reason
+  );
   if v_contested_count + v_count = 0 then
     perform saldo_private.fail('not_found', 'all rows are as the engine wrote them');
   end if;

@@ -1,6 +1,6 @@
 -- Sealing rows: a job after the commit, for everything that heals and settlements derive from.
 --
--- Public: seal_rows, accept_rows. Private: seal_records, accept_rows__*. Evidence is kept by
+-- Public: seal_rows. Private: seal_records, has_unexplained_holds. Evidence is kept by
 -- row_seal.sql, sealed_stretch.sql and sealed_source.sql.
 -- No record is passed over: what was running when a sealer looked has a transaction number from
 -- that snapshot's xmin on, and the next sealer begins there. What the guard recorded is not sealed.
@@ -20,6 +20,32 @@ as $$
 $$;
 comment on function saldo_private.sealed_records_hash is 'SHA-256 over the records of a seal.';
 
+create or replace function saldo_private.has_unexplained_holds(account_id bigint)
+returns boolean
+language sql
+stable
+as $$
+  select case
+    when a.mode = 'hot' then saldo_private.has_uncounted_holds(a.id)
+    else a.held_total <> held.amount
+      -- Where the guard has seen held_total being set, the holds are right.
+      and not exists (
+        select
+        from saldo.guard_event as g
+        where g.account_id = a.id
+        and g.table_name = 'account'
+        and (g.new_row ->> 'held_total')::numeric - (g.old_row ->> 'held_total')::numeric
+          = a.held_total - held.amount
+      )
+  end
+  from saldo.account as a
+  cross join lateral saldo_private.open_hold_sum(a.id) as held (amount)
+  where a.id = has_unexplained_holds.account_id
+$$;
+comment on function saldo_private.has_unexplained_holds is
+  'Whether the open holds of an account do not come to what is held on it, and no recorded write '
+  'to the latter says why.';
+
 create or replace function saldo_private.seal_records(
   progress saldo_private.row_seal_progress,
   row_limit integer
@@ -34,6 +60,23 @@ declare
   v_until xid8 := pg_snapshot_xmax(pg_current_snapshot());
   v_count bigint;
 begin
+  -- One statement, so one snapshot: a hold and what is held are written together.
+  with doubtful as materialized (
+    select c.account_id
+    from (
+      select distinct h.account_id
+      from saldo.hold as h
+      where progress.is_catching_up
+      or (h.changed_in >= progress.sealed_until and h.changed_in < v_until)
+    ) as c
+    where saldo_private.has_unexplained_holds(c.account_id)
+  ),
+  contested as (
+    insert into saldo_private.contested_row (account_id, source, slot_no, contested_at)
+    select d.account_id, 'hold', 0, clock_timestamp()
+    from doubtful as d
+    on conflict on constraint contested_row_pkey do nothing
+  )
   insert into saldo_private.sealed_record (
     source, owner_id, id, seal_number, account_id, changed_in, hash
   )
@@ -52,7 +95,8 @@ begin
   where (progress.is_catching_up
     or (r.changed_in >= progress.sealed_until and r.changed_in < v_until))
   and (sealed.is_sealed is null
-    or (r.changed_in >= progress.sealed_until and r.changed_in < v_until
+    or (((r.changed_in >= progress.sealed_until and r.changed_in < v_until)
+        or (progress.is_catching_up and r.changed_in >= progress.former_until))
       and r.changed_in is distinct from sealed.changed_in))
   and not exists (
     select
@@ -60,6 +104,7 @@ begin
     where c.account_id = r.account_id
     and c.source = r.source
   )
+  and (r.source <> 'hold' or r.account_id not in (select d.account_id from doubtful as d))
   limit row_limit;
   get diagnostics v_count = row_count;
   if v_count > 0 then
@@ -72,7 +117,8 @@ end
 $$;
 comment on function saldo_private.seal_records is
   'Seals up to row_limit records that the engine has written since they were sealed, for a caller '
-  'that has locked the chain. How many.';
+  'that has locked the chain. Holds that do not come to what is held are contested instead. How '
+  'many.';
 
 create or replace function saldo.seal_rows(row_limit integer default 50000)
 returns bigint

@@ -1,7 +1,8 @@
 -- Seals over rows: evidence, made after the commit, that a row is as the engine wrote it.
 --
 -- Private: tables row_seal, row_seal_progress, contested_row, sealed_record; lock_row_seals,
--- row_seal_text, make_row_seal, differs_from_seal, is_contested, require_uncontested. Rows of hot
+-- row_seal_text, make_row_seal, seal_horizon, differs_from_seal, is_contested,
+-- require_uncontested. Rows of hot
 -- accounts are sealed by stretches of their slots (sealed_stretch.sql), records one by one, each
 -- time the engine has changed them.
 -- A seal is of one source, has the hash of what it covers, and that of the seal before it. What a
@@ -47,6 +48,8 @@ begin
   if v_progress.cluster is distinct from v_cluster then
     update saldo_private.row_seal_progress
     set cluster = v_cluster,
+      former_until = case when is_catching_up then least(former_until, sealed_until)
+        else sealed_until end,
       sealed_until = pg_snapshot_xmin(pg_current_snapshot()),
       is_catching_up = true
     where id = 1
@@ -101,12 +104,28 @@ $$;
 comment on function saldo_private.make_row_seal is
   'Makes the next seal of the chain, for a caller that has locked it; returns its number.';
 
+create or replace function saldo_private.seal_horizon(out sealed_until xid8, out begins_at xid8)
+language sql
+stable
+as $$
+  select p.sealed_until,
+    -- Numbers of another cluster are higher, until all records were gone through.
+    case when not p.is_catching_up and p.cluster = saldo_private.current_cluster()
+      then pg_snapshot_xmax(pg_current_snapshot()) end
+  from saldo_private.row_seal_progress as p
+  where p.id = 1
+$$;
+comment on function saldo_private.seal_horizon is
+  'Transactions whose changes may be there and not sealed yet: from sealed_until on, and before '
+  'begins_at, where numbers begin that nobody has had; null = not known.';
+
 create or replace function saldo_private.differs_from_seal(
   row_text text,
   row_changed_in xid8,
   seal_hash bytea,
   seal_changed_in xid8,
-  sealed_until xid8
+  sealed_until xid8,
+  begins_at xid8
 )
 returns boolean
 language sql
@@ -116,7 +135,9 @@ as $$
       then sha256(convert_to(row_text, 'UTF8')) end is distinct from seal_hash
     -- What the engine has changed since is not sealed yet.
     and (row_text is null or row_changed_in is not distinct from seal_changed_in
-      or row_changed_in < sealed_until)
+      or row_changed_in < sealed_until
+      or (row_changed_in >= begins_at
+        and row_changed_in is distinct from pg_current_xact_id_if_assigned()))
 $$;
 comment on function saldo_private.differs_from_seal is
   'Whether a record is not what its last seal says. row_text: what is hashed of it; null = it is '
@@ -182,6 +203,9 @@ comment on column saldo_private.row_seal_progress.sealed_until is
   'What a transaction before this one wrote is sealed.';
 comment on column saldo_private.row_seal_progress.is_catching_up is
   'Whether all rows are gone through once, whatever transaction wrote them.';
+comment on column saldo_private.row_seal_progress.former_until is
+  'What a transaction of the former cluster from this one on wrote was not sealed there; null = '
+  'there was no other.';
 comment on column saldo_private.row_seal_progress.head_number is 'Number of the last seal.';
 comment on column saldo_private.row_seal_progress.head_hash is 'Hash of the last seal.';
 

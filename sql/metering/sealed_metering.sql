@@ -61,13 +61,13 @@ as $$
   ),
   unproven as (
     select l.owner_id
-    from saldo_private.row_seal_progress as p
-    join latest as l on p.id = 1
+    from saldo_private.seal_horizon() as p
+    cross join latest as l
     left join saldo_private.sealed_metering_record as r on r.source = l.source
       and r.owner_id = l.owner_id
       and r.id = l.id
     where saldo_private.differs_from_seal(
-      r.text, r.changed_in, l.hash, l.changed_in, p.sealed_until
+      r.text, r.changed_in, l.hash, l.changed_in, p.sealed_until, p.begins_at
     )
   )
   select array(

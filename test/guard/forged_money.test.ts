@@ -179,3 +179,51 @@ test("a held_total that is raised in the guard's sight is healed", async (t) => 
     await hot.close();
   }
 });
+
+const letGo = `update saldo.hold set status = 'VOIDED', open_amount = 0, closed_at = now(),
+  changed_in = pg_current_xact_id() where account_id = $1 and status = 'HELD'`;
+for (const slots of [0, 2]) {
+  const mode = slots > 0 ? "hot" : "immediate";
+  test(`a sealed hold that is let go as if by the engine frees nothing: account ${mode}`, async (t) => {
+    const hot = await openHot();
+    try {
+      const account = await hot.account({ funds: 1000, ...(slots > 0 ? { slots } : {}) });
+      await hot.call("admin", "place_hold", { account_id: account, amount: 300 });
+      await hot.call("admin", "seal_rows", {});
+      const held = () => hot.root("select * from saldo.balances($1)", [account]);
+      const before = await held();
+      await plantUnseen(hot, "saldo.hold", letGo, [account]);
+      await hot.root("select * from saldo.auto_heal(dry_run => false)");
+      t.deepEqual(await held(), before, "nor before the sealer has looked");
+      await hot.call("admin", "seal_rows", {});
+      const finding = (await check(hot.pool)).findings.find((each) => each.rule === "row_seal");
+      t.like(finding, { key: `hold of account ${account}`, cause: "record_changed" });
+      t.regex(String(finding?.explanation), /do not come to what was held/);
+      await hot.root("select * from saldo.scheduled_maintenance()");
+      t.deepEqual(await freezes(hot), [account]);
+      if (slots === 0) t.deepEqual(await held(), before);
+      await hot.call("admin", "accept_rows", { account_id: account, reason: "it was let go" });
+      await hot.call("admin", "unfreeze_account", { account_id: account, reason: "looked at" });
+      await hot.root("select * from saldo.scheduled_maintenance()");
+      t.deepEqual((await check(hot.pool)).findings, []);
+    } finally {
+      await hot.close();
+    }
+  });
+}
+
+test("a hold is sealed although held_total was set by somebody whom the guard saw", async (t) => {
+  const hot = await openHot();
+  try {
+    const account = await hot.account({ funds: 1000 });
+    await hot.call("admin", "place_hold", { account_id: account, amount: 300 });
+    await forced(hot.pool, (client) =>
+      client.query("update saldo.account set held_total = 7 where id = $1", [account]),
+    );
+    await hot.call("admin", "seal_rows", {});
+    await hot.root("select * from saldo.scheduled_maintenance()");
+    t.deepEqual((await check(hot.pool)).findings, []);
+  } finally {
+    await hot.close();
+  }
+});

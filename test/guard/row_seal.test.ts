@@ -1,7 +1,7 @@
 import test from "ava";
-import { check, type Finding, forced } from "../_support/faults.ts";
+import { brokenRules, check, type Finding, forced } from "../_support/faults.ts";
 import { openHot } from "../hot/_hot.ts";
-import { caches, freezes, type Made, makers, plantUnseen } from "./_rows.ts";
+import { caches, freezes, type Made, makers, openBooks, plantUnseen } from "./_rows.ts";
 
 interface Fault {
   name: string;
@@ -209,3 +209,34 @@ for (const isSeen of [true, false]) {
     }
   });
 }
+
+test("a transaction that nobody has had yet is no excuse for a record that is another", async (t) => {
+  const { hot, held, wallet } = await openBooks();
+  try {
+    await plantUnseen(
+      hot,
+      "saldo.purchase",
+      "update saldo.purchase set created_by = 'me', changed_in = '900000000000' where account_id = $1",
+      [wallet],
+    );
+    await hot.call("admin", "seal_rows", {});
+    const { findings } = await check(hot.pool);
+    t.deepEqual(
+      findings.filter((each) => each.rule === "row_seal").map((each) => each.account_id),
+      [wallet],
+    );
+    // In another cluster such numbers are those of the former one, which had not sealed them yet.
+    await plantUnseen(
+      hot,
+      "saldo.hold",
+      "update saldo.hold set description = 'late', changed_in = '900000000001' where account_id = $1",
+      [held],
+    );
+    await hot.root(`update saldo_private.row_seal_progress
+      set cluster = 'former', sealed_until = '900000000000'`);
+    await hot.call("admin", "seal_rows", {});
+    t.deepEqual(await brokenRules(hot.pool), []);
+  } finally {
+    await hot.close();
+  }
+});
