@@ -27,3 +27,12 @@ end
 $index$;
 -- Seals over rows: from where on the cluster before this one had records that it had not sealed.
 alter table saldo_private.row_seal_progress add column if not exists former_until xid8;
+-- Registered rules: what of users' views and functions each comes to.
+create table if not exists saldo_private.rule_reads (
+  rule text not null
+    constraint rule_reads_rule_fkey
+    references saldo.registered_rule (name) on delete cascade,
+  relation_ids oid[] not null,
+  function_ids oid[] not null,
+  constraint rule_reads_pkey primary key (rule)
+);

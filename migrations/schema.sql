@@ -2192,6 +2192,15 @@ CREATE INDEX rule_approval_rule_idx ON saldo.rule_approval USING btree (rule);
 -- policy owner_all
 -- policy select_all
 
+create table saldo_private.rule_reads (
+  rule text not null,
+  relation_ids oid[] not null,
+  function_ids oid[] not null,
+  constraint rule_reads_pkey PRIMARY KEY (rule),
+  constraint rule_reads_rule_fkey FOREIGN KEY (rule) REFERENCES saldo.registered_rule(name) ON DELETE CASCADE
+);
+-- policy owner_all
+
 create table saldo_private.seal_progress (
   id integer not null,
   cluster text,

@@ -176,9 +176,10 @@
 
 -- own_tables: rules over users' own tables, checked, explained, guarded and healed as the built-in
 --!include own_tables/registered_rule.sql
---!include own_tables/rule_approval.sql
 --!include own_tables/rule_sandbox.sql
+--!include own_tables/rule_reads.sql
 --!include own_tables/rule_heal_sandbox.sql
+--!include own_tables/rule_approval.sql
 --!include own_tables/rule_limit.sql
 --!include own_tables/rule_query.sql
 --!include own_tables/registered_guard.sql

@@ -2411,7 +2411,10 @@ export interface RegisteredRuleResult {
   rule: string;
   /** Check that ran it. */
   check_run_id: string;
-  /** Hash of what the rule was then: table, queries, tolerance and heal. */
+  /**
+   * Hash of what the rule was then: table, queries, tolerance and heal, and the views and
+   * functions that these come to.
+   */
   definition_hash: string;
   /** Rows that say something: what is stored is not 0, or there is something to derive from. */
   row_count: string;
@@ -2485,7 +2488,10 @@ export interface RuleApproval {
   id: string;
   /** Registered rule. */
   rule: string;
-  /** Hash of what was approved: table, queries, tolerance and heal. */
+  /**
+   * Hash of what was approved: table, queries, tolerance and heal, and the views and functions
+   * that these come to.
+   */
   definition_hash: string;
   /** Check whose result was approved. */
   check_run_id: string;

@@ -72,6 +72,9 @@ insert into saldo.setting (name, value, description) values
       'where it has no limit.'),
   ('heal_share_free_count', '5',
     'Findings of a rule up to which their share does not count: a row of a small table is much.'),
+  ('heal_share_days', '7',
+    'Days over which heals of a registered rule are counted together for its share; 0 = those of a '
+      'run.'),
   ('rule_suspect_percent', '20',
     'Share of the rows of a registered rule that differ, in percent, above which the rule is '
       'suspect and heals nothing.'),
@@ -156,6 +159,7 @@ begin
       ('heal_rule_max_amount', 0, 999999999999999),
       ('heal_rule_max_percent', 0, 100),
       ('heal_share_free_count', 0, 100000000),
+      ('heal_share_days', 0, 3650),
       ('rule_suspect_percent', 0, 100),
       ('heal_run_max_count', 0, 100000000),
       ('heal_run_max_amount', 0, 999999999999999),

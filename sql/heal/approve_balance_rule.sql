@@ -54,7 +54,8 @@ $$;
 comment on function saldo.approve_balance_rule is
   'Lets a registered rule heal, once a person has seen what it finds: check_run_id is the check '
   'whose result was looked at (registered_rule_result). A rule that is new, or was changed in its '
-  'table, queries, tolerance or heal, heals nothing before. Errors in checking order: '
+  'table, queries, tolerance or heal, or in a view or function that these come to, heals nothing '
+  'before. Errors in checking order: '
   'SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, SB007 not_found for no such rule '
   'or no result of it in that check, SB647 rule_heal_unfit for a rule with heal none, '
   'SB649 rule_result_outdated when the rule was changed after that check, SB650 rule_suspect when '

@@ -255,6 +255,27 @@ comment on function saldo_private.heal_plan__limit is
   'What is above a limit of its rule or of a run needs approval: a finding that is too large by '
   'itself, and all of a rule, currency or run that are too many or too much together.';
 
+create or replace function saldo_private.recent_heal_count(rule text)
+returns bigint
+language sql
+stable
+as $$
+  select count(distinct h.key)
+  from saldo.registered_rule as r
+  join saldo.heal_action as h on h.rule = r.name
+  where r.name = recent_heal_count.rule
+  and h.outcome = 'healed'
+  -- What a human has approved or taken back is no drip.
+  and h.proposal_id is null
+  and not exists (select from saldo.heal_action as u where u.undoes = h.id)
+  and h.healed_at > clock_timestamp() - make_interval(
+    days => saldo_private.setting_value('heal_share_days')::integer
+  )
+$$;
+comment on function saldo_private.recent_heal_count is
+  'Keys of a registered rule that were healed without approval in the days of heal_share_days; 0 '
+  'for a rule of the engine, which heals by sources that are proven.';
+
 create or replace function saldo_private.heal_plan__share(
   plan saldo_private.planned_heal[],
   check_run_id uuid
@@ -264,28 +285,37 @@ language sql
 stable
 as $$
   with large as materialized (
-    select each.rule, each.row_count, l.max_percent,
+    select each.rule, each.row_count, before.row_count as earlier_count, l.max_percent,
       saldo_private.heal_base_count(each.rule, heal_plan__share.check_run_id) as base_count
     from (
       select q.rule, count(*) as row_count
       from unnest(plan) as q
       where q.outcome = 'healed'
       group by q.rule
-      having count(*) > saldo_private.setting_value('heal_share_free_count')::bigint
     ) as each
     join saldo_private.heal_limit() as l on l.rule = each.rule
+    cross join lateral saldo_private.recent_heal_count(each.rule) as before (row_count)
+    where each.row_count + before.row_count
+      > saldo_private.setting_value('heal_share_free_count')::bigint
   )
   select coalesce(array_agg(saldo_private.decided(p,
-      case when l.row_count * 100 > l.max_percent * l.base_count then 'needs_approval' end,
-      format('%s of %s rows of the rule (%s %%) are above its limit of %s %%.', l.row_count,
-        l.base_count, saldo_private.differing_percent(l.row_count, l.base_count),
+      case when (l.row_count + l.earlier_count) * 100 > l.max_percent * l.base_count
+        then 'needs_approval' end,
+      format('%s%s of %s rows of the rule (%s %%) are above its limit of %s %%.', l.row_count,
+        case when l.earlier_count > 0
+          then format(' now and %s healed in the last %s days', l.earlier_count,
+            saldo_private.setting_value('heal_share_days'))
+          else '' end,
+        l.base_count,
+        saldo_private.differing_percent(l.row_count + l.earlier_count, l.base_count),
         trim_scale(l.max_percent))
     ) order by p.rule, p.account_id, p.key), '{}')
   from unnest(plan) as p
   left join large as l on l.rule = p.rule
 $$;
 comment on function saldo_private.heal_plan__share is
-  'All of a rule needs approval when it would rewrite a larger share of its rows than its limit.';
+  'All of a rule needs approval when it would rewrite a larger share of its rows than its limit, '
+  'with what it has rewritten by itself in the last days.';
 
 create or replace function saldo_private.heal_plan__hold_slots(plan saldo_private.planned_heal[])
 returns saldo_private.planned_heal[]

@@ -65,8 +65,17 @@ stable
 as $$
   select coalesce(
     saldo_private.rule_suspicion(heal_hold_reason.rule, heal_hold_reason.check_run_id),
-    case when not saldo_private.is_rule_approved(r)
-      then 'Nobody has approved that this rule heals: look at what it finds, then call '
+    case
+      when saldo_private.is_rule_approved(r) then null
+      when exists (
+        select
+        from saldo.rule_approval as a
+        where a.rule = r.name
+        and a.withdrawn_at is null
+      )
+      then 'A view or function that this rule reads was changed since it was approved: look at '
+        'what it finds now, then call approve_balance_rule.'
+      else 'Nobody has approved that this rule heals: look at what it finds, then call '
         'approve_balance_rule.' end
   )
   from saldo.registered_rule as r

@@ -54,6 +54,7 @@ begin
   into rule
   from saldo.registered_rule as r
   where r.name = rule.name;
+  perform saldo_private.note_rule_reads(rule);
   perform saldo_private.withdraw_rule_approval(
     rule.name, saldo_private.rule_definition_hash(rule)
   );

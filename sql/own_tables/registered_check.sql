@@ -23,6 +23,7 @@ begin
     perform saldo_private.fail('rule_query_slow', format('a cost of %s', round(v_cost)));
   end if;
 
+  perform saldo_private.note_rule_reads(rule);
   v_result := saldo_rule.compare(
     rule.stored, rule.derived, rule.tolerance, rule.stored_table is null, 10000
   );

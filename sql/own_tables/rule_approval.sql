@@ -3,9 +3,9 @@
 -- Public: saldo.registered_rule_result, saldo.rule_approval. Private: rule_definition_hash,
 -- is_rule_approved, withdraw_rule_approval, differing_percent.
 -- A rule that is wrong makes right balances wrong, one after the other. So a rule heals nothing
--- until a person has seen what it finds, and approved it; an approval is for what the rule was
--- then (its hash), and a rule that is changed needs another one. heal/approve_balance_rule.sql
--- writes it.
+-- until a person has seen what it finds, and approved it; an approval is for what the rule, and
+-- what it reads by name, was then (its hash). One that is changed needs another approval.
+-- heal/approve_balance_rule.sql writes it.
 
 create or replace function saldo_private.rule_definition_hash(rule saldo.registered_rule)
 returns text
@@ -13,13 +13,21 @@ language sql
 stable
 as $$
   -- What a heal writes, and where. Explanations and the guard are no part of it.
-  select encode(sha256(convert_to(jsonb_build_array(
+  select encode(sha256(convert_to((jsonb_build_array(
     rule.stored_table, rule.key_column, rule.balance_column, rule.stored, rule.derived,
     trim_scale(rule.tolerance)::text, rule.heal, rule.heal_function
-  )::text, 'UTF8')), 'hex')
+  ) || coalesce((
+    select jsonb_build_array(d.definitions)
+    from saldo_private.rule_reads as r
+    cross join lateral saldo_rule.definitions_of(r.relation_ids, r.function_ids)
+      as d (definitions)
+    where r.rule = rule_definition_hash.rule.name
+    and d.definitions is not null
+  ), '[]'))::text, 'UTF8')), 'hex')
 $$;
 comment on function saldo_private.rule_definition_hash is
-  'Hash of all that decides what a rule''s heals write.';
+  'Hash of all that decides what a rule''s heals write: the rule, and the views and functions that '
+  'it comes to.';
 
 create or replace function saldo_private.is_rule_approved(rule saldo.registered_rule)
 returns boolean
@@ -80,7 +88,8 @@ comment on table saldo.registered_rule_result is
 comment on column saldo.registered_rule_result.rule is 'Registered rule.';
 comment on column saldo.registered_rule_result.check_run_id is 'Check that ran it.';
 comment on column saldo.registered_rule_result.definition_hash is
-  'Hash of what the rule was then: table, queries, tolerance and heal.';
+  'Hash of what the rule was then: table, queries, tolerance and heal, and the views and functions '
+  'that these come to.';
 comment on column saldo.registered_rule_result.row_count is
   'Rows that say something: what is stored is not 0, or there is something to derive from.';
 comment on column saldo.registered_rule_result.differing_count is 'Those of them that differ.';
@@ -90,7 +99,8 @@ comment on table saldo.rule_approval is
 comment on column saldo.rule_approval.id is 'Id, ordered by time.';
 comment on column saldo.rule_approval.rule is 'Registered rule.';
 comment on column saldo.rule_approval.definition_hash is
-  'Hash of what was approved: table, queries, tolerance and heal.';
+  'Hash of what was approved: table, queries, tolerance and heal, and the views and functions that '
+  'these come to.';
 comment on column saldo.rule_approval.check_run_id is 'Check whose result was approved.';
 comment on column saldo.rule_approval.row_count is 'Rows that this check compared.';
 comment on column saldo.rule_approval.differing_count is 'Rows that differed in it.';

@@ -69,7 +69,10 @@ const steps: Record<string, Step> = {
     await pool.query("select from saldo.settle_sub_balances()");
     await sleep(50);
   },
-  seal: (pool) => pool.query("select saldo.seal_rows()"),
+  seal: async (pool) => {
+    await pool.query("select saldo.seal_rows()");
+    await sleep(1000);
+  },
   hold: async (pool, number) => {
     const account = number % 2 === 0 ? idOf("float") : walletOf(2);
     const { rows } = await pool.query(`select id from saldo.place_hold(${account}, 5)`);

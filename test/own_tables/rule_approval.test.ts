@@ -196,6 +196,7 @@ test("a heal that would rewrite a large share of a table needs another administr
     await call(pool as never, "register_balance_rule", clubRule);
     await approveRule(pool, "club");
     await pool.query("select saldo.set_setting('heal_repeat_hours', '0')");
+    await pool.query("select saldo.set_setting('heal_share_days', '0')");
     await wrong(4);
     t.is((await heal(pool))["healed_count"], 4);
     await wrong(7);
@@ -220,6 +221,100 @@ test("a heal that would rewrite a large share of a table needs another administr
     await database.close();
   }
 });
+
+test("a few rows each night are counted together", async (t) => {
+  const database = await openClub();
+  const { pool } = database;
+  const wrong = (from: number, until: number) =>
+    pool.query("update public.members set balance = id * 10 + (id between $1 and $2)::int", [
+      from,
+      until,
+    ]);
+  try {
+    await wrong(0, 0);
+    await call(pool as never, "register_balance_rule", clubRule);
+    await approveRule(pool, "club");
+    await wrong(1, 3);
+    t.is((await heal(pool))["healed_count"], 3);
+    await wrong(4, 6);
+    const second = await heal(pool);
+    t.is(second["needs_approval_count"], 3);
+    t.regex(
+      second.actions[0]?.["reason"],
+      /^3 now and 3 healed in the last 7 days of 40 rows of the rule \(15\.00 %\)/,
+    );
+    await pool.query("update saldo.heal_action set healed_at = healed_at - interval '8 days'");
+    t.is((await heal(pool))["healed_count"], 3);
+  } finally {
+    await database.close();
+  }
+});
+
+/** What a rule reads by name only, and what makes it another. */
+const behind: Record<string, { make: string; change: string; rule: object }> = {
+  "a view": {
+    make: `create view public.sums as select member_id, sum(amount) as total from public.moves
+      group by member_id;
+      grant select on public.sums to saldo_rule_reader`,
+    change: `create or replace view public.sums as
+      select member_id, case when member_id < 4 then 0 else sum(amount) end as total
+      from public.moves group by member_id`,
+    rule: { derived: "select member_id as key, total as derived from public.sums" },
+  },
+  "a function behind a view": {
+    make: `create function public.part(amount numeric) returns numeric immutable
+        language plpgsql as $$ begin return amount; end $$;
+      create function public.whole(amount numeric) returns numeric immutable
+        language plpgsql as $$ begin return public.part(amount); end $$;
+      create view public.sums as select member_id, public.whole(sum(amount)) as total
+        from public.moves group by member_id;
+      grant select on public.sums to saldo_rule_reader`,
+    change: `create or replace function public.part(amount numeric) returns numeric immutable
+        language plpgsql as $$ begin return case when amount < 40 then 0 else amount end; end $$`,
+    rule: { derived: "select member_id as key, total as derived from public.sums" },
+  },
+  "what a heal function calls": {
+    make: `create function public.figure(member integer) returns numeric stable
+        language sql begin atomic
+          select sum(m.amount) from public.moves as m where m.member_id = member; end;
+      create function public.mend(key text) returns void language plpgsql as $$ begin
+        update public.members set balance = public.figure(key::integer) where id = key::integer;
+      end $$;
+      grant execute on function public.mend, public.figure to saldo_rule_reader`,
+    change: `create or replace function public.figure(member integer) returns numeric stable
+        language sql begin atomic
+          select sum(m.amount) + 0 from public.moves as m where m.member_id = member; end`,
+    rule: { heal: "function", heal_function: "public.mend" },
+  },
+};
+for (const [what, { make, change, rule }] of Object.entries(behind)) {
+  test(`${what} that is replaced asks for a new approval`, async (t) => {
+    const database = await openClub();
+    const { pool } = database;
+    try {
+      await pool.query("update public.members set balance = id * 10");
+      await pool.query(make);
+      await call(pool as never, "register_balance_rule", { ...clubRule, ...rule });
+      const { check_run_id: looked } = await approveRule(pool, "club");
+      await pool.query("update public.members set balance = 7 where id = 9");
+      await pool.query(change);
+      const before = await sumOf(pool);
+      const run = await heal(pool);
+      t.is(run["healed_count"], 0);
+      t.regex(run.actions[0]?.["reason"], /^A view or function that this rule reads was changed/);
+      await pool.query("select saldo.scheduled_maintenance()");
+      t.is(await sumOf(pool), before);
+      const approve = pool.query("select saldo.approve_balance_rule('club', $1, 'as before')", [
+        looked,
+      ]);
+      t.is(await errorCode(approve), "SB649");
+      await approveRule(pool, "club");
+      t.true(Number((await heal(pool))["healed_count"]) > 0);
+    } finally {
+      await database.close();
+    }
+  });
+}
 
 test("rules are approved over GraphQL, by administrators only", async (t) => {
   const api = await openApi();
