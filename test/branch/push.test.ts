@@ -314,6 +314,15 @@ test.serial(
   },
 );
 
+test.serial("an answer that belongs to an older push begins no epoch", async (t) => {
+  const { centre, store, pusher } = await makeTill(t);
+  sell(store, 1);
+  centre.state = "restored";
+  await pusher.pushNow();
+  t.is(store.queue().waiting, 0);
+  t.is(store.chain.epoch_no, 1);
+});
+
 test.serial(
   "by file: bodies of pushes go out, answers come in, and only this till's",
   async (t) => {

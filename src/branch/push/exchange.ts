@@ -130,7 +130,7 @@ export async function exchange(
       settings.remove(`next_key:${chain.device}`);
     }
   });
-  goOnAfter(store, chain, answer);
+  goOnAfter(store, chain, answer, body.head.seq);
   return { ok: true, sent, answer, clockOffsetMs };
 }
 
@@ -144,9 +144,11 @@ function refuseKey(store: Store, device: string, key: string | undefined, reason
 }
 
 /** The centre holds more of this epoch than the store: it is a copy that was restored. */
-function goOnAfter(store: Store, chain: Chain, answer: PushAnswer): void {
+function goOnAfter(store: Store, chain: Chain, answer: PushAnswer, toldSeq: number): void {
   if (answer.device_state !== "restored" || chain.epoch !== store.chain.epoch) return;
   const { seq, hash } = answer.seen;
+  // A cache on the way may give the answer of an older push, which had told less.
+  if (seq <= toldSeq) return;
   store.beginChain(chain.device, "restored", {
     epoch: chain.epoch,
     epoch_no: chain.epoch_no,
