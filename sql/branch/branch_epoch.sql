@@ -64,12 +64,19 @@ begin
     (previous ->> 'epoch')::uuid, (previous ->> 'seq')::bigint, previous ->> 'hash', v_ends_at
   )
   returning * into v_epoch;
+  -- How far the one before went is told by this one also where a store was lost with its rows.
+  update saldo.branch_epoch as e
+  set told_seq = greatest(e.told_seq, (previous ->> 'seq')::bigint),
+    told_at = coalesce(e.told_at, now())
+  where e.device_id = entered_device_id
+  and e.epoch::text = previous ->> 'epoch';
   return v_epoch;
 end
 $$;
 comment on function saldo_private.enter_branch_epoch is
   'The epoch of a push. A new one ends those before it: rows of them that come later count only '
-  'up to where the new one says that it began.';
+  'up to where the new one says that it began, and those up to there that did not come are '
+  'missing.';
 
 create or replace function saldo_private.note_branch_head(
   epoch_id bigint,

@@ -60,7 +60,8 @@ comment on column saldo.branch_intake.content_hash is
   E'@behavior -attribute:select\n'
   'SHA-256 of what the row says, without its place: by it a duplicate is told from a conflict.';
 comment on column saldo.branch_intake.has_id is
-  'Whether it was the first of the branch to come with its id; voids refer to that one.';
+  'Whether it was the first of the branch to come with its id. Voids refer to that one, but those '
+  'of a device that used the id again to the device''s own.';
 comment on column saldo.branch_intake.has_place is
   'Whether it was the first to come with its number in the epoch.';
 comment on column saldo.branch_intake.kind is 'What it is; null = it could not be read.';

@@ -83,7 +83,10 @@ begin
   from saldo.branch_intake as i
   where i.branch_id = v_void.branch_id
   and i.row_id = v_void.voids
-  and i.has_id;
+  -- A till that used an id again means its own row, not the one that had the id before.
+  and (i.has_id or (i.device_id = v_void.device_id and i.first_reason = 'id_reused'))
+  order by i.has_id, i.id desc
+  limit 1;
   if v_original.id is null then
     return;
   end if;

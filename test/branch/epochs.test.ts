@@ -35,6 +35,29 @@ test("a store that was restored is told so, and goes on in a new epoch", async (
   );
 });
 
+test("rows that were lost with a store before any push told of them are missing", async (t) => {
+  const branch = await centre.branch("E12");
+  const till = await centre.till(branch.id);
+  till.add();
+  await centre.push(till, till.body());
+  for (let n = 0; n < 4; n++) till.add();
+  // The copy has the first row; the anchor beside it knows of five.
+  till.beginEpoch(5);
+  till.add();
+  await centre.push(till, till.body());
+  const gaps = () =>
+    centre.rows("select epoch_no, first_seq, last_seq from saldo.branch_gaps($1)", [branch.id]);
+  t.deepEqual(await gaps(), [{ epoch_no: 1, first_seq: "2", last_seq: "5" }]);
+  await centre.call("waive_branch_gap", {
+    device_id: till.device,
+    epoch_no: 1,
+    first_seq: 2,
+    last_seq: 5,
+    reason: "entered again from the receipts",
+  });
+  t.deepEqual(await gaps(), []);
+});
+
 test("two programs on one store are noticed, and nothing of either is lost", async (t) => {
   const branch = await centre.branch("E2");
   const till = await centre.till(branch.id);

@@ -142,6 +142,22 @@ test("a void of a row that was not posted ends both", async (t) => {
   t.is(await centre.balance(branch.cash), "0");
 });
 
+test("a void of a row whose id was another till's takes back its own, and not the other", async (t) => {
+  const branch = await centre.branch("A10");
+  const [first, second] = [await centre.till(branch.id), await centre.till(branch.id)];
+  const sale = first.add({ description: "table 4" });
+  await centre.push(first, first.body());
+  const own = second.add({ id: sale.id, description: "table 5" });
+  await centre.push(second, second.body());
+  second.void(own);
+  const answer = await centre.push(second, second.body());
+  t.deepEqual(outcomes(answer), ["refused voided", "accepted original_not_posted"]);
+  t.is(await centre.balance(branch.cash), "1000");
+  first.void(sale);
+  await centre.push(first, first.body());
+  t.is(await centre.balance(branch.cash), "0");
+});
+
 test("a row that cannot be posted is quarantined with its code, the others are posted", async (t) => {
   const branch = await centre.branch("A8");
   const till = await centre.till(branch.id);
