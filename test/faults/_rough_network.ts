@@ -33,7 +33,7 @@ interface Answer {
 
 /** A network between a till and the centre that fails as it is told, request by request. */
 export class RoughNetwork {
-  readonly #centre: URL;
+  #centre: URL;
   readonly #server = createServer((incoming, response) => {
     const taken = this.#take(incoming, response).finally(() => this.#underWay.delete(taken));
     this.#underWay.add(taken);
@@ -50,6 +50,11 @@ export class RoughNetwork {
 
   constructor(centre: string) {
     this.#centre = new URL(centre);
+  }
+
+  /** The centre has come up again at another address. */
+  set target(address: string) {
+    this.#centre = new URL(address);
   }
 
   async start(): Promise<string> {
