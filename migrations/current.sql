@@ -35,4 +35,13 @@ create table if not exists saldo_private.rule_reads (
   relation_ids oid[] not null,
   function_ids oid[] not null,
   constraint rule_reads_pkey primary key (rule)
+
+-- Logins that act as members without the API.
+create table if not exists saldo.member_login (
+  login text not null,
+  member_id bigint,
+  assigned_at timestamptz not null default now(),
+  assigned_by text not null,
+  constraint member_login_pkey primary key (login),
+  constraint member_login_member_fkey foreign key (member_id) references saldo.member (id)
 );

@@ -76,7 +76,9 @@
 --!include hot/held_total_rule.sql
 
 -- wallet: members, top-ups and charge-backs, products and stock, purchases, refunds
+--!include wallet/member_login.sql
 --!include wallet/member.sql
+--!include wallet/assign_member_login.sql
 --!include wallet/debt.sql
 --!include wallet/top_up.sql
 --!include wallet/top_up_reversal.sql

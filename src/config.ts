@@ -106,7 +106,7 @@ export const settings = {
   ),
   serverDatabaseUrl: setting(
     "SERVER_DATABASE_URL",
-    "The login of the API, a member of the saldo_ roles and nothing more",
+    "The login of the API, a member of saldo_server and nothing more",
     databaseUrl,
     "`saldo_server` on the same server",
   ),

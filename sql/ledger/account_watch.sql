@@ -1,29 +1,25 @@
 -- Watched accounts: who is told when a balance changes.
 --
--- Private: saldo_private.account_watch, watch_account, notify_account, notify_watchers.
+-- Private: saldo_private.account_watch, keep_watch, notify_account, notify_watchers. Who may ask
+-- stands in watch_account, of the room that knows whose account is whose.
 -- NOTIFY makes commits queue for one lock, so a posting announces an account only while somebody
 -- has asked for it. A listener renews the watch, and it ends by itself when nobody listens.
 
-create or replace function saldo_private.watch_account(account_id bigint)
+create or replace function saldo_private.keep_watch(account_id bigint)
 returns void
 language plpgsql
-security definer
-set search_path = saldo, saldo_private, pg_temp
 as $$
 begin
   delete from saldo_private.account_watch as w
   where w.ends_at < now();
   insert into saldo_private.account_watch as w (account_id, ends_at)
-  values (watch_account.account_id, now() + interval '90 seconds')
+  values (keep_watch.account_id, now() + interval '90 seconds')
   on conflict on constraint account_watch_pkey do update
   set ends_at = excluded.ends_at;
 end
 $$;
-comment on function saldo_private.watch_account is
-  'For the next 90 seconds each posting that touches the account is told on the channel '
-  'saldo:account:<id>. Call it again while you listen.';
-revoke execute on function saldo_private.watch_account from public;
-grant execute on function saldo_private.watch_account to saldo_admin, saldo_operator, saldo_member;
+comment on function saldo_private.keep_watch is
+  'Remembers for 90 seconds that somebody listens for an account.';
 
 create or replace function saldo_private.notify_account(account_id bigint, event text)
 returns void

@@ -1,7 +1,7 @@
 -- Members: people who keep money here, one wallet account each.
 --
 -- Public: saldo.member, create_member, wallet_balance. Private: require_member,
--- current_account_id.
+-- current_account_id, watch_account.
 -- A wallet is a liability account whose balance less holds never goes below zero. Which rows of
 -- the ledger a member may see stands here too, since only this room knows whose account is whose.
 
@@ -13,7 +13,7 @@ as $$
 declare
   v_member saldo.member;
 begin
-  perform saldo_private.require_own_member(require_member.member_id);
+  perform saldo_private.require_own_member(require_member.member_id, may_operator => true);
   select *
   into v_member
   from saldo.member
@@ -106,6 +106,30 @@ $$;
 comment on function saldo_private.current_account_id is
   'Wallet account of the member that the request acts for; null for staff.';
 grant execute on function saldo_private.current_account_id to saldo_member;
+
+create or replace function saldo_private.watch_account(account_id bigint)
+returns void
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  -- Announcing makes postings wait for each other: not for accounts of others.
+  if saldo_private.is_member_session()
+    and saldo_private.current_account_id() is distinct from watch_account.account_id
+    and not pg_has_role(saldo_private.role_in_force(), 'saldo_operator', 'usage')
+  then
+    perform saldo_private.fail('not_found', format('account %s', account_id));
+  end if;
+  perform saldo_private.keep_watch(watch_account.account_id);
+end
+$$;
+comment on function saldo_private.watch_account is
+  'For the next 90 seconds each posting that touches the account is told on the channel '
+  'saldo:account:<id>. Call it again while you listen. Members may for their wallet: '
+  'SB007 not_found.';
+revoke execute on function saldo_private.watch_account from public;
+grant execute on function saldo_private.watch_account to saldo_admin, saldo_operator, saldo_member;
 
 select saldo_private.secure_table('saldo.member');
 drop policy if exists select_all on saldo.member;

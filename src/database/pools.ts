@@ -64,7 +64,7 @@ export async function serverLogin(
   isReplica = false,
 ): Promise<string> {
   if (given !== undefined) {
-    await requireSettings(given);
+    await requireGivenLogin(given);
     return given;
   }
   const owner = new URL(ownerUrl);
@@ -118,15 +118,29 @@ async function refusalOf(connectionString: string): Promise<string | undefined> 
 }
 
 /** By a plain session: a pooler may be in between. */
-async function requireSettings(connectionString: string): Promise<void> {
+async function requireGivenLogin(connectionString: string): Promise<void> {
   const client = new Client({ connectionString, application_name: "saldo start" });
   client.on("error", () => {}); // a lost connection fails the query that was under way
   await client.connect();
   try {
     await refuseSettings(client, "SERVER_DATABASE_URL");
+    await requireServerRole(client);
   } finally {
     await client.end();
   }
+}
+
+/** Only for such a login the database believes which caller a request has. */
+async function requireServerRole(client: Client): Promise<void> {
+  const { rows } = await client.query<{ login: string; may_serve: boolean }>(
+    `select quote_ident(session_user) as login,
+      pg_has_role(session_user, 'saldo_server', 'member') as may_serve`,
+  );
+  if (rows[0]?.may_serve) return;
+  throw new StartError(
+    "The login of SERVER_DATABASE_URL may not speak for callers: say " +
+      `\`grant saldo_server to ${rows[0]?.login}\`, and start again.`,
+  );
 }
 
 async function setServerPassword(ownerUrl: string, password: string): Promise<void> {
