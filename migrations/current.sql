@@ -45,3 +45,15 @@ create table if not exists saldo.member_login (
   constraint member_login_pkey primary key (login),
   constraint member_login_member_fkey foreign key (member_id) references saldo.member (id)
 );
+
+-- The login of the API in this database, which servers share.
+create table if not exists saldo_private.server_login (
+  id integer not null,
+  login text not null,
+  password text not null,
+  database_id oid not null,
+  cluster text not null,
+  made_at timestamptz not null default now(),
+  constraint server_login_pkey primary key (id),
+  constraint server_login_is_one check (id = 1)
+);

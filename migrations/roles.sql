@@ -1,6 +1,8 @@
 -- The roles of Saldo. Roles belong to the whole cluster, not to one database, so they are made
 -- here, before the migrations, by the login that owns the database (DATABASE_URL). Runs again at
--- every start; two databases of one cluster share the roles.
+-- every start; the databases of one cluster share these roles, none of which logs in. The API logs in
+-- by one of each database's own, a member of saldo_server (src/database/server_login.ts). What an
+-- older version has made of saldo_server is left to it: servers of that version log in with it.
 
 do $roles$
 declare
@@ -21,7 +23,7 @@ begin
   end loop;
   begin
     if to_regrole('saldo_server') is null then
-      create role saldo_server login noinherit;
+      create role saldo_server nologin noinherit;
     end if;
   exception
     when duplicate_object or unique_violation then null;
@@ -48,9 +50,9 @@ begin
     grant saldo_rule_reader to saldo_owner;
   end if;
 
-  -- Nothing is taken from public here: the database may be one that others use as well.
-  execute format('grant connect on database %I to saldo_server', current_database());
-  execute format('grant connect, create on database %I to saldo_owner', current_database());
+  -- Nothing is taken from public here: the database may be one that others use as well. Nor may
+  -- the shared roles connect: whoever owns another database of the cluster is a member of them.
+  execute format('grant create on database %I to saldo_owner', current_database());
   -- A query is looked at as a temporary view, which is rolled back.
   execute format('grant temporary on database %I to saldo_rule_reader', current_database());
 end

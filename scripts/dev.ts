@@ -112,7 +112,7 @@ function runTests(files: string[]): void {
   tests?.kill("SIGTERM");
   if (chosen.length === 0) return;
   say(`testing ${chosen.join(" ")}`);
-  // On a server of their own: they set the password of saldo_server, which this one logs in with.
+  // On a server of their own: they make and drop databases by the dozen.
   const { DATABASE_URL: _, ...environment } = process.env;
   tests = spawn(process.execPath, ["test/_support/run.ts", ...chosen], {
     cwd: root,

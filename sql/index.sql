@@ -15,6 +15,7 @@
 --!include foundation/idempotency.sql
 --!include foundation/plan_choice.sql
 --!include foundation/cluster.sql
+--!include foundation/server_login.sql
 
 -- ledger: accounts, journal, posting, statements, seals
 --!include ledger/normal_side.sql

@@ -108,7 +108,7 @@ export const settings = {
     "SERVER_DATABASE_URL",
     "The login of the API, a member of saldo_server and nothing more",
     databaseUrl,
-    "`saldo_server` on the same server",
+    "one of the database's own, made at start",
   ),
   dataFolder: setting(
     "SALDO_DATA_DIR",

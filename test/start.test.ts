@@ -102,7 +102,7 @@ test("a lost database ends no server, and /ready tells", async (t) => {
   const address = await addressOf(program);
   await own.pool.query(
     `select pg_terminate_backend(pid) from pg_stat_activity
-    where application_name = 'saldo' and usename = 'saldo_server' and datname = current_database()`,
+    where application_name = 'saldo' and usename = 'saldo_test_server' and datname = current_database()`,
   );
   t.is((await fetch(`${address}/health`)).status, 200);
   t.is((await fetch(`${address}/ready`)).status, 200);

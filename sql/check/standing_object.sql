@@ -276,7 +276,9 @@ as $$
   group by m.member, m.roleid
   union all
   select 'role', r.rolname::text, format('%s, %s%s%s',
-    case when r.rolcanlogin then 'may log in' else 'no login' end,
+    -- Servers of an older version in this cluster log in as saldo_server, and set it so.
+    case when r.rolname = 'saldo_server' then 'login left to older versions'
+      when r.rolcanlogin then 'may log in' else 'no login' end,
     case when r.rolinherit then 'inherits' else 'inherits nothing' end,
     case when r.rolcreatedb then ', makes databases' else '' end,
     case when r.rolreplication then ', replicates' else '' end), true

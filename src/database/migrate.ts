@@ -93,7 +93,7 @@ async function bringUpToDate(
   options: Settled,
 ): Promise<Done> {
   if (!options.mayGoBack) await refuseReplaced(client, logic.hash);
-  await client.query(await readFile(`${migrationsFolder}roles.sql`, "utf8"));
+  await makeRoles(client);
   const count = await takeBackOwners(client, functionNamesOf(logic));
   if (count > 0) options.log?.info("owners are put right, as after a restore", { objects: count });
   await noteDeviations(client);
@@ -107,6 +107,28 @@ async function bringUpToDate(
   });
   const steps = await runAfterMigrations(client, options, options.afterFolder);
   return { ownerCount: count, migrations, steps };
+}
+
+/** Roles of the cluster, which may be there already by the login of another database. */
+async function makeRoles(client: Client): Promise<void> {
+  try {
+    await client.query(await readFile(`${migrationsFolder}roles.sql`, "utf8"));
+  } catch (error) {
+    const { code, message } = error as DatabaseError;
+    if (code !== "42501") throw error;
+    const { rows } = await client.query<{ login: string; exists: boolean }>(
+      `select quote_ident(session_user) as login, to_regrole('saldo_owner') is not null as exists`,
+    );
+    const { login, exists } = rows[0] ?? {};
+    const remedy = exists
+      ? "grant saldo_owner, saldo_admin, saldo_server, saldo_rule_reader " +
+        `to ${login} with admin option`
+      : `alter role ${login} createrole`;
+    throw new StartError(
+      `The login of DATABASE_URL may not do what Saldo's roles need (${message}): let a superuser ` +
+        `say \`${remedy}\`, and start again.`,
+    );
+  }
 }
 
 /** Keeps in mind what is not as built: what migrations change is so from now on. */
@@ -143,7 +165,7 @@ export async function makeTables(
   options: Patience,
 ): Promise<string[]> {
   await refuseUnknown(client);
-  await client.query(await readFile(`${migrationsFolder}roles.sql`, "utf8"));
+  await makeRoles(client);
   await migrateWorker(connectionString);
   await client.query("grant usage, create on schema graphile_worker to saldo_owner");
   return await runCommitted(client, options);
@@ -223,7 +245,6 @@ const standingQuery = `
     and pg_has_role('saldo_owner', 'saldo_rule_reader', 'member')
     and pg_has_role(session_user, 'saldo_owner', 'member')
     and pg_has_role(session_user, 'saldo_admin', 'member')
-    and has_database_privilege('saldo_server', current_database(), 'connect')
     and has_database_privilege('saldo_owner', current_database(), 'create')
     and has_database_privilege('saldo_rule_reader', current_database(), 'temporary')
     and ${isOwnedQuery}

@@ -49,7 +49,7 @@ export async function openTestDatabase(connections = 60): Promise<TestDatabase> 
     pool,
     connectionString,
     serverConnectionString: urlOf(name, {
-      name: "saldo_server",
+      name: "saldo_test_server",
       password: required("SALDO_TEST_SERVER_PASSWORD"),
     }),
     async close() {

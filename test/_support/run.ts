@@ -49,9 +49,20 @@ async function prepareTemplate(url: string): Promise<string> {
   templateUrl.pathname = `/${template}`;
   await migrate(templateUrl.href);
   await acceptServer(templateUrl.href);
-  const password = randomBytes(18).toString("base64url");
-  await root.query(`alter role saldo_server password '${password}'`);
+  const password = await makeServerLogin(root);
   await root.end();
+  return password;
+}
+
+/** A login as one may give to the API, for all databases of the tests. */
+async function makeServerLogin(root: Client): Promise<string> {
+  const password = randomBytes(18).toString("base64url");
+  await root.query(`do $$ begin
+    if to_regrole('saldo_test_server') is null then
+      create role saldo_test_server login noinherit in role saldo_server;
+    end if;
+  end $$`);
+  await root.query(`alter role saldo_test_server password '${password}'`);
   return password;
 }
 

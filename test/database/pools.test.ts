@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
-import { makePool, serverLogin } from "../../src/database/pools.ts";
-import { StartError } from "../../src/start_error.ts";
-import { openTestDatabase, urlOf } from "../_support/database.ts";
+import { makePool } from "../../src/database/pools.ts";
+import { openTestDatabase } from "../_support/database.ts";
 
 test("a session that is cut is reported, one that ends with its pool is not", async (t) => {
   const database = await openTestDatabase(2);
@@ -21,26 +20,6 @@ test("a session that is cut is reported, one that ends with its pool is not", as
     await ended;
     t.deepEqual(said, ["database connection lost"]);
   } finally {
-    await database.close();
-  }
-});
-
-test("a login of the API that may not speak for callers is refused in a sentence", async (t) => {
-  const database = await openTestDatabase(2);
-  const name = `${database.name}_api`;
-  const given = urlOf(database.name, { name, password: "not a secret" });
-  try {
-    await database.pool.query(
-      `create role ${name} login noinherit password 'not a secret' in role saldo_member`,
-    );
-    const error = await t.throwsAsync(serverLogin(database.connectionString, given), {
-      instanceOf: StartError,
-    });
-    t.regex(error.message, new RegExp(`say \`grant saldo_server to ${name}\``));
-    await database.pool.query(`grant saldo_server to ${name}`);
-    t.is(await serverLogin(database.connectionString, given), given);
-  } finally {
-    await database.pool.query(`drop owned by ${name}; drop role ${name}`);
     await database.close();
   }
 });

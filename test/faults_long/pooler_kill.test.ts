@@ -95,7 +95,7 @@ withPooler(
         await sleep(1000);
         const { rows } = await pool.query(
           `select pg_terminate_backend(pid) from pg_stat_activity
-        where usename = 'saldo_server' and datname = current_database()`,
+        where usename = 'saldo_test_server' and datname = current_database()`,
         );
         ended += rows.length;
       }
