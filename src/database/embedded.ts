@@ -7,6 +7,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { StartError } from "../start_error.ts";
 import {
+  closeDataFolder,
+  type DataFolder,
   type FolderLock,
   type Identity,
   lockDataFolder,
@@ -50,7 +52,7 @@ export async function startEmbedded(
   installedFor: string = import.meta.url,
 ): Promise<EmbeddedPostgres> {
   const { root, identity } = await openDataFolder(folder);
-  const lock = await takeFolder(root);
+  const lock = await takeFolder({ root, identity });
   try {
     const programs = await locatePrograms(identity, installedFor);
     const home = join(root, "postgres");
@@ -89,16 +91,23 @@ function urlOf(password: string, port: number, database: string): string {
   return `postgres://${superuser}:${password}@127.0.0.1:${port}/${database}`;
 }
 
-async function takeFolder(root: string): Promise<FolderLock> {
+/** Nothing in the folder is changed before it is taken. */
+async function takeFolder({ root, identity }: DataFolder): Promise<FolderLock> {
   const pidFile = join(root, "launcher.pid");
-  const lock = lockDataFolder(root);
+  const lock = await lockDataFolder(root);
   if (lock === undefined) {
     throw new StartError(
       `Saldo is running already on ${root} (pid ${await readPid(pidFile)}): stop it first, or ` +
         "choose another SALDO_DATA_DIR.",
     );
   }
-  await writePrivate(pidFile, `${process.pid}\n`);
+  try {
+    await closeDataFolder({ root, identity });
+    await writePrivate(pidFile, `${process.pid}\n`);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
   return lock;
 }
 

@@ -19,11 +19,13 @@ export function runProgram(
   file: string,
   args: string[],
   environment: Record<string, string> = {},
+  user: { uid?: number; gid?: number } = {},
 ): Program {
   const child = spawn(process.execPath, [file, ...args], {
     cwd: root,
     env: { PATH: process.env["PATH"], ...environment },
     stdio: ["ignore", "pipe", "pipe"],
+    ...user,
   });
   let output = "";
   const listeners = new Set<() => void>();

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
-import { openDataFolder } from "../../src/database/data_folder.ts";
+import { closeDataFolder, openDataFolder } from "../../src/database/data_folder.ts";
 import { locatePrograms } from "../../src/database/postgres_programs.ts";
 import {
   endPostmaster,
@@ -30,6 +30,7 @@ const settings = { shared_buffers: "32MB" };
  */
 export async function startStandby(folder: string, primaryUrl: string): Promise<Standby> {
   const { root, identity } = await openDataFolder(await mkdtemp(join(tmpdir(), "saldo-standby-")));
+  await closeDataFolder({ root, identity });
   const cluster = join(root, "data");
   await withClient(primaryUrl, async (primary) => {
     await primary.query("select pg_backup_start('standby', fast => true)");
