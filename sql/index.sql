@@ -144,6 +144,7 @@
 --!include branch/branch_rule.sql
 
 -- guard: writes past the engine are refused or recorded, and whether the engine is as it was built
+--!include guard/without_literals.sql
 --!include guard/guard.sql
 --!include guard/configuration.sql
 --!include guard/source_guard.sql

@@ -28,7 +28,7 @@ begin
   v_event.client_address := inet_client_addr();
   v_event.transaction_id := pg_current_xact_id();
   -- A worker of logical replication runs no statement.
-  v_event.statement := left(current_query(), 2000);
+  v_event.statement := saldo_private.without_literals(current_query());
   insert into saldo.guard_event (
     id, occurred_at, login, role, application_name, client_address, transaction_id, statement,
     table_name, operation, account_id, rule, key, old_row, new_row
@@ -298,7 +298,9 @@ comment on column saldo.guard_event.application_name is 'What the session called
 comment on column saldo.guard_event.client_address is 'Where it came from; null = a local socket.';
 comment on column saldo.guard_event.transaction_id is 'Transaction that wrote the row.';
 comment on column saldo.guard_event.statement is
-  'The statement, up to 2,000 characters; null = none, as in a worker of logical replication.';
+  'The statement, up to 2,000 characters, with ? in place of its literals and without comments: it '
+  'may be one about tables of yours, with a password in it. null = none, as in a worker of logical '
+  'replication.';
 comment on column saldo.guard_event.table_name is
   'Name of the table that was written; one of yours with its schema.';
 comment on column saldo.guard_event.operation is 'insert, update, delete or truncate.';
