@@ -255,6 +255,32 @@ export const settings = {
     "Largest request body",
     whole(1000, 10_000_000, 1_000_000),
   ),
+  bodyValueCountMax: setting(
+    "SALDO_BODY_VALUES",
+    "Values in a request body at most, names of fields included",
+    whole(100, 1_000_000, 20_000),
+  ),
+  anonymousBodyByteCountMax: setting(
+    "SALDO_ANONYMOUS_BODY_BYTES",
+    "Largest request body without a token",
+    whole(1000, 10_000_000, 10_000),
+  ),
+  callerQueueMax: setting(
+    "SALDO_CALLER_QUEUE",
+    "Requests of one caller that may wait for a connection; more are answered 429",
+    whole(1, 10_000, 500),
+  ),
+  reportSlotCount: setting(
+    "SALDO_REPORT_SLOTS",
+    "Connections that reports and long calls may take, of SALDO_POOL_SIZE",
+    z.coerce
+      .number({ error: "a whole number from 1 to 200" })
+      .int({ error: "a whole number from 1 to 200" })
+      .min(1, { error: "a whole number from 1 to 200" })
+      .max(200, { error: "a whole number from 1 to 200" })
+      .optional(),
+    "a third of SALDO_POOL_SIZE",
+  ),
   pageSizeDefault: setting("SALDO_PAGE_SIZE", "Rows of a page unless asked", whole(1, 1000, 50)),
   pageSizeMax: setting("SALDO_PAGE_SIZE_MAX", "Rows of a page at most", whole(1, 10_000, 200)),
   poolSize: setting("SALDO_POOL_SIZE", "Connections of the API", whole(1, 200, 10)),
@@ -274,6 +300,7 @@ export type Config = {
   readonly isGraphiqlEnabled: boolean;
   readonly isIntrospectionEnabled: boolean;
   readonly checkOverdueHours: number;
+  readonly reportSlotCount: number;
 };
 
 /** Variables of an environment. */
@@ -326,6 +353,10 @@ export function readConfig(environment: Environment): Config {
   }
   return {
     ...config,
+    reportSlotCount: Math.min(
+      config.reportSlotCount ?? Math.max(1, Math.floor(config.poolSize / 3)),
+      config.poolSize,
+    ),
     checkOverdueHours: config.checkOverdueHours ?? config.reconcileEveryHours + 1,
     isGraphiqlEnabled: config.isGraphiqlEnabled ?? isOpen,
     isIntrospectionEnabled: config.isIntrospectionEnabled ?? isOpen,

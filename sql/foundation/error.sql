@@ -83,6 +83,8 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
     'This was done before under the same idempotency key, whose record is not kept any more.',
     'Nothing was done again. DETAIL tells what was made under the key: look there, and use a new '
     'key for what is new.', 409),
+  ('SB023', 'busy', 'Too many requests at once; this one was not begun.',
+    'Wait as long as Retry-After says, then send the same again.', 429),
   ('SB101', 'account_not_found', 'There is no such account.',
     'Check the account id or code.', 404),
   ('SB102', 'account_closed', 'The account is closed, or cannot be closed yet.',

@@ -141,6 +141,12 @@ export const CATALOGUE = {
     hint: "An administrator looks at account_freeze, settles what is wrong, and unfreezes it.",
     status: 409,
   },
+  busy: {
+    code: "SB023",
+    message: "Too many requests at once; this one was not begun.",
+    hint: "Wait as long as Retry-After says, then send the same again.",
+    status: 429,
+  },
   branch_key_invalid: {
     code: "SB504",
     message: "The branch key is missing or not valid.",

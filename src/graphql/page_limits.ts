@@ -35,6 +35,7 @@ export function makePageLimitsPlugin(limits: PageLimits): GraphileConfig.Plugin 
           const sizeOf = pageSizeReader(isReport ? limits.pageSizeMax : limits.pageSizeDefault);
           return {
             ...field,
+            ...(isReport && { extensions: { ...field.extensions, isReport } }),
             plan($parent, fieldArgs, info) {
               const $result = plan($parent, fieldArgs, info);
               const sizes = [fieldArgs.getRaw("first"), fieldArgs.getRaw("last")];

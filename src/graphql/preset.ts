@@ -18,6 +18,7 @@ import { DEFAULT_QUERY_LIMITS, type QueryLimits } from "./query_cost.ts";
 import { StrictScalarsPlugin } from "./strict_scalars.ts";
 import { SubscriptionsPlugin } from "./subscriptions.ts";
 import { SurfacePlugin } from "./surface.ts";
+import { KeepTurnPlugin } from "./turn.ts";
 import { makeValidationPlugin } from "./validation.ts";
 
 /** The settings that GraphQL goes by. */
@@ -117,6 +118,7 @@ export function makePreset(
   return {
     extends: [makeSchemaPreset(context.serverPool, queryLimitsOf(config))],
     plugins: [
+      KeepTurnPlugin,
       makeValidationPlugin({ isIntrospectionAllowed: config.isIntrospectionEnabled, maskError }),
     ],
     grafast: {

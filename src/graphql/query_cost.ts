@@ -56,6 +56,17 @@ export const DEFAULT_QUERY_LIMITS: QueryLimits = {
   isReadOnly: false,
 };
 
+/** Ceilings of a request without a token: health, errors, and GraphiQL's introspection. */
+export const ANONYMOUS_QUERY_LIMITS: Partial<QueryLimits> = {
+  tokenCountMax: 500,
+  aliasCountMax: 10,
+  directiveCountMax: 10,
+  fragmentCountMax: 10,
+  rootFieldCountMax: 4,
+  fieldCountMax: 250,
+  rowCountMax: 2000,
+};
+
 // The standard introspection query names the type of a type of a type.
 const INTROSPECTION_DEPTH_EXTRA = 8;
 
@@ -65,9 +76,14 @@ export type Variables = Readonly<Record<string, unknown>>;
 /**
  * Refuses a document that would cost too much.
  *
+ * @returns names of the fields of its top level
  * @throws Refusal query_too_complex, page_invalid, text_invalid, read_only, or input_invalid for bad syntax
  */
-export function checkQuery(query: string, variables: Variables, limits: QueryLimits): void {
+export function checkQuery(
+  query: string,
+  variables: Variables,
+  limits: QueryLimits,
+): readonly string[] {
   scanTokens(query, limits);
   let document: DocumentNode;
   try {
@@ -75,7 +91,7 @@ export function checkQuery(query: string, variables: Variables, limits: QueryLim
   } catch (error) {
     throw new Refusal("input_invalid", (error as Error).message);
   }
-  new DocumentMeasure(document, variables, limits).check();
+  return new DocumentMeasure(document, variables, limits).check();
 }
 
 /** Stops at the first token over a limit: a long document costs no more than a short one. */
@@ -150,7 +166,8 @@ class DocumentMeasure {
     this.#limits = limits;
   }
 
-  check(): void {
+  check(): string[] {
+    const rootNames: string[] = [];
     for (const definition of this.#document.definitions) {
       if (definition.kind === Kind.FRAGMENT_DEFINITION) {
         this.#fragments.set(definition.name.value, definition);
@@ -181,8 +198,10 @@ class DocumentMeasure {
       for (const field of rootFields) {
         const extra = field.name.value.startsWith("__") ? INTROSPECTION_DEPTH_EXTRA : 0;
         this.#walk(field, this.#limits.depthMax + extra, 1);
+        rootNames.push(field.name.value);
       }
     }
+    return rootNames;
   }
 
   #walk(field: FieldNode, depthLeft: number, rowCount: number): void {

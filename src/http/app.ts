@@ -7,6 +7,8 @@ import { causeOf } from "../errors/database_error.ts";
 import { Refusal, refusalBody } from "../errors/refusal.ts";
 import { makeNotifications, refusedNotifications } from "../graphql/notifications.ts";
 import { GRAPHIQL_PATH, makePreset, queryLimitsOf } from "../graphql/preset.ts";
+import { reportNamesOf } from "../graphql/reports.ts";
+import { type Lanes, makeLanes, retryAfter, shareFairly } from "./admission.ts";
 import type { AppContext } from "./app_context.ts";
 import { authenticateRequests } from "./authenticate_requests.ts";
 import {
@@ -25,7 +27,8 @@ import {
 import { branchSync } from "./branch_sync.ts";
 import { cached } from "./cached.ts";
 import { makeFailureLimit } from "./failure_limit.ts";
-import { limitQuery, readJsonBody, requireJsonPost } from "./graphql_gate.ts";
+import { bodyLimitsOf, limitQuery, requireJsonPost } from "./graphql_gate.ts";
+import { readJson } from "./json_body.ts";
 import { makeMetrics } from "./metrics.ts";
 import { makeWebsockets, type Websockets } from "./websockets.ts";
 
@@ -45,6 +48,7 @@ const FAILED_TOKEN_WINDOW_MS = 10_000;
 /** Builds the app of a context. The database must be migrated: the schema is read from it. */
 export async function createApp(context: AppContext): Promise<App> {
   const app = express();
+  const lanes = makeLanes(context.config);
   const readHealth = makeBalanceHealth(context.serverPool);
   const readWorker = makeWorkerState(context.serverPool);
   const readReplica = makeReplicaState(context.serverPool);
@@ -54,6 +58,7 @@ export async function createApp(context: AppContext): Promise<App> {
     makeHealthFigures(context.serverPool),
     makeSealStatus(context.serverPool),
     readReplica,
+    lanes,
   );
 
   app.use(metrics.measure);
@@ -62,8 +67,7 @@ export async function createApp(context: AppContext): Promise<App> {
   app.get("/metrics", metrics.serve);
   installBalanceHealth(app, readHealth, readWorker, readReplica);
   installBranchSync(app, context);
-  installGraphqlGate(app, context);
-  const { websockets, release } = await installGraphql(app, context);
+  const { websockets, release } = await installGraphql(app, context, lanes);
   installFrontDoor(app, context);
   installErrors(app, context);
   return { express: app, websockets, release };
@@ -146,23 +150,31 @@ function installBranchSync(app: Express, context: AppContext): void {
   app.use("/api/v1/sync", branchSync(context, failures));
 }
 
-function installGraphqlGate(app: Express, context: AppContext): void {
+function installGraphqlGate(
+  app: Express,
+  context: AppContext,
+  lanes: Lanes,
+  reportNames: ReadonlySet<string>,
+): void {
+  const { config } = context;
   const failures = makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS);
   app.use(
     "/graphql",
     requireJsonPost,
     authenticateRequests(context.jwtSecret, failures),
-    readJsonBody(context.config.bodyByteCountMax),
-    limitQuery({ ...queryLimitsOf(context.config), isReadOnly: context.isStandby === true }),
+    readJson(() => bodyLimitsOf(config)),
+    limitQuery({ ...queryLimitsOf(config), isReadOnly: context.isStandby === true }),
+    shareFairly(lanes, config, (name) => reportNames.has(name)),
   );
 }
 
-async function installGraphql(app: Express, context: AppContext) {
+async function installGraphql(app: Express, context: AppContext, lanes: Lanes) {
   const notifications = context.isStandby
     ? refusedNotifications
     : makeNotifications(context.serverConnectionString, context.log);
   const instance = postgraphile(makePreset(context, notifications));
-  await instance.getSchema();
+  const schema = await instance.getSchema();
+  installGraphqlGate(app, context, lanes, reportNamesOf(schema));
   const serv = instance.createServ(grafserv);
   // The library's own websockets know nothing of our callers and limits.
   await serv.addTo(app, null, false);
@@ -199,6 +211,8 @@ function installErrors(app: Express, { log }: AppContext): void {
     if (refusal.condition === "internal_error") {
       log.error("request failed", { path: request.path, ...causeOf(error) });
     }
+    const seconds = retryAfter(refusal);
+    if (seconds !== undefined) response.setHeader("Retry-After", seconds);
     response.status(refusal.status).json(refusalBody(refusal));
   };
   app.use(answerError);

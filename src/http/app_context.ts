@@ -1,7 +1,9 @@
 import type { GraphqlConfig, GraphqlContext } from "../graphql/preset.ts";
+import type { AdmissionConfig } from "./admission.ts";
+import type { BodyConfig } from "./graphql_gate.ts";
 
 /** The settings that the HTTP side goes by. */
-export interface ApiConfig extends GraphqlConfig {
+export interface ApiConfig extends GraphqlConfig, BodyConfig, AdmissionConfig {
   readonly environment: "development" | "production" | "test";
   readonly port: number;
 }

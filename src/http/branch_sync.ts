@@ -11,6 +11,7 @@ import { causeOf, describeDatabaseError } from "../errors/database_error.ts";
 import { type Description, Refusal } from "../errors/refusal.ts";
 import type { Log } from "../log.ts";
 import type { FailureLimit } from "./failure_limit.ts";
+import { readJson } from "./json_body.ts";
 import { makeKeyLimit } from "./key_limit.ts";
 import { pushText } from "./push_body.ts";
 
@@ -95,7 +96,7 @@ export function branchSync(context: BranchSyncContext, failures: FailureLimit): 
     ]);
     response.json({ success: true, message: "The branch.", data });
   });
-  router.post("/enrol", requireJson, readBody, async (request, response) => {
+  router.post("/enrol", requireJson, readShortBody, async (request, response) => {
     const { data: body, error } = enrolSchema.safeParse(request.body);
     if (body === undefined) {
       throw new Refusal("push_invalid", error?.issues[0]?.path.join(".") || "body");
@@ -168,8 +169,12 @@ function requireKey(failures: FailureLimit): RequestHandler {
   };
 }
 
+// Twice what the largest rows of a full push have.
+const VALUE_COUNT_MAX = 20_000;
 // The limit holds for what comes out of gzip: inflating stops there.
-const readBody = express.json({ limit: limits.bytes, strict: false, type: () => true });
+const readBody = readJson(() => ({ byteCountMax: limits.bytes, valueCountMax: VALUE_COUNT_MAX }));
+// Anybody may try to enrol, with a code and three names.
+const readShortBody = readJson(() => ({ byteCountMax: 10_000, valueCountMax: 100 }));
 
 const isGuess = (error: unknown) => (error as { code?: unknown } | null)?.code === "SB506";
 
@@ -193,7 +198,12 @@ function answerRefusal(log: Log): ErrorRequestHandler {
 
 /** What an error means to a till: what passes by itself is 503, so that the same is sent again. */
 function refusalOf(error: unknown): Description & { status: number } {
-  if (error instanceof Refusal) return error;
+  if (error instanceof Refusal) {
+    if (error.status === 413) return new Refusal("push_too_large");
+    return ["query_too_complex", "input_invalid"].includes(error.condition)
+      ? new Refusal("push_invalid", "the body could not be read")
+      : error;
+  }
   const description = describeDatabaseError(error);
   if (description !== undefined) {
     return { ...description, status: STATUS_BY_CODE[description.extensions.code] ?? 500 };

@@ -2,17 +2,45 @@
  * The gate before GraphQL: what a request to /graphql must look like, and how much it may ask
  * for. Everything here is refused before planning and before the database.
  */
-import express, { type RequestHandler } from "express";
+import type { Request, RequestHandler } from "express";
+import { currentCaller } from "../auth/caller.ts";
 import { Refusal } from "../errors/refusal.ts";
-import {
-  checkQuery,
-  type QueryLimits,
-  requireCleanText,
-  type Variables,
-} from "../graphql/query_cost.ts";
+import { ANONYMOUS_QUERY_LIMITS, checkQuery, type QueryLimits } from "../graphql/query_cost.ts";
+import type { BodyLimits } from "./json_body.ts";
 
 // Deeper than any argument of ours; jsonb of the database would take thousands of levels.
 const VARIABLE_DEPTH_MAX = 20;
+
+// Health and errors need no variables; GraphiQL's introspection has none either.
+const ANONYMOUS_VALUE_COUNT_MAX = 100;
+
+/** Ceilings of bodies as the settings have them. */
+export interface BodyConfig {
+  readonly bodyByteCountMax: number;
+  readonly bodyValueCountMax: number;
+  readonly anonymousBodyByteCountMax: number;
+}
+
+/** Ceilings of the body of the current caller. */
+export function bodyLimitsOf(config: BodyConfig): BodyLimits {
+  const { bodyByteCountMax, bodyValueCountMax, anonymousBodyByteCountMax } = config;
+  // The variables are a level of the body themselves.
+  const depthMax = VARIABLE_DEPTH_MAX + 1;
+  return isAnonymous()
+    ? {
+        byteCountMax: Math.min(anonymousBodyByteCountMax, bodyByteCountMax),
+        valueCountMax: Math.min(ANONYMOUS_VALUE_COUNT_MAX, bodyValueCountMax),
+        depthMax,
+      }
+    : { byteCountMax: bodyByteCountMax, valueCountMax: bodyValueCountMax, depthMax };
+}
+
+const isAnonymous = () => currentCaller().role === "saldo_anonymous";
+
+/** These ceilings of a document, or the lower ones of a current caller without a token. */
+export function ownQueryLimits(limits: QueryLimits): QueryLimits {
+  return isAnonymous() ? { ...limits, ...ANONYMOUS_QUERY_LIMITS } : limits;
+}
 
 /**
  * Only POST with a JSON body is served. A browser sends text/plain and forms across sites without
@@ -23,24 +51,29 @@ export const requireJsonPost: RequestHandler = (request, response, next) => {
     response.setHeader("Allow", "POST");
     throw new Refusal("input_invalid", "the method is POST", { status: 405 });
   }
-  const mediaType = request.headers["content-type"]?.split(";")[0]?.trim().toLowerCase();
+  const [mediaType, ...parameters] = (request.headers["content-type"] ?? "")
+    .toLowerCase()
+    .split(";")
+    .map((part) => part.trim());
   if (mediaType !== "application/json") {
     throw new Refusal("input_invalid", "the content type is application/json", { status: 415 });
   }
+  if (
+    parameters.some((each) => each.startsWith("charset=") && !/^charset="?utf-?8"?$/.test(each))
+  ) {
+    throw new Refusal("input_invalid", "the body is in UTF-8", { status: 415 });
+  }
+  // GraphQL's own server compares names of types with case, which they do not have.
+  request.headers["content-type"] = mediaType;
   if (request.accepts(["application/graphql-response+json", "application/json"]) === false) {
     throw new Refusal("input_invalid", "the answer is application/json", { status: 406 });
   }
   next();
 };
 
-/** Reads the body as JSON; the limit holds for its size after decompression. */
-export function readJsonBody(byteCountMax: number): RequestHandler {
-  return express.json({ limit: byteCountMax, type: () => true });
-}
-
 /** Refuses a body that is no single GraphQL request, or one that asks for too much. */
 export function limitQuery(limits: QueryLimits): RequestHandler {
-  return (request, _response, next) => {
+  return (request: Request, response, next) => {
     const body: unknown = request.body;
     if (Array.isArray(body)) {
       throw new Refusal("input_invalid", "one request at a time, not an array");
@@ -56,8 +89,7 @@ export function limitQuery(limits: QueryLimits): RequestHandler {
     if (operationName !== null && typeof operationName !== "string") {
       throw new Refusal("input_invalid", "operationName is text");
     }
-    checkVariables(variables);
-    checkQuery(query as string, variables, limits);
+    response.locals["rootNames"] = checkQuery(query as string, variables, ownQueryLimits(limits));
     // Only these go on: the rest (onError, extensions) would change how errors are answered.
     request.body = { query, variables, operationName: operationName ?? undefined };
     next();
@@ -66,27 +98,4 @@ export function limitQuery(limits: QueryLimits): RequestHandler {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** Looks at every text of the variables, and at how deep they are nested. */
-export function checkVariables(variables: Variables): void {
-  // A list of what is still to see, since recursion would end where the stack does.
-  const pending: { value: unknown; depth: number }[] = [{ value: variables, depth: 0 }];
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const { value, depth } = next;
-    if (typeof value === "string") {
-      requireCleanText(value);
-    } else if (typeof value === "object" && value !== null) {
-      if (depth >= VARIABLE_DEPTH_MAX) {
-        throw new Refusal(
-          "query_too_complex",
-          `variables of more than ${VARIABLE_DEPTH_MAX} levels`,
-        );
-      }
-      for (const [key, item] of Object.entries(value)) {
-        requireCleanText(key);
-        pending.push({ value: item, depth: depth + 1 });
-      }
-    }
-  }
 }

@@ -1,6 +1,7 @@
 /** Prometheus metrics: how requests went, and how the balances are. */
 import type { RequestHandler } from "express";
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Lanes } from "./admission.ts";
 import type {
   BalanceHealth,
   HealthFigure,
@@ -8,6 +9,7 @@ import type {
   SealStatus,
   SettlementHealth,
 } from "./balance_health.ts";
+import type { Lane } from "./fair_share.ts";
 import { makeFigureGauges } from "./health_metrics.ts";
 
 /** A registry of its own for each app, so that two apps in a process do not meet. */
@@ -63,6 +65,7 @@ export function makeMetrics(
   readFigures: () => Promise<HealthFigure[]>,
   readSeals: () => Promise<SealStatus>,
   readReplica: () => Promise<ReplicaState>,
+  lanes: Lanes,
 ): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -73,6 +76,7 @@ export function makeMetrics(
     buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
     registers: [registry],
   });
+  makeLaneGauges(registry, lanes);
   const refreshHealth = makeHealthGauges(registry, readHealth);
   const refreshSettlement = makeRowGauges(registry, SETTLEMENT_GAUGES, readSettlement);
   const refreshSeals = makeRowGauges(registry, SEAL_GAUGES, readSeals);
@@ -98,6 +102,23 @@ export function makeMetrics(
       response.type(registry.contentType).send(await registry.metrics());
     },
   };
+}
+
+// How requests share connections; each lane is asked when the metrics are.
+function makeLaneGauges(registry: Registry, lanes: Lanes): void {
+  const gauge = (name: string, help: string, read: (lane: Lane) => number) =>
+    new Gauge({
+      name: `saldo_requests_${name}`,
+      help,
+      labelNames: ["lane"],
+      registers: [registry],
+      collect() {
+        for (const [lane, each] of Object.entries(lanes)) this.set({ lane }, read(each));
+      },
+    });
+  gauge("running", "Connections that requests have taken.", (lane) => lane.runningCount);
+  gauge("waiting", "Requests that wait for their turn.", (lane) => lane.waitingCount);
+  gauge("refused_total", "Requests answered 429 so far.", (lane) => lane.refusedCount);
 }
 
 type Figure = string | number | boolean | Date | null | undefined;

@@ -14,7 +14,8 @@ import { queryLimitsOf } from "../graphql/preset.ts";
 import { checkQuery, type Variables } from "../graphql/query_cost.ts";
 import type { AppContext } from "./app_context.ts";
 import { makeFailureLimit } from "./failure_limit.ts";
-import { checkVariables } from "./graphql_gate.ts";
+import { bodyLimitsOf } from "./graphql_gate.ts";
+import { countValues } from "./json_body.ts";
 
 const PATH = "/graphql";
 const SOCKET_COUNT_MAX = 1000;
@@ -116,7 +117,7 @@ function makeOptions(serv: GrafservBase, context: AppContext): ServerOptions {
           );
         }
         const variables = (payload.variables ?? {}) as Variables;
-        checkVariables(variables);
+        countValues(Buffer.from(JSON.stringify(variables)), bodyLimitsOf(context.config));
         checkQuery(payload.query, variables, limits);
       } catch (error) {
         return [asGraphqlError(error)];

@@ -57,6 +57,11 @@ const DEFAULT_CONFIG = {
   isIntrospectionEnabled: false,
   statementTimeoutMs: 10_000,
   bodyByteCountMax: 200_000,
+  bodyValueCountMax: 20_000,
+  anonymousBodyByteCountMax: 10_000,
+  poolSize: 8,
+  reportSlotCount: 3,
+  callerQueueMax: 500,
   pageSizeDefault: 50,
   pageSizeMax: 1000,
 };

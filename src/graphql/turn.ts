@@ -1,0 +1,32 @@
+/** The turn in which a request is served, kept for as long as its work runs. */
+import { AsyncLocalStorage } from "node:async_hooks";
+import "postgraphile";
+
+/** The right to run, with slots of a lane. */
+export interface Turn {
+  /** Begins a part of the work; the slots are kept until it has ended, whoever still listens. */
+  begin(): () => void;
+}
+
+const turns = new AsyncLocalStorage<Turn>();
+
+/** Does something in a turn. */
+export function inTurn(turn: Turn, work: () => void): void {
+  turns.run(turn, work);
+}
+
+/** Keeps the turn of a request until its execution has ended: the database works on for a client that left. */
+export const KeepTurnPlugin: GraphileConfig.Plugin = {
+  name: "KeepTurnPlugin",
+  version: "0.0.0",
+  grafast: {
+    middleware: {
+      execute(next) {
+        const end = turns.getStore()?.begin();
+        const result = next();
+        if (end !== undefined) void Promise.resolve(result).then(end, end);
+        return result;
+      },
+    },
+  },
+};

@@ -1,0 +1,97 @@
+/** Who begins when: short calls and reports each have connections of their own, shared by caller. */
+import type { RequestHandler } from "express";
+import { currentCaller } from "../auth/caller.ts";
+import type { Refusal } from "../errors/refusal.ts";
+import { inTurn } from "../graphql/turn.ts";
+import { networkOf } from "./client_address.ts";
+import { Lane, type Share } from "./fair_share.ts";
+
+/** The settings that admission goes by. */
+export interface AdmissionConfig {
+  /** Connections of the API. */
+  readonly poolSize: number;
+  /** Connections that reports may take, of these. */
+  readonly reportSlotCount: number;
+  /** Requests of one caller that may wait. */
+  readonly callerQueueMax: number;
+  /** Longest time of one request's SQL; nobody waits longer for a turn. */
+  readonly statementTimeoutMs: number;
+}
+
+/** The lanes before the database. */
+export interface Lanes {
+  readonly short: Lane;
+  readonly report: Lane;
+}
+
+// Beyond this many callers at once each waits longer than a client would.
+const QUEUE_COUNT_OF_CALLERS = 4;
+const ANONYMOUS_QUEUE_MAX = 10;
+const RETRY_SECONDS = "1";
+
+/** Lanes of these sizes. */
+export function makeLanes(config: AdmissionConfig): Lanes {
+  const sizes = {
+    callerQueueMax: config.callerQueueMax,
+    queueMax: config.callerQueueMax * QUEUE_COUNT_OF_CALLERS,
+    waitMsMax: config.statementTimeoutMs,
+  };
+  return {
+    short: new Lane({ ...sizes, slotCount: config.poolSize }),
+    report: new Lane({ ...sizes, slotCount: config.reportSlotCount }),
+  };
+}
+
+/** Of so many slots: what one subject may hold, so that the next one finds some free. */
+function mostOf(slotCount: number, percent: number): number {
+  return Math.max(1, slotCount - Math.ceil((slotCount * (100 - percent)) / 100));
+}
+
+function sharesOf(slotCount: number, address: string): [Share, ...Share[]] {
+  const { role, subject, memberId } = currentCaller();
+  if (role === "saldo_anonymous") {
+    return [{ holder: `address ${address}`, slotCountMax: mostOf(slotCount, 20) }];
+  }
+  return [
+    { holder: `subject ${role} ${memberId} ${subject}`, slotCountMax: mostOf(slotCount, 80) },
+    // Many subjects may come by one address, a shop's server say: it is left more than one of them.
+    { holder: `signed in at ${address}`, slotCountMax: mostOf(slotCount, 90) },
+  ];
+}
+
+/**
+ * Lets a request wait for its turn, after `limitQuery` has found what it asks for. A turn is kept
+ * until its work has ended, so that leaving early frees nothing for the next one.
+ */
+export function shareFairly(
+  lanes: Lanes,
+  config: AdmissionConfig,
+  isReport: (rootName: string) => boolean,
+): RequestHandler {
+  return async (request, response, next) => {
+    const rootNames = response.locals["rootNames"] as readonly string[];
+    const lane = rootNames.some(isReport) ? lanes.report : lanes.short;
+    const slotCount = lane === lanes.report ? config.reportSlotCount : config.poolSize;
+    const shares = sharesOf(slotCount, networkOf(request.ip ?? ""));
+    const left = new AbortController();
+    response.once("close", () => left.abort());
+    const isAnonymous = currentCaller().role === "saldo_anonymous";
+    const turn = await lane.enter(
+      {
+        shares,
+        slotCount: rootNames.length,
+        ...(isAnonymous && { queueMax: ANONYMOUS_QUEUE_MAX }),
+      },
+      left.signal,
+    );
+    response.once("close", () => turn.end());
+    if (response.closed) turn.end();
+    inTurn(turn, next);
+  };
+}
+
+/** What an answer of 429 says beside its body. */
+export function retryAfter({ condition }: Refusal): string | undefined {
+  if (condition === "busy") return RETRY_SECONDS;
+  return condition === "too_many_requests" ? "10" : undefined;
+}
