@@ -1,91 +1,17 @@
 import { z } from "zod";
-
-/** A setting: where it comes from, what it means, what it may be. */
-interface Setting<Schema extends z.ZodType> {
-  name: string;
-  description: string;
-  /** The default as docs/reference/settings.md shows it. */
-  default: string;
-  schema: Schema;
-}
-
-function setting<Schema extends z.ZodType>(
-  name: string,
-  description: string,
-  schema: Schema,
-  shownDefault?: string,
-): Setting<Schema> {
-  const parsed = schema.safeParse(undefined);
-  return {
-    name,
-    description,
-    schema,
-    default: shownDefault ?? (parsed.success ? String(parsed.data ?? "") : ""),
-  };
-}
-
-const whole = (low: number, high: number, fallback: number) =>
-  z.coerce
-    .number({ error: `a whole number from ${low} to ${high}` })
-    .int({ error: `a whole number from ${low} to ${high}` })
-    .min(low, { error: `a whole number from ${low} to ${high}` })
-    .max(high, { error: `a whole number from ${low} to ${high}` })
-    .default(fallback);
-
-const timeOfDay = (fallback: string) =>
-  z
-    .string()
-    .regex(/^([01]\d|2[0-3]):[0-5]\d$/, { error: "a time like 02:00" })
-    .default(fallback);
-
-const timeOfWeek = z
-  .string()
-  .regex(/^(Sun|Mon|Tues|Wednes|Thurs|Fri|Satur)day ([01]\d|2[0-3]):[0-5]\d$/, {
-    error: "a day and time like Sunday 01:00",
-  })
-  .default("Sunday 01:00");
-
-const flag = z
-  .enum(["true", "false"], { error: "true or false" })
-  .transform((value) => value === "true")
-  .optional();
-
-const databaseUrl = z
-  .string()
-  .refine((text) => /^postgres(ql)?:\/\/\S+$/.test(text) && URL.canParse(text), {
-    error: "an address like postgres://user:password@host/db",
-  })
-  .optional();
-
-const webAddress = z
-  .string()
-  .refine((text) => /^https?:\/\/\S+$/.test(text) && URL.canParse(text), {
-    error: "an address like https://host/path",
-  })
-  .optional();
-
-const mailServer = z
-  .string()
-  .refine((text) => /^smtps?:\/\/\S+$/.test(text) && URL.canParse(text), {
-    error: "an address like smtps://user:password@host:465",
-  })
-  .optional();
-
-const mailAddress = /^[^\s@<>,;]+@[^\s@<>,;]+$/;
-
-const timeZone = z
-  .string()
-  .refine((zone) => isTimeZone(zone), { error: "the name of a time zone like Asia/Jakarta" })
-  .default("Asia/Jakarta");
-
-function isTimeZone(zone: string): boolean {
-  try {
-    new Intl.DateTimeFormat("en", { timeZone: zone });
-    return true;
-  } catch {
-    return false;
-  }
-}
+import {
+  databaseUrl,
+  flag,
+  mailAddress,
+  mailServer,
+  setting,
+  timeOfDay,
+  timeOfWeek,
+  timeZone,
+  trustedProxies,
+  webAddress,
+  whole,
+} from "./setting_schemas.ts";
 
 /** All settings. The table of docs/reference/settings.md is made of this list. */
 export const settings = {
@@ -280,6 +206,33 @@ export const settings = {
       .max(200, { error: "a whole number from 1 to 200" })
       .optional(),
     "a third of SALDO_POOL_SIZE",
+  ),
+  requestTimeoutMs: setting(
+    "SALDO_REQUEST_TIMEOUT_MS",
+    "How long a client may take to send a request; its head has 10 seconds at most",
+    whole(100, 600_000, 30_000),
+  ),
+  trustProxy: setting(
+    "SALDO_TRUST_PROXY",
+    "Proxies whose X-Forwarded-For is believed: their addresses and networks, or how many in a row",
+    trustedProxies,
+    "none, limits count the address of the connection",
+  ),
+  socketCountMax: setting("SALDO_SOCKETS", "Websockets in all", whole(1, 100_000, 1000)),
+  socketCountPerAddressMax: setting(
+    "SALDO_SOCKETS_PER_ADDRESS",
+    "Websockets of an address",
+    whole(1, 100_000, 500),
+  ),
+  socketCountPerSubjectMax: setting(
+    "SALDO_SOCKETS_PER_SUBJECT",
+    "Websockets of the subject of a token",
+    whole(1, 100_000, 100),
+  ),
+  socketIdleSeconds: setting(
+    "SALDO_SOCKET_IDLE_SECONDS",
+    "Seconds after which a websocket without a subscription is ended; 10 at most without a token",
+    whole(1, 86_400, 60),
   ),
   pageSizeDefault: setting("SALDO_PAGE_SIZE", "Rows of a page unless asked", whole(1, 1000, 50)),
   pageSizeMax: setting("SALDO_PAGE_SIZE_MAX", "Rows of a page at most", whole(1, 10_000, 200)),

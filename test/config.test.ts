@@ -18,6 +18,21 @@ test("without any variable every setting has its default", (t) => {
   t.true(config.isGraphiqlEnabled);
 });
 
+test("trusted proxies are a number, or addresses and networks", (t) => {
+  t.is(readConfig({ SALDO_TRUST_PROXY: "2" }).trustProxy, 2);
+  t.deepEqual(readConfig({ SALDO_TRUST_PROXY: "loopback, 192.0.2.0/24,::1" }).trustProxy, [
+    "loopback",
+    "192.0.2.0/24",
+    "::1",
+  ]);
+});
+
+test("reports have a third of the connections, and never more than there are", (t) => {
+  t.is(readConfig({}).reportSlotCount, 3);
+  t.is(readConfig({ SALDO_POOL_SIZE: "1" }).reportSlotCount, 1);
+  t.is(readConfig({ SALDO_POOL_SIZE: "4", SALDO_REPORT_SLOTS: "9" }).reportSlotCount, 4);
+});
+
 test("an empty variable means the same as none", (t) => {
   t.deepEqual(
     readConfig(Object.fromEntries(Object.values(settings).map(({ name }) => [name, ""]))),
@@ -52,6 +67,13 @@ for (const [name, value] of [
   ["SALDO_ALERT_EMAIL_TO", "anna@example.com,,budi@example.com"],
   ["SALDO_ALERT_EVERY_SECONDS", "0"],
   ["SALDO_CHECK_OVERDUE_HOURS", "169"],
+  ["SALDO_REPORT_SLOTS", "0"],
+  ["SALDO_TRUST_PROXY", "true"],
+  ["SALDO_TRUST_PROXY", "0"],
+  ["SALDO_TRUST_PROXY", "0.0.0.0/0"],
+  ["SALDO_TRUST_PROXY", "192.0.2.0/33"],
+  ["SALDO_TRUST_PROXY", "192.0.2.1,everybody"],
+  ["SALDO_SOCKET_IDLE_SECONDS", "0"],
 ] as const) {
   test(`${name}=${value} is refused in one sentence that names it`, (t) => {
     const error = t.throws(read({ [name]: value }), { instanceOf: ConfigError });

@@ -74,6 +74,7 @@ export async function createApp(context: AppContext): Promise<App> {
 }
 
 function installHeaders(app: Express, context: AppContext): void {
+  app.set("trust proxy", context.config.trustProxy ?? false);
   app.disable("x-powered-by");
   app.disable("etag");
   app.use((request, response, next) => {
@@ -179,7 +180,7 @@ async function installGraphql(app: Express, context: AppContext, lanes: Lanes) {
   // The library's own websockets know nothing of our callers and limits.
   await serv.addTo(app, null, false);
   return {
-    websockets: makeWebsockets(serv, context),
+    websockets: makeWebsockets(serv, context, app.get("trust proxy fn")),
     async release() {
       await notifications.release();
       await instance.release();

@@ -1,11 +1,16 @@
 import type { GraphqlConfig, GraphqlContext } from "../graphql/preset.ts";
 import type { AdmissionConfig } from "./admission.ts";
 import type { BodyConfig } from "./graphql_gate.ts";
+import type { SocketConfig } from "./seats.ts";
 
 /** The settings that the HTTP side goes by. */
-export interface ApiConfig extends GraphqlConfig, BodyConfig, AdmissionConfig {
+export interface ApiConfig extends GraphqlConfig, BodyConfig, AdmissionConfig, SocketConfig {
   readonly environment: "development" | "production" | "test";
   readonly port: number;
+  /** Proxies whose word about a client's address is taken: their addresses, or their number. */
+  readonly trustProxy?: readonly string[] | number | undefined;
+  /** How long a client may take to send a request. */
+  readonly requestTimeoutMs: number;
 }
 
 /** What the parts of a running server share. */

@@ -2,6 +2,7 @@ import type { RequestHandler } from "express";
 import { type Caller, withCaller } from "../auth/caller.ts";
 import { authenticate } from "../auth/token.ts";
 import { Refusal } from "../errors/refusal.ts";
+import { networkOf } from "./client_address.ts";
 import type { FailureLimit } from "./failure_limit.ts";
 
 /**
@@ -15,7 +16,9 @@ export function authenticateRequests(secret: string, failures: FailureLimit): Re
     try {
       caller = await authenticate(secret, request.headers.authorization);
     } catch (error) {
-      throw failures.isExceededBy(request.ip ?? "") ? new Refusal("too_many_requests") : error;
+      throw failures.isExceededBy(networkOf(request.ip ?? ""))
+        ? new Refusal("too_many_requests")
+        : error;
     }
     withCaller(caller, next);
   };

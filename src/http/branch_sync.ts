@@ -10,6 +10,7 @@ import { withRole } from "../database/with_role.ts";
 import { causeOf, describeDatabaseError } from "../errors/database_error.ts";
 import { type Description, Refusal } from "../errors/refusal.ts";
 import type { Log } from "../log.ts";
+import { networkOf } from "./client_address.ts";
 import type { FailureLimit } from "./failure_limit.ts";
 import { readJson } from "./json_body.ts";
 import { makeKeyLimit } from "./key_limit.ts";
@@ -105,7 +106,7 @@ export function branchSync(context: BranchSyncContext, failures: FailureLimit): 
       "select saldo_private.enrol_branch_device($1, $2, $3, $4) as data",
       [body.code, body.device_name, body.program, body.device],
     ).catch((failure) => {
-      throw isGuess(failure) && failures.isExceededBy(request.ip ?? "")
+      throw isGuess(failure) && failures.isExceededBy(networkOf(request.ip ?? ""))
         ? new Refusal("too_many_requests")
         : failure;
     });
@@ -160,7 +161,7 @@ function requireKey(failures: FailureLimit): RequestHandler {
     const bearer = /^Bearer (\S{1,200})$/i.exec(request.headers.authorization ?? "")?.[1];
     const proof = bearer === undefined ? null : keyProof(bearer);
     if (proof === null) {
-      throw failures.isExceededBy(request.ip ?? "")
+      throw failures.isExceededBy(networkOf(request.ip ?? ""))
         ? new Refusal("too_many_requests")
         : new Refusal("branch_key_invalid");
     }

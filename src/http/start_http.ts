@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { watchAlerts } from "../alerts/watch_without_worker.ts";
@@ -12,6 +12,7 @@ import { watchPromotion } from "../database/standby.ts";
 import { announced } from "../database/start_wait.ts";
 import type { Log } from "../log.ts";
 import { createApp } from "./app.ts";
+import { makeHttpServer } from "./http_server.ts";
 
 /** How a part is stopped. */
 type Stop = () => Promise<void>;
@@ -62,13 +63,12 @@ export async function startHttp(
     ...(areJobsRunning && { areJobsRunning }),
   });
   stops.push(() => app.release());
-  const http = createServer({ requestTimeout: 30_000 }, app.express);
+  const http = makeHttpServer(config, app);
   await listen(http, config);
   stops.push(async () => {
     isReady = false;
     await closeHttp(http, config.shutdownGraceMs);
   });
-  app.websockets.attach(http);
   // Before the HTTP server, which waits for its connections.
   stops.push(() => app.websockets.release());
   const { port } = http.address() as AddressInfo;

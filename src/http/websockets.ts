@@ -2,8 +2,7 @@
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { GraphQLError } from "graphql";
-import { CloseCode, type ServerOptions } from "graphql-ws";
-import { useServer } from "graphql-ws/use/ws";
+import { CloseCode, handleProtocols, type ServerOptions } from "graphql-ws";
 import { decodeJwt } from "jose";
 import { type GrafservBase, makeGraphQLWSConfig } from "postgraphile/grafserv";
 import { type WebSocket, WebSocketServer } from "ws";
@@ -13,24 +12,27 @@ import { Refusal } from "../errors/refusal.ts";
 import { queryLimitsOf } from "../graphql/preset.ts";
 import { checkQuery, type Variables } from "../graphql/query_cost.ts";
 import type { AppContext } from "./app_context.ts";
-import { makeFailureLimit } from "./failure_limit.ts";
-import { bodyLimitsOf } from "./graphql_gate.ts";
+import { makeBoundedLog } from "./bounded_log.ts";
+import { clientAddress, networkOf, type Trust } from "./client_address.ts";
+import { type FailureLimit, makeFailureLimit } from "./failure_limit.ts";
+import { ownQueryLimits } from "./graphql_gate.ts";
 import { countValues } from "./json_body.ts";
+import { makeSeats, type Seats } from "./seats.ts";
+import { type Extra, makeCarrier } from "./socket_server.ts";
 
 const PATH = "/graphql";
-const SOCKET_COUNT_MAX = 1000;
-// One client that opens all it can leaves room for others.
-const SOCKET_COUNT_PER_ADDRESS_MAX = 500;
 const SUBSCRIPTION_COUNT_MAX = 20;
+// A subscription with its variables, or a token of 4 KB with what is around it.
+const MESSAGE_LIMITS = { byteCountMax: 20_000, valueCountMax: 200, depthMax: 22 };
+// Of an address: sockets that have not said who they are, for which they have three seconds.
+const STRANGER_COUNT_MAX = 50;
+// Nothing is ever told to sockets without a token.
+const ANONYMOUS_COUNT_MAX = 20;
+const ANONYMOUS_IDLE_MS_MAX = 10_000;
+const TRY_AGAIN_LATER = 1013;
 const TIMER_MS_MAX = 2 ** 31 - 1;
 const FAILED_TOKEN_COUNT_MAX = 10;
 const FAILED_TOKEN_WINDOW_MS = 10_000;
-
-interface Extra extends Record<PropertyKey, unknown> {
-  readonly socket: WebSocket;
-  readonly request: IncomingMessage;
-  caller?: Caller;
-}
 
 /** Websockets of an HTTP server. */
 export interface Websockets {
@@ -41,48 +43,75 @@ export interface Websockets {
 }
 
 /** Websockets that speak graphql-transport-ws. */
-export function makeWebsockets(serv: GrafservBase, context: AppContext): Websockets {
+export function makeWebsockets(serv: GrafservBase, context: AppContext, trust: Trust): Websockets {
+  const { config } = context;
   const sockets = new WebSocketServer({
     noServer: true,
-    maxPayload: context.config.bodyByteCountMax,
+    maxPayload: MESSAGE_LIMITS.byteCountMax,
+    handleProtocols,
   });
-  const disposable = useServer<Record<string, unknown>, Extra>(
-    makeOptions(serv, context) as never,
-    sockets,
-  );
-  const addresses = new WeakMap<WebSocket, string | undefined>();
+  const seats = makeSeats();
+  const failures = makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS);
+  const carry = makeCarrier(makeOptions(serv, context, seats, failures), {
+    idleMsOf: ({ caller }) =>
+      Math.min(
+        config.socketIdleSeconds * 1000,
+        caller === undefined || isAnonymous(caller) ? ANONYMOUS_IDLE_MS_MAX : TIMER_MS_MAX,
+      ),
+    check: (message) => void countValues(message, MESSAGE_LIMITS),
+    report: makeBoundedLog(context.log, "a socket failed"),
+    countFailure: ({ address }) => void failures.isExceededBy(address),
+  });
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // Nobody else listens yet, and an error without a listener ends the process.
     socket.on("error", () => socket.destroy());
     const path = request.url?.split("?", 1)[0];
-    const refusal = refusalOf(request.socket.remoteAddress);
-    if (path !== PATH || refusal !== undefined) {
-      const status = path === PATH ? refusal : "404 Not Found";
-      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
+    const address = networkOf(clientAddress(request, trust));
+    const taken = path === PATH ? takeSeats(address) : "404 Not Found";
+    if (typeof taken === "string") {
+      socket.end(`HTTP/1.1 ${taken}\r\nConnection: close\r\nRetry-After: 5\r\n\r\n`);
       return;
     }
-    sockets.handleUpgrade(request, socket, head, (opened) => {
-      addresses.set(opened, request.socket.remoteAddress);
-      sockets.emit("connection", opened, request);
-    });
+    socket.once("close", taken.leave);
+    const { leaveStrangers } = taken;
+    sockets.handleUpgrade(request, socket, head, (opened) =>
+      carry({ socket: opened, request, address, leaveStrangers }),
+    );
   };
-  function refusalOf(address: string | undefined): string | undefined {
-    if (!context.isReady() || sockets.clients.size >= SOCKET_COUNT_MAX) {
+  function takeSeats(address: string) {
+    if (!context.isReady() || sockets.clients.size >= config.socketCountMax) {
       return "503 Service Unavailable";
     }
-    let count = 0;
-    for (const client of sockets.clients) if (addresses.get(client) === address) count += 1;
-    return count >= SOCKET_COUNT_PER_ADDRESS_MAX ? "429 Too Many Requests" : undefined;
+    const leaveStrangers = seats.take(`stranger ${address}`, STRANGER_COUNT_MAX);
+    const leaveAddress = seats.take(`address ${address}`, config.socketCountPerAddressMax);
+    const leave = () => {
+      leaveStrangers?.();
+      leaveAddress?.();
+    };
+    if (leaveStrangers !== undefined && leaveAddress !== undefined) {
+      return { leaveStrangers, leave };
+    }
+    leave();
+    return "429 Too Many Requests";
   }
   return {
     attach: (server) => void server.on("upgrade", upgrade),
-    release: async () => void (await disposable.dispose()),
+    async release() {
+      for (const client of sockets.clients) client.close(1001, "Going away");
+      await new Promise((done) => void sockets.close(done));
+    },
   };
 }
 
-function makeOptions(serv: GrafservBase, context: AppContext): ServerOptions {
+const isAnonymous = ({ role }: Caller) => role === "saldo_anonymous";
+
+function makeOptions(
+  serv: GrafservBase,
+  context: AppContext,
+  seats: Seats,
+  failures: FailureLimit,
+): ServerOptions {
   const limits = { ...queryLimitsOf(context.config), isSubscription: true };
-  const failures = makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS);
   const base = makeGraphQLWSConfig(serv) as unknown as Required<ServerOptions>;
   const callerOf = (ctx: { extra: unknown }) => (ctx.extra as Extra).caller;
   // Everything of a socket is done as its caller, as everything of a request is.
@@ -95,18 +124,31 @@ function makeOptions(serv: GrafservBase, context: AppContext): ServerOptions {
     ...base,
     async onConnect(ctx) {
       const extra = ctx.extra as Extra;
-      const authorization = authorizationOf(ctx.connectionParams);
+      const { socket, address } = extra;
+      extra.subscriptions = () => ctx.subscriptions;
+      let authorization: string | undefined;
       try {
+        authorization = authorizationOf(ctx.connectionParams);
         extra.caller = await authenticate(context.jwtSecret, authorization);
       } catch {
-        const isTooMany = failures.isExceededBy(extra.request.socket.remoteAddress ?? "");
+        const isTooMany = failures.isExceededBy(address);
         const { code, message } = isTooMany
           ? { code: CloseCode.Forbidden, message: new Refusal("too_many_requests").message }
           : { code: CloseCode.Unauthorized, message: new Refusal("unauthenticated").message };
-        extra.socket.close(code, message);
+        socket.close(code, message);
         return;
       }
-      if (authorization !== undefined) closeWhenExpired(extra.socket, authorization);
+      const giveBack = isAnonymous(extra.caller)
+        ? seats.take(`anonymous ${address}`, ANONYMOUS_COUNT_MAX)
+        : seats.take(subjectOf(extra.caller), context.config.socketCountPerSubjectMax);
+      extra.leaveStrangers();
+      if (giveBack === undefined) {
+        socket.close(TRY_AGAIN_LATER, new Refusal("busy").message);
+        return;
+      }
+      if (socket.readyState === socket.OPEN) socket.once("close", giveBack);
+      else giveBack();
+      if (authorization !== undefined) closeWhenExpired(socket, authorization);
     },
     onSubscribe: asCaller(async (ctx, id, payload) => {
       try {
@@ -117,8 +159,7 @@ function makeOptions(serv: GrafservBase, context: AppContext): ServerOptions {
           );
         }
         const variables = (payload.variables ?? {}) as Variables;
-        countValues(Buffer.from(JSON.stringify(variables)), bodyLimitsOf(context.config));
-        checkQuery(payload.query, variables, limits);
+        checkQuery(payload.query, variables, ownQueryLimits(limits));
       } catch (error) {
         return [asGraphqlError(error)];
       }
@@ -135,10 +176,15 @@ function makeOptions(serv: GrafservBase, context: AppContext): ServerOptions {
   } as ServerOptions;
 }
 
+function subjectOf({ role, memberId, subject }: Caller): string {
+  return `subject ${role} ${memberId} ${subject}`;
+}
+
 function authorizationOf(parameters: Record<string, unknown> | undefined): string | undefined {
   const [, value] =
     Object.entries(parameters ?? {}).find(([key]) => key.toLowerCase() === "authorization") ?? [];
-  return value === undefined ? undefined : String(value);
+  if (value !== undefined && typeof value !== "string") throw new Refusal("unauthenticated");
+  return value;
 }
 
 /** A caller that may no longer begin a subscription may not go on with one either. */

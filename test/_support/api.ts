@@ -3,6 +3,7 @@ import pg from "pg";
 import { signToken, type TokenClaims } from "../../src/auth/token.ts";
 import { createApp } from "../../src/http/app.ts";
 import type { AppContext } from "../../src/http/app_context.ts";
+import { makeHttpServer } from "../../src/http/http_server.ts";
 import { openTestDatabase } from "./database.ts";
 
 export const SECRET = "a secret for tests of more than 32 characters";
@@ -62,6 +63,11 @@ const DEFAULT_CONFIG = {
   poolSize: 8,
   reportSlotCount: 3,
   callerQueueMax: 500,
+  requestTimeoutMs: 30_000,
+  socketCountMax: 1000,
+  socketCountPerAddressMax: 500,
+  socketCountPerSubjectMax: 100,
+  socketIdleSeconds: 60,
   pageSizeDefault: 50,
   pageSizeMax: 1000,
 };
@@ -112,8 +118,8 @@ export async function openApi(options: ApiOptions = {}): Promise<Api> {
     isReady: options.isReady ?? (() => true),
     ...(options.areJobsRunning && { areJobsRunning: options.areJobsRunning }),
   } as unknown as AppContext);
-  const server = app.express.listen(0, "127.0.0.1");
-  app.websockets.attach(server);
+  const server = makeHttpServer({ ...DEFAULT_CONFIG, ...options.config }, app);
+  server.listen(0, "127.0.0.1");
   await new Promise((resolve) => server.once("listening", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 

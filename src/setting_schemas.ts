@@ -1,0 +1,122 @@
+/** What values of settings may be. */
+import { isIP } from "node:net";
+import { z } from "zod";
+
+/** A setting: where it comes from, what it means, what it may be. */
+export interface Setting<Schema extends z.ZodType> {
+  name: string;
+  description: string;
+  /** The default as docs/reference/settings.md shows it. */
+  default: string;
+  schema: Schema;
+}
+
+/** A setting with its default as documents show it. */
+export function setting<Schema extends z.ZodType>(
+  name: string,
+  description: string,
+  schema: Schema,
+  shownDefault?: string,
+): Setting<Schema> {
+  const parsed = schema.safeParse(undefined);
+  return {
+    name,
+    description,
+    schema,
+    default: shownDefault ?? (parsed.success ? String(parsed.data ?? "") : ""),
+  };
+}
+
+/** A whole number. */
+export const whole = (low: number, high: number, fallback: number) =>
+  z.coerce
+    .number({ error: `a whole number from ${low} to ${high}` })
+    .int({ error: `a whole number from ${low} to ${high}` })
+    .min(low, { error: `a whole number from ${low} to ${high}` })
+    .max(high, { error: `a whole number from ${low} to ${high}` })
+    .default(fallback);
+
+/** A time of the day. */
+export const timeOfDay = (fallback: string) =>
+  z
+    .string()
+    .regex(/^([01]\d|2[0-3]):[0-5]\d$/, { error: "a time like 02:00" })
+    .default(fallback);
+
+/** A day of the week with a time. */
+export const timeOfWeek = z
+  .string()
+  .regex(/^(Sun|Mon|Tues|Wednes|Thurs|Fri|Satur)day ([01]\d|2[0-3]):[0-5]\d$/, {
+    error: "a day and time like Sunday 01:00",
+  })
+  .default("Sunday 01:00");
+
+/** true or false. */
+export const flag = z
+  .enum(["true", "false"], { error: "true or false" })
+  .transform((value) => value === "true")
+  .optional();
+
+/** Where a PostgreSQL is. */
+export const databaseUrl = z
+  .string()
+  .refine((text) => /^postgres(ql)?:\/\/\S+$/.test(text) && URL.canParse(text), {
+    error: "an address like postgres://user:password@host/db",
+  })
+  .optional();
+
+/** Where alerts are posted to. */
+export const webAddress = z
+  .string()
+  .refine((text) => /^https?:\/\/\S+$/.test(text) && URL.canParse(text), {
+    error: "an address like https://host/path",
+  })
+  .optional();
+
+/** Where mails are handed over. */
+export const mailServer = z
+  .string()
+  .refine((text) => /^smtps?:\/\/\S+$/.test(text) && URL.canParse(text), {
+    error: "an address like smtps://user:password@host:465",
+  })
+  .optional();
+
+/** What looks like a mail address. */
+export const mailAddress = /^[^\s@<>,;]+@[^\s@<>,;]+$/;
+
+const proxyNetwork = /^(loopback|linklocal|uniquelocal|[0-9a-f.:]+(\/\d{1,3})?)$/i;
+
+/** Proxies that are believed. Neither true nor 0: a client could say that it comes from anywhere. */
+export const trustedProxies = z
+  .string()
+  .transform((text) =>
+    /^[1-9]$/.test(text) ? Number(text) : text.split(",").map((part) => part.trim()),
+  )
+  .refine((value) => typeof value === "number" || value.every(isProxyNetwork), {
+    error: "addresses and networks like 192.0.2.0/24,loopback, or a number of proxies from 1 to 9",
+  })
+  .optional();
+
+function isProxyNetwork(part: string): boolean {
+  if (!proxyNetwork.test(part)) return false;
+  const [address = "", bits = "32"] = part.split("/");
+  const version = isIP(address);
+  if (version === 0) return /^[a-z]+$/i.test(part);
+  // Everybody is no proxy.
+  return Number(bits) > 0 && Number(bits) <= (version === 4 ? 32 : 128);
+}
+
+/** The name of a time zone. */
+export const timeZone = z
+  .string()
+  .refine((zone) => isTimeZone(zone), { error: "the name of a time zone like Asia/Jakarta" })
+  .default("Asia/Jakarta");
+
+function isTimeZone(zone: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: zone });
+    return true;
+  } catch {
+    return false;
+  }
+}
