@@ -47,6 +47,12 @@ export const settings = {
     z.string().min(32, { error: "at least 32 characters" }).optional(),
     "made at first start, kept in the data folder",
   ),
+  metricsToken: setting(
+    "SALDO_METRICS_TOKEN",
+    "Bearer token of whoever reads /metrics, amounts included, at least 16 characters",
+    z.string().min(16, { error: "at least 16 characters" }).optional(),
+    "none: everybody reads them, without amounts",
+  ),
   timeZone: setting(
     "SALDO_TIME_ZONE",
     "Business time zone: decides the date of a posting and when maintenance runs",

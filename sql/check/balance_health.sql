@@ -85,12 +85,23 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
   select
     coalesce(sheet.is_valid and last.status = 'healthy' and not last.is_overdue, false),
-    sheet.is_valid, base.currency, sheet.total_assets, sheet.total_liabilities,
-    sheet.total_equity, coalesce(last.finding_count, 0),
+    sheet.is_valid, base.currency,
+    case when base.is_told_amounts then sheet.total_assets end,
+    case when base.is_told_amounts then sheet.total_liabilities end,
+    case when base.is_told_amounts then sheet.total_equity end,
+    coalesce(last.finding_count, 0),
     (select count(*) from saldo.purchase where status = 'pending'),
     last.status, last.finished_at, last.age_seconds::numeric(20, 0),
     coalesce(last.is_overdue, true), last.rule_count, last.account_count, last.line_count
-  from (select saldo_private.setting_value('currency') as currency) as base
+  from (
+    -- Whoever may not read the table may not be told by a function what stands in it.
+    select saldo_private.setting_value('currency') as currency,
+      has_table_privilege(
+        case current_setting('role') when 'none' then session_user
+          else current_setting('role')::name end,
+        'saldo.check_total', 'select'
+      ) as is_told_amounts
+  ) as base
   left join (
     select c.*,
       greatest(extract(epoch from clock_timestamp() - c.finished_at), 0) as age_seconds,
@@ -119,9 +130,10 @@ as $$
 $$;
 comment on function saldo.balance_health is
   'How the balances are by the last check, cheaply: no account and no line is read. The totals of '
-  'the balance sheet are those at its end, in the setting currency. is_valid: assets equal '
-  'liabilities plus equity in every currency; null before the first check. is_healthy: valid, the '
-  'check found nothing, and it is not older than the setting check_overdue_hours.';
+  'the balance sheet are those at its end, in the setting currency, and null for whoever may not '
+  'read saldo.check_total. is_valid: assets equal liabilities plus equity in every currency; null '
+  'before the first check. is_healthy: valid, the check found nothing, and it is not older than '
+  'the setting check_overdue_hours.';
 revoke execute on function saldo.balance_health from public;
 grant execute on function saldo.balance_health to
   saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous;
@@ -182,11 +194,12 @@ comment on column saldo.balance_health_result.is_healthy is
 comment on column saldo.balance_health_result.is_valid is
   'Assets equal liabilities plus equity in every currency; null before the first check.';
 comment on column saldo.balance_health_result.currency is 'Currency of the totals.';
-comment on column saldo.balance_health_result.total_assets is 'Sum of the balances of assets.';
+comment on column saldo.balance_health_result.total_assets is
+  'Sum of the balances of assets; null for whoever is told no amounts.';
 comment on column saldo.balance_health_result.total_liabilities is
-  'Sum of the balances of liabilities.';
+  'Sum of the balances of liabilities; null for whoever is told no amounts.';
 comment on column saldo.balance_health_result.total_equity is
-  'Sum of equity, current-year earnings included.';
+  'Sum of equity, current-year earnings included; null for whoever is told no amounts.';
 comment on column saldo.balance_health_result.drift_count is 'Findings of the last check.';
 comment on column saldo.balance_health_result.pending_purchase_count is 'Open holds.';
 comment on column saldo.balance_health_result.last_check_status is 'Result of the last check.';

@@ -28,6 +28,7 @@ import { branchSync } from "./branch_sync.ts";
 import { cached } from "./cached.ts";
 import { makeFailureLimit } from "./failure_limit.ts";
 import { bodyLimitsOf, limitQuery, requireJsonPost } from "./graphql_gate.ts";
+import { type IsInsider, makeInsider } from "./insider.ts";
 import { readJson } from "./json_body.ts";
 import { makeMetrics } from "./metrics.ts";
 import { makeWebsockets, type Websockets } from "./websockets.ts";
@@ -64,8 +65,17 @@ export async function createApp(context: AppContext): Promise<App> {
   app.use(metrics.measure);
   installHeaders(app, context);
   installProbes(app, context, readWorker, readReplica);
-  app.get("/metrics", metrics.serve);
-  installBalanceHealth(app, readHealth, readWorker, readReplica);
+  const failures = makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS);
+  const isInsider = makeInsider(context.jwtSecret, context.config.metricsToken, failures);
+  app.get("/metrics", async (request, response) => {
+    const withAmounts = await isInsider(request);
+    // Where a token is set it is for everybody.
+    if (!withAmounts && context.config.metricsToken !== undefined) {
+      throw new Refusal("unauthenticated", "the token of metrics");
+    }
+    response.type(metrics.contentType).send(await metrics.read(withAmounts));
+  });
+  installBalanceHealth(app, isInsider, readHealth, readWorker, readReplica);
   installBranchSync(app, context);
   const { websockets, release } = await installGraphql(app, context, lanes);
   installFrontDoor(app, context);
@@ -132,15 +142,19 @@ function installProbes(
 
 function installBalanceHealth(
   app: Express,
+  isInsider: IsInsider,
   readHealth: () => Promise<BalanceHealth>,
   readWorker: () => Promise<WorkerState>,
   readReplica: () => Promise<ReplicaState>,
 ): void {
-  app.get("/admin/balance-health/check", async (_request, response) => {
+  app.get("/admin/balance-health/check", async (request, response) => {
     const { httpStatus, body } = answerOf(
       await readHealth().catch(() => undefined),
       await readWorker().catch(() => undefined),
-      await readReplica().catch(() => undefined),
+      {
+        replica: await readReplica().catch(() => undefined),
+        isInsider: await isInsider(request),
+      },
     );
     response.status(httpStatus).json(body);
   });

@@ -9,6 +9,8 @@ export interface ApiConfig extends GraphqlConfig, BodyConfig, AdmissionConfig, S
   readonly port: number;
   /** Proxies whose word about a client's address is taken: their addresses, or their number. */
   readonly trustProxy?: readonly string[] | number | undefined;
+  /** What whoever reads /metrics has to send, where it is set. */
+  readonly metricsToken?: string | undefined;
   /** How long a client may take to send a request. */
   readonly requestTimeoutMs: number;
 }

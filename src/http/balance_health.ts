@@ -90,7 +90,7 @@ export function makeSealStatus(serverPool: Pool): () => Promise<SealStatus> {
 export function makeWorkerState(serverPool: Pool): () => Promise<WorkerState> {
   return cached(1000, async () => {
     const statement = "select * from saldo_private.worker_state()";
-    const rows = await readAsAnonymous<WorkerState>(serverPool, statement);
+    const rows = await readAs<WorkerState>("saldo_anonymous", serverPool, statement);
     return rows[0] as WorkerState;
   });
 }
@@ -110,7 +110,8 @@ export function makeReplicaState(serverPool: Pool): () => Promise<ReplicaState> 
 /** A reader of the figures of alerts, checks, heals and the worker, kept as long. */
 export function makeHealthFigures(serverPool: Pool): () => Promise<HealthFigure[]> {
   return cached(CACHE_MS, () =>
-    readAsAnonymous<HealthFigure>(
+    readAs<HealthFigure>(
+      "saldo_anonymous",
       serverPool,
       "select name, label, value from saldo_private.health_metric()",
     ),
@@ -121,15 +122,17 @@ async function readRow<Row extends object>(
   serverPool: Pool,
   name: "balance_health" | "settlement_health" | "seal_status",
 ): Promise<Row> {
-  const rows = await readAsAnonymous<Row>(serverPool, `select * from saldo.${name}()`);
+  const rows = await readAs<Row>("saldo_operator", serverPool, `select * from saldo.${name}()`);
   return rows[0] as Row;
 }
 
-async function readAsAnonymous<Row extends object>(
+// An operator sees amounts; what goes on to whom is the server's business.
+async function readAs<Row extends object>(
+  role: "saldo_operator" | "saldo_anonymous",
   serverPool: Pool,
   statement: string,
 ): Promise<Row[]> {
-  const settings = { role: "saldo_anonymous", statement_timeout: "5s" };
+  const settings = { role, statement_timeout: "5s" };
   return await withRole(serverPool, { settings, mode: "read only" }, async (client) => {
     const { rows } = await client.query<Row>(statement);
     return rows;
@@ -138,12 +141,12 @@ async function readAsAnonymous<Row extends object>(
 
 /**
  * What a container's health check is answered: 200 when the last check found all in order, is not
- * overdue, and jobs are done. The words say when that was and over how much.
+ * overdue, and jobs are done. The words say when that was, and to an insider over how much.
  */
 export function answerOf(
   health: BalanceHealth | undefined,
   worker: WorkerState | undefined,
-  replica?: ReplicaState,
+  { replica, isInsider }: { replica?: ReplicaState | undefined; isInsider: boolean },
 ): { httpStatus: number; body: object } {
   if (health === undefined || worker === undefined) {
     const body = { status: "unavailable", balance_status: "unknown", data: null };
@@ -162,9 +165,11 @@ export function answerOf(
     body: {
       status,
       balance_status: balanceStatus,
-      message: worker.is_silent ? `${wordsOf(health)} ${silenceOf(worker)}` : wordsOf(health),
+      message: worker.is_silent
+        ? `${wordsOf(health, isInsider)} ${silenceOf(worker)}`
+        : wordsOf(health, isInsider),
       data: {
-        ...exactNumbers(health),
+        ...(isInsider ? exactNumbers(health) : toldToAll(health)),
         worker_seen_at: worker.seen_at,
         ...(replica?.is_standby && { replica_lag_seconds: replica.replica_lag_seconds }),
       },
@@ -172,8 +177,15 @@ export function answerOf(
   };
 }
 
-function wordsOf({ last_check_at, ...health }: BalanceHealth): string {
+/** Healthy or not, and when that was found. */
+function toldToAll(health: BalanceHealth): Record<string, unknown> {
+  const { is_healthy, is_valid, is_overdue, last_check_at, last_check_age_seconds } = health;
+  return exactNumbers({ is_healthy, is_valid, is_overdue, last_check_at, last_check_age_seconds });
+}
+
+function wordsOf({ last_check_at, ...health }: BalanceHealth, isInsider: boolean): string {
   if (last_check_at === null) return "The balances were never checked.";
+  if (!isInsider) return `Checked at ${last_check_at.toISOString()}.`;
   const { rule_count, line_count, account_count, drift_count } = health;
   return (
     `Checked at ${last_check_at.toISOString()}: ${rule_count} rules over ${line_count} journal ` +
@@ -194,7 +206,7 @@ declare global {
 }
 
 /** The row for JSON: figures as numbers with all of their digits, which a double would not keep. */
-export function exactNumbers(health: BalanceHealth): Record<string, unknown> {
+export function exactNumbers(health: Partial<BalanceHealth>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(health).map(([column, value]) => [
       column,

@@ -24,11 +24,17 @@ const FIGURES: readonly (readonly [name: string, label: string | null, help: str
   ["alerts_evaluated_at", null, "Unix time at which alerts were last brought up to date."],
 ];
 
+const AMOUNTS = new Set(["drift_amount"]);
+
 /** Gauges that show the figures they are given; those that are not given are not known. */
-export function makeFigureGauges(registry: Registry): (figures: readonly HealthFigure[]) => void {
+export function makeFigureGauges(
+  registry: Registry,
+  amounts: Registry,
+): (figures: readonly HealthFigure[]) => void {
   const gauges = FIGURES.map(([name, label, help]) => {
     const labelNames = label === null ? [] : [label];
-    const gauge = new Gauge({ name: `saldo_${name}`, help, labelNames, registers: [registry] });
+    const registers = [AMOUNTS.has(name) ? amounts : registry];
+    const gauge = new Gauge({ name: `saldo_${name}`, help, labelNames, registers });
     return { name, label, gauge };
   });
   return (figures) => {

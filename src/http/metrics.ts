@@ -16,8 +16,10 @@ import { makeFigureGauges } from "./health_metrics.ts";
 export interface Metrics {
   /** Measures every request that passes. */
   readonly measure: RequestHandler;
-  /** Answers with all metrics in Prometheus' text format. */
-  readonly serve: RequestHandler;
+  /** All metrics in Prometheus' text format, amounts only where that is said. */
+  read(withAmounts: boolean): Promise<string>;
+  /** The type of that text. */
+  readonly contentType: string;
 }
 
 // Labels come from this list and never from the URL: every new path would be a new series.
@@ -25,12 +27,16 @@ const ROUTES = ["/graphql", "/health", "/ready", "/metrics", "/admin/balance-hea
 
 // Columns of saldo.balance_health() that are figures, and what they mean.
 const HEALTH_GAUGES: readonly (readonly [column: keyof BalanceHealth, help: string])[] = [
-  ["total_assets", "Sum of asset accounts at the last check."],
-  ["total_liabilities", "Sum of liability accounts at the last check."],
-  ["total_equity", "Sum of equity with the current year's earnings at the last check."],
   ["drift_count", "Findings of the last check."],
   ["pending_purchase_count", "Purchases that wait to be completed or to fail."],
   ["last_check_age_seconds", "Seconds since the last check ended."],
+];
+
+// Those that are amounts.
+const AMOUNT_GAUGES: readonly (readonly [column: keyof BalanceHealth, help: string])[] = [
+  ["total_assets", "Sum of asset accounts at the last check."],
+  ["total_liabilities", "Sum of liability accounts at the last check."],
+  ["total_equity", "Sum of equity with the current year's earnings at the last check."],
 ];
 
 // Columns of saldo.settlement_health() that are figures, and what they mean.
@@ -77,11 +83,12 @@ export function makeMetrics(
     registers: [registry],
   });
   makeLaneGauges(registry, lanes);
-  const refreshHealth = makeHealthGauges(registry, readHealth);
+  const amounts = new Registry();
+  const refreshHealth = makeHealthGauges(registry, amounts, readHealth);
   const refreshSettlement = makeRowGauges(registry, SETTLEMENT_GAUGES, readSettlement);
   const refreshSeals = makeRowGauges(registry, SEAL_GAUGES, readSeals);
   const refreshReplica = makeRowGauges(registry, REPLICA_GAUGES, readReplica);
-  const showFigures = makeFigureGauges(registry);
+  const showFigures = makeFigureGauges(registry, amounts);
 
   return {
     measure(request, response, next) {
@@ -90,7 +97,8 @@ export function makeMetrics(
       response.once("close", () => stop({ status: String(response.statusCode) }));
       next();
     },
-    async serve(_request, response) {
+    contentType: registry.contentType,
+    async read(withAmounts) {
       const [figures] = await Promise.all([
         readFigures().catch(() => []),
         refreshHealth(),
@@ -99,7 +107,8 @@ export function makeMetrics(
         refreshReplica(),
       ]);
       showFigures(figures);
-      response.type(registry.contentType).send(await registry.metrics());
+      const text = await registry.metrics();
+      return withAmounts ? `${text}\n${await amounts.metrics()}` : text;
     },
   };
 }
@@ -150,7 +159,11 @@ function makeRowGauges<Column extends string>(
   return async () => show(await read().catch(() => undefined));
 }
 
-function makeHealthGauges(registry: Registry, readHealth: () => Promise<BalanceHealth>) {
+function makeHealthGauges(
+  registry: Registry,
+  amounts: Registry,
+  readHealth: () => Promise<BalanceHealth>,
+) {
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers: [registry] });
   const isUp = gauge("saldo_database_up", "1 when the health of the balances could be read.");
   const isValid = gauge(
@@ -158,6 +171,7 @@ function makeHealthGauges(registry: Registry, readHealth: () => Promise<BalanceH
     "1 when assets equalled liabilities and equity at the last check; NaN when not known.",
   );
   const show = makeGauges(registry, HEALTH_GAUGES);
+  const showAmounts = makeGauges(amounts, AMOUNT_GAUGES);
 
   return async function refreshHealth(): Promise<void> {
     // Metrics answer without the database too: that is when they are needed most.
@@ -165,5 +179,6 @@ function makeHealthGauges(registry: Registry, readHealth: () => Promise<BalanceH
     isUp.set(health === undefined ? 0 : 1);
     set(isValid, health?.is_valid);
     show(health);
+    showAmounts(health);
   };
 }

@@ -181,19 +181,75 @@ test("GraphiQL is served only where it is on", async (t) => {
   t.is((await api.request("/")).status, 200);
 });
 
-test.serial("the balances' health is 200 with totals when they are valid", async (t) => {
+const AMOUNTS = ["total_assets", "total_liabilities", "total_equity"];
+
+test.serial("the balances' health is 200, with amounts for staff only", async (t) => {
   await api.member("anna", "500000");
   await api.root("select saldo.check_balance_health()");
-  const { status, text } = await api.request("/admin/balance-health/check");
-  t.is(status, 200);
-  const body = JSON.parse(text);
-  t.is(body.status, "healthy");
-  t.is(body.balance_status, "balanced");
-  t.true(body.data.is_valid);
-  for (const total of ["total_assets", "total_liabilities", "total_equity"]) {
-    t.true(total in body.data, total);
+  const ask = async (role?: "admin" | "operator" | "member" | "branch") => {
+    const claims = { role: role ?? ("admin" as const), member_id: "1" };
+    const headers = { authorization: `Bearer ${await api.token(claims)}` };
+    return api.request("/admin/balance-health/check", role === undefined ? {} : { headers });
+  };
+  for (const role of [undefined, "member", "branch"] as const) {
+    const { status, text } = await ask(role);
+    t.is(status, 200);
+    const body = JSON.parse(text);
+    t.like(body, { status: "healthy", balance_status: "balanced" });
+    t.regex(body.message, /^Checked at \S+Z\.$/);
+    t.deepEqual(Object.keys(body.data), [
+      "is_healthy",
+      "is_valid",
+      "is_overdue",
+      "last_check_at",
+      "last_check_age_seconds",
+      "worker_seen_at",
+    ]);
+  }
+  for (const role of ["admin", "operator"] as const) {
+    const { text } = await ask(role);
+    for (const total of AMOUNTS) t.regex(text, new RegExp(`"${total}":(500000|0)[,}]`));
+    t.regex(JSON.parse(text).message, /rules over 2 journal lines/);
+  }
+  const headers = { authorization: "Bearer a.b.c" };
+  t.is((await api.request("/admin/balance-health/check", { headers })).code, "SB011");
+});
+
+test.serial("balanceHealth tells amounts to those who may read them", async (t) => {
+  const query = "{ balanceHealth { isHealthy totalAssets totalLiabilities totalEquity } }";
+  const none = { totalAssets: null, totalLiabilities: null, totalEquity: null };
+  const member = await api.memberToken("1");
+  for (const token of [null, member, await api.token({ role: "branch" })]) {
+    const { data } = await api.post(query, {}, token);
+    t.deepEqual(data.balanceHealth, { isHealthy: true, ...none });
+  }
+  for (const role of ["admin", "operator"] as const) {
+    const { data } = await api.post(query, {}, await api.token({ role }));
+    t.is(data.balanceHealth.totalLiabilities, "500000");
   }
 });
+
+test.serial(
+  "metrics have amounts for those with a token, and ask for it where it is set",
+  async (t) => {
+    const read = async (own: typeof api, authorization?: string) =>
+      own.request("/metrics", authorization === undefined ? {} : { headers: { authorization } });
+    const amounts = /^saldo_(total_assets|total_liabilities|total_equity|drift_amount)\b/m;
+    t.notRegex((await read(api)).text, amounts);
+    t.notRegex((await read(api, `Bearer ${await api.memberToken("1")}`)).text, amounts);
+    const staff = await read(api, `Bearer ${await api.token({ role: "operator" })}`);
+    t.regex(staff.text, /^saldo_total_liabilities 500000$/m);
+
+    const metricsToken = "a-token-for-metrics-only";
+    const own = await openApi({ config: { metricsToken } });
+    t.teardown(() => own.close());
+    t.is((await read(own)).status, 401);
+    t.is((await read(own, "Bearer another token that")).status, 401);
+    t.is((await read(own, `Bearer ${metricsToken}x`)).status, 401);
+    t.regex((await read(own, `Bearer ${metricsToken}`)).text, amounts);
+    t.is((await read(own, `Bearer ${await own.token({})}`)).status, 200);
+  },
+);
 
 test.serial("metrics tell whether the balance sheet is valid", async (t) => {
   await api.send(QUERY);

@@ -75,7 +75,8 @@ test.serial("a forced balance shows as unhealthy, is found and healed by mutatio
 
   // The endpoint asks the database once in five seconds.
   await wait(5100);
-  const healthy = await api.request("/admin/balance-health/check");
+  const headers = { authorization: `Bearer ${await api.token({})}` };
+  const healthy = await api.request("/admin/balance-health/check", { headers });
   t.is(healthy.status, 200);
   t.regex(healthy.text, /"total_liabilities":1900000[,}]/);
   t.regex((await api.request("/metrics")).text, /^balance_sheet_valid 1$/m);

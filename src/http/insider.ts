@@ -1,0 +1,44 @@
+/** Who is told amounts outside of GraphQL: whoever has the token of metrics, or one of the staff. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { Request } from "express";
+import { authenticate } from "../auth/token.ts";
+import { Refusal } from "../errors/refusal.ts";
+import { networkOf } from "./client_address.ts";
+import type { FailureLimit } from "./failure_limit.ts";
+
+/** Tells whether a request may see amounts. */
+export type IsInsider = (request: Request) => Promise<boolean>;
+
+/**
+ * Without a token it is an outsider's request.
+ *
+ * @throws Refusal unauthenticated, or too_many_requests, for a token that is not good
+ */
+export function makeInsider(
+  jwtSecret: string,
+  metricsToken: string | undefined,
+  failures: FailureLimit,
+): IsInsider {
+  return async (request) => {
+    const { authorization } = request.headers;
+    if (authorization === undefined) return false;
+    const bearer = /^Bearer (\S{1,4096})$/i.exec(authorization)?.[1];
+    if (metricsToken !== undefined && bearer !== undefined && isSame(bearer, metricsToken)) {
+      return true;
+    }
+    try {
+      const { role } = await authenticate(jwtSecret, authorization);
+      return role === "saldo_admin" || role === "saldo_operator";
+    } catch (error) {
+      throw failures.isExceededBy(networkOf(request.ip ?? ""))
+        ? new Refusal("too_many_requests")
+        : error;
+    }
+  };
+}
+
+/** Compares texts of any length in the same time, which would otherwise tell how far they agree. */
+function isSame(one: string, other: string): boolean {
+  const hash = (text: string) => createHash("sha256").update(text).digest();
+  return timingSafeEqual(hash(one), hash(other));
+}
