@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { hasKnownPassword, isKnownSecret } from "./known_secrets.ts";
 import {
   databaseUrl,
   flag,
@@ -17,7 +18,7 @@ import {
 export const settings = {
   environment: setting(
     "NODE_ENV",
-    "`production` hides GraphiQL and introspection, and with a DATABASE_URL wants a JWT secret",
+    "`production` hides GraphiQL and introspection, and with a DATABASE_URL wants a JWT secret; published ones are refused",
     z
       .enum(["development", "production", "test"], { error: "development, production or test" })
       .default("development"),
@@ -301,6 +302,7 @@ export function readConfig(environment: Environment): Config {
       "SALDO_JWT_SECRET is missing: in production with a DATABASE_URL give one that all servers share.",
     );
   }
+  if (!isOpen) requireOwnSecrets(config);
   if (config.pageSizeDefault > config.pageSizeMax) {
     throw new ConfigError("SALDO_PAGE_SIZE is not valid: give at most SALDO_PAGE_SIZE_MAX.");
   }
@@ -320,4 +322,28 @@ export function readConfig(environment: Environment): Config {
     isGraphiqlEnabled: config.isGraphiqlEnabled ?? isOpen,
     isIntrospectionEnabled: config.isIntrospectionEnabled ?? isOpen,
   };
+}
+
+/** In production nobody else may know what keeps it closed. */
+function requireOwnSecrets(config: Config): void {
+  const given = [
+    ["SALDO_JWT_SECRET", config.jwtSecret],
+    ["SALDO_METRICS_TOKEN", config.metricsToken],
+    ["SALDO_ALERT_WEBHOOK_SECRET", config.alertWebhookSecret],
+  ] as const;
+  for (const [name, secret] of given) {
+    if (secret !== undefined && isKnownSecret(secret)) {
+      throw new ConfigError(
+        `${name} is known to others, or is easily guessed: give one of your own, made by openssl ` +
+          "rand -base64 36 say.",
+      );
+    }
+  }
+  for (const url of [config.databaseUrl, config.serverDatabaseUrl]) {
+    if (url !== undefined && hasKnownPassword(url)) {
+      throw new ConfigError(
+        "The password in DATABASE_URL is a published one: give one of your own.",
+      );
+    }
+  }
 }

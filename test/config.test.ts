@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import test from "ava";
 import { envExample } from "../scripts/env_example.ts";
@@ -5,6 +6,7 @@ import { ConfigError, readConfig, requireNode, settings } from "../src/config.ts
 
 const read = (environment: Record<string, string>) => () => readConfig(environment);
 const databaseUrl = "postgres://owner:secret@127.0.0.1/saldo";
+const ownSecret = randomBytes(24).toString("base64");
 
 test("without any variable every setting has its default", (t) => {
   const config = readConfig({});
@@ -107,6 +109,43 @@ test("a check is overdue an hour after it was due, unless said otherwise", (t) =
   t.is(readConfig({ SALDO_CHECK_OVERDUE_HOURS: "48" }).checkOverdueHours, 48);
 });
 
+test("in production a secret that was ever published, or is easily guessed, is refused", (t) => {
+  const production = { NODE_ENV: "production", DATABASE_URL: databaseUrl };
+  const known = [
+    "a-secret-for-a-trial-and-nothing-else",
+    "A-Secret-For-A-Trial-And-Nothing-Else",
+    "a-string-secret-at-least-256-bits-long",
+    "please-change-me-before-you-go-to-production",
+    "x".repeat(40),
+    "abc".repeat(20),
+  ];
+  for (const secret of known) {
+    for (const name of ["SALDO_JWT_SECRET", "SALDO_METRICS_TOKEN", "SALDO_ALERT_WEBHOOK_SECRET"]) {
+      const given = { SALDO_JWT_SECRET: ownSecret, [name]: secret };
+      const error = t.throws(read({ ...production, ...given }), { instanceOf: ConfigError });
+      t.true(error.message.startsWith(`${name} is known to others`), error.message);
+      t.false(error.message.includes(secret));
+      t.notThrows(read({ ...given }), "in development it is as good as another");
+    }
+  }
+  const published = "postgres://postgres:saldo-trial@database:5432/saldo";
+  t.throws(read({ ...production, SALDO_JWT_SECRET: ownSecret, DATABASE_URL: published }), {
+    instanceOf: ConfigError,
+    message: /password in DATABASE_URL/,
+  });
+});
+
+test("docker-compose.yml has no secret, and wants them", async (t) => {
+  const text = await readFile(new URL("../docker-compose.yml", import.meta.url), "utf8");
+  const secrets = [...text.matchAll(/\$\{(\w*(?:PASSWORD|SECRET|TOKEN|URL)\w*)([^}]*)\}/g)];
+  t.true(secrets.length > 5);
+  for (const [, name, fallback = ""] of secrets) t.regex(fallback, /^(:-|:\?.*|)$/, name);
+  for (const name of ["POSTGRES_PASSWORD", "SALDO_JWT_SECRET"]) {
+    t.true(text.includes(`\${${name}:?`), name);
+  }
+  t.notRegex(text, /\b(PASSWORD|SECRET|TOKEN)\w*: (?!\$)/);
+});
+
 test("production on a server of one's own wants a secret, embedded it makes one", (t) => {
   t.throws(read({ NODE_ENV: "production", DATABASE_URL: databaseUrl }), {
     instanceOf: ConfigError,
@@ -116,7 +155,7 @@ test("production on a server of one's own wants a secret, embedded it makes one"
   const config = readConfig({
     NODE_ENV: "production",
     DATABASE_URL: databaseUrl,
-    SALDO_JWT_SECRET: "x".repeat(32),
+    SALDO_JWT_SECRET: ownSecret,
   });
   t.false(config.isGraphiqlEnabled);
   t.false(config.isIntrospectionEnabled);

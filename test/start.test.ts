@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -9,7 +10,7 @@ import { signToken } from "../src/auth/token.ts";
 import { openTestDatabase, type TestDatabase } from "./_support/database.ts";
 import { type Program, runProgram } from "./_support/process.ts";
 
-const secret = "a secret for tests of more than 32 characters";
+const secret = randomBytes(24).toString("base64url");
 
 let database: TestDatabase;
 test.before(async () => {

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import test, { type ExecutionContext } from "ava";
 import { openApi } from "../_support/api.ts";
 import { type Program, runProgram } from "../_support/process.ts";
@@ -35,7 +36,7 @@ async function arrange(t: ExecutionContext, channels = "") {
         NODE_ENV: "production",
         DATABASE_URL: database.connectionString,
         SERVER_DATABASE_URL: database.serverConnectionString,
-        SALDO_JWT_SECRET: "a secret for tests of more than 32 characters",
+        SALDO_JWT_SECRET: randomBytes(24).toString("base64url"),
         SALDO_ALERT_EVERY_SECONDS: "1",
         SALDO_ALERT_WEBHOOK_URL: webhook.url,
         ...environment,

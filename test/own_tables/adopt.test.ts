@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -264,7 +265,7 @@ test("the server applies its file of rules at start; a refused rule does not sto
       NODE_ENV: "production",
       DATABASE_URL: database.connectionString,
       SERVER_DATABASE_URL: database.serverConnectionString,
-      SALDO_JWT_SECRET: "a secret for tests of more than 32 characters",
+      SALDO_JWT_SECRET: randomBytes(24).toString("base64url"),
       SALDO_RULES_FILE: path,
     });
   try {
