@@ -3,6 +3,7 @@ import { signToken } from "./auth/token.ts";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import { GRAPHIQL_PATH } from "./graphql/preset.ts";
 import { makeLog } from "./log.ts";
+import { shellWord } from "./shell_word.ts";
 import { type Parts, type Running, start } from "./start.ts";
 import { StartError } from "./start_error.ts";
 
@@ -77,6 +78,6 @@ async function tellHowToUse(config: Config, running: Running): Promise<void> {
   }
   if (running.isEmbedded) {
     const file = join(config.dataFolder, "database-url");
-    process.stdout.write(`psql         psql "$(cat ${file})"\n\n`);
+    process.stdout.write(`psql         psql "$(cat ${shellWord(file)})"\n\n`);
   }
 }

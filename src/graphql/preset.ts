@@ -11,6 +11,7 @@ import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connecti
 import { currentCaller, settingsFor } from "../auth/caller.ts";
 import type { Log } from "../log.ts";
 import { accountEventsFor } from "./account_events.ts";
+import { GraphiqlPagePlugin } from "./graphiql_page.ts";
 import { makeMaskError } from "./mask_error.ts";
 import type { Notifications } from "./notifications.ts";
 import { makePageLimitsPlugin } from "./page_limits.ts";
@@ -119,6 +120,7 @@ export function makePreset(
     extends: [makeSchemaPreset(context.serverPool, queryLimitsOf(config))],
     plugins: [
       KeepTurnPlugin,
+      GraphiqlPagePlugin,
       makeValidationPlugin({ isIntrospectionAllowed: config.isIntrospectionEnabled, maskError }),
     ],
     grafast: {

@@ -1,10 +1,12 @@
 /** The HTTP side: what is served, in the order in which a request meets it. */
 import "../graphql/graphile_env.ts";
+import { randomBytes } from "node:crypto";
 import express, { type ErrorRequestHandler, type Express } from "express";
 import { postgraphile } from "postgraphile";
 import { grafserv } from "postgraphile/grafserv/express/v4";
 import { causeOf } from "../errors/database_error.ts";
 import { Refusal, refusalBody } from "../errors/refusal.ts";
+import { graphiqlPolicy } from "../graphql/graphiql_page.ts";
 import { makeNotifications, refusedNotifications } from "../graphql/notifications.ts";
 import { GRAPHIQL_PATH, makePreset, queryLimitsOf } from "../graphql/preset.ts";
 import { reportNamesOf } from "../graphql/reports.ts";
@@ -98,9 +100,13 @@ function installHeaders(app: Express, context: AppContext): void {
       response.setHeader("Connection", "close");
     }
     // GraphiQL is a page with scripts and workers; everything else is data.
-    if (request.path !== GRAPHIQL_PATH && !request.path.startsWith("/ruru-static/")) {
-      response.setHeader("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
-    }
+    const isPage = request.path === GRAPHIQL_PATH || request.path.startsWith("/ruru-static/");
+    const nonce = isPage ? randomBytes(16).toString("base64") : "";
+    response.locals["nonce"] = nonce;
+    response.setHeader(
+      "Content-Security-Policy",
+      isPage ? graphiqlPolicy(nonce) : "default-src 'none'; frame-ancestors 'none'",
+    );
     next();
   });
 }

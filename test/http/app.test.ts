@@ -38,6 +38,16 @@ test("a GET, a form, plain text and an array are refused with their status", asy
   t.is(array.code, "SB010");
 });
 
+test("content types are compared without case, and the body is UTF-8", async (t) => {
+  for (const type of ["Application/JSON", "application/json ; Charset=UTF-8"]) {
+    t.is((await api.send(QUERY, { "content-type": type })).status, 200, type);
+  }
+  const latin = { "content-type": "application/json; charset=latin1" };
+  t.is((await api.send(QUERY, latin)).status, 415);
+  const broken = new Uint8Array([...Buffer.from('{"query":"'), 0xff, ...Buffer.from('"}')]);
+  t.is((await api.send(broken)).code, "SB010");
+});
+
 test("bodies of the wrong shape are refused as wrong input", async (t) => {
   for (const body of [
     "",
@@ -176,7 +186,16 @@ test("GraphiQL is served only where it is on", async (t) => {
   const front = await open.request("/");
   t.is(front.status, 302);
   t.is(front.headers.get("location"), "/graphiql");
-  t.regex((await open.request("/graphiql")).text, /<!DOCTYPE html>/i);
+  const page = await open.request("/graphiql");
+  t.regex(page.text, /<!DOCTYPE html>/i);
+  const policy = page.headers.get("content-security-policy") ?? "";
+  const [, nonce = ""] = /script-src 'self' 'nonce-([\w+/=]{24})';/.exec(policy) ?? [];
+  t.regex(policy, /^default-src 'none';.*frame-ancestors 'none'$/);
+  const scripts = page.text.match(/<script\b[^>]*/g) ?? [];
+  t.true(scripts.length > 1 && scripts.every((each) => each.includes(`nonce="${nonce}"`)));
+  const again = (await open.request("/graphiql")).headers.get("content-security-policy") ?? "";
+  t.false(again.includes(nonce), "each page has its own");
+  t.is((await open.request("/ruru-static/ruru.js")).status, 200);
   await open.close();
   t.is((await api.request("/")).status, 200);
 });
