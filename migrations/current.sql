@@ -35,7 +35,7 @@ create table if not exists saldo_private.rule_reads (
   relation_ids oid[] not null,
   function_ids oid[] not null,
   constraint rule_reads_pkey primary key (rule)
-
+);
 -- Logins that act as members without the API.
 create table if not exists saldo.member_login (
   login text not null,
@@ -45,7 +45,6 @@ create table if not exists saldo.member_login (
   constraint member_login_pkey primary key (login),
   constraint member_login_member_fkey foreign key (member_id) references saldo.member (id)
 );
-
 -- The login of the API in this database, which servers share.
 create table if not exists saldo_private.server_login (
   id integer not null,

@@ -1723,6 +1723,17 @@ create table saldo.member (
 -- policy select_all
 -- policy select_own
 
+create table saldo.member_login (
+  login text not null,
+  member_id bigint,
+  assigned_at timestamp with time zone default now() not null,
+  assigned_by text not null,
+  constraint member_login_pkey PRIMARY KEY (login),
+  constraint member_login_member_fkey FOREIGN KEY (member_id) REFERENCES saldo.member(id)
+);
+-- policy owner_all
+-- policy select_all
+
 create table saldo.meter (
   account_id bigint not null,
   id bigint generated always as identity not null,
@@ -2247,6 +2258,18 @@ create table saldo_private.sealed_stretch (
 CREATE INDEX sealed_stretch_seal_number_idx ON saldo_private.sealed_stretch USING btree (seal_number);
 -- trigger record_bypass, always
 -- trigger record_bypass_truncate, always
+-- policy owner_all
+
+create table saldo_private.server_login (
+  id integer not null,
+  login text not null,
+  password text not null,
+  database_id oid not null,
+  cluster text not null,
+  made_at timestamp with time zone default now() not null,
+  constraint server_login_pkey PRIMARY KEY (id),
+  constraint server_login_is_one CHECK ((id = 1))
+);
 -- policy owner_all
 
 create table saldo.setting (

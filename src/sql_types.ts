@@ -616,11 +616,11 @@ export interface BalanceHealthResult {
   is_valid: boolean | null;
   /** Currency of the totals. */
   currency: string | null;
-  /** Sum of the balances of assets. */
+  /** Sum of the balances of assets; null for whoever is told no amounts. */
   total_assets: string | null;
-  /** Sum of the balances of liabilities. */
+  /** Sum of the balances of liabilities; null for whoever is told no amounts. */
   total_liabilities: string | null;
-  /** Sum of equity, current-year earnings included. */
+  /** Sum of equity, current-year earnings included; null for whoever is told no amounts. */
   total_equity: string | null;
   /** Findings of the last check. */
   drift_count: number | null;
@@ -897,7 +897,7 @@ export interface BranchIntake {
    * is told from a conflict.
    */
   content_hash: Uint8Array;
-  /** Whether it was the first of the branch to come with its id; voids refer to that one. */
+  /** Whether it was the first of the branch to come with its id. */
   has_id: boolean;
   /** Whether it was the first to come with its number in the epoch. */
   has_place: boolean;
@@ -1431,7 +1431,7 @@ export interface GuardEvent {
   client_address: string | null;
   /** Transaction that wrote the row. */
   transaction_id: string;
-  /** The statement, up to 2,000 characters; null = none, as in a worker of logical replication. */
+  /** The statement, up to 2,000 characters, with ? */
   statement: string | null;
   /** Name of the table that was written; one of yours with its schema. */
   table_name: string;
@@ -1918,6 +1918,18 @@ export interface Member {
   created_at: Date;
   /** Account of what the member owes, an asset; null until a charge-back leaves a first debt. */
   debt_account_id: string | null;
+}
+
+/** @behavior -* A login of the server that acts for a member without the API. */
+export interface MemberLogin {
+  /** Name of the login, as session_user has it. */
+  login: string;
+  /** Member that it acts for; null = the one that it names in the setting saldo.member_id. */
+  member_id: string | null;
+  /** When an administrator said so. */
+  assigned_at: Date;
+  /** Who said so. */
+  assigned_by: string;
 }
 
 /** A meter at a customer's, from its installation to its removal. */
@@ -2974,6 +2986,7 @@ export interface Rows {
   journal_seal_total: JournalSealTotal;
   maintenance_run: MaintenanceRun;
   member: Member;
+  member_login: MemberLogin;
   meter: Meter;
   metering_status: MeteringStatus;
   month_movement: MonthMovement;
@@ -3268,6 +3281,17 @@ export interface Functions {
       reason: string;
     };
     row: HealAction;
+  };
+  /**
+   * @behavior -* Lets a login of this server act for one member, whatever it sets; it needs the
+   * role saldo_member besides.
+   */
+  assign_member_login: {
+    args: {
+      login: string;
+      member_id?: string | number | bigint | null;
+    };
+    row: MemberLogin;
   };
   /**
    * Checks all balances and rewrites the caches that drifted from the journal and the open holds;
@@ -4073,6 +4097,13 @@ export interface Functions {
       reason: string;
     };
     row: Deposit;
+  };
+  /** @behavior -* Takes the member from a login, which then acts for nobody. */
+  remove_member_login: {
+    args: {
+      login: string;
+    };
+    row: { remove_member_login: boolean | null };
   };
   /** Ends a rule; rows that come from now on do not go by it. */
   remove_posting_rule: {

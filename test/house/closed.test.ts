@@ -40,6 +40,8 @@ const rules: Rule[] = [
     breakers: `
       select oid::regprocedure::text from pg_proc
       where pronamespace in ${schemas}
+      -- The guard asks it as whoever writes.
+      and oid <> 'saldo_private.is_past_engine()'::regprocedure
       and exists (select from aclexplode(coalesce(proacl, acldefault('f', proowner)))
         where grantee = 0)`,
     plant: "grant execute on function saldo.balance_health to public",

@@ -53,10 +53,13 @@ export function proseOfMarkdown(text: string): string {
   return blanked(text, /^```[\s\S]*?^```/gm).replace(/`[^`\n]*`/g, "");
 }
 
-/** The comments of SQL, and its texts of more than a word: comments on objects, messages, hints. */
+/**
+ * The comments of SQL, and its texts of more than a word: comments on objects, messages, hints. A
+ * regular expression stands in $re$, and is no text.
+ */
 export function proseOfSql(text: string): string {
-  const kept = [...text.matchAll(/--.*|'(?:[^']|'')*'/g)].filter(
-    ([part]) => part.startsWith("--") || part.includes(" "),
+  const kept = [...text.matchAll(/\$re\$.*?\$re\$|--.*|'(?:[^']|'')*'/g)].filter(
+    ([part]) => !part.startsWith("$") && (part.startsWith("--") || part.includes(" ")),
   );
   return only(text, kept);
 }
