@@ -137,13 +137,14 @@ begin
     from saldo.sub_balance as s
     where s.account_id = submit_transaction__earlier.account_id
     and s.id = v_earlier_id;
-  elsif idempotency_key is not null then
-    perform saldo_private.refuse_done(
-      'transaction', saldo_private.submitted_under_key(account_id, idempotency_key, null),
-      idempotency_key
-    );
+    return v_row;
   end if;
-  return v_row;
+
+  v_earlier_id := saldo_private.submitted_under_key(account_id, idempotency_key, null);
+  if v_earlier_id is not null then
+    perform saldo_private.refuse_done('transaction', v_earlier_id, idempotency_key);
+  end if;
+  return null;
 end
 $$;
 comment on function saldo_private.submit_transaction__earlier is
