@@ -198,6 +198,7 @@
 --!include check/book_checks.sql
 --!include check/idempotency_rule.sql
 --!include check/clock.sql
+--!include check/standing_type.sql
 --!include check/standing_object.sql
 --!include check/as_built.sql
 --!include check/recorded_value_rule.sql

@@ -63,7 +63,8 @@ returns boolean
 language sql
 stable
 as $$
-  select object.kind in ('function', 'grant', 'default grant', 'role', 'posting source', 'rule')
+  select object.kind in ('function', 'grant', 'default grant', 'role', 'posting source', 'rule',
+      'enum', 'type', 'cast', 'operator', 'operator class', 'aggregate')
     or object.server_version = current_setting('server_version_num')::integer / 10000
 $$;
 comment on function saldo_private.is_comparable is
@@ -126,7 +127,10 @@ as $$
   from (
     select coalesce(b.kind, o.kind) as kind, coalesce(b.name, o.name) as name,
       o.definition as now, case when b.standing <> 'added' then b.definition end as built,
-      coalesce(b.standing, 'added') <> 'kept' and coalesce(o.is_own, true) as is_own,
+      coalesce(b.standing, 'added') <> 'kept' and coalesce(o.is_own, true)
+        -- Who makes a table narrower or wider on purpose may say so; what others may lack is ours.
+        and not (coalesce(b.standing, 'added') = 'added'
+          and coalesce(o.kind, '') in ('unique index', 'constraint', 'column')) as is_own,
       case
         when o.name is null then 'missing'
         when b.name is null or b.standing = 'added' then 'added'

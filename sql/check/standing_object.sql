@@ -197,7 +197,9 @@ as $$
   select 'grant', format('%s on %s to %s', acl.privilege_type, held.thing,
       saldo_private.role_name(acl.grantee)),
     case when bool_or(acl.is_grantable) then 'with grant option' else 'granted' end,
+    -- What somebody else has made goes with its grants, PUBLIC's as well.
     saldo_private.is_own_role(acl.grantee)
+      and held.owner::regrole::text in ('saldo_owner', 'saldo_rule_reader')
   from (
     select case c.relkind when 'S' then 'sequence ' else 'table ' end || c.oid::regclass as thing,
       c.relowner as owner, c.relacl as acl
@@ -224,7 +226,7 @@ as $$
   ) as held
   cross join aclexplode(held.acl) as acl
   where acl.grantee <> held.owner
-  group by acl.privilege_type, held.thing, acl.grantee
+  group by acl.privilege_type, held.thing, held.owner, acl.grantee
 $$;
 comment on function saldo_private.current_objects__grants is
   'What is granted to others than the owner: tables, columns, sequences, functions and schemas.';
@@ -302,6 +304,12 @@ as $$
   union all
   select o.kind, o.name, o.definition, true
   from saldo_private.current_objects__tables() as o
+  union all
+  select o.kind, o.name, o.definition, o.is_own
+  from saldo_private.current_objects__types() as o
+  union all
+  select o.kind, o.name, o.definition, o.is_own
+  from saldo_private.current_objects__operators() as o
   union all
   select o.kind, o.name, o.definition, o.is_own
   from saldo_private.current_objects__grants() as o

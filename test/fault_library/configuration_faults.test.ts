@@ -8,6 +8,7 @@ import {
   structureFaults,
   valueFaults,
 } from "./_configuration_faults.ts";
+import { typeFaults } from "./_type_faults.ts";
 
 let database: TestDatabase;
 
@@ -58,7 +59,7 @@ async function attempt(client: PoolClient, query: string, values: unknown[]): Pr
 
 const accept = "select from saldo.accept_configuration($1, 'on purpose')";
 
-for (const fault of [...accessFaults, ...structureFaults, ...valueFaults]) {
+for (const fault of [...accessFaults, ...structureFaults, ...typeFaults, ...valueFaults]) {
   test.serial(`a check finds ${fault.name}`, async (t) => {
     await rolledBack(async (client) => {
       t.deepEqual(await found(client), []);
@@ -109,6 +110,19 @@ test.serial("what was accepted is a finding again when it changes, or is withdra
     await client.query("revoke all on saldo.account from reports");
     t.deepEqual(await found(client), []);
     t.is(await attempt(client, accept, [key]), "SB007");
+  });
+});
+
+test.serial("what somebody has added leaves nothing behind after an upgrade", async (t) => {
+  await rolledBack(async (client) => {
+    await client.query(`create function saldo.mine() returns integer language sql as 'select 1';
+      grant execute on function saldo.mine to public`);
+    await client.query(accept, ["%"]);
+    t.deepEqual(await found(client), []);
+    await client.query("select saldo_private.record_build()");
+    t.deepEqual(await found(client), []);
+    await client.query("drop function saldo.mine()");
+    t.deepEqual(await found(client), []);
   });
 });
 
