@@ -139,6 +139,7 @@
 --!include branch/void_branch_row.sql
 --!include branch/branch_config.sql
 --!include branch/push_branch_rows.sql
+--!include branch/take_branch_file.sql
 --!include branch/decide_branch_row.sql
 --!include branch/repost_suspense.sql
 --!include branch/branch_rule.sql

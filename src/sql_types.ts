@@ -4402,6 +4402,17 @@ export interface Functions {
     };
     row: MonthlyBalanceChange;
   };
+  /**
+   * Takes one push out of the file that a till has exported, and returns its answer for the file
+   * that the till imports; npx saldo branch-file does so for a whole file.
+   */
+  take_branch_push: {
+    args: {
+      body: unknown;
+      enrolment_code?: string | null;
+    };
+    row: { take_branch_push: unknown };
+  };
   /** Puts money into a member's wallet. */
   top_up: {
     args: {

@@ -2,8 +2,8 @@
 -- functions and nothing else of the room: a key pushes, and reads what became of its own rows.
 --
 -- Private: push_branch_rows, enrol_branch_device, renew_branch_key, read_branch_config,
--- take_branch_rows. They stand in no API but src/http/branch_sync.ts; body and answer are in
--- docs/reference/branch-protocol.md.
+-- take_branch_rows, take_push. They stand in no API but src/http/branch_sync.ts; body and answer
+-- are in docs/reference/branch-protocol.md.
 -- Locks: the branch, so that pushes of its devices come one after the other; then as a posting.
 
 create or replace function saldo_private.push__check_envelope(body jsonb)
@@ -231,18 +231,16 @@ as $$
 $$;
 comment on function saldo_private.push__verdicts is 'The verdicts of rows, in their order.';
 
-create or replace function saldo_private.push_branch_rows(
-  key_id text,
-  secret_hash bytea,
-  body jsonb
+create or replace function saldo_private.take_push(
+  device saldo.branch_device,
+  body jsonb,
+  is_live boolean
 )
 returns jsonb
 language plpgsql
-security definer
-set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
-  v_device saldo.branch_device := saldo_private.use_branch_key(key_id, secret_hash);
+  v_device saldo.branch_device := device;
   v_branch saldo.branch := saldo_private.require_branch(v_device.branch_id);
   v_is_bare boolean := jsonb_typeof(body) = 'array';
   v_epoch saldo.branch_epoch;
@@ -255,8 +253,9 @@ begin
     v_arrivals := saldo_private.branch_arrivals_of_0(body, v_device.id, v_branch);
     v_have_no := v_device.verdict_no;
   else
-    v_offset_ms := 1000 * extract(epoch from
-      saldo_private.require_instant_text(body #>> '{clock,now}', 'clock.now') - clock_timestamp());
+    v_offset_ms := 1000 * extract(epoch from saldo_private.require_instant_text(
+      body #>> '{clock,now}', 'clock.now'
+    ) - clock_timestamp());
     v_epoch := saldo_private.push__enter(v_device.id, body);
     v_arrivals := saldo_private.branch_arrivals(body -> 'rows', v_device.id, v_epoch.epoch);
     v_have_no := case when body #>> '{have,centre_epoch}'
@@ -277,7 +276,9 @@ begin
   set last_push_at = clock_timestamp(),
     protocol = case when v_is_bare then 0 else 1 end,
     program = case when v_is_bare then d.program else body ->> 'program' end,
-    clock_offset_ms = coalesce(v_offset_ms, d.clock_offset_ms),
+    -- A file says what the clock was when it was written.
+    clock_offset_ms = case when is_live then coalesce(v_offset_ms, d.clock_offset_ms)
+      else d.clock_offset_ms end,
     clock_boot = coalesce(left(body #>> '{clock,boot}', 100), d.clock_boot)
   where d.id = v_device.id
   returning * into v_device;
@@ -290,10 +291,32 @@ begin
     ),
     'verdicts', saldo_private.push__verdicts(v_arrivals, v_device.id),
     'config_version', saldo_private.branch_config(v_branch) -> 'config_version',
-    'rotate_key', saldo_private.is_rotation_due(key_id)
+    'rotate_key', false
   ) || saldo_private.push__changes(
     v_device, v_have_no, array(select a.arrival_hash from unnest(v_arrivals) as a)
   );
+end
+$$;
+comment on function saldo_private.take_push is
+  'Takes a push of a device, and returns the data of its answer but for the limits. is_live: it '
+  'comes from the till at this moment, not by file. The caller holds the branch. Errors in '
+  'checking order: SB510 protocol_unknown, SB507 push_invalid, SB010 input_invalid, '
+  'SB505 branch_forbidden.';
+
+create or replace function saldo_private.push_branch_rows(
+  key_id text,
+  secret_hash bytea,
+  body jsonb
+)
+returns jsonb
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  return saldo_private.take_push(
+    saldo_private.use_branch_key(key_id, secret_hash), body, is_live => true
+  ) || jsonb_build_object('rotate_key', saldo_private.is_rotation_due(key_id));
 end
 $$;
 comment on function saldo_private.push_branch_rows is

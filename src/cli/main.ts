@@ -8,6 +8,7 @@ import { requireDirectConnection } from "../database/direct_connection.ts";
 import { readVersion } from "../paths.ts";
 import { adoptCommand } from "./adopt.ts";
 import { branchCommand } from "./branch.ts";
+import { branchFileCommand } from "./branch_file.ts";
 import { checkCommand, healCommand } from "./check_and_heal.ts";
 import { type Command, UsageError } from "./command.ts";
 import { connect, databaseUrl } from "./connection.ts";
@@ -34,6 +35,7 @@ const commands: Record<string, Command> = {
   rules: rulesCommand,
   adopt: adoptCommand,
   branch: branchCommand,
+  "branch-file": branchFileCommand,
 };
 
 function usage(chosen: Command[]): string {

@@ -101,7 +101,7 @@ test.serial(
     await pusher.pushNow();
     t.true(systemStatus(store, pusher).warnings.includes("rows_before_enrolment"));
     t.is(store.queue().waiting, 1);
-    t.is(exportWaiting(store).pushes.length, 1);
+    t.is(exportWaiting(store).pushes.flatMap(({ rows }) => rows).length, 1);
     await pusher.stop();
     store.close();
     await centre.stop();

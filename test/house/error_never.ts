@@ -37,6 +37,16 @@ export const never: readonly Never[] = [
     codes: ["SB103", "SB107"],
     why: "the engine makes its entries whole and balanced",
   },
+  {
+    function: /\.take_push$/,
+    codes: ["SB001", "SB101", "SB102", "SB104", "SB106", "SB108", "SB121", "SB501"],
+    why: "a row that cannot be posted is quarantined with its code; a device has a branch",
+  },
+  {
+    function: /\.take_branch_push$/,
+    codes: ["SB501"],
+    why: "a device has a branch",
+  },
   { function: /\.fold_stripes$/, codes: funds, why: "a stripe that is emptied sets nothing off" },
   {
     function: /\.(tg_account_stripe__move_slot|change_held)$/,

@@ -144,7 +144,12 @@ function refuseKey(store: Store, device: string, key: string | undefined, reason
 }
 
 /** The centre holds more of this epoch than the store: it is a copy that was restored. */
-function goOnAfter(store: Store, chain: Chain, answer: PushAnswer, toldSeq: number): void {
+export function goOnAfter(
+  store: Store,
+  chain: Chain,
+  answer: Pick<PushAnswer, "device_state" | "seen">,
+  toldSeq: number,
+): void {
   if (answer.device_state !== "restored" || chain.epoch !== store.chain.epoch) return;
   const { seq, hash } = answer.seen;
   // A cache on the way may give the answer of an older push, which had told less.

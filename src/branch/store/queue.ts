@@ -63,7 +63,7 @@ export function keepAnswer(
   database: DatabaseSync,
   settings: Settings,
   chain: Chain,
-  answer: PushAnswer,
+  answer: Omit<PushAnswer, "limits" | "protocol">,
   now: Date,
 ): void {
   for (const verdict of [...answer.verdicts, ...answer.changes]) {
@@ -102,7 +102,12 @@ const reopen = `
   where state <> 'waiting'
     and position in (select position from fact where`;
 
-function reopenMissing(database: DatabaseSync, epoch: string, answer: PushAnswer, now: Date) {
+function reopenMissing(
+  database: DatabaseSync,
+  epoch: string,
+  answer: Pick<PushAnswer, "seen">,
+  now: Date,
+) {
   const at = now.toISOString();
   const { seq, missing } = answer.seen;
   database.prepare(`${reopen} epoch = :epoch and seq > :seq)`).run({ epoch, seq, at });
