@@ -7,6 +7,7 @@ import { isHashRight } from "../../src/branch/protocol/canonical.ts";
 import { rowSchema } from "../../src/branch/protocol/schema.ts";
 import { copyToday } from "../../src/branch/store/daily_copy.ts";
 import { openDatabase, read } from "../../src/branch/store/database.ts";
+import { waitingQuery } from "../../src/branch/store/queue.ts";
 import { SCHEMA_VERSION, upgrade } from "../../src/branch/store/schema.ts";
 import { StoreRefused, TillError } from "../../src/branch/till_error.ts";
 import { bodies, makeClock, makePlace, openStore, sell } from "./_till.ts";
@@ -343,4 +344,18 @@ test("a full disk says that it is NOT saved, and nothing of it is", (t) => {
   const again = openStore({ ...place, folder: join(disk, "store") });
   t.is(again.summary().balance, saved);
   again.close();
+});
+
+test("what waits is found without a look at all that was ever sold", (t) => {
+  const store = openStore(makePlace(t));
+  const plan = store.database
+    .prepare(`explain query plan ${waitingQuery}`)
+    .all("e", 0, 1)
+    .map(({ detail }) => String(detail));
+  t.regex(plan[0] ?? "", /fact_state USING .*INDEX fact_state_waiting/);
+  t.false(
+    plan.some((step) => /TEMP B-TREE/.test(step)),
+    plan.join("\n"),
+  );
+  store.close();
 });

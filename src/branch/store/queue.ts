@@ -1,7 +1,7 @@
 /** What waits for the centre, and what the centre has said of it. */
 import type { DatabaseSync } from "node:sqlite";
 import type { PushAnswer, Verdict } from "../protocol/schema.ts";
-import type { Chain } from "./chain.ts";
+import { type Chain, headOf } from "./chain.ts";
 import type { Settings } from "./settings.ts";
 
 /** How much waits, since when, and how much needs a person. */
@@ -40,6 +40,11 @@ export function queueState(database: DatabaseSync): QueueState {
   return { waiting, oldest_waiting_at: (oldest?.["occurred_at"] as string) ?? null, attention };
 }
 
+/** Begins at what waits, which is little, and not at the epoch, which has all that was ever sold. */
+export const waitingQuery = `
+  select fact_state.position, seq, body from fact_state cross join fact using (position)
+  where state = 'waiting' and epoch = ? and seq > ? order by fact_state.position limit ?`;
+
 /** Waiting rows of an epoch in their order. */
 export function waitingRows(
   database: DatabaseSync,
@@ -47,12 +52,7 @@ export function waitingRows(
   limit: number,
   after = 0,
 ): Waiting[] {
-  return database
-    .prepare(
-      `select position, seq, body from fact_state join fact using (position)
-      where state = 'waiting' and epoch = ? and seq > ? order by position limit ?`,
-    )
-    .all(epoch, after, limit) as unknown as Waiting[];
+  return database.prepare(waitingQuery).all(epoch, after, limit) as unknown as Waiting[];
 }
 
 /**
@@ -69,7 +69,7 @@ export function keepAnswer(
   for (const verdict of [...answer.verdicts, ...answer.changes]) {
     keepVerdict(database, answer.centre_epoch, verdict, now);
   }
-  reopenMissing(database, chain.epoch, answer, now);
+  reopenMissing(database, chain, answer, now);
   settings.set(`verdict_no:${chain.device}`, String(answer.verdict_no));
   settings.set(`centre_epoch:${chain.device}`, answer.centre_epoch);
   settings.set(`device_state:${chain.device}`, answer.device_state);
@@ -100,17 +100,34 @@ function keepVerdict(database: DatabaseSync, centreEpoch: string, verdict: Verdi
 const reopen = `
   update fact_state set state = 'waiting', changed_at = :at
   where state <> 'waiting'
-    and position in (select position from fact where`;
+    and position in (select position from fact where epoch = :epoch and seq between :from and :to)`;
 
 function reopenMissing(
   database: DatabaseSync,
-  epoch: string,
+  chain: Chain,
   answer: Pick<PushAnswer, "seen">,
   now: Date,
 ) {
   const at = now.toISOString();
   const { seq, missing } = answer.seen;
-  database.prepare(`${reopen} epoch = :epoch and seq > :seq)`).run({ epoch, seq, at });
-  const between = database.prepare(`${reopen} epoch = :epoch and seq between :from and :to)`);
-  for (const [from, to] of missing) between.run({ epoch, from, to, at });
+  const head = headOf(database, chain).seq;
+  for (const [from, last] of [...missing, [seq + 1, head] as const]) {
+    const to = Math.min(last, head);
+    if (from > to || isAllWaiting(database, chain, from, to)) continue;
+    database.prepare(reopen).run({ epoch: chain.epoch, from, to, at });
+  }
+}
+
+/** Whether these rows wait, all of them: a backlog does, and is not to be looked at row by row. */
+function isAllWaiting(database: DatabaseSync, chain: Chain, from: number, to: number): boolean {
+  const place = database.prepare("select position from fact where epoch = ? and seq = ?");
+  const positionOf = (seq: number) => Number(place.get(chain.epoch, seq)?.["position"]);
+  // Rows of a chain stand together.
+  const row = database
+    .prepare(
+      `select count(*) as waiting from fact_state
+      where state = 'waiting' and position between ? and ?`,
+    )
+    .get(positionOf(from), positionOf(to));
+  return row?.["waiting"] === to - from + 1;
 }
