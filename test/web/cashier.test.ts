@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import test from "ava";
 import type { Browser, Page } from "playwright-core";
+import { exportWaiting } from "../../src/branch/push/by_file.ts";
 import { enrol } from "../../src/branch/push/enrol.ts";
 import { FakeCentre } from "../branch/_fake_centre.ts";
-import { sell } from "../branch/_till.ts";
+import { bodies, sell } from "../branch/_till.ts";
 import {
   buildPages,
   chromiumPath,
@@ -223,6 +224,67 @@ inBrowser("a count shows its difference before it is recorded", async (t) => {
   await page.getByRole("button", { name: "Catat hitungan" }).click();
   await page.getByText(/Tersimpan: TILL/).waitFor();
   t.like(till.store.find({ page: 1, limit: 1 }).facts[0], { kind: "count", expected: "50000" });
+});
+
+inBrowser("the cashier's name goes with each row, and is still there after a reload", async (t) => {
+  const { till, page } = await openTill(t, browser);
+  await page.getByLabel("Kasir").fill("Ayu");
+  await enter(page, "1.000", "Penjualan");
+  await page.reload();
+  t.is(await page.getByLabel("Kasir").inputValue(), "Ayu");
+  await enter(page, "2.000", "Penjualan");
+  await page.getByLabel("Kasir").fill(" ");
+  await enter(page, "3.000", "Penjualan");
+  t.deepEqual(
+    bodies(till.store).map(({ amount, cashier }) => [amount, cashier]),
+    [
+      ["1000", "Ayu"],
+      ["2000", "Ayu"],
+      ["3000", null],
+    ],
+  );
+});
+
+inBrowser("a key is changed, and answers of a file are kept, in the page", async (t) => {
+  const centre = new FakeCentre();
+  const address = await centre.start();
+  t.teardown(() => centre.stop());
+  const { till, page } = await openTill(t, browser, { path: "/status" });
+  t.is(await page.getByLabel("Kunci baru").count(), 0, "it has none to change");
+  await enrol(till.store, { centre: address, code: "A" });
+  await page.reload();
+  await page.getByLabel("Kunci baru").fill("sbk_typed_wrong");
+  await page.getByRole("button", { name: "Pakai kunci ini" }).click();
+  await page.getByText(/TIDAK tersimpan: This is no key/).waitFor();
+  const key = centre.makeKey();
+  await page.getByLabel("Kunci baru").fill(key);
+  await page.getByRole("button", { name: "Pakai kunci ini" }).click();
+  await page.getByText("Kunci disimpan.").waitFor();
+  t.is(till.store.settings.get(`key:${till.store.chain.device}`), key, "it was used at once");
+
+  const file = (content: string) => ({
+    name: "answers.json",
+    mimeType: "application/json",
+    buffer: Buffer.from(content),
+  });
+  for (const wrong of ["no JSON", '{"saldo_branch_answers": 1}']) {
+    await page.getByTestId("answers").setInputFiles(file(wrong));
+    await page.getByText(/TIDAK tersimpan: This is no file of answers/).waitFor();
+  }
+  const answer = await (
+    await fetch(`${address}/api/v1/sync/push`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${key}` },
+      body: JSON.stringify(exportWaiting(till.store).pushes[0]),
+    })
+  ).json();
+  const { epoch } = till.store.chain;
+  const answers = [{ epoch, data: (answer as { data: object }).data }];
+  const good = JSON.stringify({ saldo_branch_answers: 1, answers });
+  await page.getByTestId("answers").setInputFiles(file(good));
+  await page.getByText("Jawaban pusat sudah disimpan.").waitFor();
+  await picture(page, "upkeep");
+  t.deepEqual(await violations(page), []);
 });
 
 for (const [size, width, height] of [

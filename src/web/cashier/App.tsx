@@ -4,6 +4,7 @@ import { chooseLanguage, useLanguage } from "../shared/language.ts";
 import { goTo, usePath } from "../shared/route.ts";
 import { Button, Notice } from "../shared/ui.tsx";
 import { useStatus } from "./api.ts";
+import { changeCashier, useCashier } from "./cashier.ts";
 import { Cash } from "./screens/Cash.tsx";
 import { Shift } from "./screens/Shift.tsx";
 import { Status } from "./screens/Status.tsx";
@@ -28,9 +29,12 @@ export function App() {
       </a>
       <header className="flex flex-wrap items-center justify-between gap-2 pt-3">
         <p className="text-xl font-bold">{status.data?.branch ?? words.cash}</p>
-        <Button onClick={() => chooseLanguage(language === "id" ? "en" : "id")}>
-          <span lang={language === "id" ? "en" : "id"}>{words.language}</span>
-        </Button>
+        <div className="flex flex-wrap items-center gap-2">
+          <Cashier />
+          <Button onClick={() => chooseLanguage(language === "id" ? "en" : "id")}>
+            <span lang={language === "id" ? "en" : "id"}>{words.language}</span>
+          </Button>
+        </div>
         <nav aria-label={words.navigation} className="w-full">
           <ul className="grid grid-cols-2 gap-1 sm:grid-cols-4">
             {places.map(([address, name]) => (
@@ -54,6 +58,24 @@ export function App() {
         )}
       </main>
     </div>
+  );
+}
+
+/** Who stands at the till; it may stay empty. */
+function Cashier() {
+  const words = useWords();
+  const name = useCashier();
+  return (
+    <label className="flex items-center gap-2 text-sm">
+      <span>{words.cashier}</span>
+      <input
+        value={name}
+        maxLength={100}
+        autoComplete="off"
+        onChange={({ target }) => changeCashier(target.value)}
+        className="min-h-11 w-32 rounded-lg border border-line bg-card px-3 text-ink"
+      />
+    </label>
   );
 }
 

@@ -14,7 +14,7 @@ export function Receipt({ fact, close }: { fact: FactView; close: () => void }) 
     [words.time, moment(fact.created_at)],
     [words.category, fact.category],
     ...(fact.description ? [[words.description, fact.description] as [string, string]] : []),
-    ...(fact.cashier ? [["", fact.cashier] as [string, string]] : []),
+    ...(fact.cashier ? [[words.cashier, fact.cashier] as [string, string]] : []),
   ];
   return (
     <Dialog title={words.receipt} close={close}>

@@ -1,6 +1,7 @@
 /** Calls to the till's program, which runs on this machine: no network takes part in them. */
 import { QueryClient, useMutation, useQuery } from "@tanstack/react-query";
 import type { Category, FactView, Summary, SystemStatus } from "../../branch/api_types.ts";
+import { cashierNow } from "./cashier.ts";
 
 export type {
   Category,
@@ -90,10 +91,15 @@ export function useTransactions(parameters: string) {
   });
 }
 
+function whoWrites(): { cashier?: string } {
+  const cashier = cashierNow();
+  return cashier === "" ? {} : { cashier };
+}
+
 /** A write: cash is right at once from its answer, and the rest is read again. */
 export function useWrite(path: string) {
   return useMutation({
-    mutationFn: (body: object) => call<Written>(path, body),
+    mutationFn: (body: object) => call<Written>(path, { ...body, ...whoWrites() }),
     onSuccess: ({ summary }) => {
       client.setQueryData<Dashboard>(["summary"], (before) => before && { ...before, ...summary });
       for (const queryKey of [["transactions"], ["status"], ["categories"], ["summary"]]) {

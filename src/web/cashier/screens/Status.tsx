@@ -1,10 +1,11 @@
 /** How the till is, for whoever looks after it: what waits, the centre, the clock, enrolment. */
-import { type FormEvent, useState } from "react";
-import { Button, Card, Field, Notice } from "../../shared/ui.tsx";
+import { Button, Card } from "../../shared/ui.tsx";
 import { type SystemStatus, useAction, useStatus } from "../api.ts";
-import { failureText } from "../entry_form.ts";
 import { useMoment, useSpan } from "../figures.ts";
 import { useWords } from "../words.ts";
+import { ByFile, Enrol, NewKey } from "./Upkeep.tsx";
+
+const mayEnrolAgain = new Set(["device_forked", "device_closed", "key_refused"]);
 
 export function Status() {
   const words = useWords();
@@ -14,9 +15,13 @@ export function Status() {
     <div className="grid gap-3 lg:grid-cols-2">
       <h1 className="sr-only">{words.status}</h1>
       <Facts status={data} />
-      {!data.is_enrolled || data.warnings.some((each) => each.startsWith("device_")) ? (
-        <Enrol />
-      ) : null}
+      <div className="flex flex-col gap-3">
+        {!data.is_enrolled || data.warnings.some((each) => mayEnrolAgain.has(each)) ? (
+          <Enrol />
+        ) : null}
+        {data.is_enrolled && <NewKey />}
+        <ByFile />
+      </div>
     </div>
   );
 }
@@ -61,13 +66,6 @@ function Facts({ status }: { status: SystemStatus }) {
         >
           {push.isPending ? words.pushing : words.pushNow}
         </Button>
-        <a
-          href="/api/v1/system/export"
-          download
-          className="inline-flex min-h-11 items-center rounded-lg border border-line px-4 font-semibold"
-        >
-          {words.exportFile}
-        </a>
       </div>
     </Card>
   );
@@ -76,34 +74,4 @@ function Facts({ status }: { status: SystemStatus }) {
 function clockText(offset: number, span: (seconds: number) => string, right: string): string {
   if (Math.abs(offset) < 5000) return right;
   return `${offset > 0 ? "+" : "−"} ${span(Math.abs(offset) / 1000)}`;
-}
-
-function Enrol() {
-  const words = useWords();
-  const [centre, setCentre] = useState("");
-  const [code, setCode] = useState("");
-  const enrol = useAction("/system/enrol");
-  const send = (event: FormEvent) => {
-    event.preventDefault();
-    if (!enrol.isPending) enrol.mutate({ centre, code });
-  };
-  return (
-    <Card title={words.enrol}>
-      <form onSubmit={send} noValidate className="flex flex-col gap-2">
-        <p className="text-sm text-soft">{words.enrolHelp}</p>
-        <Field
-          label={words.address}
-          inputMode="url"
-          placeholder="https://"
-          value={centre}
-          onChange={({ target }) => setCentre(target.value)}
-        />
-        <Field label={words.code} value={code} onChange={({ target }) => setCode(target.value)} />
-        <Button type="submit" look="main" aria-disabled={enrol.isPending}>
-          {words.enrol}
-        </Button>
-        {enrol.isError && <Notice weight="bad">{failureText(enrol.error, words)}</Notice>}
-      </form>
-    </Card>
-  );
 }
