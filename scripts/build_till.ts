@@ -30,6 +30,7 @@ await build({
 });
 cpSync(join(root, "dist/web/cashier"), join(folder, "web"), { recursive: true });
 cpSync(join(root, "LICENSE"), join(folder, "LICENSE"));
+cpSync(join(root, "deploy/saldo-branch.service"), join(folder, "saldo-branch.service"));
 const description = "A till that works without a network, and hands its rows to a Saldo.";
 const manifest = {
   name: "saldo-branch",
