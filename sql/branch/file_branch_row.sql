@@ -4,6 +4,8 @@
 -- A row that came before (the same bytes from the same device and epoch) is not filed again: its
 -- verdict is repeated. A row has its id (has_id) and its place (has_place) when it was the first to
 -- come with it: only one has, whatever else claims it.
+-- The statement is planned for each push (plan_cache_mode): a plan of when there were few rows
+-- would read all of them for each row that comes, until the table is next analysed.
 
 create or replace function saldo_private.find_fork(
   arrivals saldo_private.branch_arrival[],
@@ -82,6 +84,7 @@ create or replace function saldo_private.file_branch_rows(
 )
 returns bigint[]
 language plpgsql
+set plan_cache_mode = force_custom_plan
 as $$
 declare
   v_ids bigint[];
