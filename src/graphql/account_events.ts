@@ -82,7 +82,18 @@ export function accountEventsFor(
 async function* changes(accountId: string, source: Source): AsyncGenerator<AccountEvent> {
   // At once, so that no change between an earlier query and this is missed.
   yield { event: "subscribed", account_id: accountId };
-  for await (const payload of source) yield JSON.parse(payload) as AccountEvent;
+  for await (const word of source) yield { event: eventIn(word), account_id: accountId };
+}
+
+/** The engine says what it was; anybody may say anything, and is heard as some change. */
+function eventIn(word: string): AccountEvent["event"] {
+  try {
+    return (JSON.parse(word) as { event?: unknown } | null)?.event === "settled"
+      ? "settled"
+      : "balance";
+  } catch {
+    return "balance";
+  }
 }
 
 async function* settlement(

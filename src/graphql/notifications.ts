@@ -1,10 +1,13 @@
-import { EventEmitter, on } from "node:events";
+import { EventEmitter } from "node:events";
 import { type Client, escapeIdentifier } from "pg";
 import { OwnClient } from "../database/own_client.ts";
 import { Refusal } from "../errors/refusal.ts";
 import type { Log } from "../log.ts";
 
-/** What comes over one channel, from the moment of subscribing. */
+/**
+ * What comes over one channel, from the moment of subscribing. Whoever may connect to the database
+ * can send anything: it is a hint to look, and no more. What is not yet taken is kept once each.
+ */
 export type Source = AsyncIterableIterator<string>;
 
 /** Channels of PostgreSQL, over one connection that listens for all. */
@@ -22,6 +25,52 @@ export const refusedNotifications: Notifications = {
   },
   async release() {},
 };
+
+/** A flood of words that nobody knows may not fill the memory: any of them makes its listener look. */
+const WAITING_AT_MOST = 16;
+
+/** Hears the words of one channel, until it is stopped, released, or the connection is lost. */
+function hearing(emitter: EventEmitter, channel: string) {
+  const waiting = new Set<string>();
+  let end: { error?: Error } | undefined;
+  let wake = () => {};
+  const hear = (word: string) => {
+    if (waiting.size < WAITING_AT_MOST) waiting.add(word);
+    wake();
+  };
+  const lose = (error: Error) => {
+    end ??= { error };
+    wake();
+  };
+  const release = () => {
+    end ??= {};
+    wake();
+  };
+  emitter.on(channel, hear).on("error", lose).on("released", release);
+  return {
+    async next(): Promise<IteratorResult<string, undefined>> {
+      while (waiting.size === 0 && end === undefined) {
+        await new Promise<void>((done) => {
+          wake = done;
+        });
+      }
+      const [word] = waiting;
+      if (word !== undefined) {
+        waiting.delete(word);
+        return { done: false, value: word };
+      }
+      const error = end?.error;
+      end = {};
+      if (error) throw error;
+      return { done: true, value: undefined };
+    },
+    stop() {
+      emitter.off(channel, hear).off("error", lose).off("released", release);
+      waiting.clear();
+      release();
+    },
+  };
+}
 
 /**
  * The library's subscriber does not say when it listens, and reports errors on the console only.
@@ -68,14 +117,14 @@ export function makeNotifications(connectionString: string, log: Log): Notificat
   async function subscribe(channel: string): Promise<Source> {
     connecting ??= connect();
     const client = await connecting;
-    const events = on(emitter, channel, { close: ["released"] });
+    const heard = hearing(emitter, channel);
     const mine = emitter;
     count(channel, 1);
     let isOver = false;
     const stop = async () => {
       if (isOver) return;
       isOver = true;
-      await events.return?.();
+      heard.stop();
       // A connection that was lost meanwhile has taken its channels along.
       if (mine === emitter && count(channel, -1) === 0) {
         await client.query(`unlisten ${escapeIdentifier(channel)}`).catch(() => {});
@@ -90,10 +139,7 @@ export function makeNotifications(connectionString: string, log: Log): Notificat
     }
     const source: Source = {
       [Symbol.asyncIterator]: () => source,
-      async next() {
-        const { done, value } = await events.next();
-        return done ? { done, value: undefined } : { done: false, value: value[0] as string };
-      },
+      next: () => heard.next(),
       async return() {
         await stop();
         return { done: true, value: undefined };

@@ -97,6 +97,40 @@ test.serial("a member gets events of the own top-ups, holds and purchases at onc
   t.like(await balances(), { settledBalance: "647" });
 });
 
+test.serial(
+  "words that anybody sends end no subscription, and are no more than a hint",
+  async (t) => {
+    const [member, other] = [await api.member("told", "500"), await api.member("untold", "900")];
+    const client = connect(t, await api.memberToken(member.id));
+    const results = follow(client, CHANGED, { id: member.accountId });
+    await next(results);
+    for (const word of [
+      "junk",
+      "null",
+      "[]",
+      "",
+      JSON.stringify({ event: "you owe 5", account_id: other.accountId }),
+    ]) {
+      await api.root("select pg_notify('saldo:account:' || $1, $2)", [member.accountId, word]);
+      t.like((await next(results)).data.accountChanged, {
+        event: "balance",
+        account: { code: "wallet:told", balances: { settledBalance: "500" } },
+      });
+    }
+    // A flood is told in a few words of it, and what comes after it is still heard.
+    await api.root(
+      "select pg_notify('saldo:account:' || $1, n::text) from generate_series(1, 5000) as n",
+      [member.accountId],
+    );
+    await api.root("select saldo.top_up($1, 250)", [member.id]);
+    for (let told = 1; ; told += 1) {
+      t.true(told < 1000, "a flood is not told word by word");
+      const { account } = (await next(results)).data.accountChanged;
+      if (account.balances.settledBalance === "750") break;
+    }
+  },
+);
+
 test.serial("accounts that nobody watches announce nothing", async (t) => {
   const watched = () => api.root("select account_id from saldo_private.account_watch");
   const member = await api.member("listener-dewi", "500");
