@@ -61,8 +61,8 @@ security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
-  v_code text := saldo_private.require_text(create_branch.code, 'code', 20);
-  v_name text := saldo_private.require_text(create_branch.name, 'name', 180);
+  v_code text := saldo_private.require_line(create_branch.code, 'code', 20);
+  v_name text := saldo_private.require_line(create_branch.name, 'name', 180);
   v_zone text := coalesce(
     create_branch.time_zone, saldo_private.setting_value('business_time_zone')
   );

@@ -128,8 +128,8 @@ begin
   v_device := saldo_private.claim_enrolment__device(
     v_branch_id,
     claim_enrolment.device_id,
-    saldo_private.require_text(device_name, 'device_name', 100),
-    saldo_private.require_text(program, 'program', 100)
+    saldo_private.require_line(device_name, 'device_name', 100),
+    saldo_private.require_line(program, 'program', 100)
   );
   update saldo_private.branch_enrolment as e
   set device_id = v_device.id

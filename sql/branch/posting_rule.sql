@@ -43,7 +43,7 @@ security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
-  v_category text := saldo_private.require_text(set_posting_rule.category, 'category', 100);
+  v_category text := saldo_private.require_line(set_posting_rule.category, 'category', 100);
   v_account saldo.account;
   v_branch saldo.branch;
   v_rule saldo.posting_rule;

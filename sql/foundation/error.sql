@@ -49,7 +49,8 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
   ('SB007', 'not_found', 'There is no such thing, or it is not yours.',
     'Check the id.', 404),
   ('SB008', 'text_invalid', 'The text has characters that are not allowed.',
-    'Remove control characters and broken Unicode.', 400),
+    'Remove control characters and broken Unicode; a code or a name is one line, without marks of '
+    'direction.', 400),
   ('SB009', 'text_too_long', 'The text is too long, or empty.',
     'DETAIL tells how long it may be.', 400),
   ('SB010', 'input_invalid', 'The input has the wrong form.',

@@ -1,6 +1,6 @@
 -- Amounts and texts as they come in: refused with a clear code, never rounded, cut or guessed.
 --
--- Private: require_amount, require_amount_text, require_text.
+-- Private: require_amount, require_amount_text, require_text, require_line.
 
 create or replace function saldo_private.require_amount(amount numeric)
 returns numeric
@@ -78,6 +78,31 @@ comment on function saldo_private.require_text is
   'The text in normal form C without blanks at its ends. Errors in this order: '
   'SB010 input_invalid for none, SB008 text_invalid for control characters, SB009 text_too_long '
   'for an empty or too long one.';
+
+create or replace function saldo_private.require_line(
+  value text,
+  what text,
+  max_length integer default 200
+)
+returns text
+language plpgsql
+stable
+as $$
+declare
+  v_value text := saldo_private.require_text(value, what, max_length);
+begin
+  -- Tabs, ends of lines, marks of direction, and what has no width: none is seen, and all of them
+  -- make one code look like another.
+  if v_value ~ '[\u0009-\u000D\u061C\u200B\u200E\u200F\u2028-\u202E\u2060-\u2069\uFEFF]' then
+    perform saldo_private.fail('text_invalid', format('%s: one line, without marks', what));
+  end if;
+  return v_value;
+end
+$$;
+comment on function saldo_private.require_line is
+  'A code or a name: as require_text, and one line without marks of direction. Errors in this '
+  'order: SB010 input_invalid, SB008 text_invalid for control characters, SB009 text_too_long, '
+  'SB008 text_invalid for more than a line.';
 
 comment on domain saldo.amount is
   'An amount of money in units of its account''s currency: exact, at most 2 decimals, below 10^15.';

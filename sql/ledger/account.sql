@@ -70,8 +70,8 @@ begin
     code, name, type, currency, min_balance, mode, slots, is_pending_available
   )
   values (
-    saldo_private.require_text(open_account.code, 'code', 100),
-    saldo_private.require_text(open_account.name, 'name', 200),
+    saldo_private.require_line(open_account.code, 'code', 100),
+    saldo_private.require_line(open_account.name, 'name', 200),
     open_account.type, v_currency, trim_scale(open_account.min_balance),
     coalesce(open_account.mode, 'immediate'),
     case open_account.mode when 'hot' then coalesce(slots, saldo_private.default_slots()) end,

@@ -322,7 +322,7 @@ begin
     select e.id, coalesce(e.entry ->> 'kind', 'normal')::saldo.entry_kind, e.occurred_at,
       e.posting_date, e.origin_month,
       saldo_private.require_text(e.entry ->> 'description', 'description'),
-      saldo_private.require_text(coalesce(e.entry ->> 'source', 'post_entries'), 'source', 100),
+      saldo_private.require_line(coalesce(e.entry ->> 'source', 'post_entries'), 'source', 100),
       e.entry ->> 'idempotency_key', coalesce(e.entry -> 'metadata', '{}'),
       jsonb_array_length(e.entry -> 'lines'), clock_timestamp(), saldo_private.actor(),
       pg_current_xact_id()

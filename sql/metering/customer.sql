@@ -58,8 +58,8 @@ security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
-  v_code text := saldo_private.require_text(create_customer.code, 'code', 90);
-  v_name text := saldo_private.require_text(create_customer.name, 'name', 180);
+  v_code text := saldo_private.require_line(create_customer.code, 'code', 90);
+  v_name text := saldo_private.require_line(create_customer.name, 'name', 180);
   v_account saldo.account;
   v_customer saldo.customer;
 begin

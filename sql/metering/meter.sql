@@ -54,7 +54,7 @@ begin
     account_id, code, kind, start_index, register_limit, installed_at, replaces
   )
   values (
-    meter.account_id, saldo_private.require_text(meter.code, 'code', 100), meter.kind,
+    meter.account_id, saldo_private.require_line(meter.code, 'code', 100), meter.kind,
     case when meter.kind = 'index' then trim_scale(meter__record.start_index) else 0 end,
     case when meter.kind = 'index' then trim_scale(meter__record.register_limit) end,
     meter.installed_at, meter.replaces

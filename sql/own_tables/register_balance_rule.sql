@@ -21,7 +21,7 @@ begin
     name, room, title, description, heal_function, is_registered, is_enabled
   )
   values (
-    rule.name, 'registered', saldo_private.require_text(title, 'title', 200),
+    rule.name, 'registered', saldo_private.require_line(title, 'title', 200),
     saldo_private.require_text(description, 'description', 1000),
     case when rule.heal <> 'none' then 'heal_registered_rule' end, true, true
   )

@@ -56,8 +56,8 @@ declare
   v_currency text := coalesce(
     create_product.currency, saldo_private.setting_value('currency')
   );
-  v_code text := saldo_private.require_text(create_product.code, 'code', 100);
-  v_name text := saldo_private.require_text(create_product.name, 'name', 200);
+  v_code text := saldo_private.require_line(create_product.code, 'code', 100);
+  v_name text := saldo_private.require_line(create_product.name, 'name', 200);
   v_price numeric := saldo_private.require_amount(create_product.price);
   v_product saldo.product;
 begin

@@ -22,7 +22,7 @@ begin
   then
     perform saldo_private.fail('input_invalid', 'codes: an array of 1 to 10,000 codes');
   end if;
-  select array_agg(saldo_private.require_text(c.code, 'code', 200) order by c.code_no)
+  select array_agg(saldo_private.require_line(c.code, 'code', 200) order by c.code_no)
   into v_codes
   from unnest(codes) with ordinality as c (code, code_no);
 

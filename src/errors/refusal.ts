@@ -57,7 +57,9 @@ export const CATALOGUE = {
   text_invalid: {
     code: "SB008",
     message: "The text has characters that are not allowed.",
-    hint: "Remove control characters and broken Unicode.",
+    hint:
+      "Remove control characters and broken Unicode; a code or a name is one line, without marks " +
+      "of direction.",
     status: 400,
   },
   input_invalid: {
