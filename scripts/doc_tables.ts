@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { Client, Pool } from "pg";
 import { settings } from "../src/config.ts";
 import { rooms } from "../test/fault_library/_rooms.ts";
+import { rightsMatrix } from "./rights_matrix.ts";
 
 /*
  * The parts of documents that are written from the program: between `<!-- NAME -->` and
@@ -18,6 +19,7 @@ export interface DocumentParts {
   bench: string;
   "bench-brief": string;
   faults: string;
+  rights: string;
 }
 
 /** The documents that have such parts. */
@@ -27,6 +29,7 @@ export const documentsWithParts = [
   "docs/reference/errors.md",
   "docs/reference/speed.md",
   "docs/reference/faults.md",
+  "docs/reference/rights.md",
 ];
 
 /** Makes the parts; the catalogue of errors is that of the database. */
@@ -38,6 +41,7 @@ export async function documentParts(client: Client | Pool): Promise<DocumentPart
     bench: report.replace(/^# Bench\n/, "").trim(),
     "bench-brief": benchBrief(report),
     faults: faultTables(),
+    rights: await rightsMatrix(client),
   };
 }
 
