@@ -72,6 +72,7 @@ function pack(): string {
   const strays = names.filter((name) => /^(src|test|tasks|bench|demo|scripts)\//.test(name));
   if (strays.length > 0) throw new Error(`it holds what it should not: ${strays.join(", ")}`);
   const needed = ["README.md", "LICENSE", "dist/src/index.d.ts", "migrations/roles.sql"];
+  needed.push("SECURITY.md", "sbom.cdx.json");
   for (const name of [...needed, "dist/web/cashier/index.html"]) {
     if (!names.includes(name)) throw new Error(`it lacks ${name}`);
   }
