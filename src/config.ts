@@ -173,6 +173,12 @@ export const settings = {
     flag,
     "true, in production false",
   ),
+  isGetEnabled: setting(
+    "SALDO_GRAPHQL_GET",
+    "GraphQL queries by GET too, for clients and caches that want it; mutations never",
+    flag,
+    "false",
+  ),
   logLevel: setting(
     "LOG_LEVEL",
     "Least urgent lines of the log",
@@ -259,6 +265,7 @@ export type Config = {
 } & {
   readonly isGraphiqlEnabled: boolean;
   readonly isIntrospectionEnabled: boolean;
+  readonly isGetEnabled: boolean;
   readonly checkOverdueHours: number;
   readonly reportSlotCount: number;
 };
@@ -321,6 +328,7 @@ export function readConfig(environment: Environment): Config {
     checkOverdueHours: config.checkOverdueHours ?? config.reconcileEveryHours + 1,
     isGraphiqlEnabled: config.isGraphiqlEnabled ?? isOpen,
     isIntrospectionEnabled: config.isIntrospectionEnabled ?? isOpen,
+    isGetEnabled: config.isGetEnabled ?? false,
   };
 }
 

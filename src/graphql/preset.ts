@@ -16,6 +16,7 @@ import { makeMaskError } from "./mask_error.ts";
 import type { Notifications } from "./notifications.ts";
 import { makePageLimitsPlugin } from "./page_limits.ts";
 import { DEFAULT_QUERY_LIMITS, type QueryLimits } from "./query_cost.ts";
+import { ScalarDescriptionsPlugin } from "./scalar_descriptions.ts";
 import { StrictScalarsPlugin } from "./strict_scalars.ts";
 import { SubscriptionsPlugin } from "./subscriptions.ts";
 import { SurfacePlugin } from "./surface.ts";
@@ -68,6 +69,7 @@ export function makeSchemaPreset(pool: Pool, limits: QueryLimits): GraphileConfi
     plugins: [
       SurfacePlugin,
       StrictScalarsPlugin,
+      ScalarDescriptionsPlugin,
       SubscriptionsPlugin,
       makePageLimitsPlugin(limits),
     ],

@@ -35,6 +35,8 @@ export interface QueryLimits {
   readonly offsetMax: number;
   /** Whether subscriptions are served, and nothing else, as over a websocket. */
   readonly isSubscription: boolean;
+  /** Whether only queries are served, as over GET, which proxies and browsers repeat as they like. */
+  readonly isQueryOnly: boolean;
   /** Whether nothing can be changed, as on a standby. */
   readonly isReadOnly: boolean;
 }
@@ -53,6 +55,7 @@ export const DEFAULT_QUERY_LIMITS: QueryLimits = {
   pageSizeMax: 1000,
   offsetMax: 100_000,
   isSubscription: false,
+  isQueryOnly: false,
   isReadOnly: false,
 };
 
@@ -186,6 +189,11 @@ class DocumentMeasure {
       const rootFields = this.#fieldsOf(definition.selectionSet, []);
       if ((definition.operation === "subscription") !== this.#limits.isSubscription) {
         throw new Refusal("input_invalid", "subscriptions, and nothing else, come by websocket");
+      }
+      if (this.#limits.isQueryOnly && definition.operation !== "query") {
+        throw new Refusal("input_invalid", "GET is for queries, a mutation comes by POST", {
+          status: 405,
+        });
       }
       if (this.#limits.isReadOnly && definition.operation === "mutation") {
         throw new Refusal("read_only");

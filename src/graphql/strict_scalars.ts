@@ -15,9 +15,12 @@ const READERS: Readonly<Record<string, ReadValue>> = {
   BigFloat: decimalReader(15),
   Amount: decimalReader(15),
   Total: decimalReader(21),
+  HeldTotal: decimalReader(21),
+  Volume: decimalReader(15),
   BigInt: readBigInt,
   Datetime: readDatetime,
   Date: readDate,
+  MonthStart: readDate,
   UUID: readUuid,
 };
 
@@ -37,9 +40,9 @@ export const StrictScalarsPlugin: GraphileConfig.Plugin = {
   },
 };
 
-function isDecimal(name: string): boolean {
-  return name === "BigFloat" || name === "Amount" || name === "Total";
-}
+const DECIMALS = new Set(["BigFloat", "Amount", "Total", "HeldTotal", "Volume"]);
+
+const isDecimal = (name: string): boolean => DECIMALS.has(name);
 
 function strict(
   read: ReadValue,

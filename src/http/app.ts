@@ -29,7 +29,7 @@ import {
 import { branchSync } from "./branch_sync.ts";
 import { cached } from "./cached.ts";
 import { makeFailureLimit } from "./failure_limit.ts";
-import { bodyLimitsOf, limitQuery, requireJsonPost } from "./graphql_gate.ts";
+import { bodyFromUrl, bodyLimitsOf, limitQuery, requireJsonPost } from "./graphql_gate.ts";
 import { type IsInsider, makeInsider } from "./insider.ts";
 import { readJson } from "./json_body.ts";
 import { makeMetrics } from "./metrics.ts";
@@ -181,9 +181,9 @@ function installGraphqlGate(
   const failures = makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS);
   app.use(
     "/graphql",
-    requireJsonPost,
+    requireJsonPost(config.isGetEnabled === true),
     authenticateRequests(context.jwtSecret, failures),
-    readJson(() => bodyLimitsOf(config)),
+    readJson(() => bodyLimitsOf(config), bodyFromUrl),
     limitQuery({ ...queryLimitsOf(config), isReadOnly: context.isStandby === true }),
     shareFairly(lanes, config, (name) => reportNames.has(name)),
   );

@@ -11,6 +11,8 @@ export interface ApiConfig extends GraphqlConfig, BodyConfig, AdmissionConfig, S
   readonly trustProxy?: readonly string[] | number | undefined;
   /** What whoever reads /metrics has to send, where it is set. */
   readonly metricsToken?: string | undefined;
+  /** Whether queries are served by GET too. */
+  readonly isGetEnabled?: boolean | undefined;
   /** How long a client may take to send a request. */
   readonly requestTimeoutMs: number;
 }

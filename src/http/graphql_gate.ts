@@ -43,14 +43,63 @@ export function ownQueryLimits(limits: QueryLimits): QueryLimits {
 }
 
 /**
- * Only POST with a JSON body is served. A browser sends text/plain and forms across sites without
- * asking, and a GET ends up in logs and caches.
+ * POST with a JSON body is served, and GET for queries where that is on. A browser sends text/plain
+ * and forms across sites without asking, and a GET ends up in logs and caches.
  */
-export const requireJsonPost: RequestHandler = (request, response, next) => {
-  if (request.method !== "POST") {
-    response.setHeader("Allow", "POST");
-    throw new Refusal("input_invalid", "the method is POST", { status: 405 });
+export function requireJsonPost(isGetEnabled: boolean): RequestHandler {
+  return (request, response, next) => {
+    if (request.method === "GET" && isGetEnabled) {
+      takeFromUrl(request);
+    } else if (request.method !== "POST") {
+      response.setHeader("Allow", isGetEnabled ? "GET, POST" : "POST");
+      throw new Refusal("input_invalid", "the method is POST", {
+        status: 405,
+        hint:
+          "Send it by POST (a client of urql with preferGetMethod: false), or set " +
+          "SALDO_GRAPHQL_GET=true on the server, and queries are served by GET too.",
+      });
+    } else {
+      requireJson(request);
+    }
+    if (!request.accepts(["application/graphql-response+json", "application/json"])) {
+      throw new Refusal("input_invalid", "the answer is application/json", { status: 406 });
+    }
+    next();
+  };
+}
+
+/** Makes of the parameters of a URL the body that they would be, still to be counted and parsed. */
+function takeFromUrl(request: Request): void {
+  const { searchParams } = new URL(request.originalUrl, "http://localhost");
+  const body: Record<string, unknown> = {};
+  for (const name of ["query", "operationName", "variables"]) {
+    const [value, ...more] = searchParams.getAll(name);
+    if (more.length > 0) throw new Refusal("input_invalid", `${name} is given twice`);
+    // A URL is short: parsing before counting costs nothing.
+    if (value) body[name] = name === "variables" ? parsed(value) : value;
   }
+  // GraphQL's own server knows requests with a body only.
+  request.method = "POST";
+  request.headers["content-type"] = "application/json";
+  takenFromUrl.set(request, Buffer.from(JSON.stringify(body)));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Refusal("input_invalid", "variables is an object");
+  }
+}
+
+const takenFromUrl = new WeakMap<Request, Buffer>();
+
+/** Bytes that stand for the body of a request by GET; undefined for one that has a body. */
+export function bodyFromUrl(request: Request): Buffer | undefined {
+  return takenFromUrl.get(request);
+}
+
+function requireJson(request: Request): void {
   const [mediaType, ...parameters] = (request.headers["content-type"] ?? "")
     .toLowerCase()
     .split(";")
@@ -65,11 +114,7 @@ export const requireJsonPost: RequestHandler = (request, response, next) => {
   }
   // GraphQL's own server compares names of types with case, which they do not have.
   request.headers["content-type"] = mediaType;
-  if (request.accepts(["application/graphql-response+json", "application/json"]) === false) {
-    throw new Refusal("input_invalid", "the answer is application/json", { status: 406 });
-  }
-  next();
-};
+}
 
 /** Refuses a body that is no single GraphQL request, or one that asks for too much. */
 export function limitQuery(limits: QueryLimits): RequestHandler {
@@ -89,7 +134,10 @@ export function limitQuery(limits: QueryLimits): RequestHandler {
     if (operationName !== null && typeof operationName !== "string") {
       throw new Refusal("input_invalid", "operationName is text");
     }
-    response.locals["rootNames"] = checkQuery(query as string, variables, ownQueryLimits(limits));
+    response.locals["rootNames"] = checkQuery(query as string, variables, {
+      ...ownQueryLimits(limits),
+      isQueryOnly: bodyFromUrl(request) !== undefined,
+    });
     // Only these go on: the rest (onError, extensions) would change how errors are answered.
     request.body = { query, variables, operationName: operationName ?? undefined };
     next();

@@ -88,8 +88,13 @@ function tooLarge(): Refusal {
 /**
  * Reads a body within the limits of whoever sends it. One whose length is named and too large is
  * refused before a byte of it is read.
+ *
+ * @param bytesOf what stands for the body of a request that has none
  */
-export function readJson(limitsOf: (request: Request) => BodyLimits): RequestHandler {
+export function readJson(
+  limitsOf: (request: Request) => BodyLimits,
+  bytesOf: (request: Request) => Uint8Array | undefined = () => undefined,
+): RequestHandler {
   const readers = new Map<number, RequestHandler>();
   function readerOf(limit: number): RequestHandler {
     const reader = readers.get(limit) ?? express.raw({ limit, type: () => true });
@@ -98,6 +103,12 @@ export function readJson(limitsOf: (request: Request) => BodyLimits): RequestHan
   }
   return (request, response, next) => {
     const limits = limitsOf(request);
+    const bytes = bytesOf(request);
+    if (bytes !== undefined) {
+      request.body = parseJson(bytes, limits);
+      next();
+      return;
+    }
     // The reader would answer after the last byte. Inflated it is larger still.
     if (Number(request.headers["content-length"]) > limits.byteCountMax) throw tooLarge();
     readerOf(limits.byteCountMax)(request, response, (error?: unknown) => {

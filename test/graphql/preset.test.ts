@@ -1,4 +1,6 @@
+import { readFileSync } from "node:fs";
 import test from "ava";
+import { buildSchema, isScalarType, isSpecifiedScalarType } from "graphql";
 import { BUY, openApi, TOP_UP } from "../_support/api.ts";
 
 const api = await openApi();
@@ -9,6 +11,8 @@ await api.post(BUY, { member: anna.id, product: product.id, amount: "150000" });
 await api.post(BUY, { member: budi.id, product: product.id, amount: "150000" });
 // AVA takes tests only in one go: all that is awaited comes before the first of them.
 test.after.always(() => api.close());
+
+const publishedSchema = buildSchema(readFileSync("schema.graphql", "utf8"));
 
 const OWN_THINGS = `{
   accounts { nodes { id balance } }
@@ -218,6 +222,26 @@ test("introspection and suggestions are open only where that is set", async (t) 
   t.is((await open.post(introspection)).data.__schema.queryType.name, "Query");
   t.true((await open.post("{ accountz { nodes { id } } }")).text.includes("Did you mean"));
   await open.close();
+});
+
+test("every scalar is described, and what JSON has for it is a text where a number would lose", (t) => {
+  const scalars = Object.values(publishedSchema.getTypeMap()).filter(
+    (type) => isScalarType(type) && !isSpecifiedScalarType(type),
+  );
+  t.true(scalars.length >= 14);
+  for (const { name, description } of scalars) t.regex(description ?? "", /\w{3}.*\./, name);
+  for (const name of ["Amount", "BigFloat", "BigInt", "HeldTotal", "Total", "Volume"]) {
+    t.regex(publishedSchema.getType(name)?.description ?? "", /In JSON a text/, name);
+  }
+});
+
+test("volumes, like amounts, are refused where they would be coerced", async (t) => {
+  const query =
+    "query ($v: Volume!) { meters(filter: { startIndex: { equalTo: $v } }) { totalCount } }";
+  for (const v of ["0x10", "1_000", "NaN", [1], true]) {
+    t.is((await api.post(query, { v })).code, "SB002", String(v));
+  }
+  t.is((await api.post(query, { v: "12.345678" })).errors, undefined);
 });
 
 test("the schema has no mutation but the functions, and ids are named id", async (t) => {

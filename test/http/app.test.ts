@@ -38,6 +38,50 @@ test("a GET, a form, plain text and an array are refused with their status", asy
   t.is(array.code, "SB010");
 });
 
+test("GET is refused with what to set, and where it is on serves queries and nothing else", async (t) => {
+  const refused = await api.request("/graphql?query={__typename}");
+  t.is(refused.status, 405);
+  t.regex(refused.errors?.[0]?.extensions["hint"] ?? "", /SALDO_GRAPHQL_GET=true/);
+
+  const open = await openApi({ config: { isGetEnabled: true } });
+  t.teardown(() => open.close());
+  const authorization = `Bearer ${await open.token({})}`;
+  const get = (parameters: Record<string, string>, own = open) =>
+    own.request(`/graphql?${new URLSearchParams(parameters)}`, { headers: { authorization } });
+  const query = "query One($code: String!) { errorCode(code: $code) { condition } }";
+  const good = await get({ query, variables: '{"code":"SB012"}', operationName: "One" });
+  t.is(good.status, 200);
+  t.is(good.data.errorCode.condition, "query_too_complex");
+  t.is(good.headers.get("cache-control"), "no-store");
+
+  const before = await open.digest();
+  const mutation =
+    'mutation { openAccount(input: { code: "x", name: "X", type: asset }) { result { id } } }';
+  const both = `query One { __typename } ${mutation.replace("{", "Two {")}`;
+  const changing: Record<string, string>[] = [
+    { query: mutation },
+    { query: both, operationName: "Two" },
+    { query: both, operationName: "One" },
+  ];
+  for (const parameters of changing) {
+    const answer = await get(parameters);
+    t.is(answer.status, 405, JSON.stringify(parameters));
+    t.is(answer.code, "SB010");
+  }
+  t.is(await open.digest(), before);
+  for (const variables of ["{", "[]", '{"a":1},"query":"{__typename}"', "1"]) {
+    const answer = await get({ query, variables });
+    t.true(answer.status >= 400 && answer.status < 500, variables);
+  }
+  t.is((await open.request("/graphql?query={a}&query={b}")).code, "SB010");
+  t.is((await open.request("/graphql")).code, "SB010");
+  t.is(
+    (await get({ query, variables: `{"code":${"[".repeat(100)}${"]".repeat(100)}}` })).code,
+    "SB012",
+  );
+  t.is((await open.request("/graphql", { method: "PUT" })).headers.get("allow"), "GET, POST");
+});
+
 test("content types are compared without case, and the body is UTF-8", async (t) => {
   for (const type of ["Application/JSON", "application/json ; Charset=UTF-8"]) {
     t.is((await api.send(QUERY, { "content-type": type })).status, 200, type);
