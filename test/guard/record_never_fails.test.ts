@@ -148,9 +148,11 @@ test("whoever may write past the engine is recorded, with no right in Saldo but 
 test("a statement of a megabyte is recorded by its beginning", async (t) => {
   const database = await openTwo();
   try {
-    const long = `update saldo.account set debit_total = 9 where id = 2 -- ${"é".repeat(500_000)}`;
+    const begin = `update saldo.account set debit_total = 9 where id in (2${", null".repeat(500)}`;
+    const long = `${begin}) -- ${"é".repeat(500_000)}`;
     await forced(database.pool, (client) => client.query(long));
-    t.is((await events(database.pool))[0].statement, long.slice(0, 2000));
+    const kept = begin.replace("9", "?").replace("2", "?").slice(0, 2000);
+    t.is((await events(database.pool))[0].statement, kept);
   } finally {
     await database.close();
   }

@@ -39,7 +39,7 @@ export const never: readonly Never[] = [
   },
   {
     function: /\.take_push$/,
-    codes: ["SB001", "SB101", "SB102", "SB104", "SB106", "SB108", "SB121", "SB501"],
+    codes: ["SB001", "SB022", "SB101", "SB102", "SB104", "SB106", "SB108", "SB121", "SB501"],
     why: "a row that cannot be posted is quarantined with its code; a device has a branch",
   },
   {
