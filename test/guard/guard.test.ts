@@ -120,8 +120,11 @@ for (const { name, statement, expected } of [
       await forced(database.pool, (client) => client.query(statement), "night-script");
       const recorded = await events(database);
       t.is(recorded.length, expected.length);
+      // Without its literals, which may be somebody's secret.
+      const kept = statement.replace(/'[^']*'|\b\d+\b/g, "?");
       for (const [index, event] of expected.entries()) {
-        t.like(recorded[index], { ...event, statement, application_name: "night-script" });
+        const told = { ...event, statement: kept, application_name: "night-script" };
+        t.like(recorded[index], told);
       }
     } finally {
       await database.close();
