@@ -56,3 +56,9 @@ create table if not exists saldo_private.server_login (
   constraint server_login_pkey primary key (id),
   constraint server_login_is_one check (id = 1)
 );
+-- Charge-backs are sealed as refunds are; of those that are there already the column is null.
+alter table saldo.top_up_reversal add column if not exists changed_in xid8;
+alter table saldo.top_up_reversal alter column changed_in set default pg_current_xact_id();
+-- squawk-ignore require-concurrent-index-creation
+create index if not exists top_up_reversal_changed_in_idx on saldo.top_up_reversal (changed_in)
+  where changed_in is not null;

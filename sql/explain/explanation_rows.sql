@@ -17,6 +17,7 @@ as $$
       'settlement_range', 'settlement_mark']
     when rule = 'purchase_entry' then array['purchase', 'purchase_refund',
       'stock_item']
+    when rule = 'top_up_reversal' then array['top_up_reversal']
     when rule in ('deposit_entry', 'rated_line', 'rating_entry', 'reading_rated',
       'customer_month_total') then array['deposit', 'reading', 'rated_line']
     when rule = 'idempotency' then array['purchase', 'idempotency_record']

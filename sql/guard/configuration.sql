@@ -15,7 +15,11 @@ as $$
     'settlement_mark', 'account_slot', 'idempotency_record', 'tariff_version',
     'correction_factor_version', 'customer', 'meter', 'member', 'product', 'account_terms',
     'posting_rule', 'branch_intake', 'row_seal', 'sealed_record', 'sealed_stretch',
-    'contested_row']) as source (name)
+    'contested_row', 'top_up_reversal', 'branch', 'branch_device', 'branch_epoch', 'branch_head',
+    'branch_gap_waiver', 'branch_key', 'branch_key_secret', 'branch_enrolment', 'centre_epoch',
+    'account_freeze', 'balance_adjustment', 'clock_acceptance', 'configuration_acceptance',
+    'heal_policy', 'heal_proposal', 'registered_rule', 'rule_approval', 'rule_reads',
+    'row_seal_progress']) as source (name)
   cross join (values ('record_bypass'), ('record_bypass_truncate')) as each (name)
   union all
   select record.name, 'stamp_change', false

@@ -35,6 +35,14 @@ select 'purchase_refund', r.account_id, r.entry_id, r.account_id, r.changed_in, 
   )::text
 from saldo.purchase_refund as r
 union all
+select 'top_up_reversal', b.account_id, b.entry_id, b.account_id, b.changed_in, jsonb_build_array(
+    b.top_up_entry_id, b.entry_id, b.member_id, b.account_id, trim_scale(b.amount),
+    trim_scale(b.wallet_amount), trim_scale(b.debt_amount), trim_scale(b.loss_amount),
+    b.loss_account_id, b.reason, extract(epoch from b.occurred_at),
+    extract(epoch from b.created_at), b.created_by, b.changed_in
+  )::text
+from saldo.top_up_reversal as b
+union all
 select 'stock_item', s.product_id, saldo_private.number_as_uuid(s.id), coalesce(s.account_id, 0),
   s.changed_in, jsonb_build_array(
     s.id, s.product_id, s.code, s.account_id, s.purchase_id, extract(epoch from s.assigned_at),

@@ -142,6 +142,7 @@ from (
     ('saldo.hold', 'insert or update or delete'),
     ('saldo.purchase', 'insert or update or delete'),
     ('saldo.purchase_refund', 'insert or update or delete'),
+    ('saldo.top_up_reversal', 'insert or update or delete'),
     ('saldo.stock_item', 'insert or update or delete'),
     ('saldo.deposit', 'insert or update or delete'),
     ('saldo.reading', 'insert or update or delete'),
@@ -172,14 +173,19 @@ create or replace trigger keep_seals_immutable
 
 -- What rating, purchases and tills go by, and the evidence itself. The journal and rows that are
 -- sealed say what was made of it, and rules compare: so the write is recorded, and no account
--- contested.
+-- contested. What people have decided is guarded where its table is at home. Settings, rules and
+-- sources of postings are not: applying sql/ writes them, and they are compared with what was set
+-- and built.
 select saldo_private.guard_table(
   source.name::regclass, 'insert or update or delete', 'tg__record_bypass'
 )
 from (
   values ('saldo.tariff_version'), ('saldo.correction_factor_version'), ('saldo.customer'),
     ('saldo.meter'), ('saldo.member'), ('saldo.product'), ('saldo_private.account_terms'),
-    ('saldo.posting_rule'), ('saldo.branch_intake'), ('saldo_private.row_seal'),
+    ('saldo.posting_rule'), ('saldo.branch_intake'), ('saldo.branch'), ('saldo.branch_device'),
+    ('saldo.branch_epoch'), ('saldo.branch_head'), ('saldo.branch_gap_waiver'),
+    ('saldo.branch_key'), ('saldo_private.branch_key_secret'), ('saldo_private.branch_enrolment'),
+    ('saldo.centre_epoch'), ('saldo_private.row_seal'), ('saldo_private.row_seal_progress'),
     ('saldo_private.sealed_record'), ('saldo_private.sealed_stretch'),
     ('saldo_private.contested_row')
 ) as source (name);

@@ -210,6 +210,7 @@ begin
   end if;
 
   v_reversal := saldo_private.reverse_top_up__find(reverse_top_up.entry_id);
+  perform saldo_private.require_uncontested(v_reversal.account_id, array['top_up_reversal']);
   if v_occurred_at < v_reversal.occurred_at then
     perform saldo_private.fail(
       'input_invalid', format('occurred_at: not before %s', v_reversal.occurred_at)

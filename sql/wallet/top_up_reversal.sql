@@ -35,6 +35,8 @@ comment on column saldo.top_up_reversal.loss_account_id is
 comment on column saldo.top_up_reversal.reason is 'Why it was charged back.';
 comment on column saldo.top_up_reversal.occurred_at is
   'When it was charged back; it decides the posting date.';
+comment on column saldo.top_up_reversal.changed_in is
+  'Transaction of the engine that wrote it; null = before there were seals over rows.';
 comment on column saldo.top_up_reversal.created_at is 'When the charge-back was recorded.';
 comment on column saldo.top_up_reversal.created_by is
   'Who recorded it: token subject or login.';

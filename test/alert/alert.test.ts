@@ -129,11 +129,13 @@ const faults: { condition: string; plant: string[]; mend: string[]; others?: str
     condition: "branch_silent",
     plant: [till, "update saldo.branch_device set last_push_at = now() - interval '25 hours'"],
     mend: ["update saldo.branch_device set last_push_at = now()"],
+    others: ["guard_tripped"],
   },
   {
     condition: "branch_forked",
     plant: [till, "select saldo_private.mark_forked(id, 'two of them') from saldo.branch_device"],
     mend: ["select saldo.close_branch_device(id, 'gone') from saldo.branch_device"],
+    others: ["guard_tripped"],
   },
   {
     condition: "branch_row_waits",

@@ -270,24 +270,24 @@ export const walletRoom: Room = {
     {
       fault: "a charge-back whose record is gone",
       plant: "delete from saldo.top_up_reversal",
-      rules: ["top_up_reversal"],
+      rules: ["top_up_reversal", "row_seal"],
       cause: "unrecorded_item likely",
-      outcome: "reported",
+      outcome: "frozen",
     },
     {
       fault: "a charge-back with other parts",
       plant: "update saldo.top_up_reversal set wallet_amount = 5, debt_amount = 5",
-      rules: ["top_up_reversal"],
-      cause: "record_changed likely",
-      outcome: "reported",
+      rules: ["top_up_reversal", "row_seal"],
+      cause: "out_of_band_write likely",
+      outcome: "frozen",
     },
     {
       fault: "a charge-back of another top-up",
       plant: `update saldo.top_up_reversal set top_up_entry_id =
           (select id from saldo.journal_entry where source = 'top_up' order by id limit 1)`,
-      rules: ["top_up_reversal"],
-      cause: "record_changed likely",
-      outcome: "reported",
+      rules: ["top_up_reversal", "row_seal"],
+      cause: "out_of_band_write likely",
+      outcome: "frozen",
     },
     {
       fault: "a member who names no account of debts any more",

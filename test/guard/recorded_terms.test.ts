@@ -30,3 +30,28 @@ test("a write past the engine to what is rated and sold by is recorded", async (
     await hot.close();
   }
 });
+
+test("so it is for every table that decides about money or rights", async (t) => {
+  const { hot } = await openBooks();
+  const client = await hot.pool.connect();
+  try {
+    const { rows } = await client.query(`select format('%s', c.oid::regclass) as id, e.table_name
+      from saldo_private.expected_source_triggers() as e
+      join pg_class as c on c.relname = e.table_name
+      where e.trigger_name = 'record_bypass_truncate'
+      and c.relnamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)`);
+    t.true(rows.length > 40);
+    for (const { id, table_name } of rows) {
+      await client.query("begin; set local session_replication_role = replica");
+      await client.query(`truncate ${id} cascade`);
+      const recorded = await client.query("select from saldo.guard_event where table_name = $1", [
+        table_name,
+      ]);
+      t.is(recorded.rowCount, 1, id);
+      await client.query("rollback");
+    }
+  } finally {
+    client.release();
+    await hot.close();
+  }
+});
