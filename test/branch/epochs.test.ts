@@ -129,7 +129,8 @@ test("two epochs with one number are a fork", async (t) => {
   t.deepEqual(outcomes(answer), ["epoch_superseded"]);
 });
 
-test("a centre that was restored is told by a till what it gave, and asks again", async (t) => {
+// The epoch of the centre is everybody's: no other test may page through verdicts meanwhile.
+test.serial("a centre that was restored is told by a till what it gave, and asks again", async (t) => {
   const branch = await centre.branch("E6");
   const till = await centre.till(branch.id);
   till.add();
