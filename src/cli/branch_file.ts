@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import type { Client } from "pg";
 import { z } from "zod";
+import { pushText } from "../http/push_body.ts";
 import { type Command, textOption, UsageError } from "./command.ts";
 
 // What stands in a push is for the SQL function to judge.
@@ -70,7 +71,7 @@ async function take(client: Client, push: Push, code: string | undefined): Promi
   for (;;) {
     const { rows } = await client.query<{ answer: Answer }>(
       "select saldo.take_branch_push($1, $2) as answer",
-      [JSON.stringify(body), answers.length === 0 ? code : null],
+      [pushText(body), answers.length === 0 ? code : null],
     );
     const answer = (rows[0] as { answer: Answer }).answer;
     answers.push(answer);

@@ -13,6 +13,8 @@ export interface BodyLimits {
   readonly valueCountMax: number;
   /** Levels of lists and objects; whoever reads the body bounds them where none is given. */
   readonly depthMax?: number;
+  /** Whoever reads the body deals with texts that PostgreSQL cannot hold. */
+  readonly isAnyTextTaken?: boolean;
 }
 
 const QUOTE = 0x22;
@@ -35,13 +37,14 @@ const BRACE_END = 0x7d;
  */
 export function countValues(json: Uint8Array, limits: BodyLimits): number {
   const { byteCountMax, valueCountMax, depthMax = Number.POSITIVE_INFINITY } = limits;
+  const { isAnyTextTaken = false } = limits;
   if (json.length > byteCountMax) throw tooLarge();
   let valueCount = 1;
   let depth = 0;
   for (let at = 0; at < json.length; at += 1) {
     const byte = json[at];
     if (byte === QUOTE) {
-      at = endOfText(json, at + 1);
+      at = endOfText(json, at + 1, isAnyTextTaken);
     } else if (byte === COMMA || byte === COLON) {
       valueCount += 1;
     } else if (byte === BRACKET || byte === BRACE) {
@@ -65,11 +68,15 @@ function unitAt(json: Uint8Array, at: number): number {
 }
 
 /** Where a text ends that begins here. Only escapes can bring what UTF-8 does not have. */
-function endOfText(json: Uint8Array, begin: number): number {
+function endOfText(json: Uint8Array, begin: number, isAnyTextTaken: boolean): number {
   let at = begin;
   let isHalfOpen = false;
   while (at < json.length && json[at] !== QUOTE) {
     const isEscape = json[at] === BACKSLASH;
+    if (isAnyTextTaken) {
+      at += isEscape ? 2 : 1;
+      continue;
+    }
     const unit = isEscape && json[at + 1] === LETTER_U ? unitAt(json, at + 2) : undefined;
     const isLowHalf = unit !== undefined && unit >= 0xdc00 && unit < 0xe000;
     // Half a pair belongs to the other half, which follows at once.

@@ -152,6 +152,21 @@ test("a whole machine that came back from a copy hears of it by file too", async
   store.close();
 });
 
+test("a row of a file that no database can keep holds back no other", async (t) => {
+  const branch = await centre.branch("F4");
+  const till = await centre.till(branch.id);
+  till.add({ description: "nul \u0000" });
+  till.add();
+  const place = makePlace(t);
+  const file = join(place.root, "x.json");
+  writeFileSync(file, JSON.stringify({ saldo_branch_export: 1, pushes: [till.body()] }));
+  t.deepEqual(await branchFile([file, `${file}.out`]), {
+    code: 1,
+    output: "2 rows: 1 quarantined, 1 accepted\n",
+  });
+  t.is(await centre.balance(branch.cash), "1000");
+});
+
 test("only an administrator hands a file in, and only what is an export is taken", async (t) => {
   const call = "select saldo.take_branch_push('{}')";
   t.is(await errorCode(asOperator(centre.pool, (client) => client.query(call))), "42501");
@@ -164,4 +179,6 @@ test("only an administrator hands a file in, and only what is an export is taken
   writeFileSync(file, '{"pushes": []}');
   t.is((await branchFile([file, `${file}.out`])).code, 2);
   t.is((await branchFile([file])).code, 2);
+  writeFileSync(file, '{"saldo_branch_export": 1, "pushes": [{"have": {}, "rows": [{}]}]}');
+  t.regex((await branchFile([file, `${file}.out`])).output, /SB507/);
 });

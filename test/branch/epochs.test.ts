@@ -130,35 +130,38 @@ test("two epochs with one number are a fork", async (t) => {
 });
 
 // The epoch of the centre is everybody's: no other test may page through verdicts meanwhile.
-test.serial("a centre that was restored is told by a till what it gave, and asks again", async (t) => {
-  const branch = await centre.branch("E6");
-  const till = await centre.till(branch.id);
-  till.add();
-  till.add();
-  const first = await centre.push(till, till.body());
-  t.is(first.verdict_no, 2);
-  // The database as it was before the push.
-  await centre.rows(
-    `begin; set local session_replication_role = replica;
+test.serial(
+  "a centre that was restored is told by a till what it gave, and asks again",
+  async (t) => {
+    const branch = await centre.branch("E6");
+    const till = await centre.till(branch.id);
+    till.add();
+    till.add();
+    const first = await centre.push(till, till.body());
+    t.is(first.verdict_no, 2);
+    // The database as it was before the push.
+    await centre.rows(
+      `begin; set local session_replication_role = replica;
     delete from saldo.branch_intake where device_id = '${till.device}';
     update saldo.branch_epoch set whole_to = 0 where device_id = '${till.device}';
     update saldo.branch_device set verdict_no = 0 where id = '${till.device}';
     update saldo.centre_epoch set began_at = began_at - interval '2 hours';
     commit`,
-  );
-  till.have = { centre_epoch: first.centre_epoch, verdict_no: first.verdict_no };
-  const told = await centre.push(till, till.body([]));
-  t.not(told.centre_epoch, first.centre_epoch);
-  t.deepEqual(told.seen.missing, [[1, 2]]);
-  const again = await centre.push(till, till.body());
-  t.deepEqual(outcomes(again), ["accepted", "accepted"]);
-  t.is(again.centre_epoch, told.centre_epoch);
-  // A till that tells nonsense changes it once an hour at most.
-  till.have = { centre_epoch: again.centre_epoch, verdict_no: 1_000_000 };
-  t.is((await centre.push(till, till.body([]))).centre_epoch, again.centre_epoch);
-  const begun = await centre.call("begin_centre_epoch", { reason: "restored" });
-  t.is((await centre.push(till, till.body([]))).centre_epoch, begun.epoch);
-});
+    );
+    till.have = { centre_epoch: first.centre_epoch, verdict_no: first.verdict_no };
+    const told = await centre.push(till, till.body([]));
+    t.not(told.centre_epoch, first.centre_epoch);
+    t.deepEqual(told.seen.missing, [[1, 2]]);
+    const again = await centre.push(till, till.body());
+    t.deepEqual(outcomes(again), ["accepted", "accepted"]);
+    t.is(again.centre_epoch, told.centre_epoch);
+    // A till that tells nonsense changes it once an hour at most.
+    till.have = { centre_epoch: again.centre_epoch, verdict_no: 1_000_000 };
+    t.is((await centre.push(till, till.body([]))).centre_epoch, again.centre_epoch);
+    const begun = await centre.call("begin_centre_epoch", { reason: "restored" });
+    t.is((await centre.push(till, till.body([]))).centre_epoch, begun.epoch);
+  },
+);
 
 test("changes come back in pages that leave none out", async (t) => {
   const branch = await centre.branch("E7");
