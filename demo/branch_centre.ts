@@ -16,6 +16,9 @@ export interface DemoCentre {
 /** Serves tills from this database. */
 export async function openCentre(connectionString: string): Promise<DemoCentre> {
   const serverPool = new Pool({ connectionString, max: 8 });
+  // A database that goes away ends its connections: whoever dropped it knows.
+  serverPool.on("error", () => {});
+  serverPool.on("connect", (client) => client.on("error", () => {}));
   const silent = () => {};
   const app = express();
   app.use(

@@ -1,7 +1,7 @@
 /** What waits for the centre, and what the centre has said of it. */
 import type { DatabaseSync } from "node:sqlite";
 import type { PushAnswer, Verdict } from "../protocol/schema.ts";
-import { type Chain, headOf } from "./chain.ts";
+import { allChains, type Chain, headOf } from "./chain.ts";
 import type { Settings } from "./settings.ts";
 
 /** How much waits, since when, and how much needs a person. */
@@ -66,6 +66,7 @@ export function keepAnswer(
   answer: Omit<PushAnswer, "limits" | "protocol">,
   now: Date,
 ): void {
+  if (isBehind(settings, chain, answer)) showAllAgain(database, settings);
   for (const verdict of [...answer.verdicts, ...answer.changes]) {
     keepVerdict(database, answer.centre_epoch, verdict, now);
   }
@@ -75,6 +76,25 @@ export function keepAnswer(
   settings.set(`device_state:${chain.device}`, answer.device_state);
   settings.set("centre_epoch", answer.centre_epoch);
   settings.set(`seen_by:${chain.epoch}`, answer.centre_epoch);
+}
+
+/** The centre has given fewer verdicts than came from it: it was restored, and does not know. */
+function isBehind(
+  settings: Settings,
+  { device }: Chain,
+  answer: Pick<PushAnswer, "centre_epoch" | "verdict_no">,
+): boolean {
+  return (
+    settings.get(`centre_epoch:${device}`) === answer.centre_epoch &&
+    answer.verdict_no < Number(settings.get(`verdict_no:${device}`) ?? 0)
+  );
+}
+
+/** Each epoch is pushed once more, if without rows: its answer tells what the centre lacks of it. */
+function showAllAgain(database: DatabaseSync, settings: Settings): void {
+  for (const { epoch } of allChains(database)) {
+    if (settings.get(`seen_by:${epoch}`) !== undefined) settings.set(`seen_by:${epoch}`, "");
+  }
 }
 
 function keepVerdict(database: DatabaseSync, centreEpoch: string, verdict: Verdict, now: Date) {
