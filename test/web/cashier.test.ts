@@ -226,6 +226,46 @@ inBrowser("a count shows its difference before it is recorded", async (t) => {
   t.like(till.store.find({ page: 1, limit: 1 }).facts[0], { kind: "count", expected: "50000" });
 });
 
+inBrowser("two tabs save two rows, and one row is voided once", async (t) => {
+  const { till, page } = await openTill(t, browser);
+  const other = await page.context().newPage();
+  await other.goto(till.address);
+  for (const [tab, amount] of [
+    [page, "1.000"],
+    [other, "1.000"],
+  ] as const) {
+    await tab.getByLabel("Jumlah").fill(amount);
+    await tab.getByLabel("Kategori").fill("Penjualan");
+  }
+  await Promise.all(
+    [page, other].map(async (tab) => {
+      await tab.getByRole("button", { name: "Simpan", exact: true }).click();
+      await tab.getByTestId("saved").waitFor();
+    }),
+  );
+  const numbers = await Promise.all(
+    [page, other].map((tab) => tab.getByTestId("saved").textContent()),
+  );
+  t.is(new Set(numbers).size, 2, "each has a number of its own");
+  t.is(till.store.summary().balance, 2000);
+
+  for (const tab of [page, other]) {
+    await tab.goto(`${till.address}/transactions`);
+    await tab
+      .getByRole("button", { name: /^Batalkan / })
+      .first()
+      .click();
+    await tab.getByRole("dialog").getByLabel("Alasan").fill("salah");
+  }
+  const voidIn = (tab: Page) =>
+    tab.getByRole("dialog").getByRole("button", { name: "Batalkan", exact: true }).click();
+  await voidIn(page);
+  await page.getByText("Dibatalkan", { exact: true }).waitFor();
+  await voidIn(other);
+  await other.getByText(/TIDAK tersimpan: This row is voided already/).waitFor();
+  t.is(till.store.summary().balance, 1000);
+});
+
 inBrowser("the cashier's name goes with each row, and is still there after a reload", async (t) => {
   const { till, page } = await openTill(t, browser);
   await page.getByLabel("Kasir").fill("Ayu");
