@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { Client } from "pg";
 import { booksReport } from "./books.ts";
+import { branchReport } from "./branches.ts";
 import { benchDatabase } from "./database.ts";
 import { chooseDriver, type Driver } from "./driver.ts";
 import { figure } from "./figure.ts";
@@ -28,6 +29,7 @@ import { ceiling, growJournal, prepare, purchase, transfer, transferMany } from 
  * `npm run bench -- load`: how requests over GraphQL fare at given rates.
  * `npm run bench -- books`: statements over five years of many accounts.
  * `npm run bench -- metering`: readings of many customers, loaded, one by one, and rated again.
+ * `npm run bench -- branches`: a backlog of tills, drained over HTTP.
  * `npm run bench -- health`: what checks, heals and the guard cost on ten million lines.
  */
 
@@ -133,6 +135,8 @@ function sizeTable(before: Size[], after: Size[]): string[] {
 const reports: Record<string, (bench: Bench, head: string[]) => Promise<string>> = {
   books: ({ client, driver }, head) => booksReport(client, driver, head),
   metering: ({ client, driver }, head) => meteringReport(client, driver, head),
+  branches: ({ client, driver, connectionString }, head) =>
+    branchReport(client, driver, connectionString, head),
   health: async ({ client, driver, connectionString }, head) => {
     await growJournal([client], smallJournal);
     await client.query("vacuum analyze");
@@ -198,7 +202,7 @@ async function main(mode: string | undefined): Promise<void> {
 
 const mode = process.argv[2];
 if (mode !== undefined && mode !== "load" && !(mode in reports)) {
-  console.error("Say nothing, load, books, metering or health.");
+  console.error("Say nothing, load, books, metering, branches or health.");
   process.exit(1);
 }
 await main(mode);
