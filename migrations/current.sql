@@ -62,3 +62,5 @@ alter table saldo.top_up_reversal alter column changed_in set default pg_current
 -- squawk-ignore require-concurrent-index-creation
 create index if not exists top_up_reversal_changed_in_idx on saldo.top_up_reversal (changed_in)
   where changed_in is not null;
+-- Views for reporting tools.
+create schema if not exists saldo_report;

@@ -10,7 +10,7 @@ declare
 begin
   foreach v_role in array array[
     'saldo_owner', 'saldo_admin', 'saldo_operator', 'saldo_member', 'saldo_branch',
-    'saldo_anonymous', 'saldo_rule_reader'
+    'saldo_anonymous', 'saldo_report', 'saldo_rule_reader'
   ] loop
     -- Two servers that start at once on two databases may both see the role missing.
     begin

@@ -253,3 +253,7 @@
 --!include closing/closing_rule.sql
 --!include closing/verify_journal.sql
 --!include closing/journal_seal_rule.sql
+
+-- report: views for reporting tools, and logins for them
+--!include report/report_view.sql
+--!include report/create_report_login.sql

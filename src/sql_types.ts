@@ -3653,6 +3653,16 @@ export interface Functions {
     row: Product;
   };
   /**
+   * @behavior -* Makes a login for a reporting tool, which reads the views of saldo_report and
+   * nothing else of Saldo, and returns its password, which is kept nowhere.
+   */
+  create_report_login: {
+    args: {
+      login: string;
+    };
+    row: { create_report_login: string | null };
+  };
+  /**
    * What a month, as reported, says about earlier ones that were closed: one line for each of them
    * and kind.
    */

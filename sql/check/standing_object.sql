@@ -16,7 +16,7 @@ as $$
     from pg_catalog.pg_roles as r
     where r.oid = role
     and r.rolname in ('saldo_owner', 'saldo_admin', 'saldo_operator', 'saldo_member',
-      'saldo_branch', 'saldo_anonymous', 'saldo_rule_reader', 'saldo_server')
+      'saldo_branch', 'saldo_anonymous', 'saldo_report', 'saldo_rule_reader', 'saldo_server')
   )
 $$;
 comment on function saldo_private.is_own_role is 'Whether it is a role of Saldo, or PUBLIC.';
@@ -79,7 +79,7 @@ as $$
       coalesce(array_to_string(c.reloptions, ', '), 'none'), md5(pg_get_viewdef(c.oid))),
     c.relowner::regrole::text = 'saldo_owner'
   from pg_catalog.pg_class as c
-  where c.relnamespace::regnamespace::text in ('saldo', 'saldo_private')
+  where c.relnamespace::regnamespace::text in ('saldo', 'saldo_private', 'saldo_report')
   and c.relkind in ('v', 'm')
 $$;
 comment on function saldo_private.current_objects__code is
@@ -204,14 +204,14 @@ as $$
     select case c.relkind when 'S' then 'sequence ' else 'table ' end || c.oid::regclass as thing,
       c.relowner as owner, c.relacl as acl
     from pg_catalog.pg_class as c
-    where c.relnamespace::regnamespace::text in ('saldo', 'saldo_private')
+    where c.relnamespace::regnamespace::text in ('saldo', 'saldo_private', 'saldo_report')
     and c.relkind in ('r', 'p', 'v', 'm', 'S')
     and not c.relispartition
     union all
     select format('column %s.%s', c.oid::regclass, a.attname), c.relowner, a.attacl
     from pg_catalog.pg_attribute as a
     join pg_catalog.pg_class as c on c.oid = a.attrelid
-    where c.relnamespace::regnamespace::text in ('saldo', 'saldo_private')
+    where c.relnamespace::regnamespace::text in ('saldo', 'saldo_private', 'saldo_report')
     and a.attacl is not null
     and not c.relispartition
     union all
@@ -222,7 +222,7 @@ as $$
     union all
     select format('schema %s', n.nspname), n.nspowner, n.nspacl
     from pg_catalog.pg_namespace as n
-    where n.nspname in ('saldo', 'saldo_private', 'saldo_rule')
+    where n.nspname in ('saldo', 'saldo_private', 'saldo_rule', 'saldo_report')
   ) as held
   cross join aclexplode(held.acl) as acl
   where acl.grantee <> held.owner

@@ -13,11 +13,13 @@ export const grantees = [
   "saldo_member",
   "saldo_branch",
   "saldo_anonymous",
+  "saldo_report",
   "saldo_rule_reader",
   "saldo_server",
 ];
 
-const schemas = "('saldo'::regnamespace, 'saldo_private'::regnamespace)";
+const schemas =
+  "('saldo'::regnamespace, 'saldo_private'::regnamespace, 'saldo_report'::regnamespace)";
 const ours = "in ('saldo_owner'::regrole, 'saldo_rule_reader'::regrole)";
 
 /** Whether a trigger is Saldo's. */
@@ -158,7 +160,7 @@ export const revokes = (client: Client) =>
       union all
       select format('schema %I', n.nspname), a.grantee
       from pg_namespace as n, aclexplode(n.nspacl) as a
-      where n.nspname in ('saldo', 'saldo_private') and n.nspowner ${ours}
+      where n.nspname in ('saldo', 'saldo_private', 'saldo_report') and n.nspowner ${ours}
     ) as held
     left join pg_roles as r on r.oid = held.grantee
     where held.grantee = 0 or r.rolname = any ($1)

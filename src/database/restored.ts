@@ -12,7 +12,7 @@ import { StartError } from "../start_error.ts";
  */
 export const isOwnedQuery = `
   (select bool_and(n.nspowner = 'saldo_owner'::regrole) from pg_namespace as n
-    where n.nspname in ('saldo', 'saldo_private', 'saldo_rule'))
+    where n.nspname in ('saldo', 'saldo_private', 'saldo_rule', 'saldo_report'))
   and not exists (
     select from pg_class as c
     join saldo_private.applied_logic as l on l.parts ? ('table ' || c.relnamespace::regnamespace
@@ -58,7 +58,7 @@ export async function takeBackOwners(client: Client, functions: readonly string[
   return rows.length;
 }
 
-const ours = "('saldo', 'saldo_private', 'saldo_rule')";
+const ours = "('saldo', 'saldo_private', 'saldo_rule', 'saldo_report')";
 
 /** In the order in which they can be run: who is to own a thing must be able to make things there. */
 const statements = `
@@ -79,7 +79,8 @@ const statements = `
       c.oid::regclass::text, c.relowner
     from pg_class as c
     join pg_namespace as n on n.oid = c.relnamespace
-    where n.nspname in ('saldo', 'saldo_private') and c.relkind in ('r', 'p', 'v', 'S')
+    where n.nspname in ('saldo', 'saldo_private', 'saldo_report')
+    and c.relkind in ('r', 'p', 'v', 'S')
     and not exists (
       select from pg_depend as d
       where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype in ('a', 'i')

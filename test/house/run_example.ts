@@ -61,7 +61,9 @@ export async function openStage(examples: Example[]): Promise<Stage> {
 /** Logins belong to the cluster, so that a document's own have to go when it ends. */
 function loginsOf(examples: Example[]): Map<string, string> {
   const text = examples.map(({ source }) => source).join("\n");
-  const made = text.matchAll(/create role (\w+) login password '([^']+)'/g);
+  const made = text.matchAll(
+    /(?:create role |create_report_login\(')(\w+)(?: login(?: noinherit)? password '([^']+)')?/g,
+  );
   return new Map([...made].map(([, name = "", password = ""]) => [name, password]));
 }
 

@@ -25,6 +25,7 @@ export const rooms = [
   "heal",
   "alert",
   "closing",
+  "report",
 ];
 
 const shouting = /\b(?!(?:NEW|OLD|TG_\w+)\b)[A-Z][A-Z_]+\b/;
