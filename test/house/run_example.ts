@@ -17,12 +17,18 @@ export interface Stage {
   close(): Promise<void>;
 }
 
+/** Where the API of a document's examples is, and an administrator's token for it. */
+interface Address {
+  readonly url: string;
+  readonly token: string;
+}
+
 /** Makes a database and a session for the examples of a document, and an API where they ask one. */
 export async function openStage(examples: Example[]): Promise<Stage> {
   const logins = loginsOf(examples);
   const asksApi = examples.some(
     ({ language, source }) =>
-      ["graphql", "http"].includes(language) || source.includes("$CENTRE_URL"),
+      ["graphql", "http"].includes(language) || /\$CENTRE_URL|SALDO_URL/.test(source),
   );
   const api = asksApi ? await openApi() : undefined;
   const database = api ?? (await openTestDatabase(1));
@@ -30,6 +36,8 @@ export async function openStage(examples: Example[]): Promise<Stage> {
   client.on("error", () => {});
   await client.connect();
   await dropLogins(client, logins);
+  const token = (await api?.token({}, "1h")) ?? "";
+  const address = { url: api?.url ?? "", token };
   return {
     async outputOf({ language, source, caller }) {
       const url = urlOf(database.connectionString, caller, logins);
@@ -42,9 +50,9 @@ export async function openStage(examples: Example[]): Promise<Stage> {
           return masked(await outputOfHttp(api as Api, source));
         case "sh":
           await linkOwnCommand();
-          return masked(await outputOfProgram("sh", ["-c", `exec 2>&1\n${source}`], url, api?.url));
+          return masked(await outputOfProgram("sh", ["-c", `exec 2>&1\n${source}`], url, address));
         default:
-          return outputOfSnippet(language, source, url);
+          return outputOfSnippet(language, source, url, address);
       }
     },
     async close() {
@@ -154,6 +162,7 @@ async function outputOfSnippet(
   language: keyof typeof runtimes,
   source: string,
   url: string,
+  address: Address,
 ): Promise<string | undefined> {
   const { commands, ending, probe } = runtimes[language];
   for (const command of commands) {
@@ -165,7 +174,8 @@ async function outputOfSnippet(
     );
     try {
       await writeFile(join(folder, `snippet.${ending}`), source);
-      return masked(await outputOfProgram(command, [join(folder, `snippet.${ending}`)], url));
+      const words = [join(folder, `snippet.${ending}`)];
+      return masked(await outputOfProgram(command, words, url, address));
     } finally {
       await rm(folder, { recursive: true });
     }
@@ -185,9 +195,10 @@ function outputOfProgram(
   command: string,
   words: string[],
   databaseUrl: string,
-  centreUrl = "",
+  { url, token }: Address = { url: "", token: "" },
 ): Promise<string> {
-  const env = { ...process.env, DATABASE_URL: databaseUrl, CENTRE_URL: centreUrl };
+  const own = { DATABASE_URL: databaseUrl, CENTRE_URL: url, SALDO_URL: `${url}/graphql` };
+  const env = { ...process.env, ...own, SALDO_TOKEN: token };
   return new Promise((done, refuse) => {
     execFile(command, words, { cwd: root, env }, (error, stdout, stderr) => {
       // What a document shows may well end with another code than 0; what cannot start is no output.
