@@ -48,7 +48,7 @@ export const DEFAULT_QUERY_LIMITS: QueryLimits = {
   directiveCountMax: 30,
   fragmentCountMax: 30,
   rootFieldCountMax: 10,
-  fieldCountMax: 500,
+  fieldCountMax: 300,
   depthMax: 12,
   rowCountMax: 20_000,
   pageSizeDefault: 50,

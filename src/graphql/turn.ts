@@ -6,6 +6,8 @@ import "postgraphile";
 export interface Turn {
   /** Begins a part of the work; the slots are kept until it has ended, whoever still listens. */
   begin(): () => void;
+  /** Called when the document has been planned, which is done before anything is awaited. */
+  planned?(): void;
 }
 
 const turns = new AsyncLocalStorage<Turn>();
@@ -22,8 +24,10 @@ export const KeepTurnPlugin: GraphileConfig.Plugin = {
   grafast: {
     middleware: {
       execute(next) {
-        const end = turns.getStore()?.begin();
+        const turn = turns.getStore();
+        const end = turn?.begin();
         const result = next();
+        turn?.planned?.();
         if (end !== undefined) void Promise.resolve(result).then(end, end);
         return result;
       },

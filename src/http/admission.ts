@@ -1,10 +1,12 @@
 /** Who begins when: short calls and reports each have connections of their own, shared by caller. */
+import { setImmediate } from "node:timers/promises";
 import type { RequestHandler } from "express";
 import { currentCaller } from "../auth/caller.ts";
 import type { Refusal } from "../errors/refusal.ts";
 import { inTurn } from "../graphql/turn.ts";
 import { networkOf } from "./client_address.ts";
 import { Lane, type Share } from "./fair_share.ts";
+import { makeKnownDocuments } from "./known_documents.ts";
 
 /** The settings that admission goes by. */
 export interface AdmissionConfig {
@@ -22,6 +24,8 @@ export interface AdmissionConfig {
 export interface Lanes {
   readonly short: Lane;
   readonly report: Lane;
+  /** For documents that were never seen: planning takes the thread that serves everybody. */
+  readonly plan: Lane;
 }
 
 // Beyond this many callers at once each waits longer than a client would.
@@ -39,6 +43,7 @@ export function makeLanes(config: AdmissionConfig): Lanes {
   return {
     short: new Lane({ ...sizes, slotCount: config.poolSize }),
     report: new Lane({ ...sizes, slotCount: config.reportSlotCount }),
+    plan: new Lane({ ...sizes, slotCount: 1 }),
   };
 }
 
@@ -68,6 +73,7 @@ export function shareFairly(
   config: AdmissionConfig,
   isReport: (rootName: string) => boolean,
 ): RequestHandler {
+  const documents = makeKnownDocuments();
   return async (request, response, next) => {
     const rootNames = response.locals["rootNames"] as readonly string[];
     const lane = rootNames.some(isReport) ? lanes.report : lanes.short;
@@ -86,7 +92,30 @@ export function shareFairly(
     );
     response.once("close", () => turn.end());
     if (response.closed) turn.end();
-    inTurn(turn, next);
+    const { query } = request.body as { query: string };
+    let planned = () => {};
+    if (!documents.has(query)) {
+      const planning = await lanes.plan.enter(
+        { shares: sharesOf(1, networkOf(request.ip ?? "")), slotCount: 1 },
+        left.signal,
+      );
+      response.once("close", () => planning.end());
+      // Whoever waits for the thread comes before the next plan.
+      await setImmediate();
+      planned = () => {
+        documents.add(query);
+        planning.end();
+      };
+    }
+    const begin = () => {
+      const endWork = turn.begin();
+      // The database is done; how slowly a client reads its answer is nobody else's business.
+      return () => {
+        endWork();
+        turn.end();
+      };
+    };
+    inTurn({ begin, planned }, next);
   };
 }
 

@@ -5,6 +5,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import test from "ava";
 import { buildSchema, getIntrospectionQuery } from "graphql";
 import { LONG_MUTATIONS } from "../../src/graphql/reports.ts";
+import { makeKnownDocuments } from "../../src/http/known_documents.ts";
 import { openApi } from "../_support/api.ts";
 
 // A report that takes its time, and a short call beside it.
@@ -124,6 +125,42 @@ test.serial("more than may wait are answered 429, and told when to come again", 
     new RegExp(`^saldo_requests_refused_total\\{lane="report"\\} ${refused.length}$`, "m"),
   );
   t.regex(text, /^nodejs_eventloop_lag_max_seconds \S+$/m);
+});
+
+test.serial("new documents of one caller are planned in turns with those of others", async (t) => {
+  const [greedy, other] = await Promise.all(
+    ["greedy", "other"].map((sub) => api.token({ sub, role: "operator" })),
+  );
+  // Each is another document, of some size, and so to be planned.
+  const documentOf = (index: number) =>
+    `query Q${index} { ${Array.from(
+      { length: 8 },
+      (_, place) => `a${place}: accounts(first: ${index + 1}) {
+        nodes { id code member { id code purchases(first: 1) { nodes { id } } } }
+      }`,
+    ).join(" ")} }`;
+  let doneCount = 0;
+  const many = Array.from({ length: 30 }, async (_, index) => {
+    const { errors } = await api.post(documentOf(index), {}, greedy);
+    doneCount += 1;
+    return errors;
+  });
+  const short = await api.post('query Own { setting(name: "currency") { value } }', {}, other);
+  t.truthy(short.data.setting.value);
+  t.true(doneCount < 15, `a short call came after ${doneCount} of 30`);
+  t.true((await Promise.all(many)).every((errors) => errors === undefined));
+  const { text } = await api.request("/metrics");
+  t.regex(text, /^saldo_requests_running\{lane="plan"\} 0$/m);
+});
+
+test("documents are known by their text, the last thousand of them", (t) => {
+  const documents = makeKnownDocuments();
+  documents.add("{ a }");
+  t.true(documents.has("{ a }"));
+  t.false(documents.has("{ b }"));
+  for (let index = 0; index < 1000; index += 1) documents.add(`{ a${index} }`);
+  t.false(documents.has("{ a }"));
+  t.true(documents.has("{ a0 }"));
 });
 
 test("mutations that count as long ones exist", async (t) => {
