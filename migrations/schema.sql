@@ -706,6 +706,8 @@ create table saldo.account_freeze (
   constraint account_freeze_end_has_a_reason CHECK (((unfrozen_at IS NULL) = (unfreeze_reason IS NULL)))
 );
 CREATE UNIQUE INDEX account_freeze_account_id_idx ON saldo.account_freeze USING btree (account_id) WHERE (unfrozen_at IS NULL);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -872,6 +874,8 @@ create table saldo.balance_adjustment (
   constraint balance_adjustment_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.account(id)
 );
 CREATE INDEX balance_adjustment_id_idx ON saldo.balance_adjustment USING btree (id);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -918,6 +922,8 @@ create table saldo.branch (
   constraint branch_suspense_account_id_fkey FOREIGN KEY (suspense_account_id) REFERENCES saldo.account(id),
   constraint branch_code_is_printable CHECK ((code ~ '^[A-Z0-9][A-Z0-9-]{0,19}$'::text))
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -941,6 +947,8 @@ create table saldo.branch_device (
   constraint branch_device_branch_id_fkey FOREIGN KEY (branch_id) REFERENCES saldo.branch(id),
   constraint branch_device_state_has_its_reason CHECK (((state = 'ok'::saldo.branch_device_state) = (num_nonnulls(state_reason, state_changed_at) = 0)))
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -955,6 +963,8 @@ create table saldo_private.branch_enrolment (
   constraint branch_enrolment_branch_id_fkey FOREIGN KEY (branch_id) REFERENCES saldo.branch(id),
   constraint branch_enrolment_device_id_fkey FOREIGN KEY (device_id) REFERENCES saldo.branch_device(id)
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 
 create table saldo.branch_epoch (
@@ -974,6 +984,8 @@ create table saldo.branch_epoch (
   constraint branch_epoch_pkey PRIMARY KEY (id),
   constraint branch_epoch_device_id_fkey FOREIGN KEY (device_id) REFERENCES saldo.branch_device(id)
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -990,6 +1002,8 @@ create table saldo.branch_gap_waiver (
   constraint branch_gap_waiver_is_a_range CHECK (((first_seq >= 1) AND (first_seq <= last_seq)))
 );
 CREATE INDEX branch_gap_waiver_epoch_id_idx ON saldo.branch_gap_waiver USING btree (epoch_id);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -1004,6 +1018,8 @@ create table saldo.branch_head (
   constraint branch_head_pkey PRIMARY KEY (epoch_id, seq, hash),
   constraint branch_head_epoch_id_fkey FOREIGN KEY (epoch_id) REFERENCES saldo.branch_epoch(id)
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -1087,6 +1103,8 @@ create table saldo.branch_key (
   constraint branch_key_ended_one_has_its_reason CHECK (((ended_at IS NULL) = (end_reason IS NULL)))
 );
 CREATE INDEX branch_key_device_id_idx ON saldo.branch_key USING btree (device_id);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -1097,6 +1115,8 @@ create table saldo_private.branch_key_secret (
   constraint branch_key_secret_key_id_fkey FOREIGN KEY (key_id) REFERENCES saldo.branch_key(id),
   constraint branch_key_secret_is_a_hash CHECK ((length(secret_hash) = 32))
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 
 create table saldo_private.built_object (
@@ -1119,6 +1139,8 @@ create table saldo.centre_epoch (
   constraint centre_epoch_epoch_key UNIQUE (epoch),
   constraint centre_epoch_pkey PRIMARY KEY (number)
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -1204,6 +1226,8 @@ create table saldo.clock_acceptance (
   accepted_until timestamp with time zone not null,
   constraint clock_acceptance_pkey PRIMARY KEY (id)
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -1231,6 +1255,8 @@ create table saldo.configuration_acceptance (
   accepted_at timestamp with time zone not null,
   constraint configuration_acceptance_pkey PRIMARY KEY (id)
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -1468,6 +1494,8 @@ create table saldo.heal_policy (
   constraint heal_policy_limits_are_not_negative CHECK (((max_count >= 0) AND (max_amount >= (0)::numeric) AND (max_amount_total >= (0)::numeric))),
   constraint heal_policy_max_percent_is_a_share CHECK (((max_percent >= (0)::numeric) AND (max_percent <= (100)::numeric)))
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -1499,6 +1527,8 @@ create table saldo.heal_proposal (
 CREATE INDEX heal_proposal_account_id_idx ON saldo.heal_proposal USING btree (account_id);
 CREATE INDEX heal_proposal_heal_run_id_idx ON saldo.heal_proposal USING btree (heal_run_id);
 CREATE UNIQUE INDEX heal_proposal_rule_key_idx ON saldo.heal_proposal USING btree (rule, key) WHERE (status = 'proposed'::saldo.heal_proposal_status);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -2085,6 +2115,8 @@ create table saldo.registered_rule (
   constraint registered_rule_table_is_whole CHECK ((num_nonnulls(stored_table, key_column, balance_column) = ANY (ARRAY[0, 3]))),
   constraint registered_rule_tolerance_is_a_number CHECK (((tolerance >= (0)::numeric) AND (tolerance < 'Infinity'::numeric)))
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -2181,6 +2213,8 @@ create table saldo_private.row_seal_progress (
   constraint row_seal_progress_pkey PRIMARY KEY (id),
   constraint row_seal_progress_has_one_row CHECK ((id = 1))
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 
 create table saldo.rule_approval (
@@ -2200,6 +2234,8 @@ create table saldo.rule_approval (
   constraint rule_approval_withdrawal_is_whole CHECK ((num_nonnulls(withdrawn_by, withdrawn_at) = ANY (ARRAY[0, 2])))
 );
 CREATE INDEX rule_approval_rule_idx ON saldo.rule_approval USING btree (rule);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 
@@ -2210,6 +2246,8 @@ create table saldo_private.rule_reads (
   constraint rule_reads_pkey PRIMARY KEY (rule),
   constraint rule_reads_rule_fkey FOREIGN KEY (rule) REFERENCES saldo.registered_rule(name) ON DELETE CASCADE
 );
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 
 create table saldo_private.seal_progress (
@@ -2464,6 +2502,7 @@ create table saldo.top_up_reversal (
   occurred_at timestamp with time zone not null,
   created_at timestamp with time zone default clock_timestamp() not null,
   created_by text not null,
+  changed_in xid8 default pg_current_xact_id(),
   constraint top_up_reversal_entry_id_key UNIQUE (entry_id),
   constraint top_up_reversal_pkey PRIMARY KEY (top_up_entry_id),
   constraint top_up_reversal_member_id_fkey FOREIGN KEY (member_id) REFERENCES saldo.member(id),
@@ -2472,7 +2511,10 @@ create table saldo.top_up_reversal (
   constraint top_up_reversal_parts_make_the_amount CHECK ((((wallet_amount)::numeric >= (0)::numeric) AND ((debt_amount)::numeric >= (0)::numeric) AND ((loss_amount)::numeric >= (0)::numeric) AND ((((wallet_amount)::numeric + (debt_amount)::numeric) + (loss_amount)::numeric) = (amount)::numeric)))
 );
 CREATE INDEX top_up_reversal_account_id_idx ON saldo.top_up_reversal USING btree (account_id);
+CREATE INDEX top_up_reversal_changed_in_idx ON saldo.top_up_reversal USING btree (changed_in) WHERE (changed_in IS NOT NULL);
 CREATE INDEX top_up_reversal_member_id_idx ON saldo.top_up_reversal USING btree (member_id);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 -- policy select_own

@@ -2807,6 +2807,8 @@ export interface TopUpReversal {
   created_at: Date;
   /** Who recorded it: token subject or login. */
   created_by: string;
+  /** Transaction of the engine that wrote it; null = before there were seals over rows. */
+  changed_in: string | null;
 }
 
 /**
@@ -4261,8 +4263,8 @@ export interface Functions {
   };
   /**
    * Seals what heals and settlements derive from and is not sealed yet: rows that were submitted
-   * to hot accounts, holds, purchases, their refunds in parts, stock, deposits, readings, rated
-   * lines and settlements, about row_limit of either (1 to 1000000).
+   * to hot accounts, holds, purchases, their refunds in parts, charge-backs, stock, deposits,
+   * readings, rated lines and settlements, about row_limit of either (1 to 1000000).
    */
   seal_rows: {
     args: {

@@ -22,8 +22,8 @@ $$;
 comment on function saldo_private.is_past_engine is
   'True where a write now is not the engine''s own: it comes from another role than the owner of '
   'Saldo, or from a session that has become the owner.';
--- Everybody who writes asks it: without the right, a write would fail instead of being recorded. The
--- second grant says nothing new, but without it the rights are those of any new function, which a
--- dump leaves out: a restored database would look as if it had lost them.
+-- Everybody who writes asks it: without the right, a write would fail instead of being recorded.
+-- The second grant says nothing new, but without it the rights are those of any new function, which
+-- a dump leaves out: a restored database would look as if it had lost them.
 grant execute on function saldo_private.is_past_engine() to public;
 grant execute on function saldo_private.is_past_engine() to saldo_admin;
