@@ -301,6 +301,7 @@ returns saldo.alert_evaluation
 language plpgsql
 security definer
 set search_path = saldo, saldo_private, pg_temp
+set jit = off -- as for rules
 -- A condition that waits for a lock is one that cannot be looked at: the others have their turn.
 set lock_timeout = '5s'
 as $$

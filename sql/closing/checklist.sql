@@ -262,6 +262,7 @@ language plpgsql
 stable
 security definer
 set search_path = saldo, saldo_private, pg_temp
+set jit = off -- as for rules
 as $$
 begin
   if (month between '1900-01-01' and '9999-12-31') is not true then

@@ -197,6 +197,7 @@ returns saldo.period
 language plpgsql
 security definer
 set search_path = saldo, saldo_private, pg_temp
+set jit = off -- as for rules
 as $$
 declare
   v_state saldo_private.book_state := saldo_private.lock_books();

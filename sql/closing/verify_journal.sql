@@ -309,6 +309,7 @@ language plpgsql
 stable
 security definer
 set search_path = saldo, saldo_private, pg_temp
+set jit = off -- as for rules
 as $$
 begin
   if (row_limit between 1 and 1000000) is not true then

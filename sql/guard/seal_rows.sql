@@ -154,10 +154,10 @@ end
 $$;
 comment on function saldo.seal_rows is
   'Seals what heals and settlements derive from and is not sealed yet: rows that were submitted to '
-  'hot accounts, holds, purchases, their refunds in parts, charge-backs, stock, deposits, readings, '
-  'rated lines and settlements, about row_limit of either (1 to 1000000). Returns how many; 0 when '
-  'there was nothing. What was sealed and is another later, or gone, is found by the checks (rule '
-  'row_seal). Errors: '
+  'hot accounts, holds, purchases, their refunds in parts, charge-backs, stock, deposits, '
+  'readings, rated lines and settlements, about row_limit of either (1 to 1000000). Returns how '
+  'many; 0 when there was nothing. What was sealed and is another later, or gone, is found by the '
+  'checks (rule row_seal). Errors: '
   'SB010 input_invalid, SB020 isolation_unsupported.';
 revoke execute on function saldo.seal_rows from public;
 grant execute on function saldo.seal_rows to saldo_admin;
