@@ -224,7 +224,9 @@
 --!include heal/planned_heal.sql
 --!include heal/held_release.sql
 --!include heal/heal_plan.sql
+--!include heal/freeze_limit.sql
 --!include heal/freeze.sql
+--!include heal/tell_frozen.sql
 --!include heal/freeze_unproven.sql
 --!include heal/heal_key.sql
 --!include heal/approve_heal.sql

@@ -247,6 +247,24 @@ comment on function saldo_private.alert_guard_tripped is
   'Whether writes went past the guard that no check has seen and found all in order, or that came '
   'since the last evaluation; the newest 1,000 are looked at.';
 
+create or replace function saldo_private.alert_freeze_held_back()
+returns table (key text, text text, detail jsonb)
+language sql
+stable
+as $$
+  select 'freeze', format('%s accounts have rows that are not as the engine wrote them: more than '
+      'the %s that a run freezes.', count(*), most.count),
+    jsonb_build_object('account_count', count(*), 'check_run_id', c.id,
+      'account_ids', (array_agg(u.account_id order by u.account_id))[1:5])
+  from saldo_private.last_check() as c
+  cross join saldo_private.freeze_limit() as most (count)
+  cross join lateral saldo_private.unproven_accounts(c.id) as u
+  group by c.id, most.count
+  having count(*) > most.count
+$$;
+comment on function saldo_private.alert_freeze_held_back is
+  'Whether the last check has found more accounts to freeze than a run freezes by itself.';
+
 create or replace function saldo_private.alert_slot_rebuild_storm()
 returns table (key text, text text, detail jsonb)
 language sql
@@ -335,6 +353,8 @@ from (
       'See that a worker is running, and what its log says of reconcile.', true),
     ('guard_tripped', 'critical', 'A write went past the guard',
       'Ask who it was: guard_event has login, address and statement. Then check.', true),
+    ('freeze_held_back', 'critical', 'Too many accounts are to be frozen at once',
+      'Look at guard_event: accept_rows ends a careless statement; otherwise freeze them.', true),
     ('slot_rebuild_storm', 'warning', 'Slots of hot accounts are rebuilt again and again',
       'Look at slot_rebuild and for crashes of the database: each rebuild is a wait.', true),
     ('clock_set_back', 'critical', 'The clock was set back',

@@ -81,6 +81,10 @@ insert into saldo.setting (name, value, description) values
   ('heal_run_max_count', '1000', 'Findings above which all heals of a run need approval.'),
   ('heal_run_max_amount', '100000000',
     'Sum of the differences in a currency above which all heals of a run need approval.'),
+  ('freeze_run_max_count', '20',
+    'Accounts that one run freezes by itself; more at once are left to a human, with an alert.'),
+  ('freeze_run_max_percent', '5',
+    'The same as a share of the open accounts, in percent; the larger of both counts.'),
   ('heal_repeat_hours', '24',
     'Hours after a heal in which the same key is not healed again by itself: it escalates.')
 on conflict (name) do update
@@ -160,7 +164,9 @@ begin
       ('heal_rule_max_percent', 0, 100),
       ('heal_share_free_count', 0, 100000000),
       ('heal_share_days', 0, 3650),
+      ('freeze_run_max_count', 0, 100000000),
       ('rule_suspect_percent', 0, 100),
+      ('freeze_run_max_percent', 0, 100),
       ('heal_run_max_count', 0, 100000000),
       ('heal_run_max_amount', 0, 999999999999999),
       ('heal_repeat_hours', 0, 8760)

@@ -1,7 +1,7 @@
 -- Freezing: nothing is posted to an account until a human has looked at it.
 --
 -- Public: freeze_account, unfreeze_account; saldo.account_freeze. Private: freeze_accounts,
--- freeze_evidence, freeze_changed, rule_account_freeze.
+-- freeze_evidence, changed_accounts, freeze_changed, rule_account_freeze.
 -- Where the journal itself was changed a heal would launder the change into the balance, so it
 -- freezes the account instead. What was accepted before goes on: settlement, year end, holds that
 -- end. An immediate account is frozen by its row, which every posting updates; a hot one has no
@@ -137,17 +137,12 @@ comment on function saldo_private.freeze_accounts is
   'Freezes accounts that the caller has looked at. finding_ids: of each account, in their order. '
   'Errors: SB020 isolation_unsupported, SB015 conflict_retry when one becomes hot at this moment.';
 
-create or replace function saldo_private.freeze_changed(plan saldo_private.planned_heal[])
-returns integer
-language plpgsql
+create or replace function saldo_private.changed_accounts(plan saldo_private.planned_heal[])
+returns table (account_id bigint, finding_id uuid)
+language sql
+stable
 as $$
-declare
-  v_account_ids bigint[];
-  v_finding_ids uuid[];
-begin
-  select array_agg(c.account_id order by c.account_id),
-    array_agg(c.finding_id order by c.account_id)
-  into v_account_ids, v_finding_ids
+  select c.account_id, c.finding_id
   from (
     select distinct on (p.account_id) p.account_id, p.finding_id
     from unnest(plan) as p
@@ -165,8 +160,25 @@ begin
     join saldo_private.freeze_evidence(array[c.account_id]) as e on e.evidence = f.evidence
     where f.account_id = c.account_id
     and f.unfrozen_at is not null
-  );
-  if v_account_ids is null then
+  )
+$$;
+comment on function saldo_private.changed_accounts is
+  'Accounts of a plan whose journal was changed, except the engine''s own and those that are '
+  'frozen or that a human has unfrozen since with the same evidence.';
+
+create or replace function saldo_private.freeze_changed(plan saldo_private.planned_heal[])
+returns integer
+language plpgsql
+as $$
+declare
+  v_account_ids bigint[];
+  v_finding_ids uuid[];
+begin
+  select array_agg(c.account_id order by c.account_id),
+    array_agg(c.finding_id order by c.account_id)
+  into v_account_ids, v_finding_ids
+  from saldo_private.changed_accounts(plan) as c;
+  if v_account_ids is null or cardinality(v_account_ids) > saldo_private.freeze_limit() then
     return 0;
   end if;
   perform saldo_private.freeze_accounts(
@@ -176,53 +188,8 @@ begin
 end
 $$;
 comment on function saldo_private.freeze_changed is
-  'Freezes the accounts whose journal was changed, except the engine''s own and those that a '
-  'human has unfrozen since with the same evidence. How many.';
-
-create or replace function saldo_private.tell_frozen__one(plan saldo_private.planned_heal)
-returns saldo_private.planned_heal
-language plpgsql
-stable
-as $$
-begin
-  if plan.is_journal_changed then
-    plan.reason := plan.reason || coalesce((
-      select case
-        when a.frozen_at is not null then format(' The account is frozen since %s.', a.frozen_at)
-        when a.code ~ saldo_private.system_code_pattern()
-        then ' The account is one of the engine''s own, and is not frozen by itself.'
-        else (
-          select format(' The account was unfrozen at %s by %s: %s', f.unfrozen_at, f.unfrozen_by,
-            f.unfreeze_reason)
-          from saldo.account_freeze as f
-          where f.account_id = a.id
-          and f.unfrozen_at is not null
-          order by f.unfrozen_at desc
-          limit 1
-        )
-      end
-      from saldo.account as a
-      where a.id = plan.account_id
-    ), '');
-  end if;
-  return plan;
-end
-$$;
-comment on function saldo_private.tell_frozen__one is
-  'The plan with what has become of its account, if its journal was changed.';
-
-create or replace function saldo_private.tell_frozen(plan saldo_private.planned_heal[])
-returns saldo_private.planned_heal[]
-language sql
-stable
-as $$
-  select array(
-    select saldo_private.tell_frozen__one(p)
-    from unnest(plan) as p
-  )
-$$;
-comment on function saldo_private.tell_frozen is
-  'Adds to the reasons of a plan what has become of accounts whose journal was changed.';
+  'Freezes the accounts whose journal was changed (changed_accounts), unless they are more than '
+  'one run may freeze. How many.';
 
 create or replace function saldo.freeze_account(account_id bigint, reason text)
 returns saldo.account

@@ -126,6 +126,18 @@ const faults: { condition: string; plant: string[]; mend: string[]; others?: str
     mend: ["update saldo.slot_rebuild set rebuilt_at = now() - interval '11 minutes'"],
   },
   {
+    condition: "freeze_held_back",
+    plant: [
+      "select saldo.set_setting('freeze_run_max_count', '0')",
+      "select saldo.set_setting('freeze_run_max_percent', '0')",
+      "select saldo.place_hold(3, 5)",
+      "update saldo.hold set description = 'x'",
+      "select saldo.check_balance_health()",
+    ],
+    mend: ["select saldo.accept_rows(3, 'a slip')"],
+    others: ["drift_found", "guard_tripped"],
+  },
+  {
     condition: "branch_silent",
     plant: [till, "update saldo.branch_device set last_push_at = now() - interval '25 hours'"],
     mend: ["update saldo.branch_device set last_push_at = now()"],

@@ -170,3 +170,34 @@ test("what the engine changes is sealed again, by each of its ways", async (t) =
     await hot.close();
   }
 });
+
+test("one statement that writes the rows of very many accounts freezes none of them", async (t) => {
+  const { hot, held } = await openBooks();
+  try {
+    for (const name of ["freeze_run_max_count", "freeze_run_max_percent"]) {
+      await hot.root("select saldo.set_setting($1, '1')", [name]);
+    }
+    const careless = "update saldo.hold set description = description || '!'";
+    await forced(hot.pool, (client) => client.query(`${careless} where account_id = ${held}`));
+    await hot.root("select * from saldo.scheduled_maintenance()");
+    t.deepEqual(await freezes(hot), [held], "one is as many as may be");
+    const other = await hot.account({ funds: 50 });
+    await hot.call("admin", "place_hold", { account_id: other, amount: 5 });
+    await forced(hot.pool, (client) => client.query(careless));
+    await hot.root("select * from saldo.scheduled_maintenance()");
+    t.deepEqual(await freezes(hot), [held], "two more are too many");
+    await hot.root("select saldo.evaluate_alerts()");
+    const [alert] = await hot.root(
+      "select text, resolved_at from saldo.alert where condition = 'freeze_held_back'",
+    );
+    t.regex(String(alert?.text), /^2 accounts have rows .* more than the 1 that a run freezes/);
+    t.is(alert?.resolved_at, null);
+    const [hold] = await hot.root("select id from saldo.hold where account_id = $1", [other]);
+    t.is(await errorCode(hot.call("admin", "capture_hold", { hold_id: hold?.id })), "SB121");
+    await hot.root("select saldo.set_setting('freeze_run_max_count', '20')");
+    await hot.root("select * from saldo.scheduled_maintenance()");
+    t.is((await freezes(hot)).length, 3);
+  } finally {
+    await hot.close();
+  }
+});
