@@ -74,7 +74,7 @@ test.serial(
     t.is(await api.digest(), before);
     // The inputs reach what they are meant to try.
     for (const code of ["served", "SB006", "SB010", "SB011"])
-      t.true((codes.get(code) ?? 0) > 50, code);
+      t.true((codes.get(code) ?? 0) > inputCount / 1000, code);
   },
 );
 
@@ -99,7 +99,7 @@ test.serial("no input of an administrator is a fault, and the books stay balance
   });
   t.log(`seed ${seed}:`, Object.fromEntries([...codes].sort()));
   t.deepEqual(faults, []);
-  t.true((codes.get("served") ?? 0) > 50);
+  t.true((codes.get("served") ?? 0) > inputCount / 1000);
   const unbalanced = await api.root(
     `select entry_id from saldo.journal_line join saldo.account on account.id = account_id
     group by entry_id, currency having sum(debit) <> sum(credit)`,
@@ -202,7 +202,7 @@ test.serial("no request over HTTP is a fault, or changes anything", async (t) =>
   t.deepEqual(faults, []);
   t.is(await api.digest(), before);
   for (const status of [200, 400, 404, 405, 415])
-    t.true((statuses.get(status) ?? 0) > 5, String(status));
+    t.true((statuses.get(status) ?? 0) > 0, String(status));
 });
 
 test.serial("no bytes on a connection end the server", async (t) => {
