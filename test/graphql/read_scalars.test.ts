@@ -95,12 +95,17 @@ test("a number that a double cannot tell from its neighbours is refused", (t) =>
   t.is(codeOf(readAmount, 1e-7), "SB003");
 });
 
-test("a 90 KB amount is refused at once", (t) => {
-  const startedAt = performance.now();
-  t.is(codeOf(readAmount, "1.".padEnd(90_000, "1")), "SB003");
-  t.is(codeOf(readAmount, "1e".padEnd(90_000, "1")), "SB004");
-  t.is(codeOf(readAmount, "x".repeat(90_000)), "SB002");
-  t.true(performance.now() - startedAt < 50);
+test("a long amount is refused by a look that grows with its length, and not with its square", (t) => {
+  const refuse = (length: number) => {
+    const startedAt = performance.now();
+    t.is(codeOf(readAmount, "1.".padEnd(length, "1")), "SB003");
+    t.is(codeOf(readAmount, "1e".padEnd(length, "1")), "SB004");
+    t.is(codeOf(readAmount, "x".repeat(length)), "SB002");
+    return performance.now() - startedAt;
+  };
+  const best = (length: number) => Math.min(...Array.from({ length: 9 }, () => refuse(length)));
+  best(9_000); // compiled by now
+  t.true(best(90_000) < 50 * best(9_000));
 });
 
 test("ids are whole numbers of 64 bits", (t) => {
