@@ -69,9 +69,10 @@ const steps: Record<string, Step> = {
     await pool.query("select from saldo.settle_sub_balances()");
     await sleep(50);
   },
-  seal: async (pool) => {
-    await pool.query("select saldo.seal_rows()");
+  // What is sealed is compared by each check from then on: enough to seal beside all others.
+  seal: async (pool, number) => {
     await sleep(1000);
+    if (number < 30) await pool.query("select saldo.seal_rows()");
   },
   hold: async (pool, number) => {
     const account = number % 2 === 0 ? idOf("float") : walletOf(2);
