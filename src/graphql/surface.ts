@@ -59,9 +59,11 @@ export const SurfacePlugin: GraphileConfig.Plugin = {
       pgCodecAttribute: {
         override: {
           callback(behavior, [codec, attributeName]) {
-            return codec.attributes[attributeName]?.codec === TYPES.text &&
-              TRANSACTION_COLUMNS.has(attributeName)
-              ? "-*"
+            if (codec.attributes[attributeName]?.codec !== TYPES.text) return behavior;
+            if (TRANSACTION_COLUMNS.has(attributeName)) return "-*";
+            // Text is not what PostgreSQL could compare with the column.
+            return attributeName === "transaction_id"
+              ? [behavior, "-filterBy", "-attribute:filterBy", "-condition:attribute:filterBy"]
               : behavior;
           },
         },

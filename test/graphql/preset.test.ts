@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import test from "ava";
-import { buildSchema, isScalarType, isSpecifiedScalarType } from "graphql";
+import { buildSchema, isInputObjectType, isScalarType, isSpecifiedScalarType } from "graphql";
 import { BUY, openApi, TOP_UP } from "../_support/api.ts";
 
 const api = await openApi();
@@ -20,6 +20,17 @@ const OWN_THINGS = `{
   purchases { nodes { id memberId } }
   journalLines { nodes { accountId } }
 }`;
+
+test("nothing is filtered by the number of a transaction, which no text is compared with", (t) => {
+  const filters = Object.values(publishedSchema.getTypeMap()).filter(isInputObjectType);
+  const byNumber = filters.filter(
+    (each) => /(Filter|Condition)$/.test(each.name) && "transactionId" in each.getFields(),
+  );
+  t.deepEqual(
+    byNumber.map(({ name }) => name),
+    [],
+  );
+});
 
 test("a top-up and a purchase change the balance that a query shows", async (t) => {
   const member = await api.member("citra", "500000");
