@@ -1,10 +1,9 @@
 -- Seals over rows: evidence, made after the commit, that a row is as the engine wrote it.
 --
 -- Private: tables row_seal, row_seal_progress, contested_row, sealed_record; lock_row_seals,
--- row_seal_text, make_row_seal, seal_horizon, differs_from_seal, is_contested,
--- require_uncontested. Rows of hot
--- accounts are sealed by stretches of their slots (sealed_stretch.sql), records one by one, each
--- time the engine has changed them.
+-- note_cluster, row_seal_text, make_row_seal, seal_horizon, differs_from_seal, is_contested,
+-- require_uncontested. Rows of hot accounts are sealed by stretches of their slots
+-- (sealed_stretch.sql), records one by one, each time the engine has changed them.
 -- A seal is of one source, has the hash of what it covers, and that of the seal before it. What a
 -- heal or a settlement derives from is compared with this evidence first: a row that is another
 -- now, or is gone, is a finding and not a source.
@@ -63,6 +62,24 @@ comment on function saldo_private.lock_row_seals is
   'How far the sealer of rows is, and no other seals meanwhile. In a cluster that it does not know '
   'transaction numbers begin again: it goes through all rows once. Error: '
   'SB020 isolation_unsupported.';
+
+create or replace function saldo_private.note_cluster()
+returns void
+language plpgsql
+as $$
+begin
+  if not pg_is_in_recovery() and exists (
+    select
+    from saldo_private.row_seal_progress as p
+    where p.cluster is distinct from saldo_private.current_cluster()
+  ) then
+    perform saldo_private.lock_row_seals();
+  end if;
+end
+$$;
+comment on function saldo_private.note_cluster is
+  'Writes down which cluster the database is in, for each start: what is changed in a cluster '
+  'before that is known would look as if its seal forbade it. Error: SB020 isolation_unsupported.';
 
 create or replace function saldo_private.make_row_seal(
   source text,

@@ -103,6 +103,7 @@ async function bringUpToDate(
   await inPatientTransaction(client, options, async () => {
     await client.query("set local role saldo_owner");
     const isFirst = await applyLogic(client, logic);
+    await client.query("select saldo_private.note_cluster()");
     if (isFirst && !hasData) await noteAfterMigrations(client, options.afterFolder);
   });
   const steps = await runAfterMigrations(client, options, options.afterFolder);
@@ -136,10 +137,13 @@ async function noteDeviations(client: Client): Promise<void> {
   const { rows } = await client.query<{ exists: boolean }>(
     "select to_regprocedure('saldo_private.note_deviations()') is not null as exists",
   );
-  if (!rows[0]?.exists) return;
+  if (rows[0]?.exists) await asOwner(client, "select saldo_private.note_deviations()");
+}
+
+async function asOwner(client: Client, text: string): Promise<void> {
   await client.query("begin");
   try {
-    await client.query("set local role saldo_owner; select saldo_private.note_deviations()");
+    await client.query(`set local role saldo_owner; ${text}`);
     await client.query("commit");
   } catch (error) {
     await client.query("rollback").catch(() => {});
@@ -218,8 +222,16 @@ async function isUpToDate(client: Client, logic: Logic, options: Settled): Promi
     await afterNames(options.afterFolder),
   ];
   try {
-    const { rows } = await client.query<{ is_up_to_date: boolean }>(standingQuery, values);
-    return rows[0]?.is_up_to_date ?? false;
+    const { rows } = await client.query<{ is_up_to_date: boolean; is_moved: boolean }>(
+      standingQuery,
+      values,
+    );
+    const isUpToDate = rows[0]?.is_up_to_date ?? false;
+    // Before anything is changed here: see note_cluster.
+    if (isUpToDate && rows[0]?.is_moved) {
+      await asOwner(client, "select saldo_private.note_cluster()");
+    }
+    return isUpToDate;
   } catch (error) {
     // No such schema, table or role; or a login that only migrations make a member of the owner.
     if (
@@ -248,7 +260,12 @@ const standingQuery = `
     and has_database_privilege('saldo_owner', current_database(), 'create')
     and has_database_privilege('saldo_rule_reader', current_database(), 'temporary')
     and ${isOwnedQuery}
-    as is_up_to_date`;
+    as is_up_to_date,
+    not pg_is_in_recovery() and exists (
+      select
+      from saldo_private.row_seal_progress as p
+      where p.cluster is distinct from saldo_private.current_cluster()
+    ) as is_moved`;
 
 /** Waits for another process that migrates; says so when that takes longer than a moment. */
 async function takeMigrationLock(client: Client, options: Settled): Promise<void> {
