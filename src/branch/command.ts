@@ -77,12 +77,14 @@ function builtPage(): string | undefined {
 }
 
 async function serve(options: TillOptions, shallOpen: boolean): Promise<number> {
+  // From the first moment: who is told where the till is may end it at once.
+  const ended = new Promise<void>((done) => {
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.once(signal, () => done());
+  });
   const till = await startTill(options);
   process.stdout.write(`The till is at ${till.address}. Its store: ${till.store.folder}\n`);
   if (shallOpen) openWindow(till.address);
-  await new Promise<void>((done) => {
-    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.once(signal, () => done());
-  });
+  await ended;
   await till.stop();
   return 0;
 }
