@@ -66,6 +66,8 @@ comment on function saldo_private.lock_row_seals is
 create or replace function saldo_private.note_cluster()
 returns void
 language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
 as $$
 begin
   if not pg_is_in_recovery() and exists (
@@ -80,6 +82,8 @@ $$;
 comment on function saldo_private.note_cluster is
   'Writes down which cluster the database is in, for each start: what is changed in a cluster '
   'before that is known would look as if its seal forbade it. Error: SB020 isolation_unsupported.';
+revoke execute on function saldo_private.note_cluster from public;
+grant execute on function saldo_private.note_cluster to saldo_admin;
 
 create or replace function saldo_private.make_row_seal(
   source text,

@@ -103,9 +103,9 @@ async function bringUpToDate(
   await inPatientTransaction(client, options, async () => {
     await client.query("set local role saldo_owner");
     const isFirst = await applyLogic(client, logic);
-    await client.query("select saldo_private.note_cluster()");
     if (isFirst && !hasData) await noteAfterMigrations(client, options.afterFolder);
   });
+  await noteCluster(client);
   const steps = await runAfterMigrations(client, options, options.afterFolder);
   return { ownerCount: count, migrations, steps };
 }
@@ -137,13 +137,19 @@ async function noteDeviations(client: Client): Promise<void> {
   const { rows } = await client.query<{ exists: boolean }>(
     "select to_regprocedure('saldo_private.note_deviations()') is not null as exists",
   );
-  if (rows[0]?.exists) await asOwner(client, "select saldo_private.note_deviations()");
+  if (rows[0]?.exists)
+    await asRole(client, "saldo_owner", "select saldo_private.note_deviations()");
 }
 
-async function asOwner(client: Client, text: string): Promise<void> {
+/** As the engine does it, and not as the owner: that would be a write past it. */
+async function noteCluster(client: Client): Promise<void> {
+  await asRole(client, "saldo_admin", "select saldo_private.note_cluster()");
+}
+
+async function asRole(client: Client, role: string, text: string): Promise<void> {
   await client.query("begin");
   try {
-    await client.query(`set local role saldo_owner; ${text}`);
+    await client.query(`set local role ${role}; ${text}`);
     await client.query("commit");
   } catch (error) {
     await client.query("rollback").catch(() => {});
@@ -229,13 +235,15 @@ async function isUpToDate(client: Client, logic: Logic, options: Settled): Promi
     const isUpToDate = rows[0]?.is_up_to_date ?? false;
     // Before anything is changed here: see note_cluster.
     if (isUpToDate && rows[0]?.is_moved) {
-      await asOwner(client, "select saldo_private.note_cluster()");
+      await noteCluster(client);
     }
     return isUpToDate;
   } catch (error) {
-    // No such schema, table or role; or a login that only migrations make a member of the owner.
+    // No such schema, table, function or role; or a login that only migrations make a member of the owner.
     if (
-      ["3F000", "42P01", "42703", "42704", "42501"].includes((error as DatabaseError).code ?? "")
+      ["3F000", "42P01", "42703", "42704", "42883", "42501"].includes(
+        (error as DatabaseError).code ?? "",
+      )
     ) {
       return false;
     }

@@ -141,8 +141,12 @@ test("a login that may not take the owners back is told who may", async (t) => {
   try {
     await lose(database, ["owners"]);
     const { rows } = await database.pool.query("select current_user as owner");
+    // The owner of some database: tests that check at this moment count no other way to saldo_owner.
+    await database.pool.query(
+      `create role ${name} login createrole password 'a password of a test'`,
+    );
+    await database.pool.query(`create database ${name} owner ${name} strategy wal_log`);
     await database.pool.query(`
-      create role ${name} login createrole password 'a password of a test';
       grant saldo_owner, saldo_admin to ${name} with admin option;
       grant create, connect on database ${database.name} to ${name} with grant option;
       grant usage on schema saldo, saldo_private, graphile_migrate to ${name};
@@ -152,6 +156,7 @@ test("a login that may not take the owners back is told who may", async (t) => {
     t.regex(error?.message ?? "", new RegExp(`belongs to ${rows[0].owner}, as after a restore`));
     t.regex(error?.message ?? "", /a DATABASE_URL of that login or of a superuser/);
   } finally {
+    await database.pool.query(`drop database if exists ${name}`);
     await database.pool.query(`drop owned by ${name}; drop role ${name}`);
     await database.close();
   }
