@@ -94,6 +94,11 @@ begin
       if v_lock_timeout = '0' then
         perform set_config('lock_timeout', '3s', true);
       end if;
+      -- In the order in which a debit that needs several slots takes them.
+      perform from saldo_private.account_slot as s
+      where s.account_id = remove_slots.account_id
+      order by s.slot_no
+      for update;
       delete from saldo_private.account_slot as s
       where s.account_id = remove_slots.account_id;
       perform set_config('lock_timeout', v_lock_timeout, true);
