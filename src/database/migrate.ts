@@ -67,12 +67,15 @@ export async function migrate(
     await refuseSettings(client, "DATABASE_URL");
     // A migration at hand is there in a checkout only; a package is not built with one.
     const logic = await readLogic(settled.logicFolder, await readCurrent());
-    if (await isUpToDate(client, logic, settled)) return undefined;
+    const standing = await standingOf(client, logic, settled);
+    // Before anything is changed there: see note_cluster.
+    if (standing.is_up_to_date && standing.is_moved) await noteCluster(client);
+    if (standing.is_up_to_date) return undefined;
     await requireVersion(client);
     await requirePrimary(client);
     await takeMigrationLock(client, settled);
     try {
-      if (await isUpToDate(client, logic, settled)) return undefined;
+      if ((await standingOf(client, logic, settled)).is_up_to_date) return undefined;
       return await bringUpToDate(client, connectionString, logic, settled).catch(
         async (error: Error) => {
           throw await explainEventTrigger(client, error);
@@ -215,11 +218,19 @@ async function refuseReplaced(client: Client, hash: string): Promise<void> {
   );
 }
 
+interface Standing {
+  readonly is_up_to_date: boolean;
+  /** Whether it has come into another cluster since it was used last. */
+  readonly is_moved: boolean;
+}
+
+const unknown: Standing = { is_up_to_date: false, is_moved: false };
+
 /**
  * One query, whatever there is to know: committed migrations, logic, steps after it, and what the
  * roles may. It fails on a database without Saldo, which is an answer too.
  */
-async function isUpToDate(client: Client, logic: Logic, options: Settled): Promise<boolean> {
+async function standingOf(client: Client, logic: Logic, options: Settled): Promise<Standing> {
   const values = [
     versions.min,
     versions.max,
@@ -228,16 +239,8 @@ async function isUpToDate(client: Client, logic: Logic, options: Settled): Promi
     await afterNames(options.afterFolder),
   ];
   try {
-    const { rows } = await client.query<{ is_up_to_date: boolean; is_moved: boolean }>(
-      standingQuery,
-      values,
-    );
-    const isUpToDate = rows[0]?.is_up_to_date ?? false;
-    // Before anything is changed here: see note_cluster.
-    if (isUpToDate && rows[0]?.is_moved) {
-      await noteCluster(client);
-    }
-    return isUpToDate;
+    const { rows } = await client.query<Standing>(standingQuery, values);
+    return rows[0] ?? unknown;
   } catch (error) {
     // No such schema, table, function or role; or a login that only migrations make a member of the owner.
     if (
@@ -245,7 +248,7 @@ async function isUpToDate(client: Client, logic: Logic, options: Settled): Promi
         (error as DatabaseError).code ?? "",
       )
     ) {
-      return false;
+      return unknown;
     }
     throw error;
   }

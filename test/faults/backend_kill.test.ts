@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
-import { Client } from "pg";
 import { startEmbedded } from "../../src/database/embedded.ts";
 import { migrate } from "../../src/database/migrate.ts";
+import { connectWhenUp } from "../_support/postgres.ts";
 import { type Program, runProgram } from "../_support/process.ts";
 
 /*
@@ -16,23 +16,10 @@ import { type Program, runProgram } from "../_support/process.ts";
 const roundCount = 4;
 const patienceMs = 45_000;
 
-async function connect(connectionString: string): Promise<Client> {
-  for (;;) {
-    const client = new Client({ connectionString });
-    client.on("error", () => {});
-    try {
-      await client.connect();
-      return client;
-    } catch {
-      await sleep(100); // it recovers
-    }
-  }
-}
-
 /** Waits until the query says yes; says how long that took, or undefined when it never did. */
 async function until(connectionString: string, query: string, values: unknown[] = []) {
   const began = Date.now();
-  const client = await connect(connectionString);
+  const client = await connectWhenUp(connectionString);
   try {
     while (Date.now() - began < patienceMs) {
       const { rows } = await client.query(query, values);
@@ -47,9 +34,9 @@ async function until(connectionString: string, query: string, values: unknown[] 
 
 /** Two jobs run, and the backend that they wait for is killed. Says when all is done again. */
 async function killUnderJobs(connectionString: string): Promise<number | undefined> {
-  const client = await connect(connectionString);
+  const client = await connectWhenUp(connectionString);
   await client.query("begin; lock table saldo.check_run in access exclusive mode");
-  const jobs = await connect(connectionString);
+  const jobs = await connectWhenUp(connectionString);
   const { rows } = await jobs.query<{ id: string }>(
     `select (graphile_worker.add_job('reconcile', '{}')).id
     from generate_series(1, 2)`,

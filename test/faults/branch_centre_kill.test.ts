@@ -3,13 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
-import { Client } from "pg";
+import type { Client } from "pg";
 import { enrol } from "../../src/branch/push/enrol.ts";
 import { Pusher } from "../../src/branch/push/pusher.ts";
 import type { Store } from "../../src/branch/store/store.ts";
 import { startEmbedded } from "../../src/database/embedded.ts";
 import { migrate } from "../../src/database/migrate.ts";
 import { SECRET } from "../_support/api.ts";
+import { connectWhenUp } from "../_support/postgres.ts";
 import { type Program, runProgram } from "../_support/process.ts";
 import { makePlace, openStore, sell } from "../branch/_till.ts";
 import { RoughNetwork } from "./_rough_network.ts";
@@ -39,19 +40,6 @@ const stops = process.env["BRANCH_RUNS"]
     });
 
 const pace = { intervalMs: 1e9, retryBaseMs: 1e9, retryMaxMs: 1e9, timeoutMs: 60_000 };
-
-async function connect(connectionString: string): Promise<Client> {
-  for (;;) {
-    const client = new Client({ connectionString });
-    client.on("error", () => {});
-    try {
-      await client.connect();
-      return client;
-    } catch {
-      await sleep(100); // it recovers
-    }
-  }
-}
 
 async function startServer(connectionString: string) {
   const program = runProgram("src/main.ts", ["server"], {
@@ -103,7 +91,7 @@ interface Scene {
 // biome-ignore lint/suspicious/noExplicitAny: tests read what they have asked for
 async function ask(connectionString: string, text: string): Promise<any> {
   for (;;) {
-    const client = await connect(connectionString);
+    const client = await connectWhenUp(connectionString);
     try {
       return (await client.query(text)).rows[0];
     } catch (error) {
@@ -129,7 +117,7 @@ async function killAt(scene: Scene, { table, victim }: (typeof all)[number]): Pr
   const { t, connectionString, store } = scene;
   for (let amount = 1; amount <= 5; amount += 1) sell(store, amount);
   const before = await countOf(connectionString);
-  const gate = await connect(connectionString);
+  const gate = await connectWhenUp(connectionString);
   await gate.query(`begin; lock table saldo.${table} in share mode`);
   const pushed = push(store);
   const pid = await waitingBackend(gate, pushed);
@@ -168,7 +156,7 @@ test("a centre killed while it takes a push in has taken nothing, and then all o
     const network = new RoughNetwork(server.address);
     const store = openStore(makePlace(t), () => new Date());
     scene = { t, connectionString, store, server, network };
-    const client = await connect(connectionString);
+    const client = await connectWhenUp(connectionString);
     const { rows: made } = await client.query(
       "select id, cash_account_id from saldo.create_branch('A', 'A')",
     );
@@ -202,7 +190,7 @@ test("a centre killed while it takes a push in has taken nothing, and then all o
     t.is(store.queue().waiting, 0);
     const { rows, entries } = await countOf(connectionString);
     t.deepEqual({ rows, entries }, { rows: 5 * stops.length + 1, entries: rows });
-    const last = await connect(connectionString);
+    const last = await connectWhenUp(connectionString);
     const { rows: cash } = await last.query(
       "select balance::int from saldo.account where id = $1",
       [made[0].cash_account_id],

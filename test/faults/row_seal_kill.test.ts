@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
-import { Client } from "pg";
 import { startEmbedded } from "../../src/database/embedded.ts";
 import { migrate } from "../../src/database/migrate.ts";
+import { connectWhenUp } from "../_support/postgres.ts";
 
 /*
  * The backend that seals rows is killed with SIGKILL, each time behind another of its writes: all
@@ -32,22 +32,12 @@ const holds = `
 /** Tables before whose writes, or whose lock, the sealer waits when it is killed. */
 const stops = ["sealed_stretch", "row_seal", "sealed_record", "row_seal_progress"];
 
-async function connect(connectionString: string): Promise<Client> {
-  for (;;) {
-    const client = new Client({ connectionString });
-    client.on("error", () => {});
-    try {
-      await client.connect();
-      return client;
-    } catch {
-      await sleep(100); // it recovers
-    }
-  }
-}
-
 /** Has rows sealed by a backend that comes to wait for a table, and kills it there. */
 async function killWhileSealing(connectionString: string, table: string): Promise<void> {
-  const [gate, sealer] = [await connect(connectionString), await connect(connectionString)];
+  const [gate, sealer] = [
+    await connectWhenUp(connectionString),
+    await connectWhenUp(connectionString),
+  ];
   await gate.query(`begin; lock table saldo_private.${table} in share mode`);
   const { rows } = await sealer.query("select pg_backend_pid() as pid");
   const pid = Number(rows[0].pid);
@@ -91,7 +81,7 @@ test("a sealer of rows that is killed has sealed nothing, and the next one seals
   const server = await startEmbedded(folder, { shared_buffers: "32MB" });
   try {
     await migrate(server.connectionString);
-    let client = await connect(server.connectionString);
+    let client = await connectWhenUp(server.connectionString);
     for (const text of books) await client.query(text);
     for (const [index, table] of stops.entries()) {
       await client.query(work);
@@ -100,7 +90,7 @@ test("a sealer of rows that is killed has sealed nothing, and the next one seals
       t.true(before[0].rows_not_once > 0, "there is something to seal");
       await killWhileSealing(server.connectionString, table);
       await client.end().catch(() => {});
-      client = await connect(server.connectionString);
+      client = await connectWhenUp(server.connectionString);
       const { rows: after } = await client.query(evidence);
       t.deepEqual(after, before, `killed before ${table}: nothing is half sealed`);
       // One is sealed by the next sealer, and the other only after the next kill.

@@ -1,5 +1,6 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { ExecutionContext } from "ava";
 import { Client } from "pg";
 
 /** What a client knows of a transaction that it has sent. */
@@ -38,8 +39,11 @@ export interface LoadOptions {
 const codeOf = (error: unknown) => (error as { code?: string }).code ?? "";
 const isRefusal = (code: string) => /^SB\d{3}$/.test(code) || code === "40P01";
 
-/** Starts the writers; each has a connection, and ends its part when that is lost. */
-export function startLoad(options: LoadOptions): Load {
+/**
+ * Starts the writers; each has a connection, and ends its part when that is lost. They end with the
+ * test, also with one that fails.
+ */
+export function startLoad(t: ExecutionContext, options: LoadOptions): Load {
   const sent: Load["sent"] = new Map();
   const run = randomBytes(4).toString("hex");
   let isRunning = true;
@@ -81,17 +85,19 @@ export function startLoad(options: LoadOptions): Load {
   const writers = Array.from({ length: options.writers }, (_, index) =>
     write(index).catch(() => {}),
   );
+  const stop = async () => {
+    isRunning = false;
+    await Promise.all(writers);
+  };
+  t.teardown(stop);
   return {
     sent,
+    stop,
     count: (fate) => [...sent.values()].filter((each) => each.fate === fate).length,
     codes() {
       const counts: Record<string, number> = {};
       for (const { code } of sent.values()) if (code) counts[code] = (counts[code] ?? 0) + 1;
       return counts;
-    },
-    async stop() {
-      isRunning = false;
-      await Promise.all(writers);
     },
     async resend(client) {
       const open = [...sent].filter(([, { fate }]) => fate === "unknown");

@@ -11,8 +11,12 @@ test("an account that turns hot and immediate under load shows no wrong figure a
   const connectionString = database.connectionString;
   const [client, watcher] = [new Client({ connectionString }), new Client({ connectionString })];
   await Promise.all([client.connect(), watcher.connect()]);
+  t.teardown(async () => {
+    await Promise.all([client.end(), watcher.end()]);
+    await database.close();
+  });
   const account = await openHot(client, "flipping", "5.00");
-  const load = startLoad({
+  const load = startLoad(t, {
     connectionString,
     accounts: [account],
     writers: 6,
@@ -42,6 +46,10 @@ test("an account that turns hot and immediate under load shows no wrong figure a
       looks += 1;
     }
   })();
+  t.teardown(async () => {
+    isRunning = false;
+    await watching;
+  });
   let flips = 0;
   while (flips < flipCount) {
     await sleep(50);
@@ -66,6 +74,4 @@ test("an account that turns hot and immediate under load shows no wrong figure a
     `${flipCount} changes of mode, ${looks} looks, ${load.count("accepted")} accepted, ` +
       `refused ${JSON.stringify(load.codes())}`,
   );
-  await Promise.all([client.end(), watcher.end()]);
-  await database.close();
 });

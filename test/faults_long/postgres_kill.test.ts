@@ -34,7 +34,7 @@ test("PostgreSQL killed under load loses nothing that was acknowledged, and goes
   ];
   let resent = 0;
   for (let kill = 0; kill < killCount; kill += 1) {
-    const load = startLoad({
+    const load = startLoad(t, {
       connectionString,
       accounts,
       writers: 6,

@@ -12,7 +12,7 @@ test("without a worker requests go on to the limit, are then refused, and the fi
   await client.query("select saldo.set_setting('settlement_backlog_limit', '20000')");
   await client.query("select saldo.set_setting('settlement_lag_max_seconds', '2')");
   const account = await openHot(client, "hot", "1000.00");
-  const load = startLoad({
+  const load = startLoad(t, {
     connectionString: database.connectionString,
     accounts: [account],
     writers: 4,

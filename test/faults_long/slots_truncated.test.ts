@@ -11,11 +11,15 @@ test("slots that are truncated under load cost neither money nor rows", async (t
   const connectionString = database.connectionString;
   const [client, settler] = [new Client({ connectionString }), new Client({ connectionString })];
   await Promise.all([client.connect(), settler.connect()]);
+  t.teardown(async () => {
+    await Promise.all([client.end(), settler.end()]);
+    await database.close();
+  });
   const accounts = [
     await openHot(client, "ample", "100000.00"),
     await openHot(client, "scarce", "2.00"),
   ];
-  const load = startLoad({
+  const load = startLoad(t, {
     connectionString,
     accounts,
     writers: 8,
@@ -29,6 +33,10 @@ test("slots that are truncated under load cost neither money nor rows", async (t
       await sleep(50);
     }
   })();
+  t.teardown(async () => {
+    isRunning = false;
+    await settling;
+  });
   for (let count = 0; count < truncateCount; count += 1) {
     await sleep(150);
     await client.query("truncate saldo_private.account_slot");
@@ -54,6 +62,4 @@ test("slots that are truncated under load cost neither money nor rows", async (t
     `${truncateCount} truncations, ${load.count("accepted")} accepted, ` +
       `refused ${JSON.stringify(load.codes())}, ${rebuilds.rows[0].count} rebuilds`,
   );
-  await Promise.all([client.end(), settler.end()]);
-  await database.close();
 });

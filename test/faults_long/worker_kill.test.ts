@@ -25,7 +25,7 @@ test("workers killed in the middle of settlements lose and double nothing, and s
   // Three, so that there are two while one that was killed comes up again.
   const workers = [start(0), start(1), start(2)];
   await Promise.all(workers.map((worker) => worker.says(/jobs are running/)));
-  const load = startLoad({
+  const load = startLoad(t, {
     connectionString: database.connectionString,
     accounts: [account],
     writers: 2,
