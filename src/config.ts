@@ -12,6 +12,7 @@ import {
   trustedProxies,
   webAddress,
   whole,
+  wholeOrUnset,
 } from "./setting_schemas.ts";
 
 /** All settings. The table of docs/reference/settings.md is made of this list. */
@@ -111,12 +112,7 @@ export const settings = {
   checkOverdueHours: setting(
     "SALDO_CHECK_OVERDUE_HOURS",
     "Age of the last check at which the balances count as unhealthy",
-    z.coerce
-      .number({ error: "a whole number from 1 to 168" })
-      .int({ error: "a whole number from 1 to 168" })
-      .min(1, { error: "a whole number from 1 to 168" })
-      .max(168, { error: "a whole number from 1 to 168" })
-      .optional(),
+    wholeOrUnset(1, 168),
     "one more than SALDO_RECONCILE_HOURS",
   ),
   alertEverySeconds: setting(
@@ -212,12 +208,7 @@ export const settings = {
   reportSlotCount: setting(
     "SALDO_REPORT_SLOTS",
     "Connections that reports and long calls may take, of SALDO_POOL_SIZE",
-    z.coerce
-      .number({ error: "a whole number from 1 to 200" })
-      .int({ error: "a whole number from 1 to 200" })
-      .min(1, { error: "a whole number from 1 to 200" })
-      .max(200, { error: "a whole number from 1 to 200" })
-      .optional(),
+    wholeOrUnset(1, 200),
     "a third of SALDO_POOL_SIZE",
   ),
   requestTimeoutMs: setting(

@@ -27,14 +27,17 @@ export function setting<Schema extends z.ZodType>(
   };
 }
 
+const wholeNumber = (low: number, high: number) => {
+  const error = `a whole number from ${low} to ${high}`;
+  return z.coerce.number({ error }).int({ error }).min(low, { error }).max(high, { error });
+};
+
 /** A whole number. */
 export const whole = (low: number, high: number, fallback: number) =>
-  z.coerce
-    .number({ error: `a whole number from ${low} to ${high}` })
-    .int({ error: `a whole number from ${low} to ${high}` })
-    .min(low, { error: `a whole number from ${low} to ${high}` })
-    .max(high, { error: `a whole number from ${low} to ${high}` })
-    .default(fallback);
+  wholeNumber(low, high).default(fallback);
+
+/** A whole number whose default depends on other settings. */
+export const wholeOrUnset = (low: number, high: number) => wholeNumber(low, high).optional();
 
 /** A time of the day. */
 export const timeOfDay = (fallback: string) =>
