@@ -142,9 +142,7 @@ revoke execute on function saldo.withdraw_configuration_acceptance from public;
 grant execute on function saldo.withdraw_configuration_acceptance to saldo_admin;
 
 select saldo_private.secure_table('saldo.configuration_acceptance');
-select saldo_private.guard_table(
-  'saldo.configuration_acceptance', 'insert or update or delete', 'tg__record_bypass'
-);
+select saldo_private.guard_table('saldo.configuration_acceptance');
 drop policy if exists select_all on saldo.configuration_acceptance;
 create policy select_all on saldo.configuration_acceptance for select
   to saldo_admin, saldo_operator using (true);

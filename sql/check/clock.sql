@@ -93,9 +93,7 @@ revoke execute on function saldo.accept_clock from public;
 grant execute on function saldo.accept_clock to saldo_admin;
 
 select saldo_private.secure_table('saldo.clock_acceptance');
-select saldo_private.guard_table(
-  'saldo.clock_acceptance', 'insert or update or delete', 'tg__record_bypass'
-);
+select saldo_private.guard_table('saldo.clock_acceptance');
 drop policy if exists select_all on saldo.clock_acceptance;
 create policy select_all on saldo.clock_acceptance for select
   to saldo_admin, saldo_operator using (true);

@@ -82,7 +82,11 @@ $$;
 comment on function saldo_private.tg__stamp_change is
   'Writes down the transaction in which the engine has changed a record.';
 
-create or replace function saldo_private.guard_table(source regclass, operations text, handler text)
+create or replace function saldo_private.guard_table(
+  source regclass,
+  handler text default 'tg__record_bypass',
+  operations text default 'insert or update or delete'
+)
 returns void
 language plpgsql
 as $$
@@ -133,28 +137,24 @@ comment on function saldo_private.stamp_source is
   'Lets changes by the engine to records of this table be stamped with their transaction.';
 revoke execute on function saldo_private.stamp_source from public;
 
+select saldo_private.guard_table('saldo.sub_balance', 'tg__record_source_bypass');
+select saldo_private.guard_table('saldo.hold', 'tg__record_source_bypass');
+select saldo_private.guard_table('saldo.purchase', 'tg__record_source_bypass');
+select saldo_private.guard_table('saldo.purchase_refund', 'tg__record_source_bypass');
+select saldo_private.guard_table('saldo.top_up_reversal', 'tg__record_source_bypass');
+select saldo_private.guard_table('saldo.stock_item', 'tg__record_source_bypass');
+select saldo_private.guard_table('saldo.deposit', 'tg__record_source_bypass');
+select saldo_private.guard_table('saldo.reading', 'tg__record_source_bypass');
+select saldo_private.guard_table('saldo.rated_line', 'tg__record_source_bypass');
+select saldo_private.guard_table('saldo.settlement', 'tg__record_source_bypass');
+select saldo_private.guard_table('saldo.settlement_entry', 'tg__record_source_bypass');
+select saldo_private.guard_table('saldo.settlement_range', 'tg__record_source_bypass');
+select saldo_private.guard_table('saldo_private.settlement_mark', 'tg__record_source_bypass');
+select saldo_private.guard_table('saldo_private.account_slot', 'tg__record_source_bypass');
+-- One that is added only lets a request be refused.
 select saldo_private.guard_table(
-  source.name::regclass, source.operations, 'tg__record_source_bypass'
-)
-from (
-  values
-    ('saldo.sub_balance', 'insert or update or delete'),
-    ('saldo.hold', 'insert or update or delete'),
-    ('saldo.purchase', 'insert or update or delete'),
-    ('saldo.purchase_refund', 'insert or update or delete'),
-    ('saldo.top_up_reversal', 'insert or update or delete'),
-    ('saldo.stock_item', 'insert or update or delete'),
-    ('saldo.deposit', 'insert or update or delete'),
-    ('saldo.reading', 'insert or update or delete'),
-    ('saldo.rated_line', 'insert or update or delete'),
-    ('saldo.settlement', 'insert or update or delete'),
-    ('saldo.settlement_entry', 'insert or update or delete'),
-    ('saldo.settlement_range', 'insert or update or delete'),
-    ('saldo_private.settlement_mark', 'insert or update or delete'),
-    ('saldo_private.account_slot', 'insert or update or delete'),
-    -- One that is added only lets a request be refused.
-    ('saldo_private.idempotency_record', 'update or delete')
-) as source (name, operations);
+  'saldo_private.idempotency_record', 'tg__record_source_bypass', 'update or delete'
+);
 
 -- What was sealed never changes, and that rows are in question is for accept_rows to end.
 create or replace trigger keep_seals_immutable
@@ -176,22 +176,34 @@ create or replace trigger keep_seals_immutable
 -- contested. What people have decided is guarded where its table is at home. Settings, rules and
 -- sources of postings are not: applying sql/ writes them, and they are compared with what was set
 -- and built.
-select saldo_private.guard_table(
-  source.name::regclass, 'insert or update or delete', 'tg__record_bypass'
-)
-from (
-  values ('saldo.tariff_version'), ('saldo.correction_factor_version'), ('saldo.customer'),
-    ('saldo.meter'), ('saldo.member'), ('saldo.product'), ('saldo_private.account_terms'),
-    ('saldo.posting_rule'), ('saldo.branch_intake'), ('saldo.branch'), ('saldo.branch_device'),
-    ('saldo.branch_epoch'), ('saldo.branch_head'), ('saldo.branch_gap_waiver'),
-    ('saldo.branch_key'), ('saldo_private.branch_key_secret'), ('saldo_private.branch_enrolment'),
-    ('saldo.centre_epoch'), ('saldo_private.row_seal'), ('saldo_private.row_seal_progress'),
-    ('saldo_private.sealed_record'), ('saldo_private.sealed_stretch'),
-    ('saldo_private.contested_row')
-) as source (name);
+select saldo_private.guard_table('saldo.tariff_version');
+select saldo_private.guard_table('saldo.correction_factor_version');
+select saldo_private.guard_table('saldo.customer');
+select saldo_private.guard_table('saldo.meter');
+select saldo_private.guard_table('saldo.member');
+select saldo_private.guard_table('saldo.product');
+select saldo_private.guard_table('saldo_private.account_terms');
+select saldo_private.guard_table('saldo.posting_rule');
+select saldo_private.guard_table('saldo.branch_intake');
+select saldo_private.guard_table('saldo.branch');
+select saldo_private.guard_table('saldo.branch_device');
+select saldo_private.guard_table('saldo.branch_epoch');
+select saldo_private.guard_table('saldo.branch_head');
+select saldo_private.guard_table('saldo.branch_gap_waiver');
+select saldo_private.guard_table('saldo.branch_key');
+select saldo_private.guard_table('saldo_private.branch_key_secret');
+select saldo_private.guard_table('saldo_private.branch_enrolment');
+select saldo_private.guard_table('saldo.centre_epoch');
+select saldo_private.guard_table('saldo_private.row_seal');
+select saldo_private.guard_table('saldo_private.row_seal_progress');
+select saldo_private.guard_table('saldo_private.sealed_record');
+select saldo_private.guard_table('saldo_private.sealed_stretch');
+select saldo_private.guard_table('saldo_private.contested_row');
 
-select saldo_private.stamp_source(source.name::regclass)
-from (
-  values ('saldo.hold'), ('saldo.purchase'), ('saldo.stock_item'), ('saldo.deposit'),
-    ('saldo.reading'), ('saldo.rated_line'), ('saldo.settlement')
-) as source (name);
+select saldo_private.stamp_source('saldo.hold');
+select saldo_private.stamp_source('saldo.purchase');
+select saldo_private.stamp_source('saldo.stock_item');
+select saldo_private.stamp_source('saldo.deposit');
+select saldo_private.stamp_source('saldo.reading');
+select saldo_private.stamp_source('saldo.rated_line');
+select saldo_private.stamp_source('saldo.settlement');

@@ -341,9 +341,7 @@ comment on function saldo_private.rule_account_freeze is
   'ones with slots or stripes, past which postings go.';
 
 select saldo_private.secure_table('saldo.account_freeze');
-select saldo_private.guard_table(
-  'saldo.account_freeze', 'insert or update or delete', 'tg__record_bypass'
-);
+select saldo_private.guard_table('saldo.account_freeze');
 drop policy if exists select_all on saldo.account_freeze;
 create policy select_all on saldo.account_freeze for select
   to saldo_admin, saldo_operator using (true);

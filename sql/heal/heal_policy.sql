@@ -92,9 +92,7 @@ revoke execute on function saldo.set_heal_policy from public;
 grant execute on function saldo.set_heal_policy to saldo_admin;
 
 select saldo_private.secure_table('saldo.heal_policy');
-select saldo_private.guard_table(
-  'saldo.heal_policy', 'insert or update or delete', 'tg__record_bypass'
-);
+select saldo_private.guard_table('saldo.heal_policy');
 drop policy if exists select_all on saldo.heal_policy;
 create policy select_all on saldo.heal_policy for select
   to saldo_admin, saldo_operator using (true);

@@ -4,9 +4,7 @@
 -- have written. approve_heal.sql makes them and decides on them.
 
 select saldo_private.secure_table('saldo.heal_proposal');
-select saldo_private.guard_table(
-  'saldo.heal_proposal', 'insert or update or delete', 'tg__record_bypass'
-);
+select saldo_private.guard_table('saldo.heal_proposal');
 drop policy if exists select_all on saldo.heal_proposal;
 create policy select_all on saldo.heal_proposal for select
   to saldo_admin, saldo_operator using (true);

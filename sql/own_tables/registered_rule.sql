@@ -4,9 +4,7 @@
 -- that register, change and remove one are in register_balance_rule.sql.
 
 select saldo_private.secure_table('saldo.registered_rule');
-select saldo_private.guard_table(
-  'saldo.registered_rule', 'insert or update or delete', 'tg__record_bypass'
-);
+select saldo_private.guard_table('saldo.registered_rule');
 drop policy if exists select_all on saldo.registered_rule;
 create policy select_all on saldo.registered_rule for select
   to saldo_admin, saldo_operator using (true);

@@ -78,9 +78,7 @@ create policy select_all on saldo.registered_rule_result for select
 grant select on saldo.registered_rule_result to saldo_admin, saldo_operator;
 
 select saldo_private.secure_table('saldo.rule_approval');
-select saldo_private.guard_table(
-  'saldo.rule_approval', 'insert or update or delete', 'tg__record_bypass'
-);
+select saldo_private.guard_table('saldo.rule_approval');
 drop policy if exists select_all on saldo.rule_approval;
 create policy select_all on saldo.rule_approval for select
   to saldo_admin, saldo_operator using (true);

@@ -235,9 +235,7 @@ comment on function saldo_private.note_rule_reads is
   'Notes what a registered rule reads as names stand now.';
 
 select saldo_private.secure_table('saldo_private.rule_reads');
-select saldo_private.guard_table(
-  'saldo_private.rule_reads', 'insert or update or delete', 'tg__record_bypass'
-);
+select saldo_private.guard_table('saldo_private.rule_reads');
 
 comment on table saldo_private.rule_reads is
   'Views, tables and functions of users that a registered rule comes to, as of its last check.';

@@ -59,9 +59,7 @@ comment on column saldo.heal_action.target is
   'heal by a function of yours.';
 
 select saldo_private.secure_table('saldo.balance_adjustment');
-select saldo_private.guard_table(
-  'saldo.balance_adjustment', 'insert or update or delete', 'tg__record_bypass'
-);
+select saldo_private.guard_table('saldo.balance_adjustment');
 drop policy if exists select_all on saldo.balance_adjustment;
 create policy select_all on saldo.balance_adjustment for select
   to saldo_admin, saldo_operator using (true);

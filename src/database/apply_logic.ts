@@ -104,6 +104,27 @@ async function makeStale(
   return views;
 }
 
+/** Tables that attempts before had no success in locking, the last one first. */
+const contended = new WeakMap<Client, readonly string[]>();
+
+/**
+ * Locks tables for itself. Writers take theirs in an order of their own: who holds a table that is
+ * wanted late, and wants one that is locked already, is waited for without success. So what could
+ * not be had is locked first the next time, until the order is that of the writers.
+ */
+async function lockTables(client: Client, tables: readonly string[]): Promise<void> {
+  const before = contended.get(client) ?? [];
+  const order = [...new Set([...before.filter((table) => tables.includes(table)), ...tables])];
+  for (const table of order) {
+    try {
+      await client.query(`lock table ${table} in access exclusive mode`);
+    } catch (error) {
+      contended.set(client, [table, ...before.filter((each) => each !== table)]);
+      throw error;
+    }
+  }
+}
+
 /** Locks the tables whose triggers or policies change, all before anything else, and clears them. */
 async function clearParts(client: Client, stale: ReadonlySet<string>): Promise<void> {
   const namesOf = (kind: string) =>
@@ -111,9 +132,7 @@ async function clearParts(client: Client, stale: ReadonlySet<string>): Promise<v
       part.startsWith(`${kind} `) ? [part.slice(kind.length + 1)] : [],
     );
   const tables = await catalogue.tablesAmong(client, namesOf("table"));
-  if (tables.length > 0) {
-    await client.query(`lock table ${tables.join(", ")} in access exclusive mode`);
-  }
+  await lockTables(client, tables);
   await runAll(client, await catalogue.dropsOfTable(client, tables));
   await runAll(client, await catalogue.dropsOfComments(client, namesOf("comment")));
 }

@@ -60,7 +60,7 @@ const forms: [RegExp, string][] = [
   [/^create policy \w+ on ([\w.]+)/, "table"],
   [/^create or replace trigger \w+\s[^']*?\son ([\w.]+)/, "table"],
   [/^alter table ([\w.]+) enable (?:always )?trigger/, "table"],
-  [/^select saldo_private\.secure_table\('([\w.]+)'\)/, "table"],
+  [/^select saldo_private\.(?:secure_table|guard_table|stamp_source)\(\s*'([\w.]+)'/, "table"],
   [/^comment on (?:trigger|policy) \w+ on ([\w.]+)/, "table"],
   [/^comment on table ([\w.]+)/, "comment"],
   [/^comment on constraint \w+ on (saldo\w*\.\w+)/, "comment"],
@@ -77,11 +77,15 @@ function partOf(text: string): string | undefined {
   return undefined;
 }
 
-/** A hash of the statements of each part. */
+/** A hash of the statements of each part, and of the functions that those among them call. */
 export function hashesOfParts(statements: readonly LogicStatement[]): Map<string, string> {
   const texts = new Map<string, string>();
+  const makers = new Map<string, string>();
   for (const { part, text } of statements) {
-    if (part) texts.set(part, `${texts.get(part) ?? ""}${text};\n`);
+    const maker = /^create or replace function ([\w.]+)\(/.exec(text)?.[1];
+    if (maker) makers.set(maker, text);
+    const called = /^select ([\w.]+)\(/.exec(text)?.[1] ?? "";
+    if (part) texts.set(part, `${texts.get(part) ?? ""}${text};\n${makers.get(called) ?? ""}`);
   }
   return new Map(
     [...texts].map(([part, text]) => [part, createHash("md5").update(text).digest("hex")]),
