@@ -55,6 +55,8 @@ async function columnsOf(client: Client): Promise<Map<string, string>> {
     where c.relnamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace,
       'public'::regnamespace)
     and c.relkind = 'r' and c.relname <> all ($1)
+    -- Statements lose their literals.
+    and not (c.relname = 'guard_event' and a.attname = 'statement')
     group by c.oid order by 1`,
     [written],
   );
@@ -98,8 +100,14 @@ test("a database of the former chain is taken over, and no row of it changes", a
       const figuresBefore = await figures(client);
       const triggers = (await client.query(triggersOfUsers)).rows;
       t.true(triggers.length > 0, "the rule over the user's table has its guard");
+      await client.query(
+        "update saldo.guard_event set statement = $$update users set password = 'geheim'$$",
+      );
       await migrate(url);
       t.deepEqual(await digests(client, columns), before);
+      t.deepEqual((await client.query("select distinct statement from saldo.guard_event")).rows, [
+        { statement: "update users set password = ?" },
+      ]);
       t.true([...before.values()].filter((digest) => !digest.startsWith("0 ")).length > 40);
       const figuresAfter = await figures(client);
       // What was not set by then is as it is for everybody.
