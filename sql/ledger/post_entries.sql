@@ -302,8 +302,13 @@ begin
   ),
   line as materialized (
     select e.id as entry_id, l.line_no,
+      -- By subqueries: a join would read all accounts for each entry where they are not many.
       saldo_private.post_entries__account(
-        l.line, case when l.line ? 'account_id' then by_id else by_code end
+        l.line, case when l.line ? 'account_id' then (
+          select by_id from saldo.account as by_id where by_id.id = (l.line ->> 'account_id')::bigint
+        ) else (
+          select by_code from saldo.account as by_code where by_code.code = l.line ->> 'account_code'
+        ) end
       ) as account_id,
       case when l.line ? 'debit' then saldo_private.require_amount_text(l.line ->> 'debit')
       else 0 end as debit,
@@ -311,8 +316,6 @@ begin
       else 0 end as credit
     from entry as e
     cross join lateral jsonb_array_elements(e.entry -> 'lines') with ordinality as l (line, line_no)
-    left join saldo.account as by_id on by_id.id = (l.line ->> 'account_id')::bigint
-    left join saldo.account as by_code on by_code.code = l.line ->> 'account_code'
   ),
   written as (
     insert into saldo.journal_entry (

@@ -203,6 +203,30 @@ test("sixteen clients on eight accounts crosswise never deadlock, and the sums a
   }
 });
 
+test("a batch looks its accounts up, and never reads all of them for each entry", async (t) => {
+  const books = await openBooks();
+  try {
+    await books.pool.query(`
+      select saldo.open_account('many-' || g, 'Many', 'asset') from generate_series(1, 2000) as g;
+      analyze saldo.account;
+    `);
+    const entries = Array.from({ length: 50 }, (_, index) =>
+      entry(line(`many-${index + 1}`, "debit", "1"), line(2, "credit", "1")),
+    );
+    const scans = await asAdmin(books.pool, async (client) => {
+      await client.query("select from saldo.post_entries($1)", [JSON.stringify(entries)]);
+      const { rows } = await client.query<{ scans: string }>(
+        `select seq_scan as scans from pg_catalog.pg_stat_xact_user_tables
+        where relid = 'saldo.account'::regclass`,
+      );
+      return Number(rows[0]?.scans);
+    });
+    t.true(scans < entries.length, `${scans} scans`);
+  } finally {
+    await books.close();
+  }
+});
+
 test("a batch of transfers is posted whole or not at all, and answers in order", async (t) => {
   const books = await openBooks();
   try {
