@@ -1076,7 +1076,6 @@ create table saldo.branch_intake (
   constraint branch_intake_posted_one_is_accepted CHECK (((entry_id IS NULL) OR (verdict = ANY (ARRAY['accepted'::saldo.branch_verdict, 'duplicate'::saldo.branch_verdict]))))
 );
 CREATE INDEX branch_intake_branch_id_business_date_idx ON saldo.branch_intake USING btree (branch_id, business_date);
-CREATE INDEX branch_intake_device_id_verdict_no_idx ON saldo.branch_intake USING btree (device_id, verdict_no);
 CREATE INDEX branch_intake_entry_id_idx ON saldo.branch_intake USING btree (entry_id);
 CREATE INDEX branch_intake_open_idx ON saldo.branch_intake USING btree (branch_id, id) WHERE (verdict = ANY (ARRAY['quarantined'::saldo.branch_verdict, 'conflict'::saldo.branch_verdict]));
 CREATE UNIQUE INDEX branch_intake_place_is_had_once ON saldo.branch_intake USING btree (epoch_id, seq) WHERE has_place;
@@ -1084,6 +1083,7 @@ CREATE INDEX branch_intake_row_id_idx ON saldo.branch_intake USING btree (row_id
 CREATE UNIQUE INDEX branch_intake_row_id_is_had_once ON saldo.branch_intake USING btree (branch_id, row_id) WHERE has_id;
 CREATE INDEX branch_intake_suspense_idx ON saldo.branch_intake USING btree (branch_id, id) WHERE is_suspense;
 CREATE INDEX branch_intake_verdict_id_idx ON saldo.branch_intake USING btree (verdict, id);
+CREATE INDEX branch_intake_verdict_no_idx ON saldo.branch_intake USING btree (device_id, verdict_no) WHERE (verdict_no > 0);
 CREATE INDEX branch_intake_void_waits_idx ON saldo.branch_intake USING btree (branch_id, voids) WHERE ((verdict = 'quarantined'::saldo.branch_verdict) AND (verdict_reason = 'void_waits'::text));
 -- trigger record_bypass, always
 -- trigger record_bypass_truncate, always

@@ -132,12 +132,14 @@
 --!include branch/branch_key.sql
 --!include branch/branch_enrolment.sql
 --!include branch/branch_row.sql
+--!include branch/branch_arrival.sql
 --!include branch/branch_intake.sql
 --!include branch/branch_epoch.sql
 --!include branch/file_branch_row.sql
 --!include branch/post_branch_rows.sql
 --!include branch/void_branch_row.sql
 --!include branch/branch_config.sql
+--!include branch/push_answer.sql
 --!include branch/push_branch_rows.sql
 --!include branch/take_branch_file.sql
 --!include branch/decide_branch_row.sql

@@ -19,16 +19,20 @@ comment on function saldo_private.branch_verdict_of is
   'The first verdict of a row that this reason speaks against.';
 
 create or replace function saldo_private.verdict_json(
-  filed saldo.branch_intake,
-  posting_date date
+  row_id text,
+  seq bigint,
+  verdict saldo.branch_verdict,
+  reason text,
+  entry_id uuid,
+  posting_date date,
+  verdict_no bigint
 )
 returns jsonb
 language sql
 stable
 as $$
-  select jsonb_build_object('id', filed.row_id, 'seq', filed.seq, 'verdict', filed.verdict,
-    'reason', filed.verdict_reason, 'entry_id', filed.entry_id, 'posting_date', posting_date,
-    'verdict_no', filed.verdict_no)
+  select jsonb_build_object('id', row_id, 'seq', seq, 'verdict', verdict, 'reason', reason,
+    'entry_id', entry_id, 'posting_date', posting_date, 'verdict_no', verdict_no)
 $$;
 comment on function saldo_private.verdict_json is 'A verdict as a till gets it.';
 

@@ -1,10 +1,34 @@
 -- A row as a till sends it: its form, its canonical text, its hashes.
 --
--- Private: branch_row_fault, branch_row_content, branch_row_hash, branch_row_of_0, branch_arrivals,
--- branch_arrivals_of_0.
+-- Private: branch_row_fault, branch_row_content, branch_row_hash, branch_row_of_0.
 -- docs/reference/branch-protocol.md has the form; test/branch/hash_vectors.json holds this file and
 -- the till's program to the same hashes. A row is looked at by itself: whatever is wrong with one
 -- is a text here, never an error.
+
+create or replace function saldo_private.is_plain_text(value text, max_length integer)
+returns boolean
+language sql
+immutable
+as $$
+  select length(value) between 1 and max_length
+    and value !~ '[\u0001-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]'
+$$;
+comment on function saldo_private.is_plain_text is
+  'Whether a text has 1 to so many characters, and no control characters.';
+
+create or replace function saldo_private.is_plain_line(value text, max_length integer)
+returns boolean
+language sql
+immutable
+as $$
+  select length(value) between 1 and max_length
+    and btrim(value) <> ''
+    -- As saldo_private.require_line: none of these is seen, and they make two names look alike.
+    and value !~ ('[\u0001-\u001F\u007F-\u009F\u061C\u200B\u200E\u200F'
+      '\u2028-\u202E\u2060-\u2069\uFEFF]')
+$$;
+comment on function saldo_private.is_plain_line is
+  'Whether a name has 1 to so many characters, in one line and without marks of direction.';
 
 create or replace function saldo_private.is_row_text(value jsonb, max_length integer)
 returns boolean
@@ -12,11 +36,21 @@ language sql
 immutable
 as $$
   select jsonb_typeof(value) = 'string'
-    and length(value #>> '{}') between 1 and max_length
-    and (value #>> '{}') !~ '[\u0001-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]'
+    and saldo_private.is_plain_text(value #>> '{}', max_length)
 $$;
 comment on function saldo_private.is_row_text is
   'Whether a field is a text of 1 to so many characters, without control characters.';
+
+create or replace function saldo_private.is_row_line(value jsonb, max_length integer)
+returns boolean
+language sql
+immutable
+as $$
+  select jsonb_typeof(value) = 'string'
+    and saldo_private.is_plain_line(value #>> '{}', max_length)
+$$;
+comment on function saldo_private.is_row_line is
+  'Whether a field is a name of 1 to so many characters, in one line without marks of direction.';
 
 create or replace function saldo_private.is_row_null_or_text(value jsonb, max_length integer)
 returns boolean
@@ -111,13 +145,13 @@ begin
       when jsonb_typeof(row_data -> 'seq') is distinct from 'number'
         or row_data ->> 'seq' !~ '^[1-9]\d{0,14}$' then 'seq'
       when row_data -> 'payload_version' is distinct from '1' then 'payload_version'
-      when saldo_private.is_row_text(row_data -> 'category', 100) is not true then 'category'
+      when saldo_private.is_row_line(row_data -> 'category', 100) is not true then 'category'
       when (jsonb_typeof(row_data -> 'currency') = 'string'
         and row_data ->> 'currency' ~ '^[A-Z]{3}$') is not true then 'currency'
       when saldo_private.is_row_null_or_text(row_data -> 'description', 500) is not true
         then 'description'
-      when saldo_private.is_row_null_or_text(row_data -> 'cashier', 100) is not true
-        then 'cashier'
+      when (jsonb_typeof(row_data -> 'cashier') = 'null'
+        or saldo_private.is_row_line(row_data -> 'cashier', 100)) is not true then 'cashier'
       when saldo_private.is_row_null_or_text(row_data -> 'reason', 500) is not true then 'reason'
       when (jsonb_typeof(row_data -> 'prev') = 'null'
         or row_data ->> 'prev' ~ '^[0-9a-f]{64}$') is not true then 'prev'
@@ -221,107 +255,3 @@ end
 $$;
 comment on function saldo_private.branch_row_of_0 is
   'A row of protocol 0 in the form of a row of protocol 1, without place and hash.';
-
-create or replace function saldo_private.branch_arrival_hash(
-  device_id uuid,
-  epoch uuid,
-  row_data jsonb
-)
-returns bytea
-language sql
-immutable
-as $$
-  select sha256(convert_to(concat_ws(' ', device_id, epoch, row_data), 'UTF8'))
-$$;
-comment on function saldo_private.branch_arrival_hash is
-  'What tells whether this very row came before from this device and epoch.';
-
-create or replace function saldo_private.branch_arrivals(
-  rows_data jsonb,
-  device_id uuid,
-  epoch uuid
-)
-returns saldo_private.branch_arrival[]
-language sql
-stable
-as $$
-  select coalesce(array_agg(jsonb_populate_record(
-    null::saldo_private.branch_arrival, jsonb_build_object(
-      'no', r.no,
-      'data', r.data,
-      'payload', case when r.fault is not null then r.data end,
-      'row_id', case when saldo_private.is_row_uuid(r.data -> 'id') then r.data ->> 'id' end,
-      'seq', substring(r.data ->> 'seq' from '^[1-9]\d{0,14}$'),
-      'fault', r.fault,
-      'is_hash_right', saldo_private.branch_row_hash(
-        device_id, epoch, r.data ->> 'seq', r.content, r.data ->> 'prev'
-      ) = r.data ->> 'hash',
-      'is_of_branch', true,
-      'arrival_hash', saldo_private.branch_arrival_hash(device_id, epoch, r.data),
-      'content_hash', sha256(convert_to(
-        coalesce(r.content, (r.data - array['seq', 'prev', 'hash'])::text, ''), 'UTF8'
-      ))
-    )
-  ) order by r.no), '{}')
-  from (
-    select d.no, d.data, d.fault,
-      case when d.fault is null then saldo_private.branch_row_content(d.data) end as content
-    from (
-      -- What is no object has no fields either, and is kept as such.
-      select e.no, saldo_private.branch_row_fault(e.data) as fault,
-        case when jsonb_typeof(e.data) = 'object' then e.data
-          else jsonb_build_object('row', e.data) end as data
-      from jsonb_array_elements(rows_data) with ordinality as e (data, no)
-      offset 0 -- or it is looked at again wherever it is used
-    ) as d
-    offset 0
-  ) as r
-$$;
-comment on function saldo_private.branch_arrivals is
-  'The rows of a push of protocol 1, looked at one by one.';
-
-create or replace function saldo_private.branch_arrivals_of_0(
-  rows_data jsonb,
-  device_id uuid,
-  branch saldo.branch
-)
-returns saldo_private.branch_arrival[]
-language sql
-stable
-as $$
-  select coalesce(array_agg(jsonb_populate_record(
-    null::saldo_private.branch_arrival, jsonb_build_object(
-      'no', r.no,
-      'data', r.data,
-      'payload', r.payload,
-      'row_id', case when saldo_private.is_row_uuid(r.data -> 'id') then r.data ->> 'id' end,
-      'fault', r.fault,
-      'is_hash_right', true,
-      'is_of_branch', coalesce(r.payload ->> 'branch_id' = branch.code, false),
-      'arrival_hash', saldo_private.branch_arrival_hash(device_id, null, r.payload),
-      'content_hash', sha256(convert_to(
-        case when r.fault is null then saldo_private.branch_row_content(r.data)
-          else r.payload::text end, 'UTF8'
-      ))
-    )
-  ) order by r.no), '{}')
-  from (
-    select d.no, d.payload, d.data, saldo_private.branch_row_fault(
-        case when jsonb_typeof(d.data) = 'object'
-          then d.data || jsonb_build_object('seq', 1, 'hash', repeat('0', 64)) end
-      ) as fault
-    from (
-      select e.no, e.payload,
-        saldo_private.branch_row_of_0(e.payload, branch.currency, branch.time_zone) as data
-      from jsonb_array_elements(rows_data) with ordinality as e (payload, no)
-      offset 0 -- or it is looked at again wherever it is used
-    ) as d
-    offset 0
-  ) as r
-$$;
-comment on function saldo_private.branch_arrivals_of_0 is
-  'The same of protocol 0, whose rows have neither place nor hash.';
-
-comment on type saldo_private.branch_arrival is
-  'A row of a push, looked at by itself: data in the form of protocol 1, payload as it came where '
-  'that is kept.';

@@ -4,32 +4,61 @@
 -- A row that came before (the same bytes from the same device and epoch) is not filed again: its
 -- verdict is repeated. A row has its id (has_id) and its place (has_place) when it was the first to
 -- come with it: only one has, whatever else claims it.
--- The statement is planned for each push (plan_cache_mode): a plan of when there were few rows
--- would read all of them for each row that comes, until the table is next analysed.
+-- What was kept before is looked up row by row (a limit in each lateral, and no scan of the table):
+-- of a device that is new to the statistics the planner would read all that it has ever sent. Plans
+-- are kept, as one that is made for a push alone holds all of its rows as a constant.
 
 create or replace function saldo_private.find_fork(
   arrivals saldo_private.branch_arrival[],
   epoch saldo.branch_epoch
 )
 returns text
-language sql
+language plpgsql
 stable
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
-  select case when bool_or(held.id is not null) then 'sequence_reused' else 'epoch_superseded' end
-  from unnest(arrivals) as a
-  left join saldo.branch_intake as held on held.epoch_id = epoch.id
-    and held.seq = a.seq
-    and held.has_place
-  where a.fault is null
-  and case when held.id is not null then held.arrival_hash <> a.arrival_hash
-    else a.seq > epoch.ends_at_seq end
-  and not exists (
+declare
+  v_last_seq bigint;
+begin
+  select max(i.seq)
+  into v_last_seq
+  from saldo.branch_intake as i
+  where i.epoch_id = epoch.id
+  and i.has_place;
+  -- Nearly always: all of them come after what is held, in an epoch that goes on.
+  if not exists (
     select
-    from saldo.branch_intake as before
-    where before.device_id = epoch.device_id
-    and before.arrival_hash = a.arrival_hash
-  )
-  having count(*) > 0
+    from unnest(arrivals) as a
+    where a.seq <= v_last_seq
+    or a.seq > epoch.ends_at_seq
+  ) then
+    return null;
+  end if;
+  return (
+    select case when bool_or(held.id is not null) then 'sequence_reused'
+      else 'epoch_superseded' end
+    from unnest(arrivals) as a
+    left join lateral (
+      select i.id, i.arrival_hash
+      from saldo.branch_intake as i
+      where i.epoch_id = epoch.id
+      and i.seq = a.seq
+      and i.has_place
+      limit 1
+    ) as held on true
+    where a.fault is null
+    and case when held.id is not null then held.arrival_hash <> a.arrival_hash
+      else a.seq > epoch.ends_at_seq end
+    and (
+      select before.id
+      from saldo.branch_intake as before
+      where before.device_id = epoch.device_id
+      and before.arrival_hash = a.arrival_hash
+    ) is null
+    having count(*) > 0
+  );
+end
 $$;
 comment on function saldo_private.find_fork is
   'What in these rows tells that two programs went on from one store; null = nothing.';
@@ -60,18 +89,28 @@ as $$
       when a.data ->> 'kind' = 'void' then 'void_waits'
     end
   from unnest(arrivals) as a
-  left join saldo.branch_intake as owner on owner.branch_id = branch.id
-    and owner.row_id = a.row_id
-    and owner.has_id
-  left join saldo.branch_intake as held on held.epoch_id = epoch.id
-    and held.seq = a.seq
-    and held.has_place
-  where not exists (
-    select
+  left join lateral (
+    select i.id, i.content_hash, i.entry_id
+    from saldo.branch_intake as i
+    where i.branch_id = branch.id
+    and i.row_id = a.row_id
+    and i.has_id
+    limit 1
+  ) as owner on true
+  left join lateral (
+    select i.id
+    from saldo.branch_intake as i
+    where i.epoch_id = epoch.id
+    and i.seq = a.seq
+    and i.has_place
+    limit 1
+  ) as held on true
+  where (
+    select before.id
     from saldo.branch_intake as before
     where before.device_id = device.id
     and before.arrival_hash = a.arrival_hash
-  )
+  ) is null
 $$;
 comment on function saldo_private.judge_branch_rows is
   'Those rows that did not come before, with what speaks against each; null = nothing does.';
@@ -84,7 +123,8 @@ create or replace function saldo_private.file_branch_rows(
 )
 returns bigint[]
 language plpgsql
-set plan_cache_mode = force_custom_plan
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_ids bigint[];

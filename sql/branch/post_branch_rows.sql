@@ -11,7 +11,8 @@ select saldo_private.describe_source('branch', passes_minimum => true);
 create or replace function saldo_private.branch_instant(
   occurred_at timestamptz,
   business_date date,
-  received_at timestamptz
+  received_at timestamptz,
+  zone text
 )
 returns timestamptz
 language sql
@@ -19,14 +20,15 @@ stable
 as $$
   select case
       -- A clock that runs ahead: nothing is posted on a day that has not come.
-      when business_date > saldo_private.business_date(received_at)
+      when business_date > (received_at at time zone zone)::date
         or occurred_at > received_at + interval '5 minutes' then received_at
-      when saldo_private.business_date(occurred_at) = business_date then occurred_at
-      else saldo_private.day_begins_at(business_date)
+      when (occurred_at at time zone zone)::date = business_date then occurred_at
+      else business_date::timestamp at time zone zone
     end
 $$;
 comment on function saldo_private.branch_instant is
-  'The moment that a row is posted under: within its business date, and not after it came.';
+  'The moment that a row is posted under: within its business date, and not after it came. zone: '
+  'the business time zone, which the caller has read once.';
 
 create or replace function saldo_private.is_passing_error(sqlstate_code text)
 returns boolean
@@ -48,11 +50,18 @@ language plpgsql
 as $$
 declare
   v_actor text := saldo_private.actor();
+  v_zone text := saldo_private.setting_value('business_time_zone');
+  -- A day once, and not each of its moments.
   v_days saldo_private.dated_day[] := saldo_private.posting_days_of(array(
-    select distinct case when is_dated_now then now()
-      else saldo_private.branch_instant(i.occurred_at, i.business_date, i.received_at) end
+    select min(at.instant)
     from saldo.branch_intake as i
+    cross join lateral (
+      select case when is_dated_now then now() else saldo_private.branch_instant(
+        i.occurred_at, i.business_date, i.received_at, v_zone
+      ) end as instant
+    ) as at
     where i.id = any (intake_ids)
+    group by (at.instant at time zone v_zone)::date
   ));
 begin
   with filed as materialized (
@@ -60,15 +69,22 @@ begin
       left(coalesce(
         nullif(btrim(normalize(i.description, nfc)), ''), btrim(normalize(i.category, nfc))
       ), 500) as description,
-      b.code, b.cash_account_id, d.device_no, day.occurred_at, day.posting_date,
-      saldo_private.origin_month(
-        (day.posting_date, day.origin_month)::saldo_private.posting_day, null
-      ) as origin_month
+      b.code, b.cash_account_id, d.device_no, at.instant, day.posting_date, day.origin_month
     from saldo.branch_intake as i
     join saldo.branch as b on b.id = i.branch_id
     join saldo.branch_device as d on d.id = i.device_id
-    join unnest(v_days) as day on day.occurred_at = case when is_dated_now then now()
-      else saldo_private.branch_instant(i.occurred_at, i.business_date, i.received_at) end
+    cross join lateral (
+      select case when is_dated_now then now() else saldo_private.branch_instant(
+        i.occurred_at, i.business_date, i.received_at, v_zone
+      ) end as instant
+    ) as at
+    join (
+      select (each.occurred_at at time zone v_zone)::date as on_date, each.posting_date,
+        saldo_private.origin_month(
+          (each.posting_date, each.origin_month)::saldo_private.posting_day, null
+        ) as origin_month
+      from unnest(v_days) as each
+    ) as day on day.on_date = (at.instant at time zone v_zone)::date
     where i.id = any (intake_ids)
   ),
   entry as (
@@ -76,7 +92,7 @@ begin
       id, occurred_at, posting_date, origin_month, description, source, metadata, line_count,
       posted_at, posted_by, posted_in
     )
-    select f.entry_id, f.occurred_at, f.posting_date, f.origin_month, f.description, 'branch',
+    select f.entry_id, f.instant, f.posting_date, f.origin_month, f.description, 'branch',
       jsonb_build_object('branch', f.code, 'device_no', f.device_no, 'row_id', f.row_id,
         'seq', f.seq, 'category', f.category),
       2, clock_timestamp(), v_actor, pg_current_xact_id()

@@ -130,107 +130,6 @@ $$;
 comment on function saldo_private.push__enter is
   'Enters the epoch of a push and keeps the head that it tells. Error: SB505 branch_forbidden.';
 
-create or replace function saldo_private.push__state(
-  device saldo.branch_device,
-  epoch saldo.branch_epoch,
-  head_seq bigint
-)
-returns text
-language sql
-stable
-as $$
-  select case
-    when device.state <> 'ok' then device.state::text
-    when exists (
-      select
-      from saldo.branch_intake as i
-      where i.epoch_id = epoch.id
-      and i.has_place
-      and i.seq > head_seq
-    ) then 'restored'
-    else 'ok'
-  end
-$$;
-comment on function saldo_private.push__state is
-  'State of a device as it is told: restored where the centre holds later rows of the epoch.';
-
-create or replace function saldo_private.push__seen(epoch saldo.branch_epoch)
-returns jsonb
-language sql
-stable
-as $$
-  select jsonb_build_object(
-    'seq', coalesce(last.seq, 0), 'hash', last.hash,
-    'missing', coalesce((
-      select jsonb_agg(jsonb_build_array(m.first_seq, m.last_seq) order by m.first_seq)
-      from (
-        select each.first_seq, each.last_seq
-        from saldo_private.missing_branch_rows(epoch.id) as each
-        limit 100
-      ) as m
-    ), '[]')
-  )
-  from (select) as one
-  left join lateral (
-    select i.seq, i.hash
-    from saldo.branch_intake as i
-    where i.epoch_id = epoch.id
-    and i.has_place
-    order by i.seq desc
-    limit 1
-  ) as last on true
-$$;
-comment on function saldo_private.push__seen is 'What the centre holds of an epoch, and lacks.';
-
-create or replace function saldo_private.push__changes(
-  device saldo.branch_device,
-  have_verdict_no bigint,
-  arrival_hashes bytea[]
-)
-returns jsonb
-language sql
-stable
-as $$
-  select jsonb_build_object(
-    'changes', coalesce(jsonb_agg(c.verdict order by c.verdict_no) filter (where c.place <= 256),
-      '[]'),
-    'more', count(*) > 256,
-    'verdict_no', case when count(*) > 256
-      then max(c.verdict_no) filter (where c.place <= 256) else device.verdict_no end
-  )
-  from (
-    select i.verdict_no, saldo_private.verdict_json(i, e.posting_date) as verdict,
-      row_number() over (order by i.verdict_no) as place
-    from saldo.branch_intake as i
-    left join saldo.journal_entry as e on e.id = i.entry_id
-    where i.device_id = device.id
-    and i.verdict_no > have_verdict_no
-    and i.arrival_hash <> all (arrival_hashes)
-    order by i.verdict_no
-    limit 257
-  ) as c
-$$;
-comment on function saldo_private.push__changes is
-  'Verdicts of other rows of a device after a number, 256 at most, and how far they go.';
-
-create or replace function saldo_private.push__verdicts(
-  arrivals saldo_private.branch_arrival[],
-  device_id uuid
-)
-returns jsonb
-language sql
-stable
-as $$
-  select coalesce(
-    jsonb_agg(saldo_private.verdict_json(i, e.posting_date) order by a.no), '[]'
-  )
-  from unnest(arrivals) as a
-  join saldo.branch_intake as i on i.device_id = push__verdicts.device_id
-    and i.arrival_hash = a.arrival_hash
-  left join saldo.journal_entry as e on e.id = i.entry_id
-$$;
-comment on function saldo_private.push__verdicts is 'The verdicts of rows, in their order.';
-
 create or replace function saldo_private.take_push(
   device saldo.branch_device,
   body jsonb,
@@ -285,14 +184,14 @@ begin
   return jsonb_build_object(
     'server_time', saldo_private.instant_text(clock_timestamp()),
     'centre_epoch', (saldo_private.current_centre_epoch()).epoch,
-    'seen', saldo_private.push__seen(v_epoch),
-    'device_state', saldo_private.push__state(
+    'seen', saldo_private.push_seen(v_epoch),
+    'device_state', saldo_private.push_state(
       v_device, v_epoch, (body #>> '{head,seq}')::bigint
     ),
-    'verdicts', saldo_private.push__verdicts(v_arrivals, v_device.id),
+    'verdicts', saldo_private.push_verdicts(v_arrivals, v_device.id),
     'config_version', saldo_private.branch_config(v_branch) -> 'config_version',
     'rotate_key', false
-  ) || saldo_private.push__changes(
+  ) || saldo_private.push_changes(
     v_device, v_have_no, array(select a.arrival_hash from unnest(v_arrivals) as a)
   );
 end

@@ -48,7 +48,8 @@ begin
       description => btrim(normalize(void_row.reason, nfc)),
       source => 'branch',
       occurred_at => saldo_private.branch_instant(
-        void_row.occurred_at, void_row.business_date, void_row.received_at
+        void_row.occurred_at, void_row.business_date, void_row.received_at,
+        saldo_private.setting_value('business_time_zone')
       )
     );
   end loop;

@@ -1,20 +1,21 @@
 /** Forms of what the local API is given. */
 import { z } from "zod";
+import { isPlainLine } from "../protocol/schema.ts";
 import { TillError } from "../till_error.ts";
 
 const AMOUNT_MAX = 999_999_999_999_999;
 
 const id = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "a UUID in lower case");
 
-// Control characters could hide what a receipt says.
-const isPlain = (text: string) => !/\p{Cc}|\p{Cs}/u.test(text);
+// What nobody sees could hide what a receipt says.
+const isPlain = (text: string) => isPlainLine(text) && !/\p{Cc}|\p{Cs}/u.test(text);
 
 function line(maxLength: number) {
   return z
     .string()
     .transform((text) => text.trim())
     .refine((text) => text.length <= maxLength, `at most ${maxLength} characters`)
-    .refine(isPlain, "no control characters");
+    .refine(isPlain, "one line without control characters or marks of direction");
 }
 
 const filled = (maxLength: number) => line(maxLength).refine((text) => text !== "", "not empty");
