@@ -11,3 +11,48 @@ drop index if exists saldo.branch_intake_device_id_verdict_no_idx;
 -- squawk-ignore require-concurrent-index-creation
 create index if not exists branch_intake_verdict_no_idx
   on saldo.branch_intake (device_id, verdict_no) where verdict_no > 0;
+-- Readings that count and have no rated line: few, so that nobody has to look for them.
+create table if not exists saldo_private.unrated_reading (
+  account_id bigint not null,
+  reading_id uuid not null,
+  read_on date not null,
+  noted_at timestamptz not null default now(),
+  constraint unrated_reading_pkey primary key (account_id, reading_id),
+  constraint unrated_reading_account_id_reading_id_fkey
+    foreign key (account_id, reading_id) references saldo.reading (account_id, id)
+);
+insert into saldo_private.unrated_reading (account_id, reading_id, read_on)
+select r.account_id, r.id, r.read_on
+from saldo.reading as r
+where r.status = 'current'
+and not exists (
+  select
+  from saldo.rated_line as l
+  where l.account_id = r.account_id
+  and l.reading_id = r.id
+  and l.superseded_at is null
+  and not l.is_withdrawn
+)
+on conflict on constraint unrated_reading_pkey do nothing;
+do $types$
+begin
+  if to_regtype('saldo.unrated_reason') is null then
+    create type saldo.unrated_reason as enum (
+      'price', 'factor', 'price_and_factor', 'rerating', 'account_frozen', 'account_closed',
+      'not_rated_again'
+    );
+    create type saldo.unrated_reading as (
+      reading_id uuid,
+      customer_id bigint,
+      customer_code text,
+      meter_id bigint,
+      meter_code text,
+      read_at timestamptz,
+      read_on date,
+      reason saldo.unrated_reason,
+      reason_text text,
+      noted_at timestamptz
+    );
+  end if;
+end
+$types$;

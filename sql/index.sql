@@ -105,8 +105,10 @@
 --!include metering/deposit.sql
 --!include metering/sealed_metering.sql
 --!include metering/customer_month_rule.sql
+--!include metering/unrated_reading.sql
 --!include metering/rate_readings.sql
 --!include metering/rerating.sql
+--!include metering/unrated_reason.sql
 --!include metering/rerating_step.sql
 --!include metering/tariff.sql
 --!include metering/correction_factor.sql
@@ -243,6 +245,7 @@
 --!include alert/alert.sql
 --!include alert/alert_condition.sql
 --!include alert/branch_condition.sql
+--!include alert/metering_condition.sql
 --!include alert/alert_delivery.sql
 --!include alert/alert_evaluation.sql
 --!include alert/acknowledge_alert.sql

@@ -382,6 +382,20 @@ export type TopUpShortfall =
   | "debt"
   | "loss";
 
+/**
+ * price, factor, price_and_factor: none for the day; rerating: an open job comes to it;
+ * account_frozen: it is rated when that ends; account_closed: it is not rated any more;
+ * not_rated_again: what was missing is there, call rerate_readings.
+ */
+export type UnratedReason =
+  | "price"
+  | "factor"
+  | "price_and_factor"
+  | "rerating"
+  | "account_frozen"
+  | "account_closed"
+  | "not_rated_again";
+
 /** What a line of a wallet's history is; adjustment: whatever else was posted to the wallet. */
 export type WalletLineKind =
   | "top_up"
@@ -2876,6 +2890,30 @@ export interface TrialBalanceMovement {
   closing: string | null;
 }
 
+/** A reading that counts and is not rated. */
+export interface UnratedReading {
+  /** Reading that is not rated. */
+  reading_id: string | null;
+  /** Customer whose reading it is. */
+  customer_id: string | null;
+  /** Code of the customer. */
+  customer_code: string | null;
+  /** Meter that was read. */
+  meter_id: string | null;
+  /** Code of the meter. */
+  meter_code: string | null;
+  /** When it was read. */
+  read_at: Date | null;
+  /** Business date of that, for which price or factor are missing. */
+  read_on: Date | null;
+  /** Why it is not rated. */
+  reason: UnratedReason | null;
+  /** The reason in words, with the day. */
+  reason_text: string | null;
+  /** When it came, or lost its price or factor. */
+  noted_at: Date | null;
+}
+
 /** What a member has. */
 export interface WalletBalance {
   /** Member whose wallet it is. */
@@ -3030,6 +3068,7 @@ export interface Rows {
   transfer_result: TransferResult;
   trial_balance_line: TrialBalanceLine;
   trial_balance_movement: TrialBalanceMovement;
+  unrated_reading: UnratedReading;
   wallet_balance: WalletBalance;
   wallet_history_line: WalletHistoryLine;
 }
@@ -3975,9 +4014,10 @@ export interface Functions {
   };
   /**
    * What has to be in order before a month is closed: drafts, pending (transactions that wait for
-   * settlement), holds, suspense, reratings (jobs whose differences would be late), branches (what
-   * tills have not sent, and rows to be decided), rules (the engine's own) and registered_rules
-   * (those over your tables); how many of each are open, and the first of them.
+   * settlement), holds, suspense, reratings (jobs whose differences would be late), readings
+   * (those without a price or factor, which are in no bill), branches (what tills have not sent,
+   * and rows to be decided), rules (the engine's own) and registered_rules (those over your
+   * tables); how many of each are open, and the first of them.
    */
   period_checklist: {
     args: {
@@ -4498,6 +4538,17 @@ export interface Functions {
       reason: string;
     };
     row: Account;
+  };
+  /**
+   * Readings that count and are not rated, each with its reason: of a customer, or of all; of a
+   * month, or of all.
+   */
+  unrated_readings: {
+    args: {
+      customer_id?: string | number | bigint | null;
+      month?: Date | string | null;
+    };
+    row: UnratedReading;
   };
   /**
    * Removes a registered rule and its guard; findings, heals and recorded writes stay, and the

@@ -97,6 +97,9 @@ as $$
   left join saldo.heal_action as a on a.heal_run_id = last.id and a.outcome = o.outcome
   group by o.outcome
   union all
+  select 'unrated_readings', n.reason::text, n.reading_count
+  from saldo_private.unrated_count() as n
+  union all
   select 'guard_events_last_day', null, count(*)
   from saldo.guard_event as g
   where g.occurred_at > now() - interval '1 day'

@@ -73,6 +73,9 @@ from (
     ('reading_rated', 'metering', 'Each reading is rated that can be',
       'A current reading with price and factor is rated by them, and no other reading is.', null,
       false),
+    ('reading_unrated', 'metering', 'No reading waits for a price or factor',
+      'No reading is without a rating for longer than the setting reading_unrated_hours.', null,
+      false),
     ('rerating', 'metering', 'Re-ratings move',
       'No re-rating has failed, or stands still for longer than the setting '
         'rerating_idle_max_seconds.', null, false),
@@ -123,6 +126,7 @@ from (
     ('min_balance', 'whole', null), ('held_total', 'whole', null),
     ('account_slot', 'whole', null), ('settlement_lag', 'whole', null),
     ('purchase_hold', 'whole', null), ('rerating', 'whole', null),
+    ('reading_unrated', 'whole', null),
     ('branch_gap', 'whole', null),
     ('account_freeze', 'whole', null), ('engine_configuration', 'whole', null),
     ('clock', 'whole', null),

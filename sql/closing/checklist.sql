@@ -102,6 +102,28 @@ $$;
 comment on function saldo_private.checklist__rerating is
   'Re-ratings of readings up to the end of the period that are open, or failed.';
 
+create or replace function saldo_private.checklist__reading(ends_on date)
+returns table (open_count bigint, evidence jsonb)
+language sql
+stable
+as $$
+  select count(*), coalesce(jsonb_agg(jsonb_build_object(
+    'customer', c.code, 'meter', m.code, 'read_at', r.read_at, 'reason', u.reason_text
+  ) order by u.row_no) filter (where u.row_no <= 10), '[]')
+  from (
+    select o.*, row_number() over (order by o.read_on, o.reading_id) as row_no
+    from saldo_private.unrated_open() as o
+    where o.read_on <= checklist__reading.ends_on
+  ) as u
+  left join saldo.reading as r on r.account_id = u.account_id and r.id = u.reading_id
+    and u.row_no <= 10
+  left join saldo.meter as m on m.account_id = r.account_id and m.id = r.meter_id
+  left join saldo.customer as c on c.account_id = r.account_id
+$$;
+comment on function saldo_private.checklist__reading is
+  'Readings up to the end of the period that wait for a price or factor: their consumption is in '
+  'no bill.';
+
 create or replace function saldo_private.checklist__branch(ends_on date)
 returns table (open_count bigint, evidence jsonb)
 language sql
@@ -179,6 +201,8 @@ as $$
     join saldo.balance_rule as r on r.name = finding.rule
     where finding.check_run_id = last.id
     and r.is_registered = checklist__finding.is_registered
+    -- An item of its own, by the end of the period.
+    and r.name <> 'reading_unrated'
   ) as f
 $$;
 comment on function saldo_private.checklist__finding is
@@ -243,13 +267,16 @@ as $$
     select 5, 'reratings', 'No re-rating is open', g.open_count, g.evidence
     from saldo_private.checklist__rerating(checklist.ends_on) as g
     union all
-    select 6, 'branches', 'Branches are complete', b.open_count, b.evidence
+    select 6, 'readings', 'All readings are rated', n.open_count, n.evidence
+    from saldo_private.checklist__reading(checklist.ends_on) as n
+    union all
+    select 7, 'branches', 'Branches are complete', b.open_count, b.evidence
     from saldo_private.checklist__branch(checklist.ends_on) as b
     union all
-    select 7, 'rules', 'All rules are clean', r.open_count, r.evidence
+    select 8, 'rules', 'All rules are clean', r.open_count, r.evidence
     from saldo_private.checklist__rule(checklist.ends_on) as r
     union all
-    select 8, 'registered_rules', 'Rules over your own tables are clean', r.open_count, r.evidence
+    select 9, 'registered_rules', 'Rules over your own tables are clean', r.open_count, r.evidence
     from saldo_private.checklist__registered_rule() as r
   ) as each
   order by each.position
@@ -277,10 +304,11 @@ end
 $$;
 comment on function saldo.period_checklist is
   'What has to be in order before a month is closed: drafts, pending (transactions that wait for '
-  'settlement), holds, suspense, reratings (jobs whose differences would be late), branches (what '
-  'tills have not sent, and rows to be decided), rules (the engine''s own) and registered_rules '
-  '(those over your tables); how many of each are open, and the first of them. Rules go by the '
-  'last check; close_period makes a new one. Error: SB010 input_invalid.';
+  'settlement), holds, suspense, reratings (jobs whose differences would be late), readings (those '
+  'without a price or factor, which are in no bill), branches (what tills have not sent, and rows '
+  'to be decided), rules (the engine''s own) and registered_rules (those over your tables); how '
+  'many of each are open, and the first of them. Rules go by the last check; close_period makes a '
+  'new one. Error: SB010 input_invalid.';
 revoke execute on function saldo.period_checklist from public;
 grant execute on function saldo.period_checklist to saldo_admin, saldo_operator;
 

@@ -125,6 +125,15 @@ as $$
         when f.is_unposted then 'Its rated line is gone: the journal has what it posted.'
         else 'A price or factor came, went or was changed without a rating.' end
     where f.rule = 'reading_rated'
+    and f.stored !~ 'noted as unrated$'
+    union all
+    select 'record_changed', 'likely',
+      'The note of what is not rated was written or deleted past the engine.'
+    where f.rule = 'reading_rated'
+    and f.stored ~ 'noted as unrated$'
+    union all
+    select 'unapplied_item', 'certain', format('It is in no bill: %s.', f.derived)
+    where f.rule = 'reading_unrated'
     union all
     select case when f.is_account_wrong then 'journal_changed' else 'missing_item' end, 'likely',
       case when f.is_account_wrong then 'The journal behind the month was changed.'

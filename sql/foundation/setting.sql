@@ -44,6 +44,9 @@ insert into saldo.setting (name, value, description) values
   ('rating_without_version', 'provisional',
     'A reading on a date without price or factor: provisional = rated at the last known ones, '
       'held = not rated until they come.'),
+  ('reading_unrated_hours', '0',
+    'Hours for which a reading may wait for a price or factor before a check reports it; 0 = at '
+      'once.'),
   ('rerate_at_once_max', '20000',
     'Readings up to which a change of price or factor rates again in its own transaction; more are '
       'rated by a job.'),
@@ -142,6 +145,7 @@ begin
       ('heal_history_days', 0, 36500),
       ('working_history_days', 0, 36500),
       ('check_slice_lines', 1, 100000000),
+      ('reading_unrated_hours', 0, 8760),
       ('rerate_at_once_max', 0, 1000000),
       ('rerating_idle_max_seconds', 1, 604800),
       ('check_overdue_hours', 1, 168),

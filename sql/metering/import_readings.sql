@@ -1,7 +1,7 @@
 -- Import of readings: as many at once as are right, and each answered by itself.
 --
 -- Public: saldo.import_readings. Private: import_readings__look, __check, __post, __twins,
--- __record, __copies.
+-- __record, __copies, __told.
 -- What a row has wrong by itself is found for all rows in one statement; the rest is recorded as
 -- one batch. Where the ledger or the order of indexes refuses that, it is halved, in the order of
 -- time, until only what is at fault is left: good rows never wait for bad ones.
@@ -297,6 +297,23 @@ $$;
 comment on function saldo_private.import_readings__copies is
   'Of the rows that are well-formed those whose key and content come first in them, or the others.';
 
+create or replace function saldo_private.import_readings__told(results saldo.import_result[])
+returns setof saldo.import_result
+language sql
+stable
+as $$
+  select r.row_no, r.is_accepted, r.id, r.error_code, r.error_condition,
+    coalesce(r.detail, 'not rated: ' || u.reason_text)
+  from unnest(results) as r
+  left join saldo_private.unrated_reason(array(
+    select distinct n.account_id
+    from unnest(results) as i
+    join saldo_private.unrated_reading as n on n.reading_id = i.id::uuid
+  )) as u on u.reading_id = r.id::uuid
+$$;
+comment on function saldo_private.import_readings__told is
+  'The answers, those of readings that were recorded and not rated with the reason.';
+
 create or replace function saldo.import_readings(rows jsonb, dry_run boolean default false)
 returns setof saldo.import_result
 language plpgsql
@@ -338,6 +355,9 @@ begin
         saldo_private.import_readings__copies(v_rows, false)
       ) as r
     );
+    v_results := array(
+      select r from saldo_private.import_readings__told(v_results) as r
+    );
     if import_readings.dry_run then
       perform saldo_private.fail('input_invalid', 'dry run');
     end if;
@@ -356,7 +376,8 @@ comment on function saldo.import_readings is
   'Records up to 5,000 rows of a file of readings at once, and answers each: objects of texts '
   'with row_no, customer and meter (codes), read_at, index_value or volume, quality, is_rollover, '
   'and key, under which a row counts once; one that says what a reading says already is accepted '
-  'as that. A bad row holds back none of the others. dry_run: writes nothing. Errors of the '
+  'as that. A bad row holds back none of the others. One that is accepted and has no price or '
+  'factor says so in detail: not rated, and why. dry_run: writes nothing. Errors of the '
   'whole: SB010 input_invalid, SB020 isolation_unsupported. Errors of a row: '
   'SB401 customer_not_found, SB404 meter_not_found, SB433 date_invalid, SB434 decimal_invalid, '
   'SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, SB005 idempotency_conflict, '

@@ -213,17 +213,22 @@ as $$
   )
   select r.id
   from reading as r
-  join tariff as t on t.tariff_account = r.tariff_account and t.currency = r.currency
+  left join tariff as t on t.tariff_account = r.tariff_account and t.currency = r.currency
     and t.read_on = r.read_on
-  join factor as f on f.factor_account = r.factor_account and f.read_on = r.read_on
+  left join factor as f on f.factor_account = r.factor_account and f.read_on = r.read_on
   left join saldo.rated_line as l on l.account_id = r.account_id and l.reading_id = r.id
     and l.superseded_at is null and not l.is_withdrawn
-  where (l.tariff_version_id, l.factor_version_id, l.is_provisional)
-    is distinct from (t.id, f.id, false)
+  left join saldo_private.unrated_reading as u on u.account_id = r.account_id
+    and u.reading_id = r.id
+  where (l.id is null) <> (u.reading_id is not null)
+  or (t.id is not null and f.id is not null
+    and (l.tariff_version_id, l.factor_version_id, l.is_provisional)
+      is distinct from (t.id, f.id, false))
 $$;
 comment on function saldo_private.rule_reading_rated__suspects is
   'Current readings of these accounts (null = of all) that are not rated by the versions in '
-  'effect. rating_of, which is expensive, has the last word about them.';
+  'effect, or not rated and not noted as that, or both. rating_of, which is expensive, has the '
+  'last word about the former.';
 
 create or replace function saldo_private.rule_reading_rated(account_ids bigint[] default null)
 returns table (
@@ -237,16 +242,17 @@ returns table (
 language sql
 stable
 as $$
+  with suspect as materialized (
+    select s.reading_id
+    from saldo_private.rule_reading_rated__suspects(account_ids) as s (reading_id)
+  )
   select w.reading_id::text, w.account_id,
     case when l.id is null then 'not rated'
     else format('tariff %s, factor %s', l.tariff_version_id, l.factor_version_id) end,
     format('tariff %s, factor %s', w.tariff_version_id, w.factor_version_id),
     coalesce(l.amount, 0) - w.amount,
     jsonb_build_object('reading_id', w.reading_id, 'read_at', w.read_at)
-  from saldo_private.rating_of(array(
-    select s.reading_id
-    from saldo_private.rule_reading_rated__suspects(account_ids) as s (reading_id)
-  )) as w
+  from saldo_private.rating_of(array(select s.reading_id from suspect as s)) as w
   left join saldo.rated_line as l on l.account_id = w.account_id and l.reading_id = w.reading_id
     and l.superseded_at is null and not l.is_withdrawn
   -- Provisional ones depend on a setting, which may have been changed since.
@@ -260,6 +266,18 @@ as $$
     and r.id = w.reading_id
   ))
   union all
+  select r.id::text, r.account_id,
+    case when u.reading_id is null then 'not noted as unrated' else 'noted as unrated' end,
+    case when l.id is null then 'not rated' else format('rated %s', l.amount) end, null::numeric,
+    jsonb_build_object('reading_id', r.id, 'read_at', r.read_at)
+  from suspect as s
+  join saldo.reading as r on r.id = s.reading_id
+  left join saldo.rated_line as l on l.account_id = r.account_id and l.reading_id = r.id
+    and l.superseded_at is null and not l.is_withdrawn
+  left join saldo_private.unrated_reading as u on u.account_id = r.account_id
+    and u.reading_id = r.id
+  where (l.id is null) <> (u.reading_id is not null)
+  union all
   select l.reading_id::text, l.account_id, format('rated %s', l.amount), 'not rated', l.amount,
     jsonb_build_object('reading_id', l.reading_id)
   from saldo.rated_line as l
@@ -271,9 +289,10 @@ as $$
   and (account_ids is null or l.account_id = any (account_ids))
 $$;
 comment on function saldo_private.rule_reading_rated is
-  'Current readings with a price and a factor in effect that are not rated by those, except for '
-  'locked months and for accounts that are closed or frozen; and lines of readings that do not '
-  'stand: of all accounts, or of these.';
+  'Current readings with a price and a factor in effect that are not rated by those, and readings '
+  'that are not rated and not noted as that, or both, except for locked months and for accounts '
+  'that are closed or frozen; and lines of readings that do not stand: of all accounts, or of '
+  'these.';
 
 create or replace function saldo_private.rule_deposit_entry(account_ids bigint[] default null)
 returns table (

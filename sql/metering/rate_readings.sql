@@ -168,6 +168,7 @@ begin
     from saldo_private.rating_change(rate_readings.reading_ids) as change
   );
   if cardinality(v_lines) = 0 then
+    perform saldo_private.note_unrated(rate_readings.reading_ids, v_lines);
     return 0;
   end if;
   v_postings := saldo_private.rate_readings__postings(v_lines);
@@ -198,6 +199,7 @@ begin
   into v_lines
   from written as w;
   perform saldo_private.add_rated_volumes(v_lines);
+  perform saldo_private.note_unrated(rate_readings.reading_ids, v_lines);
   return cardinality(v_lines);
 end
 $$;

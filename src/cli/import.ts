@@ -228,10 +228,26 @@ function tell(results: RowResult[], isDryRun: boolean): number {
   for (const { row_no: rowNo, detail } of alike) {
     process.stdout.write(`row ${rowNo}: ${detail}\n`);
   }
+  const unrated = accepted.flatMap(({ detail }) => unratedReason(detail) ?? []);
+  for (const [reason, count] of countsOf(unrated)) {
+    process.stdout.write(`not rated, ${reason}: ${count}\n`);
+  }
   process.stdout.write(
     `${isDryRun ? "dry run, nothing written: " : ""}${results.length} rows, ` +
       `${results.length - refused.length - before} imported, ${before} imported before, ` +
-      `${refused.length} refused${alike.length > 0 ? `, ${alike.length} possibly the same` : ""}\n`,
+      `${refused.length} refused${alike.length > 0 ? `, ${alike.length} possibly the same` : ""}` +
+      `${unrated.length > 0 ? `, ${unrated.length} not rated` : ""}\n`,
   );
   return refused.length > 0 ? 1 : 0;
+}
+
+/** What is missing for a reading that was recorded and not rated, without its day. */
+function unratedReason(detail: string | null): string | undefined {
+  return /^not rated: (.+?)(?: for [0-9-]{10})?$/.exec(detail ?? "")?.[1];
+}
+
+function countsOf(reasons: string[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  return counts;
 }

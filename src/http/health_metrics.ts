@@ -18,6 +18,7 @@ const FIGURES: readonly (readonly [name: string, label: string | null, help: str
   ["alert_deliveries_failed", "channel", "Messages of kept alerts that were given up."],
   ["alert_delivery_oldest_pending_age_seconds", null, "Age of the oldest that waits, or 0."],
   ["last_heal_actions", "outcome", "What the last heal did, in findings."],
+  ["unrated_readings", "reason", "Readings without a rating, by what is missing."],
   ["guard_events_last_day", null, "Writes past the guard within a day."],
   ["worker_last_seen_at", null, "Unix time at which a worker last did a job; NaN for never."],
   ["worker_silent", null, "1 when that is longer ago than worker_silent_seconds, otherwise 0."],

@@ -62,3 +62,7 @@ export const drift = `do $$ begin
   set local session_replication_role = replica;
   update saldo.account set debit_total = debit_total + 1 where id = 2;
 end $$`;
+
+/** A branch with a till. */
+export const till = `insert into saldo.branch_device (id, branch_id, device_no, name, program)
+  select gen_random_uuid(), id, 1, 'till', 'test' from saldo.create_branch('A', 'A')`;

@@ -1,16 +1,12 @@
 import test from "ava";
 import { asAdmin, asMember, asOperator, errorCode } from "../_support/database.ts";
-import { drift, openWatched, type Watched } from "./_alerts.ts";
+import { drift, openWatched, till, type Watched } from "./_alerts.ts";
 
 async function watched(t: { teardown(close: () => Promise<void>): void }, channels?: string) {
   const database = await openWatched(channels);
   t.teardown(() => database.close());
   return database;
 }
-
-/** A branch with a till. */
-const till = `insert into saldo.branch_device (id, branch_id, device_no, name, program)
-  select gen_random_uuid(), id, 1, 'till', 'test' from saldo.create_branch('A', 'A')`;
 
 /** Conditions with a fault that makes each of them hold, and what ends it. */
 const faults: { condition: string; plant: string[]; mend: string[]; others?: string[] }[] = [
@@ -160,6 +156,15 @@ const faults: { condition: string; plant: string[]; mend: string[]; others?: str
     ],
     mend: ["select saldo.refuse_quarantined(array(select id from saldo.branch_intake), 'no row')"],
     others: ["guard_tripped"],
+  },
+  {
+    condition: "readings_unrated",
+    plant: [
+      "select saldo.create_customer('c', 'C')",
+      "select saldo.install_meter(1, 'm', 'volume', installed_at => '2025-01-01')",
+      "select saldo.add_reading(1, '2025-02-01', volume => 1)",
+    ],
+    mend: ["select saldo.remove_reading(id) from saldo.reading"],
   },
   {
     condition: "evaluation_failed",

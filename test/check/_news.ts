@@ -231,6 +231,14 @@ export const faults: { name: string; rule: string; text: string }[] = [
     text: `insert into saldo.rerating (operation, from_date, reading_count, created_at, created_by)
       values ('x', '2025-01-01', 3, $1::timestamptz - interval '1 hour', 'x') returning id`,
   },
+  {
+    name: "a reading that waits for a price",
+    rule: "reading_unrated",
+    text: `insert into saldo_private.unrated_reading (account_id, reading_id, read_on)
+      select r.account_id, r.id, r.read_on from saldo.reading as r
+      where r.account_id = ${customer} and r.status = 'current'
+      and $1 is not null limit 1 returning reading_id`,
+  },
 ];
 
 /** What a check found: rule and key, those of rules that incremental checks run. */

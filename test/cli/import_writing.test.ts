@@ -76,7 +76,7 @@ test.serial("a file that a spreadsheet saved again says the same", async (t) => 
 
 test.serial("readings of a file that was saved again are the same, too", async (t) => {
   const first = await imported("readings", readings("A;m;2025-02-01T08:00;12.5;"));
-  t.is(first.last, "1 rows, 1 imported, 0 imported before, 0 refused");
+  t.is(first.last, "1 rows, 1 imported, 0 imported before, 0 refused, 1 not rated");
   const again = await imported("readings", readings("A;m;2025-02-01T01:00:00Z;12.500;actual"));
   t.is(again.last, "1 rows, 0 imported, 1 imported before, 0 refused");
 });
@@ -156,4 +156,20 @@ test.serial("--decimal-comma and --thousands say how numbers are written", async
   t.deepEqual(await amounts(4), ["250000", "1250000.5", "250000", "1250000.5", "12.5", "500"]);
   const plain = await imported("deposits", deposits(`A;250000;${at(1)};`));
   t.is(plain.last, "1 rows, 0 imported, 1 imported before, 0 refused", "the same as 250.000 said");
+});
+
+test.serial("readings that have no price are told, with their reason and how many", async (t) => {
+  await database.pool.query("select saldo.add_tariff_version(10, '2025-04-02')");
+  const lines = readings("A;m;2025-04-01T08:00;5;actual", "A;m;2025-04-03T08:00;5;actual");
+  const dry = await imported("readings", lines, "--dry-run");
+  t.is(dry.code, 0, dry.output);
+  t.regex(dry.output, /^not rated, no price and no correction factor: 1$/m);
+  t.regex(dry.output, /^not rated, no correction factor: 1$/m);
+  t.is(
+    dry.last,
+    "dry run, nothing written: 2 rows, 2 imported, 0 imported before, 0 refused, 2 not rated",
+  );
+  const done = await imported("readings", lines);
+  t.is(done.last, "2 rows, 2 imported, 0 imported before, 0 refused, 2 not rated");
+  t.regex(String(done.report[1]), /,not rated: no price and no correction factor for 2025-04-01$/);
 });

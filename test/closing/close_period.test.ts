@@ -35,6 +35,7 @@ test("a month goes from open over closing to closed and locked, and each step is
       "drafts passed",
       "holds passed",
       "pending passed",
+      "readings passed",
       "registered_rules passed",
       "reratings passed",
       "rules passed",

@@ -216,6 +216,21 @@ export const meteringRoom: Room = {
       outcome: "frozen",
     },
     {
+      fault: "a reading that is noted as one without a price, and has one",
+      plant: `insert into saldo_private.unrated_reading (account_id, reading_id, read_on)
+          select account_id, id, read_on from saldo.reading where index_value = 30`,
+      rules: ["reading_rated", "reading_unrated"],
+      cause: "record_changed likely",
+      outcome: "reported",
+    },
+    {
+      fault: "a reading without a price",
+      plant: "select saldo.remove_tariff_version(1, true)",
+      rules: ["reading_unrated"],
+      cause: "unapplied_item certain",
+      outcome: "reported",
+    },
+    {
       fault: "a re-rating that stands still",
       plant: `insert into saldo.rerating (operation, from_date, reading_count, created_at, created_by)
           values ('x', '2025-01-01', 3, now() - interval '16 minutes', 'x')`,

@@ -37,6 +37,7 @@ test.serial("a month is checked, closed and shown over GraphQL", async (t) => {
       "holds",
       "suspense",
       "reratings",
+      "readings",
       "branches",
       "rules",
       "registered_rules",

@@ -107,7 +107,8 @@ test("these tests see a metric and a label that there is not", (t) => {
 test("labels are few and known beforehand, whatever is in the database", async (t) => {
   const own = [...exposed].filter(([name]) => /^saldo_(?!http)/.test(name));
   const labels = new Set(own.flatMap(([, known]) => [...known.keys()]));
-  t.deepEqual([...labels].sort(), ["channel", "condition", "lane", "outcome", "rule", "status"]);
+  const expected = ["channel", "condition", "lane", "outcome", "reason", "rule", "status"];
+  t.deepEqual([...labels].sort(), expected);
   const seriesCount = exposition.split("\n").filter((line) => /^saldo_(?!http)/.test(line)).length;
   t.true(seriesCount < 200, `${seriesCount} series`);
 });

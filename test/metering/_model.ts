@@ -83,6 +83,23 @@ export class Customer {
   }
 }
 
+/** Ids of the readings that cannot be rated: without a price or factor, or with one that is held. */
+export function unratedOf(
+  customer: Customer,
+  index: number,
+  prices: Versions,
+  factors: Versions,
+  isHeld: boolean,
+): unknown[] {
+  return customer.readings
+    .filter(({ day }) =>
+      [prices.at(index, day), factors.at(index, day)].some(
+        (version) => version === undefined || (isHeld && version.to !== null && version.to < day),
+      ),
+    )
+    .map(({ id }) => id);
+}
+
 /** Tenths of the currency that the readings of a customer cost, by month. */
 export function purchasesOf(
   customer: Customer,
