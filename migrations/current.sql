@@ -56,3 +56,30 @@ begin
   end if;
 end
 $types$;
+-- Service tokens: for jobs and applications, revocable one by one. What is kept of a secret is its hash.
+create table if not exists saldo.service_token (
+  id uuid primary key,
+  role text not null,
+  subject text not null,
+  member_id bigint references saldo.member (id),
+  created_by text not null,
+  created_at timestamptz not null default now(),
+  expires_at timestamptz not null,
+  revoked_at timestamptz,
+  revoked_by text,
+  revoke_reason text,
+  constraint service_token_role_is_a_word check (role ~ '^[a-z][a-z_]{0,40}$'),
+  constraint service_token_of_a_member_names_one check (role <> 'member' or member_id is not null),
+  constraint service_token_ends_later check (expires_at > created_at),
+  constraint service_token_revocation_is_whole check (
+    num_nonnulls(revoked_at, revoked_by, revoke_reason) in (0, 3)
+  )
+);
+create index if not exists service_token_member on saldo.service_token (member_id);
+create index if not exists service_token_good on saldo.service_token (expires_at)
+  where revoked_at is null;
+create table if not exists saldo_private.service_token_secret (
+  token_id uuid primary key references saldo.service_token (id),
+  secret_hash bytea not null,
+  constraint service_token_secret_is_sha256 check (length(secret_hash) = 32)
+);

@@ -80,6 +80,7 @@
 --!include wallet/member_login.sql
 --!include wallet/member.sql
 --!include wallet/assign_member_login.sql
+--!include wallet/service_token.sql
 --!include wallet/debt.sql
 --!include wallet/top_up.sql
 --!include wallet/top_up_reversal.sql

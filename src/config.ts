@@ -3,6 +3,7 @@ import { hasKnownPassword, isKnownSecret } from "./known_secrets.ts";
 import {
   databaseUrl,
   flag,
+  keySource,
   mailAddress,
   mailServer,
   setting,
@@ -19,7 +20,7 @@ import {
 export const settings = {
   environment: setting(
     "NODE_ENV",
-    "`production` hides GraphiQL and introspection, and with a DATABASE_URL wants a JWT secret; published ones are refused",
+    "`production` hides GraphiQL and introspection, and with a DATABASE_URL wants a JWT secret or keys; published ones are refused",
     z
       .enum(["development", "production", "test"], { error: "development, production or test" })
       .default("development"),
@@ -48,6 +49,23 @@ export const settings = {
     "Secret that signs tokens (HS256), at least 32 characters",
     z.string().min(32, { error: "at least 32 characters" }).optional(),
     "made at first start, kept in the data folder",
+  ),
+  jwks: setting(
+    "SALDO_JWKS",
+    "Public keys that tokens are signed with (RS256, ES256, EdDSA): https address of a JWKS, or a file",
+    keySource,
+    "none, tokens are signed with SALDO_JWT_SECRET",
+  ),
+  jwtIssuer: setting(
+    "SALDO_JWT_ISSUER",
+    "Issuer (iss) that tokens of SALDO_JWKS have to name",
+    z.string().min(1).optional(),
+    "none, any is believed",
+  ),
+  jwtAudience: setting(
+    "SALDO_JWT_AUDIENCE",
+    "Audience (aud) that tokens of SALDO_JWKS have to name",
+    z.string().min(1).default("saldo"),
   ),
   metricsToken: setting(
     "SALDO_METRICS_TOKEN",
@@ -295,9 +313,11 @@ export function readConfig(environment: Environment): Config {
   });
   const config = Object.fromEntries(values) as Config;
   const isOpen = config.environment !== "production";
-  if (!isOpen && config.databaseUrl !== undefined && config.jwtSecret === undefined) {
+  const isWithoutKeys = config.jwtSecret === undefined && config.jwks === undefined;
+  if (!isOpen && config.databaseUrl !== undefined && isWithoutKeys) {
     throw new ConfigError(
-      "SALDO_JWT_SECRET is missing: in production with a DATABASE_URL give one that all servers share.",
+      "SALDO_JWT_SECRET is missing: in production with a DATABASE_URL give one that all servers " +
+        "share, or SALDO_JWKS.",
     );
   }
   if (!isOpen) requireOwnSecrets(config);

@@ -76,6 +76,25 @@ export const webAddress = z
   })
   .optional();
 
+/**
+ * Where public keys are: a file, or an address that nobody in between can answer for. Plain http is
+ * for a server on the same machine.
+ */
+export const keySource = z
+  .string()
+  .refine((text) => !/^[a-z][a-z0-9+.-]*:\/\//i.test(text) || isKeyAddress(text), {
+    error: "an address like https://host/jwks.json (http only of this machine), or a file",
+  })
+  .optional();
+
+function isKeyAddress(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, username } = new URL(text);
+  if (username !== "") return false;
+  const isHere = ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
+  return protocol === "https:" || (protocol === "http:" && isHere);
+}
+
 /** Where mails are handed over. */
 export const mailServer = z
   .string()

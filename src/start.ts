@@ -28,7 +28,7 @@ export interface Parts {
 export interface Running {
   /** Address of the HTTP server; empty without one. */
   address: string;
-  /** What signs its tokens; nothing without an HTTP server. */
+  /** What signs its tokens; nothing without an HTTP server, or where only others sign them. */
   jwtSecret: string | undefined;
   /** The database with the login that owns it. */
   databaseUrl: string;

@@ -51,6 +51,9 @@ for (const [name, value] of [
   ["DATABASE_URL", "mysql://host/db"],
   ["DATABASE_URL", "postgres://[/db"],
   ["SALDO_JWT_SECRET", "short"],
+  ["SALDO_JWKS", "http://id.example/jwks"],
+  ["SALDO_JWKS", "https://user:password@id.example/jwks"],
+  ["SALDO_JWKS", "ftp://id.example/jwks"],
   ["SALDO_TIME_ZONE", "Asia/Atlantis"],
   ["SALDO_CURRENCY", "rupiah"],
   ["SALDO_MAINTENANCE_AT", "24:00"],
@@ -151,6 +154,8 @@ test("production on a server of one's own wants a secret, embedded it makes one"
     instanceOf: ConfigError,
     message: /SALDO_JWT_SECRET/,
   });
+  const keys = { SALDO_JWKS: "https://id.example/jwks.json" };
+  t.notThrows(read({ NODE_ENV: "production", DATABASE_URL: databaseUrl, ...keys }));
   t.notThrows(read({ NODE_ENV: "production" }));
   const config = readConfig({
     NODE_ENV: "production",

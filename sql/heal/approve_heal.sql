@@ -146,11 +146,9 @@ declare
 begin
   perform saldo_private.require_read_committed();
   v_proposal := saldo_private.require_proposal(approve_heal.proposal_id);
-  if v_proposal.proposed_by = saldo_private.actor() then
-    perform saldo_private.fail('approval_needs_another', format(
-      'proposal %s is of %s', proposal_id, v_proposal.proposed_by
-    ));
-  end if;
+  perform saldo_private.require_another_person(
+    v_proposal.proposed_by, format('proposal %s', proposal_id)
+  );
   v_plan := array[saldo_private.planned_heal(
     finding_id => v_proposal.finding_id,
     rule => v_proposal.rule,
@@ -191,7 +189,8 @@ end
 $$;
 comment on function saldo.approve_heal is
   'Heals what a proposal is about, whatever the limits, under the lock of its key. By another '
-  'administrator than the one who proposed it; what the scheduler proposed any may approve. '
+  'administrator than the one who proposed it, and by no service token; what the scheduler '
+  'proposed any may approve. '
   'Returns what was done. Errors in checking order: SB010 input_invalid, SB008 text_invalid, '
   'SB009 text_too_long, SB020 isolation_unsupported, SB604 maintenance_running while a heal runs, '
   'SB007 not_found, SB620 proposal_state, SB621 approval_needs_another, SB622 proposal_stale when '

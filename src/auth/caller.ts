@@ -17,6 +17,10 @@ export interface Caller {
   readonly role: "saldo_anonymous" | (typeof DATABASE_ROLES)[TokenRole];
   readonly subject: string;
   readonly memberId: string;
+  /** When its token ends, in milliseconds since 1970; nobody's never does. */
+  readonly expiresAt?: number;
+  /** Its service token, which may be revoked before. */
+  readonly serviceTokenId?: string;
 }
 
 /** The caller of a request without a token. */

@@ -1,15 +1,36 @@
 /**
- * A JSON web token, verified, becomes a caller. No token is the role saldo_anonymous; a token that
- * is not good in every respect is refused, never downgraded.
+ * A token, verified, becomes a caller: a JSON web token, or a service token that the database knows.
+ * No token is the role saldo_anonymous; a token that is not good in every respect is refused, never
+ * downgraded.
  */
-import { jwtVerify, SignJWT } from "jose";
+import { decodeProtectedHeader, type JWTPayload, jwtVerify, SignJWT } from "jose";
 import { Refusal } from "../errors/refusal.ts";
 import { ANONYMOUS, type Caller, DATABASE_ROLES, type TokenRole } from "./caller.ts";
+import type { PublicAlgorithm, PublicKeys } from "./public_keys.ts";
+import { SERVICE_TOKEN, type ServiceTokens } from "./service_tokens.ts";
 
-// The algorithm is ours to fix: a token that names its own (none, RS256) is a known attack.
-const ALGORITHM = "HS256";
 const AUDIENCE = "saldo";
 const TOKEN_LENGTH_MAX = 4096;
+const PUBLIC_ALGORITHMS: readonly string[] = [
+  "RS256",
+  "ES256",
+  "EdDSA",
+] satisfies PublicAlgorithm[];
+/** Who acts with a service token, so that no signed token can claim to be one. */
+const SERVICE_PREFIX = "service:";
+
+/** What a server goes by when it believes a token. */
+export interface Trust {
+  /** What signs tokens by HS256; without one none is believed that is. */
+  readonly secret?: string | undefined;
+  /** Keys of tokens by RS256, ES256 and EdDSA; without them none is believed that is. */
+  readonly keys?: PublicKeys | undefined;
+  /** The issuer that these have to name, where one is set. */
+  readonly issuer?: string | undefined;
+  /** The audience that these have to name. */
+  readonly audience?: string | undefined;
+  readonly serviceTokens?: ServiceTokens | undefined;
+}
 
 /** What a token of Saldo says. */
 export interface TokenClaims {
@@ -31,7 +52,7 @@ export async function signToken(
   expiresIn: string | number,
 ): Promise<string> {
   return new SignJWT({ ...claims })
-    .setProtectedHeader({ alg: ALGORITHM, typ: "JWT" })
+    .setProtectedHeader({ alg: "HS256", typ: "JWT" })
     .setIssuedAt()
     .setAudience(AUDIENCE)
     .setExpirationTime(expiresIn)
@@ -44,23 +65,19 @@ export async function signToken(
  *
  * @throws Refusal unauthenticated for everything but no header or a good token
  */
-export async function authenticate(secret: string, authorization?: string): Promise<Caller> {
+export async function authenticate(trust: Trust, authorization?: string): Promise<Caller> {
   if (authorization === undefined) {
     return ANONYMOUS;
   }
-  const token = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization)?.[1];
+  const token = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+|sst_\w+)$/i.exec(authorization)?.[1];
   if (token === undefined || token.length > TOKEN_LENGTH_MAX) {
     throw new Refusal("unauthenticated", "the header is not Bearer with a token");
   }
+  if (SERVICE_TOKEN.test(token)) return await serviceCaller(trust, token);
 
-  let claims: Record<string, unknown>;
+  let claims: JWTPayload;
   try {
-    const verified = await jwtVerify(token, keyOf(secret), {
-      algorithms: [ALGORITHM],
-      audience: AUDIENCE,
-      requiredClaims: ["exp", "sub", "role"],
-    });
-    claims = verified.payload;
+    claims = await verify(trust, token);
   } catch {
     // Why it failed would help nobody but a forger.
     throw new Refusal("unauthenticated");
@@ -68,12 +85,54 @@ export async function authenticate(secret: string, authorization?: string): Prom
   return callerOf(claims);
 }
 
-function callerOf(claims: Record<string, unknown>): Caller {
-  const { sub, role, iat, member_id: memberId } = claims;
+/**
+ * Which key a token is verified with follows from its algorithm, and each kind of key is good for its
+ * own only: a public key is no secret for HS256, and none and all others have no key.
+ */
+async function verify(trust: Trust, token: string): Promise<JWTPayload> {
+  const { alg = "", kid } = decodeProtectedHeader(token);
+  const requiredClaims = ["exp", "sub", "role"];
+  if (alg === "HS256" && trust.secret !== undefined) {
+    const options = { algorithms: [alg], audience: AUDIENCE, requiredClaims };
+    return (await jwtVerify(token, keyOf(trust.secret), options)).payload;
+  }
+  const key = PUBLIC_ALGORITHMS.includes(alg)
+    ? await trust.keys?.find(alg as PublicAlgorithm, kid)
+    : undefined;
+  if (key === undefined) throw new Error("there is no key for it");
+  const { payload } = await jwtVerify(token, key, {
+    algorithms: [alg],
+    audience: trust.audience ?? AUDIENCE,
+    requiredClaims,
+    ...(trust.issuer !== undefined && { issuer: trust.issuer }),
+  });
+  return payload;
+}
+
+async function serviceCaller({ serviceTokens }: Trust, token: string): Promise<Caller> {
+  let known: Awaited<ReturnType<ServiceTokens["find"]>>;
+  try {
+    known = await serviceTokens?.find(token);
+  } catch {
+    throw new Refusal("busy");
+  }
+  if (known === undefined) throw new Refusal("unauthenticated");
+  const caller = callerOf({
+    sub: known.subject,
+    role: known.role,
+    exp: Math.floor(known.expires_at.getTime() / 1000),
+    ...(known.member_id !== null && { member_id: known.member_id }),
+  });
+  return { ...caller, subject: SERVICE_PREFIX + known.subject, serviceTokenId: known.id };
+}
+
+function callerOf(claims: JWTPayload): Caller {
+  const { sub, role, iat, exp = 0, member_id: memberId } = claims;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are the point
   if (typeof sub !== "string" || sub.length > 200 || !/^[^\u0000-\u001f\u007f]+$/.test(sub)) {
     throw new Refusal("unauthenticated", "claim sub");
   }
+  if (sub.startsWith(SERVICE_PREFIX)) throw new Refusal("unauthenticated", "claim sub");
   if (typeof iat === "number" && iat > Date.now() / 1000 + 60) {
     throw new Refusal("unauthenticated", "claim iat");
   }
@@ -81,11 +140,12 @@ function callerOf(claims: Record<string, unknown>): Caller {
   if (typeof role !== "string" || !Object.hasOwn(DATABASE_ROLES, role)) {
     throw new Refusal("unauthenticated", "claim role");
   }
+  const caller = { subject: sub, expiresAt: exp * 1000 };
   if (role !== "member") {
-    return { role: DATABASE_ROLES[role as TokenRole], subject: sub, memberId: "" };
+    return { role: DATABASE_ROLES[role as TokenRole], memberId: "", ...caller };
   }
   if (!/^[1-9]\d{0,17}$/.test(String(memberId))) {
     throw new Refusal("unauthenticated", "claim member_id");
   }
-  return { role: DATABASE_ROLES.member, subject: sub, memberId: String(memberId) };
+  return { role: DATABASE_ROLES.member, memberId: String(memberId), ...caller };
 }

@@ -17,6 +17,7 @@ import { importCommand } from "./import.ts";
 import { describeFailure } from "./output.ts";
 import { migrateCommand, serverCommand, startCommand, workerCommand } from "./processes.ts";
 import { rulesCommand } from "./rules.ts";
+import { tokenCommand } from "./token.ts";
 import { exportCommand, verifyCommand } from "./verify_and_export.ts";
 
 const commands: Record<string, Command> = {
@@ -34,6 +35,7 @@ const commands: Record<string, Command> = {
   export: exportCommand,
   rules: rulesCommand,
   adopt: adoptCommand,
+  token: tokenCommand,
   branch: branchCommand,
   "branch-file": branchFileCommand,
 };

@@ -4,6 +4,8 @@ import { randomBytes } from "node:crypto";
 import express, { type ErrorRequestHandler, type Express } from "express";
 import { postgraphile } from "postgraphile";
 import { grafserv } from "postgraphile/grafserv/express/v4";
+import { makeServiceTokens, readServiceTokens } from "../auth/service_tokens.ts";
+import type { Trust } from "../auth/token.ts";
 import { causeOf } from "../errors/database_error.ts";
 import { Refusal, refusalBody } from "../errors/refusal.ts";
 import { graphiqlPolicy } from "../graphql/graphiql_page.ts";
@@ -68,7 +70,8 @@ export async function createApp(context: AppContext): Promise<App> {
   installHeaders(app, context);
   installProbes(app, context, readWorker, readReplica);
   const failures = makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS);
-  const isInsider = makeInsider(context.jwtSecret, context.config.metricsToken, failures);
+  const trust = trustOf(context);
+  const isInsider = makeInsider(trust, context.config.metricsToken, failures);
   app.get("/metrics", async (request, response) => {
     const withAmounts = await isInsider(request);
     // Where a token is set it is for everybody.
@@ -79,10 +82,21 @@ export async function createApp(context: AppContext): Promise<App> {
   });
   installBalanceHealth(app, isInsider, readHealth, readWorker, readReplica);
   installBranchSync(app, context);
-  const { websockets, release } = await installGraphql(app, context, lanes);
+  const { websockets, release } = await installGraphql(app, context, lanes, trust);
   installFrontDoor(app, context);
   installErrors(app, context);
   return { express: app, websockets, release };
+}
+
+/** Whose tokens are believed. */
+function trustOf({ config, jwtSecret, publicKeys, serverPool }: AppContext): Trust {
+  return {
+    secret: jwtSecret,
+    keys: publicKeys,
+    issuer: config.jwtIssuer,
+    audience: config.jwtAudience,
+    serviceTokens: makeServiceTokens(readServiceTokens(serverPool)),
+  };
 }
 
 function installHeaders(app: Express, context: AppContext): void {
@@ -174,7 +188,7 @@ function installBranchSync(app: Express, context: AppContext): void {
 function installGraphqlGate(
   app: Express,
   context: AppContext,
-  lanes: Lanes,
+  { lanes, trust }: { lanes: Lanes; trust: Trust },
   reportNames: ReadonlySet<string>,
 ): void {
   const { config } = context;
@@ -182,25 +196,25 @@ function installGraphqlGate(
   app.use(
     "/graphql",
     requireJsonPost(config.isGetEnabled === true),
-    authenticateRequests(context.jwtSecret, failures),
+    authenticateRequests(trust, failures),
     readJson(() => bodyLimitsOf(config), bodyFromUrl),
     limitQuery({ ...queryLimitsOf(config), isReadOnly: context.isStandby === true }),
     shareFairly(lanes, config, (name) => reportNames.has(name)),
   );
 }
 
-async function installGraphql(app: Express, context: AppContext, lanes: Lanes) {
+async function installGraphql(app: Express, context: AppContext, lanes: Lanes, trust: Trust) {
   const notifications = context.isStandby
     ? refusedNotifications
     : makeNotifications(context.serverConnectionString, context.log);
   const instance = postgraphile(makePreset(context, notifications));
   const schema = await instance.getSchema();
-  installGraphqlGate(app, context, lanes, reportNamesOf(schema));
+  installGraphqlGate(app, context, { lanes, trust }, reportNamesOf(schema));
   const serv = instance.createServ(grafserv);
   // The library's own websockets know nothing of our callers and limits.
   await serv.addTo(app, null, false);
   return {
-    websockets: makeWebsockets(serv, context, app.get("trust proxy fn")),
+    websockets: makeWebsockets(serv, context, trust, app.get("trust proxy fn")),
     async release() {
       await notifications.release();
       await instance.release();

@@ -1,3 +1,4 @@
+import type { PublicKeys } from "../auth/public_keys.ts";
 import type { GraphqlConfig, GraphqlContext } from "../graphql/preset.ts";
 import type { AdmissionConfig } from "./admission.ts";
 import type { BodyConfig } from "./graphql_gate.ts";
@@ -9,6 +10,9 @@ export interface ApiConfig extends GraphqlConfig, BodyConfig, AdmissionConfig, S
   readonly port: number;
   /** Proxies whose word about a client's address is taken: their addresses, or their number. */
   readonly trustProxy?: readonly string[] | number | undefined;
+  /** The issuer and the audience that tokens of others have to name. */
+  readonly jwtIssuer?: string | undefined;
+  readonly jwtAudience?: string | undefined;
   /** What whoever reads /metrics has to send, where it is set. */
   readonly metricsToken?: string | undefined;
   /** Whether queries are served by GET too. */
@@ -21,7 +25,10 @@ export interface ApiConfig extends GraphqlConfig, BodyConfig, AdmissionConfig, S
 export interface AppContext extends GraphqlContext {
   readonly config: ApiConfig;
   readonly serverConnectionString: string;
-  readonly jwtSecret: string;
+  /** What signs tokens by HS256; without one they are signed by others only. */
+  readonly jwtSecret?: string | undefined;
+  /** Public keys of tokens that others have signed. */
+  readonly publicKeys?: PublicKeys | undefined;
   /** Whether the database is migrated and the server is not shutting down. */
   isReady(): boolean;
   /** Whether the database is a standby: questions are answered, and nothing is changed. */

@@ -1,8 +1,9 @@
 /** Who is told amounts outside of GraphQL: whoever has the token of metrics, or one of the staff. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Request } from "express";
-import { authenticate } from "../auth/token.ts";
+import { authenticate, type Trust } from "../auth/token.ts";
 import { Refusal } from "../errors/refusal.ts";
+import { isNoGuess } from "./authenticate_requests.ts";
 import { networkOf } from "./client_address.ts";
 import type { FailureLimit } from "./failure_limit.ts";
 
@@ -15,7 +16,7 @@ export type IsInsider = (request: Request) => Promise<boolean>;
  * @throws Refusal unauthenticated, or too_many_requests, for a token that is not good
  */
 export function makeInsider(
-  jwtSecret: string,
+  trust: Trust,
   metricsToken: string | undefined,
   failures: FailureLimit,
 ): IsInsider {
@@ -27,12 +28,12 @@ export function makeInsider(
       return true;
     }
     try {
-      const { role } = await authenticate(jwtSecret, authorization);
+      const { role } = await authenticate(trust, authorization);
       return role === "saldo_admin" || role === "saldo_operator";
     } catch (error) {
-      throw failures.isExceededBy(networkOf(request.ip ?? ""))
-        ? new Refusal("too_many_requests")
-        : error;
+      throw isNoGuess(error) || !failures.isExceededBy(networkOf(request.ip ?? ""))
+        ? error
+        : new Refusal("too_many_requests");
     }
   };
 }

@@ -4,6 +4,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { watchAlerts } from "../alerts/watch_without_worker.ts";
+import { makePublicKeys } from "../auth/public_keys.ts";
 import type { Config } from "../config.ts";
 import { isPooled } from "../database/direct_connection.ts";
 import { makePool } from "../database/pools.ts";
@@ -35,7 +36,7 @@ export async function startHttp(
   log: Log,
   stops: Stop[],
   { areJobsRunning, tellPromoted }: Surroundings = {},
-): Promise<{ address: string; jwtSecret: string }> {
+): Promise<{ address: string; jwtSecret: string | undefined }> {
   const isStandby = tellPromoted !== undefined;
   const serverConnectionString = await announced(ownerUrl, "the login of the API", log, () =>
     serverLogin(ownerUrl, config.serverDatabaseUrl, isStandby),
@@ -49,7 +50,9 @@ export async function startHttp(
     ? watchPromotion(serverPool, tellPromoted)
     : watchAlerts(serverConnectionString, config, log, isBehindPooler);
   stops.push(() => watch.stop());
-  const jwtSecret = config.jwtSecret ?? (await developmentSecret(config.dataFolder));
+  const publicKeys = config.jwks === undefined ? undefined : makePublicKeys(config.jwks, log);
+  await publicKeys?.begin();
+  const jwtSecret = config.jwtSecret ?? (await secretOfOurOwn(config));
   let isReady = true;
   const app = await createApp({
     config,
@@ -57,6 +60,7 @@ export async function startHttp(
     // A pooler does not pass notifications on: the listener connects directly.
     serverConnectionString: isBehindPooler ? ownerUrl : serverConnectionString,
     jwtSecret,
+    publicKeys,
     log,
     isReady: () => isReady,
     isStandby,
@@ -96,6 +100,12 @@ function closeHttp(http: Server, graceMs: number): Promise<void> {
     });
     http.closeIdleConnections();
   });
+}
+
+/** A server in production that others sign tokens for believes no secret that nobody has given it. */
+async function secretOfOurOwn(config: Config): Promise<string | undefined> {
+  if (config.environment === "production" && config.jwks !== undefined) return undefined;
+  return await developmentSecret(config.dataFolder);
 }
 
 /** The secret of a server that was given none: made once, kept where only its owner reads it. */

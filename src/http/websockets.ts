@@ -3,17 +3,18 @@ import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { GraphQLError } from "graphql";
 import { CloseCode, handleProtocols, type ServerOptions } from "graphql-ws";
-import { decodeJwt } from "jose";
 import { type GrafservBase, makeGraphQLWSConfig } from "postgraphile/grafserv";
 import { type WebSocket, WebSocketServer } from "ws";
 import { type Caller, withCaller } from "../auth/caller.ts";
-import { authenticate } from "../auth/token.ts";
+import { FRESH_MS } from "../auth/service_tokens.ts";
+import { authenticate, type Trust } from "../auth/token.ts";
 import { Refusal } from "../errors/refusal.ts";
 import { queryLimitsOf } from "../graphql/preset.ts";
 import { checkQuery, type Variables } from "../graphql/query_cost.ts";
 import type { AppContext } from "./app_context.ts";
+import { isNoGuess } from "./authenticate_requests.ts";
 import { makeBoundedLog } from "./bounded_log.ts";
-import { clientAddress, networkOf, type Trust } from "./client_address.ts";
+import { clientAddress, networkOf, type Trust as ProxyTrust } from "./client_address.ts";
 import { type FailureLimit, makeFailureLimit } from "./failure_limit.ts";
 import { ownQueryLimits } from "./graphql_gate.ts";
 import { countValues } from "./json_body.ts";
@@ -43,7 +44,12 @@ export interface Websockets {
 }
 
 /** Websockets that speak graphql-transport-ws. */
-export function makeWebsockets(serv: GrafservBase, context: AppContext, trust: Trust): Websockets {
+export function makeWebsockets(
+  serv: GrafservBase,
+  context: AppContext,
+  trust: Trust,
+  proxyTrust: ProxyTrust,
+): Websockets {
   const { config } = context;
   const sockets = new WebSocketServer({
     noServer: true,
@@ -52,7 +58,7 @@ export function makeWebsockets(serv: GrafservBase, context: AppContext, trust: T
   });
   const seats = makeSeats();
   const failures = makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS);
-  const carry = makeCarrier(makeOptions(serv, context, seats, failures), {
+  const carry = makeCarrier(makeOptions(serv, context, trust, seats, failures), {
     idleMsOf: ({ caller }) =>
       Math.min(
         config.socketIdleSeconds * 1000,
@@ -66,7 +72,7 @@ export function makeWebsockets(serv: GrafservBase, context: AppContext, trust: T
     // Nobody else listens yet, and an error without a listener ends the process.
     socket.on("error", () => socket.destroy());
     const path = request.url?.split("?", 1)[0];
-    const address = networkOf(clientAddress(request, trust));
+    const address = networkOf(clientAddress(request, proxyTrust));
     const taken = path === PATH ? takeSeats(address) : "404 Not Found";
     if (typeof taken === "string") {
       socket.end(`HTTP/1.1 ${taken}\r\nConnection: close\r\nRetry-After: 5\r\n\r\n`);
@@ -108,6 +114,7 @@ const isAnonymous = ({ role }: Caller) => role === "saldo_anonymous";
 function makeOptions(
   serv: GrafservBase,
   context: AppContext,
+  trust: Trust,
   seats: Seats,
   failures: FailureLimit,
 ): ServerOptions {
@@ -126,11 +133,13 @@ function makeOptions(
       const extra = ctx.extra as Extra;
       const { socket, address } = extra;
       extra.subscriptions = () => ctx.subscriptions;
-      let authorization: string | undefined;
       try {
-        authorization = authorizationOf(ctx.connectionParams);
-        extra.caller = await authenticate(context.jwtSecret, authorization);
-      } catch {
+        extra.caller = await authenticate(trust, authorizationOf(ctx.connectionParams));
+      } catch (error) {
+        if (isNoGuess(error)) {
+          socket.close(TRY_AGAIN_LATER, new Refusal("busy").message);
+          return;
+        }
         const isTooMany = failures.isExceededBy(address);
         const { code, message } = isTooMany
           ? { code: CloseCode.Forbidden, message: new Refusal("too_many_requests").message }
@@ -148,7 +157,8 @@ function makeOptions(
       }
       if (socket.readyState === socket.OPEN) socket.once("close", giveBack);
       else giveBack();
-      if (authorization !== undefined) closeWhenExpired(socket, authorization);
+      closeWhenExpired(socket, extra.caller);
+      closeWhenRevoked(socket, extra.caller, trust);
     },
     onSubscribe: asCaller(async (ctx, id, payload) => {
       try {
@@ -188,13 +198,28 @@ function authorizationOf(parameters: Record<string, unknown> | undefined): strin
 }
 
 /** A caller that may no longer begin a subscription may not go on with one either. */
-function closeWhenExpired(socket: WebSocket, authorization: string): void {
-  const { exp = 0 } = decodeJwt(authorization.replace(/^Bearer /i, ""));
+function closeWhenExpired(socket: WebSocket, { expiresAt }: Caller): void {
+  if (expiresAt === undefined) return;
   const timer = setTimeout(
     () => socket.close(CloseCode.Forbidden, "The token has expired."),
-    Math.min(exp * 1000 - Date.now(), TIMER_MS_MAX),
+    Math.min(expiresAt - Date.now(), TIMER_MS_MAX),
   );
   socket.once("close", () => clearTimeout(timer));
+}
+
+/** All sockets ask the same list, which is read once for all of them. */
+function closeWhenRevoked(
+  socket: WebSocket,
+  { serviceTokenId: id }: Caller,
+  { serviceTokens }: Trust,
+): void {
+  if (id === undefined) return;
+  const timer = setInterval(async () => {
+    // A database that does not answer tells its subscriptions nothing either.
+    const isGood = await serviceTokens?.isGood(id).catch(() => true);
+    if (!isGood) socket.close(CloseCode.Forbidden, "The token has been revoked.");
+  }, FRESH_MS);
+  socket.once("close", () => clearInterval(timer));
 }
 
 function asGraphqlError(error: unknown): GraphQLError {

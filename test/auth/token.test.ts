@@ -6,6 +6,7 @@ import { authenticate, signToken } from "../../src/auth/token.ts";
 import { makeFailureLimit } from "../../src/http/failure_limit.ts";
 
 const SECRET = "a secret of more than thirty-two characters";
+const trust = { secret: SECRET };
 const key = (secret: string) => new TextEncoder().encode(secret);
 const base64 = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
 const inAnHour = () => Math.floor(Date.now() / 1000) + 3600;
@@ -23,7 +24,7 @@ const refused = { code: "SB011", condition: "unauthenticated" };
 
 async function extensionsFor(authorization: string) {
   try {
-    await authenticate(SECRET, authorization);
+    await authenticate(trust, authorization);
   } catch (error) {
     const { code, condition } = (error as { extensions: Record<string, unknown> }).extensions;
     return { code, condition };
@@ -32,23 +33,21 @@ async function extensionsFor(authorization: string) {
 }
 
 test("no header is the anonymous caller", async (t) => {
-  t.deepEqual(await authenticate(SECRET, undefined), ANONYMOUS);
+  t.deepEqual(await authenticate(trust, undefined), ANONYMOUS);
 });
 
 test("each role of a token becomes its database role", async (t) => {
   for (const role of ["admin", "operator", "branch"] as const) {
     const token = await signToken(SECRET, { sub: "someone", role }, "1h");
-    t.deepEqual(await authenticate(SECRET, `Bearer ${token}`), {
-      role: `saldo_${role}`,
-      subject: "someone",
-      memberId: "",
-    });
+    const { expiresAt = 0, ...caller } = await authenticate(trust, `Bearer ${token}`);
+    t.deepEqual(caller, { role: `saldo_${role}`, subject: "someone", memberId: "" });
+    t.true(Math.abs(expiresAt / 1000 - inAnHour()) < 10);
   }
 });
 
 test("a member's token carries the member's id into the settings", async (t) => {
   const token = await signToken(SECRET, { sub: "m1", role: "member", member_id: 7 }, "1h");
-  const caller = await authenticate(SECRET, `bearer ${token}`);
+  const caller = await authenticate(trust, `bearer ${token}`);
   t.deepEqual(settingsFor(caller, 1500), {
     role: "saldo_member",
     "saldo.subject": "m1",
@@ -60,7 +59,7 @@ test("a member's token carries the member's id into the settings", async (t) => 
 test("a member id on a token of another role is not used", async (t) => {
   const claims = { sub: "root", role: "operator", member_id: "7" } as const;
   const token = await signToken(SECRET, claims, "1h");
-  t.is((await authenticate(SECRET, `Bearer ${token}`)).memberId, "");
+  t.is((await authenticate(trust, `Bearer ${token}`)).memberId, "");
 });
 
 test("a token signed with another key is refused", async (t) => {
@@ -78,7 +77,7 @@ test("a token of algorithm none is refused, with and without a signature", async
 test("a token of another algorithm is refused although its key is right", async (t) => {
   const long = SECRET.padEnd(64, "x");
   const token = await builder({ role: "admin" }, "HS512").sign(key(long));
-  await t.throwsAsync(authenticate(long, `Bearer ${token}`), { name: "Refusal" });
+  await t.throwsAsync(authenticate({ secret: long }, `Bearer ${token}`), { name: "Refusal" });
 });
 
 test("a token that names RS256 but is signed with the secret is refused", async (t) => {

@@ -337,3 +337,29 @@ test("start, server and worker run until a signal, as main.ts does", async (t) =
   program.child.kill("SIGTERM");
   t.is(await program.ended, 0);
 });
+
+test.serial("service tokens are made, listed without their secrets, and revoked", async (t) => {
+  await database.pool.query("select saldo.create_member('kiosk', 'Kiosk')");
+  const words = ["token", "--role", "member", "--subject", "till", "--member", "kiosk"];
+  const made = await saldo([...words, "--expires", "12h"]);
+  t.is(made.code, 0);
+  const [, secret = ""] = /^sst_[0-9a-f]{32}_([0-9a-f]{64})$/m.exec(made.output) ?? [];
+  t.not(secret, "");
+  const id = await one("select id from saldo.service_token where expires_at < now() + '13 hours'");
+  const listed = await saldo(["token", "list"]);
+  t.regex(
+    listed.output,
+    new RegExp(`^${id}: member of member kiosk, service:till, made by .*good`),
+  );
+  t.false(listed.output.includes(secret));
+  t.is((await saldo(["token", "revoke", id, "lost"])).code, 0);
+  t.regex((await saldo(["token", "list"])).output, /revoked .* by .*: lost\n1 tokens/);
+  t.regex((await saldo(["token", "--role", "owner", "--subject", "x"])).output, /^SB010/);
+  for (const wrong of [
+    ["token"],
+    ["token", "list", "--role", "x"],
+    [...words, "--expires", "1y"],
+  ]) {
+    t.is((await saldo(wrong)).code, 2);
+  }
+});

@@ -21,6 +21,8 @@ test("another administrator approves, not the one who proposed, and once", async
     t.is(await errorCode(approve("budi", "01990000-0000-7000-8000-000000000000")), "SB007");
     t.is(await errorCode(approve("budi", null)), "SB007");
     t.is(await errorCode(approve("anna", id)), "SB621");
+    // A token is no person, whoever has made it.
+    t.is(await errorCode(approve("service:nightly", id)), "SB621");
     t.is(await balanceOf(pool, 2), "7");
 
     // The account is in use meanwhile: what was proposed is the difference.
@@ -39,6 +41,25 @@ test("another administrator approves, not the one who proposed, and once", async
     t.like((await proposals(pool))[0], { status: "approved", decided_by: "budi" });
     t.is(await errorCode(approve("citra", id)), "SB620");
     t.deepEqual(await brokenRules(pool), []);
+  } finally {
+    await database.close();
+  }
+});
+
+test("who made the token that proposed is no other person, and others are", async (t) => {
+  const database = await openChain();
+  const { pool } = database;
+  const approve = (subject: string, id: unknown) =>
+    as(pool, subject, "select * from saldo.approve_heal($1, 'x')", [id]);
+  try {
+    await as(pool, "anna", limit);
+    await as(pool, "anna", "select saldo.create_service_token('admin', 'nightly')");
+    await drift(pool, [2]);
+    await heal(pool, "service:nightly");
+    const [proposal] = await proposals(pool);
+    t.is(await errorCode(approve("service:nightly", proposal?.["id"])), "SB621");
+    t.is(await errorCode(approve("anna", proposal?.["id"])), "SB621");
+    t.like(await approve("budi", proposal?.["id"]), [{ outcome: "healed" }]);
   } finally {
     await database.close();
   }
