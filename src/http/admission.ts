@@ -1,11 +1,11 @@
 /** Who begins when: short calls and reports each have connections of their own, shared by caller. */
 import { setImmediate } from "node:timers/promises";
-import type { RequestHandler } from "express";
+import type { Request, RequestHandler, Response } from "express";
 import { currentCaller } from "../auth/caller.ts";
 import type { Refusal } from "../errors/refusal.ts";
 import { inTurn } from "../graphql/turn.ts";
 import { networkOf } from "./client_address.ts";
-import { Lane, type Share } from "./fair_share.ts";
+import { Lane, type OwnTurn, type Share } from "./fair_share.ts";
 import { makeKnownDocuments } from "./known_documents.ts";
 
 /** The settings that admission goes by. */
@@ -64,10 +64,52 @@ function sharesOf(slotCount: number, address: string): [Share, ...Share[]] {
   ];
 }
 
+/** What a request takes of its lane. */
+export interface Load {
+  /** Whether it reads more than a page, or goes through tables. */
+  readonly isReport: boolean;
+  /** Connections that it may take at once. */
+  readonly slotCount: number;
+}
+
+/** A turn, and a signal that the client has left. */
+export interface Admitted {
+  readonly turn: OwnTurn;
+  readonly left: AbortSignal;
+}
+
 /**
- * Lets a request wait for its turn, after `limitQuery` has found what it asks for. A turn is kept
- * until its work has ended, so that leaving early frees nothing for the next one.
+ * Waits for the turn of a request in its lane. It is kept until its work has ended, so that leaving
+ * early frees nothing for the next one.
+ *
+ * @throws Refusal busy
  */
+export async function admit(
+  lanes: Lanes,
+  config: AdmissionConfig,
+  { isReport, slotCount }: Load,
+  request: Request,
+  response: Response,
+): Promise<Admitted> {
+  const lane = isReport ? lanes.report : lanes.short;
+  const laneSize = isReport ? config.reportSlotCount : config.poolSize;
+  const left = new AbortController();
+  response.once("close", () => left.abort());
+  const isAnonymous = currentCaller().role === "saldo_anonymous";
+  const turn = await lane.enter(
+    {
+      shares: sharesOf(laneSize, networkOf(request.ip ?? "")),
+      slotCount,
+      ...(isAnonymous && { queueMax: ANONYMOUS_QUEUE_MAX }),
+    },
+    left.signal,
+  );
+  response.once("close", () => turn.end());
+  if (response.closed) turn.end();
+  return { turn, left: left.signal };
+}
+
+/** Lets a request of GraphQL wait for its turn, after `limitQuery` has found what it asks for. */
 export function shareFairly(
   lanes: Lanes,
   config: AdmissionConfig,
@@ -76,28 +118,14 @@ export function shareFairly(
   const documents = makeKnownDocuments();
   return async (request, response, next) => {
     const rootNames = response.locals["rootNames"] as readonly string[];
-    const lane = rootNames.some(isReport) ? lanes.report : lanes.short;
-    const slotCount = lane === lanes.report ? config.reportSlotCount : config.poolSize;
-    const shares = sharesOf(slotCount, networkOf(request.ip ?? ""));
-    const left = new AbortController();
-    response.once("close", () => left.abort());
-    const isAnonymous = currentCaller().role === "saldo_anonymous";
-    const turn = await lane.enter(
-      {
-        shares,
-        slotCount: rootNames.length,
-        ...(isAnonymous && { queueMax: ANONYMOUS_QUEUE_MAX }),
-      },
-      left.signal,
-    );
-    response.once("close", () => turn.end());
-    if (response.closed) turn.end();
+    const load = { isReport: rootNames.some(isReport), slotCount: rootNames.length };
+    const { turn, left } = await admit(lanes, config, load, request, response);
     const { query } = request.body as { query: string };
     let planned = () => {};
     if (!documents.has(query)) {
       const planning = await lanes.plan.enter(
         { shares: sharesOf(1, networkOf(request.ip ?? "")), slotCount: 1 },
-        left.signal,
+        left,
       );
       response.once("close", () => planning.end());
       // Whoever waits for the thread comes before the next plan.

@@ -30,6 +30,7 @@ import {
 } from "./balance_health.ts";
 import { branchSync } from "./branch_sync.ts";
 import { cached } from "./cached.ts";
+import { simpleDoor } from "./door/simple_door.ts";
 import { makeFailureLimit } from "./failure_limit.ts";
 import { bodyFromUrl, bodyLimitsOf, limitQuery, requireJsonPost } from "./graphql_gate.ts";
 import { type IsInsider, makeInsider } from "./insider.ts";
@@ -82,6 +83,8 @@ export async function createApp(context: AppContext): Promise<App> {
   });
   installBalanceHealth(app, isInsider, readHealth, readWorker, readReplica);
   installBranchSync(app, context);
+  const failuresOfDoor = makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS);
+  app.use(await simpleDoor(context, { lanes, trust, failures: failuresOfDoor }));
   const { websockets, release } = await installGraphql(app, context, lanes, trust);
   installFrontDoor(app, context);
   installErrors(app, context);

@@ -149,22 +149,29 @@ export function answerOf(
   { replica, isInsider }: { replica?: ReplicaState | undefined; isInsider: boolean },
 ): { httpStatus: number; body: object } {
   if (health === undefined || worker === undefined) {
-    const body = { status: "unavailable", balance_status: "unknown", data: null };
-    return { httpStatus: 503, body: { ...body, message: "The database did not answer." } };
+    const body = { status: "error", balance_status: false, health: "unavailable", data: null };
+    return {
+      httpStatus: 503,
+      body: { ...body, balance: "unknown", message: "The database did not answer." },
+    };
   }
   const { is_healthy, is_valid, is_overdue, last_check_at } = health;
-  let status = is_healthy ? "healthy" : "unhealthy";
+  let words = is_healthy ? "healthy" : "unhealthy";
   // What is wrong with the balances says more than that nobody looks after them.
-  if (is_healthy && worker.is_silent) status = "jobs_stand_still";
-  if (last_check_at === null) status = "unchecked";
-  else if (is_overdue) status = "overdue";
-  let balanceStatus = is_valid ? "balanced" : "unbalanced";
-  if (is_valid === null) balanceStatus = "unknown";
+  if (is_healthy && worker.is_silent) words = "jobs_stand_still";
+  if (last_check_at === null) words = "unchecked";
+  else if (is_overdue) words = "overdue";
+  let balance = is_valid ? "balanced" : "unbalanced";
+  if (is_valid === null) balance = "unknown";
   return {
     httpStatus: is_healthy && !worker.is_silent ? 200 : 503,
     body: {
-      status,
-      balance_status: balanceStatus,
+      // Whether there is an answer, and whether it is good: a program that only looks at these two
+      // is told false until the books were found in balance.
+      status: "success",
+      balance_status: is_valid === true,
+      health: words,
+      balance,
       message: worker.is_silent
         ? `${wordsOf(health, isInsider)} ${silenceOf(worker)}`
         : wordsOf(health, isInsider),

@@ -99,7 +99,12 @@ export function bodyFromUrl(request: Request): Buffer | undefined {
   return takenFromUrl.get(request);
 }
 
-function requireJson(request: Request): void {
+/**
+ * A body is JSON in UTF-8.
+ *
+ * @throws Refusal input_invalid
+ */
+export function requireJson(request: Request): void {
   const [mediaType, ...parameters] = (request.headers["content-type"] ?? "")
     .toLowerCase()
     .split(";")

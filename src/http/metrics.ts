@@ -92,9 +92,13 @@ export function makeMetrics(
 
   return {
     measure(request, response, next) {
-      const route = ROUTES.includes(request.path) ? request.path : "other";
-      const stop = durations.startTimer({ method: request.method, route });
-      response.once("close", () => stop({ status: String(response.statusCode) }));
+      const fixed = ROUTES.includes(request.path) ? request.path : "other";
+      const stop = durations.startTimer({ method: request.method });
+      response.once("close", () => {
+        // The simple door names its routes as they are written, with {account} in the place of one.
+        const route = (response.locals["route"] as string | undefined) ?? fixed;
+        stop({ route, status: String(response.statusCode) });
+      });
       next();
     },
     contentType: registry.contentType,

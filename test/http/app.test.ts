@@ -258,7 +258,7 @@ test.serial("the balances' health is 200, with amounts for staff only", async (t
     const { status, text } = await ask(role);
     t.is(status, 200);
     const body = JSON.parse(text);
-    t.like(body, { status: "healthy", balance_status: "balanced" });
+    t.like(body, { health: "healthy", balance: "balanced" });
     t.regex(body.message, /^Checked at \S+Z\.$/);
     t.deepEqual(Object.keys(body.data), [
       "is_healthy",

@@ -45,7 +45,7 @@ test.serial("a forced balance shows as unhealthy, is found and healed by mutatio
 
   const unhealthy = await api.request("/admin/balance-health/check");
   t.is(unhealthy.status, 503);
-  t.like(JSON.parse(unhealthy.text), { status: "unhealthy", balance_status: "unbalanced" });
+  t.like(JSON.parse(unhealthy.text), { health: "unhealthy", balance: "unbalanced" });
   t.regex((await api.request("/metrics")).text, /^balance_sheet_valid 0$/m);
 
   // The query of docs/reference/healing.md, for whoever is looking for the cause.
@@ -120,7 +120,7 @@ test.serial(
       t.like(JSON.parse(serving.text), { status: "ready", jobs: "standing still" });
       const check = await own.request("/admin/balance-health/check");
       t.is(check.status, 503);
-      t.like(JSON.parse(check.text), { status: "jobs_stand_still", balance_status: "balanced" });
+      t.like(JSON.parse(check.text), { health: "jobs_stand_still", balance: "balanced" });
       t.regex((await own.request("/metrics")).text, /^saldo_worker_silent 1$/m);
     } finally {
       await own.close();

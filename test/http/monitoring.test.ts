@@ -184,18 +184,18 @@ test("the health check says when, over how much, and 503 when that is too long a
   };
   const unchecked = await ask("select 1");
   t.is(unchecked.status, 503);
-  t.like(unchecked.body, { status: "unchecked", balance_status: "unknown" });
+  t.like(unchecked.body, { health: "unchecked", balance: "unknown" });
 
   const checked = await ask("select saldo.check_balance_health()");
   t.is(checked.status, 200);
-  t.like(checked.body, { status: "healthy", balance_status: "balanced" });
+  t.like(checked.body, { health: "healthy", balance: "balanced" });
   t.regex(checked.body.message, /^Checked at \d{4}-.*Z: \d+ rules over 0 journal lines and 0 acc/);
   t.like(checked.body.data, { line_count: 0, account_count: 0, is_overdue: false });
 
   const old = await ask(`select saldo.check_balance_health();
     update saldo.check_run set finished_at = finished_at - interval '7 hours 1 second'`);
   t.is(old.status, 503);
-  t.like(old.body, { status: "overdue", balance_status: "balanced" });
+  t.like(old.body, { health: "overdue", balance: "balanced" });
   const longer = await ask(`select saldo.check_balance_health();
     select saldo.set_setting('check_overdue_hours', '8');
     update saldo.check_run set finished_at = finished_at - interval '7 hours 1 second'`);

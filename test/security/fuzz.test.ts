@@ -116,6 +116,11 @@ const PATHS = [
   "/admin/balance-health/check",
   "/",
 ].concat([
+  "/api/v1/transaction",
+  "/api/v1/pending/1",
+  "/api/realtime-balance/1/months",
+  "/admin/balance-health/auto-heal",
+  "/api/openapi.json",
   "/api/v1/sync/push",
   "/api/v1/sync/enrol",
   "/api/v1/sync/config",
