@@ -9,6 +9,7 @@ import {
   setting,
   timeOfDay,
   timeOfWeek,
+  timesOfDay,
   timeZone,
   trustedProxies,
   webAddress,
@@ -93,8 +94,8 @@ export const settings = {
   ),
   maintenanceAt: setting(
     "SALDO_MAINTENANCE_AT",
-    "Time of the daily maintenance in the business time zone",
-    timeOfDay("02:00"),
+    "Times of the maintenance in the business time zone: `02:00`, `02:00,08:00` or `every 6 hours`",
+    timesOfDay("02:00"),
   ),
   monthlySyncAt: setting(
     "SALDO_MONTHLY_SYNC_AT",

@@ -46,6 +46,30 @@ export const timeOfDay = (fallback: string) =>
     .regex(/^([01]\d|2[0-3]):[0-5]\d$/, { error: "a time like 02:00" })
     .default(fallback);
 
+/** The times of a day that lie so many hours apart, from midnight on. */
+export function timesEvery(hours: number): string[] {
+  return Array.from(
+    { length: Math.ceil(24 / hours) },
+    (_, index) => `${String(index * hours).padStart(2, "0")}:00`,
+  );
+}
+
+/** Times of the day, or every so many hours from midnight on: a list of times either way. */
+export const timesOfDay = (fallback: string) =>
+  z
+    .string()
+    .default(fallback)
+    .refine((text) => everyHours.test(text) || listOfTimes.test(text), {
+      error: "times like 02:00 or 02:00,08:00, or every 6 hours",
+    })
+    .transform((text): readonly string[] => {
+      const hours = everyHours.exec(text)?.[1];
+      return hours === undefined ? [...new Set(text.split(","))].sort() : timesEvery(Number(hours));
+    });
+
+const everyHours = /^every (1|2|3|4|6|8|12|24) hours?$/;
+const listOfTimes = /^([01]\d|2[0-3]):[0-5]\d(,([01]\d|2[0-3]):[0-5]\d){0,23}$/;
+
 /** A day of the week with a time. */
 export const timeOfWeek = z
   .string()

@@ -13,7 +13,7 @@ test("without any variable every setting has its default", (t) => {
   t.is(config.port, 8080);
   t.is(config.timeZone, "Asia/Jakarta");
   t.is(config.currency, "IDR");
-  t.is(config.maintenanceAt, "02:00");
+  t.deepEqual(config.maintenanceAt, ["02:00"]);
   t.is(config.reconcileEveryHours, 6);
   t.is(config.settleEverySeconds, 5);
   t.is(config.databaseUrl, undefined);
@@ -27,6 +27,13 @@ test("trusted proxies are a number, or addresses and networks", (t) => {
     "192.0.2.0/24",
     "::1",
   ]);
+});
+
+test("maintenance has one time, several, or one every so many hours", (t) => {
+  const at = (text: string) => readConfig({ SALDO_MAINTENANCE_AT: text }).maintenanceAt;
+  t.deepEqual(at("08:00,02:00,08:00"), ["02:00", "08:00"]);
+  t.deepEqual(at("every 6 hours"), ["00:00", "06:00", "12:00", "18:00"]);
+  t.deepEqual(at("every 1 hour").length, 24);
 });
 
 test("reports have a third of the connections, and never more than there are", (t) => {
@@ -57,6 +64,8 @@ for (const [name, value] of [
   ["SALDO_TIME_ZONE", "Asia/Atlantis"],
   ["SALDO_CURRENCY", "rupiah"],
   ["SALDO_MAINTENANCE_AT", "24:00"],
+  ["SALDO_MAINTENANCE_AT", "02:00,"],
+  ["SALDO_MAINTENANCE_AT", "every 5 hours"],
   ["SALDO_MONTHLY_SYNC_AT", "24:00"],
   ["SALDO_MONTHLY_RECALCULATION_AT", "Sun 01:00"],
   ["SALDO_RECONCILE_HOURS", "0"],

@@ -7,9 +7,9 @@ import type { Config } from "../config.ts";
 import { locks } from "../database/locks.ts";
 import type { Log } from "../log.ts";
 import { watchRules } from "../own_tables/rule_watch.ts";
+import { jobs, type ScheduleConfig } from "./job_list.ts";
 import { loadTasks } from "./load_tasks.ts";
 import { type Recurring, runEvery } from "./recurring.ts";
-import { isDailyDue, isReconcileDue, isWeeklyDue } from "./schedule.ts";
 import { watchWork } from "./watchdog.ts";
 
 const releaseIntervalMs = 10_000;
@@ -17,9 +17,6 @@ const retryIntervalMs = 500;
 // More than the long jobs (a check, a maintenance, a recalculation, each one at a time), so that
 // settlements and re-ratings have their turn.
 const slotCount = 6;
-const pulseSeconds = 5;
-// From a write past the engine to its alert it is 10 seconds at most.
-const recordedWritesSeconds = 3;
 const lookIntervalMs = 5000;
 // Longer than six short jobs at once take.
 const busyMs = 1_800_000;
@@ -32,17 +29,8 @@ export interface Worker {
   stopped: Promise<string>;
 }
 
-type ScheduleConfig = Pick<
-  Config,
-  "timeZone" | "maintenanceAt" | "reconcileEveryHours" | "monthlySyncAt" | "monthlyRecalculationAt"
->;
 /** The settings that jobs go by. */
-export type WorkerConfig = ScheduleConfig &
-  AlertConfig &
-  Pick<
-    Config,
-    "shutdownGraceMs" | "settleEverySeconds" | "rerateEverySeconds" | "sealEverySeconds"
-  >;
+export type WorkerConfig = ScheduleConfig & AlertConfig & Pick<Config, "shutdownGraceMs">;
 
 /** Starts a worker on a pool of its own, which it leaves open. */
 export async function startWorker(
@@ -122,14 +110,10 @@ async function addFirstJobs(pool: Pool): Promise<void> {
 
 /** Asks for the jobs that come more often than cron could. */
 function askForJobs(pool: Pool, config: WorkerConfig, log: Log): Recurring[] {
-  return [
-    runEvery(pulseSeconds, "pulse", pool, log, -1), // before all others
-    runEvery(config.settleEverySeconds, "settle_sub_balances", pool, log),
-    runEvery(config.rerateEverySeconds, "rerate", pool, log),
-    runEvery(config.sealEverySeconds, "seal_journal", pool, log),
-    runEvery(config.alertEverySeconds, "evaluate_alerts", pool, log),
-    runEvery(recordedWritesSeconds, "check_recorded_writes", pool, log),
-  ];
+  return jobs.flatMap(({ task, schedule, priority }) => {
+    const { everySeconds } = schedule(config);
+    return everySeconds === undefined ? [] : [runEvery(everySeconds, task, pool, log, priority)];
+  });
 }
 
 /** Gives back the jobs of dead workers, which nobody would run. */
@@ -148,55 +132,27 @@ function keepUp(pool: Pool, log: Log): () => void {
  * time and one waits: what takes longer than its interval would take one slot after the other.
  */
 export function cronItems(config: ScheduleConfig) {
-  const { timeZone, maintenanceAt, reconcileEveryHours } = config;
-  const { monthlySyncAt, monthlyRecalculationAt } = config;
-  return parseCronItems([
-    {
-      task: "reconcile",
-      identifier: "reconcile",
-      match: (minute) => isReconcileDue(instantOf(minute), timeZone, reconcileEveryHours),
-      options: oneAtATime("reconcile", "reconcile"),
-    },
-    {
-      task: "scheduled_maintenance",
-      identifier: "scheduled_maintenance",
-      match: (minute) => isDailyDue(instantOf(minute), timeZone, maintenanceAt),
-      options: oneAtATime("scheduled_maintenance", "scheduled_maintenance"),
-    },
-    {
-      // In the queue of the maintenance, after which it comes: of the two one runs at a time.
-      task: "apply_retention",
-      identifier: "apply_retention",
-      match: (minute) => isDailyDue(instantOf(minute), timeZone, maintenanceAt),
-      options: oneAtATime("scheduled_maintenance", "apply_retention"),
-    },
-    {
-      task: "sync_monthly_balances",
-      identifier: "sync_monthly_balances",
-      match: (minute) => isDailyDue(instantOf(minute), timeZone, monthlySyncAt),
-      payload: { force: false },
-      options: oneAtATime("sync_monthly_balances", "sync_monthly_balances"),
-    },
-    {
-      task: "sync_monthly_balances",
-      identifier: "recalculate_monthly_balances",
-      match: (minute) => isWeeklyDue(instantOf(minute), timeZone, monthlyRecalculationAt),
-      payload: { force: true },
-      options: oneAtATime("sync_monthly_balances", "recalculate_monthly_balances"),
-    },
-    {
-      task: "expire_holds",
-      identifier: "expire_holds",
-      match: "* * * * *",
-      options: { maxAttempts: 3, backfillPeriod: 0 },
-    },
-  ]);
-}
-
-/** A queue for the task, and a key for those that wait in it. */
-function oneAtATime(queueName: string, identifier: string) {
-  const jobKey = `cron:${identifier}`;
-  return { maxAttempts: 3, backfillPeriod: 0 as const, queueName, jobKey };
+  const items = jobs.flatMap(({ name, task, payload, queueName, schedule }) => {
+    const { isDue } = schedule(config);
+    if (isDue === undefined) return [];
+    const options = {
+      maxAttempts: 3,
+      backfillPeriod: 0 as const,
+      // A queue for the task, and a key for those that wait in it.
+      ...(queueName !== undefined && { queueName, jobKey: `cron:${name}` }),
+    };
+    const hasPayload = Object.keys(payload).length > 0;
+    return [
+      {
+        task,
+        identifier: name,
+        match: (minute: Parameters<typeof instantOf>[0]) => isDue(instantOf(minute)),
+        ...(hasPayload && { payload: payload as Record<string, unknown> }),
+        options,
+      },
+    ];
+  });
+  return parseCronItems(items);
 }
 
 /** Cron gives a minute of UTC without its year; it is this year's, or last year's at New Year. */

@@ -1,6 +1,8 @@
 import test from "ava";
-import { isDailyDue, isReconcileDue, isWeeklyDue } from "../../src/jobs/schedule.ts";
+import { readConfig } from "../../src/config.ts";
+import { isDailyDue, isWeeklyDue, nextDue } from "../../src/jobs/schedule.ts";
 import { cronItems } from "../../src/jobs/worker.ts";
+import { timesEvery } from "../../src/setting_schemas.ts";
 
 /** The minutes of UTC between two instants at which something is due. */
 function due(from: string, to: string, isDue: (at: Date) => boolean): string[] {
@@ -11,7 +13,8 @@ function due(from: string, to: string, isDue: (at: Date) => boolean): string[] {
   return minutes;
 }
 
-const maintenance = (zone: string, time: string) => (at: Date) => isDailyDue(at, zone, time);
+const maintenance = (zone: string, time: string | readonly string[]) => (at: Date) =>
+  isDailyDue(at, zone, time);
 
 test("maintenance at 02:00 in Jakarta is at 19:00 of the day before in UTC", (t) => {
   t.deepEqual(due("2025-11-16T00:00Z", "2025-11-18T00:00Z", maintenance("Asia/Jakarta", "02:00")), [
@@ -43,6 +46,49 @@ test("maintenance is due on each day when clocks are set back", (t) => {
   );
 });
 
+test("a time that comes twice when clocks are set back counts once", (t) => {
+  // New York has 01:30 at 05:30 and 06:30 of UTC; Lord Howe Island goes back by half an hour.
+  const back = due("2025-11-02T04:00Z", "2025-11-02T09:00Z", (at) =>
+    isDailyDue(at, "America/New_York", ["01:30", "03:00"]),
+  );
+  t.deepEqual(back, ["2025-11-02T05:30", "2025-11-02T08:00"]);
+  t.deepEqual(
+    due("2025-04-05T12:00Z", "2025-04-06T12:00Z", maintenance("Australia/Lord_Howe", "01:45")),
+    ["2025-04-05T14:45"],
+  );
+});
+
+test("several times of a day are each due, and those in one gap once", (t) => {
+  t.deepEqual(
+    due("2025-11-16T00:00Z", "2025-11-17T00:00Z", maintenance("Asia/Jakarta", ["02:00", "08:00"])),
+    ["2025-11-16T01:00", "2025-11-16T19:00"],
+  );
+  // New York skips 02:00 to 02:59 on 2025-03-09.
+  const gap = maintenance("America/New_York", ["02:10", "02:50", "03:30"]);
+  t.deepEqual(due("2025-03-09T06:00Z", "2025-03-09T10:00Z", gap), [
+    "2025-03-09T07:00",
+    "2025-03-09T07:30",
+  ]);
+});
+
+test("the next time is that at which it will be due", (t) => {
+  const next = (after: string, zone: string, time: string) =>
+    nextDue(new Date(after), [Number(time.slice(3))], maintenance(zone, time))?.toISOString();
+  t.is(next("2025-11-16T18:59:30Z", "Asia/Jakarta", "02:00"), "2025-11-16T19:00:00.000Z");
+  t.is(next("2025-11-16T19:00:00Z", "Asia/Jakarta", "02:00"), "2025-11-17T19:00:00.000Z");
+  t.is(next("2025-11-16T12:00:00Z", "Asia/Kathmandu", "02:07"), "2025-11-16T20:22:00.000Z");
+  t.is(next("2025-03-09T00:00:00Z", "America/New_York", "02:37"), "2025-03-09T07:00:00.000Z");
+  const sunday = (at: Date) => isWeeklyDue(at, "Asia/Jakarta", "Sunday 01:00");
+  t.is(
+    nextDue(new Date("2025-11-15T18:00:00Z"), [0], sunday)?.toISOString(),
+    "2025-11-22T18:00:00.000Z",
+  );
+  t.is(
+    nextDue(new Date(), [0], () => false),
+    null,
+  );
+});
+
 test("maintenance at midnight is due once a day", (t) => {
   t.deepEqual(due("2025-11-16T00:00Z", "2025-11-18T00:00Z", maintenance("Asia/Jakarta", "00:00")), [
     "2025-11-16T17:00",
@@ -52,7 +98,7 @@ test("maintenance at midnight is due once a day", (t) => {
 
 test("reconciliation every 6 hours is counted from midnight of the business day", (t) => {
   t.deepEqual(
-    due("2025-11-16T00:00Z", "2025-11-17T00:00Z", (at) => isReconcileDue(at, "Asia/Jakarta", 6)),
+    due("2025-11-16T00:00Z", "2025-11-17T00:00Z", maintenance("Asia/Jakarta", timesEvery(6))),
     ["2025-11-16T05:00", "2025-11-16T11:00", "2025-11-16T17:00", "2025-11-16T23:00"],
   );
 });
@@ -81,8 +127,9 @@ test("a weekly job is due on its day of the business time zone, once a week", (t
 
 test("stored months are synced each night and recalculated on Sundays, in business time", (t) => {
   const items = cronItems({
+    ...readConfig({}),
     timeZone: "Asia/Jakarta",
-    maintenanceAt: "03:00",
+    maintenanceAt: ["03:00"],
     reconcileEveryHours: 6,
     monthlySyncAt: "02:00",
     monthlyRecalculationAt: "Sunday 01:00",
@@ -104,4 +151,26 @@ test("stored months are synced each night and recalculated on Sundays, in busine
   t.deepEqual(dueIn(19, 0), Array(7).fill(false));
   t.deepEqual(dueIn(18, 0), [true]);
   t.deepEqual(dueIn(19, 1), []);
+});
+
+test("maintenance at several times is followed by the retention once a day", (t) => {
+  const items = cronItems({
+    ...readConfig({ SALDO_MAINTENANCE_AT: "every 6 hours" }),
+    timeZone: "Asia/Jakarta",
+  });
+  const at = new Date(Date.now() - 86_400_000);
+  const hoursOf = (name: string) =>
+    Array.from({ length: 24 }, (_, hour) => hour).filter((hour) =>
+      items
+        .find(({ identifier }) => identifier === name)
+        ?.match({
+          min: 0,
+          hour,
+          date: at.getUTCDate(),
+          month: at.getUTCMonth() + 1,
+          dow: at.getUTCDay(),
+        }),
+    );
+  t.deepEqual(hoursOf("scheduled_maintenance"), [5, 11, 17, 23]);
+  t.deepEqual(hoursOf("apply_retention"), [17]);
 });

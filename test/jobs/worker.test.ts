@@ -10,7 +10,7 @@ import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
 const config = {
   ...readConfig({}),
   timeZone: "Asia/Jakarta",
-  maintenanceAt: "02:00",
+  maintenanceAt: ["02:00"],
   reconcileEveryHours: 6,
   monthlySyncAt: "02:00",
   monthlyRecalculationAt: "Sunday 01:00",
