@@ -107,6 +107,8 @@ create type saldo.sub_balance_status as enum ('PENDING', 'SETTLED');
 
 create type saldo.top_up_shortfall as enum ('refuse', 'debt', 'loss');
 
+create type saldo.unrated_reason as enum ('price', 'factor', 'price_and_factor', 'rerating', 'account_frozen', 'account_closed', 'not_rated_again');
+
 create type saldo.wallet_line_kind as enum ('top_up', 'purchase', 'refund', 'charge_back', 'debt_payment', 'adjustment');
 
 create type saldo.account_statement_line as (
@@ -624,6 +626,19 @@ create type saldo_private.trigger_change as (
   check_run_id uuid,
   checked_at timestamp with time zone,
   words text
+);
+
+create type saldo.unrated_reading as (
+  reading_id uuid,
+  customer_id bigint,
+  customer_code text,
+  meter_id bigint,
+  meter_code text,
+  read_at timestamp with time zone,
+  read_on date,
+  reason saldo.unrated_reason,
+  reason_text text,
+  noted_at timestamp with time zone
 );
 
 create type saldo.wallet_balance as (
@@ -2310,6 +2325,42 @@ create table saldo_private.server_login (
 );
 -- policy owner_all
 
+create table saldo.service_token (
+  id uuid not null,
+  role text not null,
+  subject text not null,
+  member_id bigint,
+  created_by text not null,
+  created_at timestamp with time zone default now() not null,
+  expires_at timestamp with time zone not null,
+  revoked_at timestamp with time zone,
+  revoked_by text,
+  revoke_reason text,
+  constraint service_token_pkey PRIMARY KEY (id),
+  constraint service_token_member_id_fkey FOREIGN KEY (member_id) REFERENCES saldo.member(id),
+  constraint service_token_ends_later CHECK ((expires_at > created_at)),
+  constraint service_token_of_a_member_names_one CHECK (((role <> 'member'::text) OR (member_id IS NOT NULL))),
+  constraint service_token_revocation_is_whole CHECK ((num_nonnulls(revoked_at, revoked_by, revoke_reason) = ANY (ARRAY[0, 3]))),
+  constraint service_token_role_is_a_word CHECK ((role ~ '^[a-z][a-z_]{0,40}$'::text))
+);
+CREATE INDEX service_token_good ON saldo.service_token USING btree (expires_at) WHERE (revoked_at IS NULL);
+CREATE INDEX service_token_member ON saldo.service_token USING btree (member_id);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
+-- policy owner_all
+-- policy select_all
+
+create table saldo_private.service_token_secret (
+  token_id uuid not null,
+  secret_hash bytea not null,
+  constraint service_token_secret_pkey PRIMARY KEY (token_id),
+  constraint service_token_secret_token_id_fkey FOREIGN KEY (token_id) REFERENCES saldo.service_token(id),
+  constraint service_token_secret_is_sha256 CHECK ((length(secret_hash) = 32))
+);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
+-- policy owner_all
+
 create table saldo.setting (
   name text not null,
   value text not null,
@@ -2518,6 +2569,16 @@ CREATE INDEX top_up_reversal_member_id_idx ON saldo.top_up_reversal USING btree 
 -- policy owner_all
 -- policy select_all
 -- policy select_own
+
+create table saldo_private.unrated_reading (
+  account_id bigint not null,
+  reading_id uuid not null,
+  read_on date not null,
+  noted_at timestamp with time zone default now() not null,
+  constraint unrated_reading_pkey PRIMARY KEY (account_id, reading_id),
+  constraint unrated_reading_account_id_reading_id_fkey FOREIGN KEY (account_id, reading_id) REFERENCES saldo.reading(account_id, id)
+);
+-- policy owner_all
 
 create table saldo_private.verified_month (
   month saldo.month_start not null,

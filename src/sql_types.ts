@@ -2564,6 +2564,30 @@ export interface SealStatusResult {
   oldest_unsealed_age_seconds: string | null;
 }
 
+/** A token of a job or an application; its secret is kept nowhere. */
+export interface ServiceToken {
+  /** What stands in the token before its secret. */
+  id: string;
+  /** Role of its callers, as a signed token has it. */
+  role: string;
+  /** Who acts, as the audit trail has it after service:. */
+  subject: string;
+  /** Member that it acts for, with the role member; null = none. */
+  member_id: string | null;
+  /** Who made it: token subject or login. */
+  created_by: string;
+  /** When it was made. */
+  created_at: Date;
+  /** When it ends by itself. */
+  expires_at: Date;
+  /** When it was revoked; null = it was not. */
+  revoked_at: Date | null;
+  /** Who revoked it; null = nobody. */
+  revoked_by: string | null;
+  /** Why it was revoked; null = it was not. */
+  revoke_reason: string | null;
+}
+
 /** Settings that the database itself goes by. */
 export interface Setting {
   /** Name of the setting. */
@@ -3051,6 +3075,7 @@ export interface Rows {
   rule_approval: RuleApproval;
   rule_result: RuleResult;
   seal_status_result: SealStatusResult;
+  service_token: ServiceToken;
   setting: Setting;
   setting_change: SettingChange;
   settlement: Settlement;
@@ -3703,6 +3728,16 @@ export interface Functions {
     };
     row: { create_report_login: string | null };
   };
+  /** A token for a job or an application, shown this once: Authorization: Bearer takes it. */
+  create_service_token: {
+    args: {
+      role: string;
+      subject: string;
+      member_code?: string | null;
+      expires_at?: Date | string | null;
+    };
+    row: { create_service_token: string | null };
+  };
   /**
    * What a month, as reported, says about earlier ones that were closed: one line for each of them
    * and kind.
@@ -4275,6 +4310,14 @@ export interface Functions {
       reason: string;
     };
     row: BranchKey;
+  };
+  /** Ends a service token: servers refuse it within seconds, and end its subscriptions. */
+  revoke_service_token: {
+    args: {
+      token_id: string;
+      reason: string;
+    };
+    row: ServiceToken;
   };
   /** A second key for a device, shown this once; the one in use ends when this one is first used. */
   rotate_branch_key: {
