@@ -14,9 +14,9 @@ export interface BatchLimit {
   bytes: number;
 }
 
-/** How an exchange ended. */
+/** How an exchange ended; `settled`: how many rows fewer wait than before. */
 export type ExchangeResult =
-  | { ok: true; sent: number; answer: PushAnswer; clockOffsetMs: number }
+  | { ok: true; sent: number; settled: number; answer: PushAnswer; clockOffsetMs: number }
   | { ok: false; sent: number; failure: Failure };
 
 // The envelope around the rows is smaller than this.
@@ -121,17 +121,18 @@ export async function exchange(
   const clockOffsetMs = Math.round(
     Date.parse(body.clock.now) + roundTrip / 2 - Date.parse(answer.server_time),
   );
-  store.transaction(() => {
-    keepAnswer(store.database, settings, chain, answer, store.now());
+  const settled = store.transaction(() => {
+    const count = keepAnswer(store.database, settings, chain, answer, store.now());
     settings.set("last_contact", store.now().toISOString());
     settings.set("clock_offset_ms", String(clockOffsetMs));
     if (key !== undefined && key === settings.get(`next_key:${chain.device}`)) {
       settings.set(`key:${chain.device}`, key);
       settings.remove(`next_key:${chain.device}`);
     }
+    return count;
   });
   goOnAfter(store, chain, answer, body.head.seq);
-  return { ok: true, sent, answer, clockOffsetMs };
+  return { ok: true, sent, settled, answer, clockOffsetMs };
 }
 
 /** A next key that is not taken leaves the one before; without any other, pushing stops. */

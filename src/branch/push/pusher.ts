@@ -102,7 +102,6 @@ export class Pusher {
     for (;;) {
       const chain = chainToPush(this.#store);
       if (chain === undefined) return this.#idle();
-      const before = this.#store.queue().waiting;
       const told = Number(this.#store.settings.get(`verdict_no:${chain.device}`) ?? 0);
       const result = await exchange(
         this.#store,
@@ -125,9 +124,8 @@ export class Pusher {
       }
       this.#succeeded(result.answer.limits);
       await this.#fetchWhatChanged(chain.device, result.answer);
-      const { waiting } = this.#store.queue();
       // What the centre lacks however often it is sent must not make this loop hot.
-      const isStill = result.sent > 0 && waiting >= before;
+      const isStill = result.sent > 0 && result.settled <= 0;
       const isMore = result.answer.more && result.answer.verdict_no > told;
       // A new epoch is told at once, also when it has no row yet.
       const isOld = chain.epoch !== this.#store.chain.epoch;

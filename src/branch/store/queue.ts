@@ -1,6 +1,6 @@
 /** What waits for the centre, and what the centre has said of it. */
 import type { DatabaseSync } from "node:sqlite";
-import type { PushAnswer, Verdict } from "../protocol/schema.ts";
+import type { PushAnswer } from "../protocol/schema.ts";
 import { allChains, type Chain, headOf } from "./chain.ts";
 import type { Settings } from "./settings.ts";
 
@@ -58,6 +58,8 @@ export function waitingRows(
 /**
  * Keeps an answer of the centre, verdict by verdict. What the centre says that it does not have goes
  * back into the queue, whatever was said before: a centre that was restored has lost it.
+ *
+ * @returns how many rows fewer wait than before
  */
 export function keepAnswer(
   database: DatabaseSync,
@@ -65,17 +67,16 @@ export function keepAnswer(
   chain: Chain,
   answer: Omit<PushAnswer, "limits" | "protocol">,
   now: Date,
-): void {
+): number {
   if (isBehind(settings, chain, answer)) showAllAgain(database, settings);
-  for (const verdict of [...answer.verdicts, ...answer.changes]) {
-    keepVerdict(database, answer.centre_epoch, verdict, now);
-  }
-  reopenMissing(database, chain, answer, now);
+  const answered = keepVerdicts(database, answer, now);
+  const reopened = reopenMissing(database, chain, answer, now);
   settings.set(`verdict_no:${chain.device}`, String(answer.verdict_no));
   settings.set(`centre_epoch:${chain.device}`, answer.centre_epoch);
   settings.set(`device_state:${chain.device}`, answer.device_state);
   settings.set("centre_epoch", answer.centre_epoch);
   settings.set(`seen_by:${chain.epoch}`, answer.centre_epoch);
+  return answered - reopened;
 }
 
 /** The centre has given fewer verdicts than came from it: it was restored, and does not know. */
@@ -97,25 +98,65 @@ function showAllAgain(database: DatabaseSync, settings: Settings): void {
   }
 }
 
-function keepVerdict(database: DatabaseSync, centreEpoch: string, verdict: Verdict, now: Date) {
-  const row = database.prepare("select position from fact where id = ?").get(verdict.id);
-  // A protocol 0 row, or one of a store that is lost: not ours to know.
-  if (row === undefined) return;
-  const position = row["position"] as number;
+function keepVerdicts(
+  database: DatabaseSync,
+  answer: Pick<PushAnswer, "centre_epoch" | "verdicts" | "changes">,
+  now: Date,
+): number {
+  const find = database.prepare(
+    "select position, epoch, seq, state from fact join fact_state using (position) where id = ?",
+  );
+  const keep = database.prepare(
+    `insert into verdict (position, centre_epoch, verdict_no, body, received_at)
+    values (?, ?, ?, ?, ?)`,
+  );
+  const tell = database.prepare(
+    `update fact_state set state = ?, reason = ?, posting_date = ?, changed_at = ?
+    where position = ?`,
+  );
   const at = now.toISOString();
-  database
-    .prepare(
-      `insert into verdict (position, centre_epoch, verdict_no, body, received_at)
-      values (?, ?, ?, ?, ?)`,
-    )
-    .run(position, centreEpoch, verdict.verdict_no, JSON.stringify(verdict), at);
-  database
-    .prepare(
-      `update fact_state set state = ?, reason = ?, posting_date = ?, changed_at = ?
-      where position = ?`,
-    )
-    .run(verdict.verdict, verdict.reason, verdict.posting_date, at, position);
+  let answeredCount = 0;
+  for (const verdict of [...answer.verdicts, ...answer.changes]) {
+    const { verdict: state, reason, posting_date, verdict_no } = verdict;
+    const row = find.get(verdict.id) as unknown as Place | undefined;
+    // A protocol 0 row, or one of a store that is lost: not ours to know.
+    if (row === undefined) continue;
+    const { position, epoch, seq } = row;
+    if (row.state === "waiting") answeredCount += 1;
+    keep.run(position, answer.centre_epoch, verdict_no, JSON.stringify(verdict), at);
+    tell.run(state, reason, posting_date, at, position);
+    noteAnswered(database, epoch, seq);
+  }
+  return answeredCount;
 }
+
+type Place = { position: number; epoch: string; seq: number; state: string };
+
+const answered = new WeakMap<DatabaseSync, Map<string, number>>();
+
+/** The last row of each epoch that has ever had an answer, as far as it was asked for. */
+function answeredOf(database: DatabaseSync): Map<string, number> {
+  const known = answered.get(database) ?? new Map<string, number>();
+  answered.set(database, known);
+  return known;
+}
+
+function noteAnswered(database: DatabaseSync, epoch: string, seq: number): void {
+  const known = answeredOf(database);
+  const last = known.get(epoch);
+  if (last !== undefined && seq > last) known.set(epoch, seq);
+}
+
+function answeredTo(database: DatabaseSync, epoch: string): number {
+  const known = answeredOf(database);
+  const last = known.get(epoch) ?? Number(database.prepare(lastAnswered).get(epoch)?.["seq"] ?? 0);
+  known.set(epoch, last);
+  return last;
+}
+
+const lastAnswered = `
+  select seq from fact join fact_state using (position)
+  where epoch = ? and state <> 'waiting' order by seq desc limit 1`;
 
 const reopen = `
   update fact_state set state = 'waiting', changed_at = :at
@@ -127,27 +168,17 @@ function reopenMissing(
   chain: Chain,
   answer: Pick<PushAnswer, "seen">,
   now: Date,
-) {
+): number {
   const at = now.toISOString();
   const { seq, missing } = answer.seen;
-  const head = headOf(database, chain).seq;
+  const { epoch } = chain;
+  // What has never had an answer waits anyway: a backlog is not to be looked at row by row.
+  const head = Math.min(headOf(database, chain).seq, answeredTo(database, epoch));
+  let reopened = 0;
   for (const [from, last] of [...missing, [seq + 1, head] as const]) {
     const to = Math.min(last, head);
-    if (from > to || isAllWaiting(database, chain, from, to)) continue;
-    database.prepare(reopen).run({ epoch: chain.epoch, from, to, at });
+    if (from > to) continue;
+    reopened += Number(database.prepare(reopen).run({ epoch, from, to, at }).changes);
   }
-}
-
-/** Whether these rows wait, all of them: a backlog does, and is not to be looked at row by row. */
-function isAllWaiting(database: DatabaseSync, chain: Chain, from: number, to: number): boolean {
-  const place = database.prepare("select position from fact where epoch = ? and seq = ?");
-  const positionOf = (seq: number) => Number(place.get(chain.epoch, seq)?.["position"]);
-  // Rows of a chain stand together.
-  const row = database
-    .prepare(
-      `select count(*) as waiting from fact_state
-      where state = 'waiting' and position between ? and ?`,
-    )
-    .get(positionOf(from), positionOf(to));
-  return row?.["waiting"] === to - from + 1;
+  return reopened;
 }
