@@ -213,17 +213,21 @@ as $$
   )
   select r.id
   from reading as r
-  left join tariff as t on t.tariff_account = r.tariff_account and t.currency = r.currency
+  join tariff as t on t.tariff_account = r.tariff_account and t.currency = r.currency
     and t.read_on = r.read_on
-  left join factor as f on f.factor_account = r.factor_account and f.read_on = r.read_on
+  join factor as f on f.factor_account = r.factor_account and f.read_on = r.read_on
+  left join saldo.rated_line as l on l.account_id = r.account_id and l.reading_id = r.id
+    and l.superseded_at is null and not l.is_withdrawn
+  where (l.tariff_version_id, l.factor_version_id, l.is_provisional)
+    is distinct from (t.id, f.id, false)
+  union
+  select r.id
+  from reading as r
   left join saldo.rated_line as l on l.account_id = r.account_id and l.reading_id = r.id
     and l.superseded_at is null and not l.is_withdrawn
   left join saldo_private.unrated_reading as u on u.account_id = r.account_id
     and u.reading_id = r.id
   where (l.id is null) <> (u.reading_id is not null)
-  or (t.id is not null and f.id is not null
-    and (l.tariff_version_id, l.factor_version_id, l.is_provisional)
-      is distinct from (t.id, f.id, false))
 $$;
 comment on function saldo_private.rule_reading_rated__suspects is
   'Current readings of these accounts (null = of all) that are not rated by the versions in '
