@@ -83,3 +83,5 @@ create table if not exists saldo_private.service_token_secret (
   secret_hash bytea not null,
   constraint service_token_secret_is_sha256 check (length(secret_hash) = 32)
 );
+-- Which actual reading withdrew an estimate.
+alter table saldo.reading add column if not exists corrected_by uuid;

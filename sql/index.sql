@@ -114,6 +114,7 @@
 --!include metering/tariff.sql
 --!include metering/correction_factor.sql
 --!include metering/reading_check.sql
+--!include metering/withdraw_estimates.sql
 --!include metering/add_reading.sql
 --!include metering/exchange_meter.sql
 --!include metering/customer_month.sql

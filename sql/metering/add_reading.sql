@@ -11,15 +11,37 @@ language plpgsql
 as $$
 declare
   v_affected_ids uuid[] := saldo_private.with_next_readings(rate_with_next.reading_ids);
+  v_withdrawn_ids uuid[];
+  v_misordered_ids uuid[] := array(
+    select m.reading_id
+    from saldo_private.misordered_readings(v_affected_ids) as m
+  );
 begin
-  perform saldo_private.require_reading_order(v_affected_ids);
+  -- Once more for what stands behind the estimates that went.
+  while cardinality(v_misordered_ids) > 0 loop
+    v_withdrawn_ids := saldo_private.withdraw_estimates(
+      v_misordered_ids, rate_with_next.reading_ids
+    );
+    if v_withdrawn_ids = '{}' then
+      perform saldo_private.require_reading_order(v_affected_ids);
+    end if;
+    v_affected_ids := array(
+      select distinct each.id
+      from unnest(v_affected_ids || saldo_private.with_next_readings(v_withdrawn_ids))
+        as each (id)
+    );
+    v_misordered_ids := array(
+      select m.reading_id
+      from saldo_private.misordered_readings(v_affected_ids) as m
+    );
+  end loop;
   perform saldo_private.rate_readings(v_affected_ids);
 end
 $$;
 comment on function saldo_private.rate_with_next is
-  'Checks and rates readings that came, changed or went, and those that follow on them: '
-  'SB410 reading_out_of_order, SB004 amount_out_of_range, SB108 period_locked, '
-  'SB102 account_closed.';
+  'Checks and rates readings that came, changed or went, and those that follow on them; estimates '
+  'that actual ones among them prove wrong are withdrawn: SB410 reading_out_of_order, '
+  'SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed.';
 
 create or replace function saldo_private.record_readings(
   readings saldo.reading_request[],
@@ -129,8 +151,9 @@ $$;
 comment on function saldo.add_readings is
   'Records up to 100,000 readings, rates them and posts what they cost, all or nothing: one pass, '
   'and one entry for each customer and month. Returns them in the order of account, meter and '
-  'time. The same idempotency_key with the same content returns the first ones. The error is that '
-  'of the first bad row, and DETAIL tells the first twenty. Errors in checking order: '
+  'time. An actual index below estimates, or above one that follows, withdraws these. The same '
+  'idempotency_key with the same content returns the first ones. The error is that of the first '
+  'bad row, and DETAIL tells the first twenty. Errors in checking order: '
   'SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, SB005 idempotency_conflict, '
   'SB020 isolation_unsupported, SB404 meter_not_found, SB010 input_invalid, '
   'SB411 reading_invalid, SB409 reading_in_future, SB405 meter_state, SB408 reading_duplicate, '

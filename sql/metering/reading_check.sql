@@ -1,6 +1,6 @@
 -- Checks of readings, for one or for a hundred thousand: all that is wrong is reported at once.
 --
--- Private: require_readings, require_reading_order.
+-- Private: require_readings, misordered_readings, require_reading_order.
 -- The error is that of the first bad row; its DETAIL lists the first twenty, each with its own.
 
 create or replace function saldo_private.reading_problem(
@@ -94,6 +94,38 @@ comment on function saldo_private.require_readings is
   'Refuses readings that are wrong in themselves: SB404 meter_not_found, SB010 input_invalid, '
   'SB411 reading_invalid, SB409 reading_in_future, SB405 meter_state, SB408 reading_duplicate.';
 
+create or replace function saldo_private.misordered_readings(reading_ids uuid[])
+returns table (
+  account_id bigint,
+  reading_id uuid,
+  meter_id bigint,
+  read_at timestamptz,
+  index_value numeric,
+  previous numeric
+)
+language plpgsql
+stable
+as $$
+begin
+  -- PL/pgSQL for its cached plan: it is called for each reading.
+  return query
+  select r.account_id, r.id, r.meter_id, r.read_at, r.index_value::numeric, p.previous
+  from unnest(reading_ids) as i (id)
+  join saldo.reading as r on r.id = i.id
+  join saldo.meter as m on m.account_id = r.account_id and m.id = r.meter_id
+  cross join lateral (
+    select saldo_private.previous_index(m, r.read_at) as previous
+  ) as p
+  where r.status = 'current'
+  and r.index_value is not null
+  -- A roll-over that rolls nothing over would count a whole register too much.
+  and (r.index_value < p.previous) <> r.is_rollover;
+end
+$$;
+comment on function saldo_private.misordered_readings is
+  'Those of the readings whose index is below the one before, unless flagged as a roll-over, and '
+  'roll-overs that are not.';
+
 create or replace function saldo_private.require_reading_order(reading_ids uuid[])
 returns void
 language plpgsql
@@ -107,18 +139,9 @@ begin
       bad.previous), '; ' order by bad.read_at) filter (where bad.place <= 20)
   into v_count, v_detail
   from (
-    select r.meter_id, r.read_at, r.index_value, p.previous,
-      row_number() over (order by r.read_at, r.meter_id) as place
-    from unnest(reading_ids) as i (id)
-    join saldo.reading as r on r.id = i.id
-    join saldo.meter as m on m.account_id = r.account_id and m.id = r.meter_id
-    cross join lateral (
-      select saldo_private.previous_index(m, r.read_at) as previous
-    ) as p
-    where r.status = 'current'
-    and r.index_value is not null
-    -- A roll-over that rolls nothing over would count a whole register too much.
-    and (r.index_value < p.previous) <> r.is_rollover
+    select m.meter_id, m.read_at, m.index_value, m.previous,
+      row_number() over (order by m.read_at, m.meter_id) as place
+    from saldo_private.misordered_readings(reading_ids) as m
   ) as bad;
   if v_count > 0 then
     perform saldo_private.fail(

@@ -251,7 +251,13 @@ test.serial(
     t.is(await metering.balance(site), "0");
     await metering.read(site, "2025-02-11", 1);
     t.is((await metering.lines(site)).length, 1);
-    t.deepEqual(await metering.findings(), []);
+    t.deepEqual(
+      (await metering.findings()).map(({ rule, derived }) => `${rule}: ${derived}`),
+      [
+        "rule_reading_unrated: no price for 2025-02-10",
+        "rule_reading_unrated: no price for 2025-02-11",
+      ],
+    );
 
     await call("add_tariff_version", own(site, { price: 12, effective_from: "2025-02-01" }));
     t.deepEqual(
