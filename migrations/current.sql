@@ -85,3 +85,15 @@ create table if not exists saldo_private.service_token_secret (
 );
 -- Which actual reading withdrew an estimate.
 alter table saldo.reading add column if not exists corrected_by uuid;
+
+-- What people have moved of their limits, by day.
+create table if not exists saldo.limit_use (
+  person text not null,
+  action text not null,
+  currency text not null,
+  used_on date not null,
+  amount numeric not null,
+  constraint limit_use_pkey primary key (person, action, currency, used_on),
+  constraint limit_use_amount_is_positive check (amount > 0)
+);
+create index if not exists limit_use_day on saldo.limit_use (used_on);

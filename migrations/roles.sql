@@ -9,7 +9,8 @@ declare
   v_role text;
 begin
   foreach v_role in array array[
-    'saldo_owner', 'saldo_admin', 'saldo_operator', 'saldo_member', 'saldo_branch',
+    'saldo_owner', 'saldo_admin', 'saldo_operator', 'saldo_accountant', 'saldo_auditor',
+    'saldo_cashier', 'saldo_biller', 'saldo_app', 'saldo_member', 'saldo_branch',
     'saldo_anonymous', 'saldo_report', 'saldo_rule_reader'
   ] loop
     -- Two servers that start at once on two databases may both see the role missing.
@@ -31,10 +32,17 @@ begin
 
   -- Grants only where they are missing: a grant locks the role's row for all databases.
   foreach v_role in array array[
-    'saldo_admin', 'saldo_operator', 'saldo_member', 'saldo_branch', 'saldo_anonymous'
+    'saldo_admin', 'saldo_operator', 'saldo_accountant', 'saldo_auditor', 'saldo_cashier',
+    'saldo_biller', 'saldo_app', 'saldo_member', 'saldo_branch', 'saldo_anonymous'
   ] loop
     if not pg_has_role('saldo_server', v_role, 'member') then
       execute format('grant %I to saldo_server', v_role);
+    end if;
+  end loop;
+  -- These read what an operator reads.
+  foreach v_role in array array['saldo_accountant', 'saldo_auditor'] loop
+    if not pg_has_role(v_role, 'saldo_operator', 'usage') then
+      execute format('grant saldo_operator to %I', v_role);
     end if;
   end loop;
   if not pg_has_role(session_user, 'saldo_owner', 'member') then

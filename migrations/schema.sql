@@ -1733,6 +1733,21 @@ create table saldo.journal_seal_total (
 -- policy owner_all
 -- policy select_all
 
+create table saldo.limit_use (
+  person text not null,
+  action text not null,
+  currency text not null,
+  used_on date not null,
+  amount numeric not null,
+  constraint limit_use_pkey PRIMARY KEY (person, action, currency, used_on),
+  constraint limit_use_amount_is_positive CHECK ((amount > (0)::numeric))
+);
+CREATE INDEX limit_use_day ON saldo.limit_use USING btree (used_on);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
+-- policy owner_all
+-- policy select_all
+
 create table saldo.maintenance_run (
   id uuid not null,
   status saldo.check_status not null,

@@ -52,10 +52,12 @@ const parts = [
 const roleQuery = `
   select rolname as name
   from pg_roles
-  where rolname ~ '^saldo_' and rolname not in ('saldo_owner', 'saldo_server')
-  and not rolcanlogin
-  order by array_position(array['saldo_admin', 'saldo_operator', 'saldo_member', 'saldo_branch',
-    'saldo_anonymous', 'saldo_report', 'saldo_rule_reader']::name[], rolname), rolname`;
+  -- By name: others of the cluster may have roles that begin alike.
+  join unnest(array['saldo_admin', 'saldo_accountant', 'saldo_operator', 'saldo_auditor',
+    'saldo_cashier', 'saldo_biller', 'saldo_app', 'saldo_member', 'saldo_branch',
+    'saldo_anonymous', 'saldo_report', 'saldo_rule_reader']) with ordinality as named (name, place)
+    on named.name = rolname
+  order by place`;
 
 const thingQuery = `
   with role as (

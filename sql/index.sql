@@ -12,6 +12,7 @@
 --!include foundation/uuid_v7.sql
 --!include foundation/business_time.sql
 --!include foundation/retention.sql
+--!include foundation/limit_use.sql
 --!include foundation/idempotency.sql
 --!include foundation/plan_choice.sql
 --!include foundation/cluster.sql
@@ -266,3 +267,6 @@
 -- report: views for reporting tools, and logins for them
 --!include report/report_view.sql
 --!include report/create_report_login.sql
+
+-- rights: who may call what, said by each function
+--!include rights/who_may.sql

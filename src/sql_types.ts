@@ -1898,6 +1898,20 @@ export interface JournalSealTotal {
   credit: Total;
 }
 
+/** What a person has moved on a day of what has a limit: cashiers, accountants, applications. */
+export interface LimitUse {
+  /** Who moved it: token subject or login. */
+  person: string;
+  /** top_up, refund or adjust. */
+  action: string;
+  /** Currency that the amount is in. */
+  currency: string;
+  /** Business day. */
+  used_on: Date;
+  /** Sum of the day; its limits are the settings <action>_day_amount. */
+  amount: string;
+}
+
 /** A run of scheduled_maintenance. */
 export interface MaintenanceRun {
   /** Id, ordered by time. */
@@ -3048,6 +3062,7 @@ export interface Rows {
   journal_seal: JournalSeal;
   journal_seal_entry: JournalSealEntry;
   journal_seal_total: JournalSealTotal;
+  limit_use: LimitUse;
   maintenance_run: MaintenanceRun;
   member: Member;
   member_login: MemberLogin;

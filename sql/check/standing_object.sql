@@ -15,7 +15,8 @@ as $$
     select
     from pg_catalog.pg_roles as r
     where r.oid = role
-    and r.rolname in ('saldo_owner', 'saldo_admin', 'saldo_operator', 'saldo_member',
+    and r.rolname in ('saldo_owner', 'saldo_admin', 'saldo_operator', 'saldo_accountant',
+      'saldo_auditor', 'saldo_cashier', 'saldo_biller', 'saldo_app', 'saldo_member',
       'saldo_branch', 'saldo_anonymous', 'saldo_report', 'saldo_rule_reader', 'saldo_server')
   )
 $$;

@@ -225,7 +225,7 @@ comment on function saldo.close_period is
   'SB109 period_state, SB110 closing_refused with the items that are open; then nothing has '
   'changed.';
 revoke execute on function saldo.close_period from public;
-grant execute on function saldo.close_period to saldo_admin;
+grant execute on function saldo.close_period to saldo_admin, saldo_accountant;
 
 create or replace function saldo.reopen_period(
   fiscal_year integer,
@@ -261,4 +261,4 @@ comment on function saldo.reopen_period is
   'last one and closed, SB008 text_invalid, SB009 text_too_long; for the end of a year those of a '
   'posting.';
 revoke execute on function saldo.reopen_period from public;
-grant execute on function saldo.reopen_period to saldo_admin;
+grant execute on function saldo.reopen_period to saldo_admin, saldo_accountant;

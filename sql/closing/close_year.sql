@@ -36,4 +36,4 @@ comment on function saldo.close_year is
   'SB010 input_invalid, SB109 period_state, SB008 text_invalid, SB009 text_too_long, and those of '
   'a posting.';
 revoke execute on function saldo.close_year from public;
-grant execute on function saldo.close_year to saldo_admin;
+grant execute on function saldo.close_year to saldo_admin, saldo_accountant;

@@ -205,7 +205,7 @@ comment on function saldo.begin_closing is
   'SB008 text_invalid, SB009 text_too_long, SB020 isolation_unsupported, SB109 period_state for a '
   'month that is not open, not over or not the next one.';
 revoke execute on function saldo.begin_closing from public;
-grant execute on function saldo.begin_closing to saldo_admin;
+grant execute on function saldo.begin_closing to saldo_admin, saldo_accountant;
 
 create or replace function saldo_private.reopen__run(
   period saldo.period,
@@ -256,7 +256,7 @@ comment on function saldo.cancel_closing is
   'SB010 input_invalid, SB109 period_state unless it is being closed, SB008 text_invalid, '
   'SB009 text_too_long.';
 revoke execute on function saldo.cancel_closing from public;
-grant execute on function saldo.cancel_closing to saldo_admin;
+grant execute on function saldo.cancel_closing to saldo_admin, saldo_accountant;
 
 create or replace function saldo.lock_period(fiscal_year integer, number integer, reason text)
 returns saldo.period
@@ -297,4 +297,4 @@ comment on function saldo.lock_period is
   'Errors: SB020 isolation_unsupported, SB010 input_invalid, SB109 period_state unless it is '
   'closed, SB008 text_invalid, SB009 text_too_long.';
 revoke execute on function saldo.lock_period from public;
-grant execute on function saldo.lock_period to saldo_admin;
+grant execute on function saldo.lock_period to saldo_admin, saldo_accountant;

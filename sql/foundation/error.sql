@@ -249,6 +249,10 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
     'The account has this balance already, in the journal too.', 409),
   ('SB626', 'finding_of_another', 'The finding is about another account.',
     'Give a finding of the account, or none.', 400),
+  ('SB660', 'call_limit_exceeded', 'It is more than you may move in one call.',
+    'Let somebody do it whose limit is higher: DETAIL names the setting.', 403),
+  ('SB661', 'day_limit_exceeded', 'It is more than you may move in one day.',
+    'Go on tomorrow, or let an administrator do it: DETAIL names the setting.', 403),
   ('SB640', 'rule_query_invalid', 'A query of the rule is not one SELECT that can be planned.',
     'Give one SELECT without a semicolon, and name each table with its schema; DETAIL tells what '
     'PostgreSQL said.', 400),
@@ -323,7 +327,8 @@ select saldo_private.secure_table('saldo.error_code');
 drop policy if exists select_all on saldo.error_code;
 create policy select_all on saldo.error_code for select using (true);
 grant select on saldo.error_code to
-  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous;
+  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous, saldo_cashier,
+  saldo_biller, saldo_app;
 
 comment on table saldo.error_code is 'The catalogue of errors that Saldo raises.';
 comment on column saldo.error_code.code is 'SQLSTATE of class SB; extensions.code in GraphQL.';

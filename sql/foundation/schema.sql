@@ -6,9 +6,11 @@ comment on schema saldo is 'The balance engine: accounts, journal, wallets, heal
 comment on schema saldo_private is
   'Internals of the balance engine; nobody but its owner calls them.';
 grant usage on schema saldo to
-  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous;
+  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous, saldo_cashier,
+  saldo_biller, saldo_app;
 -- Row security policies and public functions of language SQL call helpers of saldo_private.
 grant usage on schema saldo_private to
-  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous;
+  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous, saldo_cashier,
+  saldo_biller, saldo_app;
 grant usage on schema saldo_rule to saldo_rule_reader;
 alter default privileges for role saldo_owner revoke execute on functions from public;

@@ -88,6 +88,18 @@ insert into saldo.setting (name, value, description) values
     'Accounts that one run freezes by itself; more at once are left to a human, with an alert.'),
   ('freeze_run_max_percent', '5',
     'The same as a share of the open accounts, in percent; the larger of both counts.'),
+  ('top_up_max_amount', '10000000',
+    'Largest top-up of a cashier or an application.'),
+  ('top_up_day_amount', '100000000',
+    'Sum of the top-ups of a cashier or an application on a day, in a currency.'),
+  ('refund_max_amount', '10000000',
+    'Largest refund of a cashier.'),
+  ('refund_day_amount', '50000000',
+    'Sum of the refunds of a cashier on a day, in a currency.'),
+  ('adjust_max_amount', '10000000',
+    'Largest change of a balance by one adjustment of an accountant.'),
+  ('adjust_day_amount', '50000000',
+    'Sum of the changes by adjustments of an accountant on a day, in a currency.'),
   ('heal_repeat_hours', '24',
     'Hours after a heal in which the same key is not healed again by itself: it escalates.')
 on conflict (name) do update
@@ -173,7 +185,8 @@ begin
       ('freeze_run_max_percent', 0, 100),
       ('heal_run_max_count', 0, 100000000),
       ('heal_run_max_amount', 0, 999999999999999),
-      ('heal_repeat_hours', 0, 8760)
+      ('heal_repeat_hours', 0, 8760),
+      (substring(name from '^(?:top_up|refund|adjust)_(?:max|day)_amount$'), 0, 999999999999999)
   ) as range (name, least, most)
   where range.name = set_setting__check_number.name;
   if v_least is not null and (
@@ -260,7 +273,8 @@ grant execute on function saldo.set_setting to saldo_admin;
 select saldo_private.secure_table('saldo.setting');
 drop policy if exists select_all on saldo.setting;
 create policy select_all on saldo.setting for select using (true);
-grant select on saldo.setting to saldo_admin, saldo_operator, saldo_member, saldo_branch;
+grant select on saldo.setting to
+  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_cashier, saldo_biller, saldo_app;
 
 comment on table saldo.setting is 'Settings that the database itself goes by.';
 comment on column saldo.setting.name is 'Name of the setting.';

@@ -217,6 +217,9 @@ begin
   from saldo_private.account_total as t
   where t.account_id = v_account.id;
   v_difference := adjustment.new_balance - adjustment.journal_balance;
+  perform saldo_private.use_limit('adjust', greatest(
+    abs(v_difference), abs(adjustment.new_balance - adjustment.balance_before)
+  ), v_account.currency);
   if v_difference <> 0 then
     adjustment.entry_id := saldo_private.adjust_balance__post(
       v_account, adjustment.difference_account_id, v_difference, adjustment.reason,
@@ -328,7 +331,8 @@ comment on function saldo.adjust_balance is
   'SB005 idempotency_conflict, SB101 account_not_found, SB102 account_closed, '
   'SB104 currency_mismatch, SB203 counter_account_unfit, SB121 account_frozen for a frozen '
   'difference account, SB007 not_found, SB626 finding_of_another, SB015 conflict_retry, '
-  'SB207 prepared_transaction_open, SB625 nothing_to_adjust, SB004 amount_out_of_range, '
+  'SB207 prepared_transaction_open, SB660 call_limit_exceeded and SB661 day_limit_exceeded unless '
+  'you are an administrator, SB625 nothing_to_adjust, SB004 amount_out_of_range, '
   'SB108 period_locked, SB001 insufficient_balance.';
 revoke execute on function saldo.adjust_balance from public;
-grant execute on function saldo.adjust_balance to saldo_admin;
+grant execute on function saldo.adjust_balance to saldo_admin, saldo_accountant;

@@ -94,7 +94,7 @@ comment on function saldo.open_account is
   'SB002 amount_invalid, SB003 amount_scale, SB004 amount_out_of_range, SB008 text_invalid, '
   'SB009 text_too_long, SB014 not_unique for a code that is taken.';
 revoke execute on function saldo.open_account from public;
-grant execute on function saldo.open_account to saldo_admin;
+grant execute on function saldo.open_account to saldo_admin, saldo_accountant;
 
 create or replace function saldo.close_account(account_id bigint)
 returns saldo.account
@@ -139,7 +139,7 @@ comment on function saldo.close_account is
   'SB101 account_not_found, SB121 account_frozen, SB102 account_closed when it is closed already, '
   'hot, the engine''s own or not empty.';
 revoke execute on function saldo.close_account from public;
-grant execute on function saldo.close_account to saldo_admin;
+grant execute on function saldo.close_account to saldo_admin, saldo_accountant;
 
 create or replace function saldo_private.default_slots()
 returns integer

@@ -396,4 +396,4 @@ comment on function saldo.post_entries is
   'account also SB015 conflict_retry when its mode changes at this moment, '
   'SB020 isolation_unsupported, SB207 prepared_transaction_open.';
 revoke execute on function saldo.post_entries from public;
-grant execute on function saldo.post_entries to saldo_admin;
+grant execute on function saldo.post_entries to saldo_admin, saldo_accountant;

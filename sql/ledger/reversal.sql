@@ -124,4 +124,4 @@ comment on function saldo.reverse_entry is
   'closing entry of a year (reopen_period undoes that), SB102 account_closed, '
   'SB001 insufficient_balance, and those of a posting.';
 revoke execute on function saldo.reverse_entry from public;
-grant execute on function saldo.reverse_entry to saldo_admin;
+grant execute on function saldo.reverse_entry to saldo_admin, saldo_accountant;

@@ -70,7 +70,7 @@ comment on function saldo.transfer is
   'SB102 account_closed, SB121 account_frozen, SB104 currency_mismatch, '
   'SB001 insufficient_balance, and those of a posting.';
 revoke execute on function saldo.transfer from public;
-grant execute on function saldo.transfer to saldo_admin;
+grant execute on function saldo.transfer to saldo_admin, saldo_accountant;
 
 create or replace function saldo_private.transfer_many__write(
   transfers saldo.transfer_request[],
@@ -191,7 +191,7 @@ comment on function saldo.transfer_many is
   'SB001 insufficient_balance, and those of a posting; SB010 input_invalid for an occurred_at '
   'before 1900 or after 9999.';
 revoke execute on function saldo.transfer_many from public;
-grant execute on function saldo.transfer_many to saldo_admin;
+grant execute on function saldo.transfer_many to saldo_admin, saldo_accountant;
 
 comment on type saldo.transfer_request is
   'A transfer to post: the accounts by side, a positive amount; description, idempotency_key and '

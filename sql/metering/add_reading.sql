@@ -160,7 +160,7 @@ comment on function saldo.add_readings is
   'SB410 reading_out_of_order, SB004 amount_out_of_range, SB108 period_locked, '
   'SB102 account_closed, and those of a posting.';
 revoke execute on function saldo.add_readings from public;
-grant execute on function saldo.add_readings to saldo_admin;
+grant execute on function saldo.add_readings to saldo_admin, saldo_biller;
 
 create or replace function saldo.add_reading(
   meter_id bigint,
@@ -200,7 +200,7 @@ comment on function saldo.add_reading is
   'last reading for a flow meter. is_rollover: the register has started again at zero since the '
   'last one. Errors in checking order: those of add_readings.';
 revoke execute on function saldo.add_reading from public;
-grant execute on function saldo.add_reading to saldo_admin;
+grant execute on function saldo.add_reading to saldo_admin, saldo_biller;
 
 create or replace function saldo_private.reading__end(
   reading_id uuid,
@@ -301,7 +301,7 @@ comment on function saldo.change_reading is
   'SB410 reading_out_of_order, SB004 amount_out_of_range, SB108 period_locked, '
   'SB102 account_closed, and those of a posting.';
 revoke execute on function saldo.change_reading from public;
-grant execute on function saldo.change_reading to saldo_admin;
+grant execute on function saldo.change_reading to saldo_admin, saldo_biller;
 
 create or replace function saldo.remove_reading(reading_id uuid)
 returns saldo.reading
@@ -329,4 +329,4 @@ comment on function saldo.remove_reading is
   'longer be one, SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed, and those '
   'of a posting.';
 revoke execute on function saldo.remove_reading from public;
-grant execute on function saldo.remove_reading to saldo_admin;
+grant execute on function saldo.remove_reading to saldo_admin, saldo_biller;

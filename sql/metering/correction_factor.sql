@@ -183,7 +183,7 @@ comment on function saldo.add_correction_factor is
   'SB108 period_locked, SB102 account_closed, and those of a posting. More readings than '
   'rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.add_correction_factor from public;
-grant execute on function saldo.add_correction_factor to saldo_admin;
+grant execute on function saldo.add_correction_factor to saldo_admin, saldo_biller;
 
 create or replace function saldo.change_correction_factor(
   version_id bigint,
@@ -236,7 +236,7 @@ comment on function saldo.change_correction_factor is
   'SB108 period_locked, SB102 account_closed, and those of a posting. More readings than '
   'rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.change_correction_factor from public;
-grant execute on function saldo.change_correction_factor to saldo_admin;
+grant execute on function saldo.change_correction_factor to saldo_admin, saldo_biller;
 
 create or replace function saldo.remove_correction_factor(
   version_id bigint,
@@ -280,4 +280,4 @@ comment on function saldo.remove_correction_factor is
   'rerate, SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed, and those of a '
   'posting. More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.remove_correction_factor from public;
-grant execute on function saldo.remove_correction_factor to saldo_admin;
+grant execute on function saldo.remove_correction_factor to saldo_admin, saldo_biller;

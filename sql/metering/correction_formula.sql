@@ -98,7 +98,7 @@ comment on function saldo.correction_factor is
   'Errors: SB413 condition_out_of_range for a condition out of range or a factor that is rounded '
   'to 0, SB010 input_invalid for another formula.';
 revoke execute on function saldo.correction_factor from public;
-grant execute on function saldo.correction_factor to saldo_admin, saldo_operator;
+grant execute on function saldo.correction_factor to saldo_admin, saldo_operator, saldo_biller;
 
 comment on type saldo.factor_formula is
   'fixed: a factor as given; gas_300k: by gauge pressure and temperature, at 300 kelvin and 1 '

@@ -84,12 +84,13 @@ comment on function saldo.create_customer is
   'for a missing code or name, SB008 text_invalid, SB009 text_too_long, SB010 input_invalid for '
   'the currency, SB014 not_unique for a code that is taken.';
 revoke execute on function saldo.create_customer from public;
-grant execute on function saldo.create_customer to saldo_admin;
+grant execute on function saldo.create_customer to saldo_admin, saldo_biller;
 
 select saldo_private.secure_table('saldo.customer');
 drop policy if exists select_all on saldo.customer;
-create policy select_all on saldo.customer for select to saldo_admin, saldo_operator using (true);
-grant select on saldo.customer to saldo_admin, saldo_operator;
+create policy select_all on saldo.customer for select
+  to saldo_admin, saldo_operator, saldo_biller using (true);
+grant select on saldo.customer to saldo_admin, saldo_operator, saldo_biller;
 
 comment on type saldo.record_status is
   'current: it counts; superseded: another one took its place; removed: it counts no more.';

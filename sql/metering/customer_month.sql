@@ -200,7 +200,7 @@ comment on function saldo.customer_month is
   'purchase_adjustments + others. Errors in checking order: SB401 customer_not_found, '
   'SB010 input_invalid.';
 revoke execute on function saldo.customer_month from public;
-grant execute on function saldo.customer_month to saldo_admin, saldo_operator;
+grant execute on function saldo.customer_month to saldo_admin, saldo_operator, saldo_biller;
 
 create or replace function saldo.customer_year(
   customer_id bigint,
@@ -229,7 +229,7 @@ comment on function saldo.customer_year is
   'The twelve months of a customer''s year, as customer_month tells them. Errors in checking '
   'order: SB010 input_invalid, SB401 customer_not_found.';
 revoke execute on function saldo.customer_year from public;
-grant execute on function saldo.customer_year to saldo_admin, saldo_operator;
+grant execute on function saldo.customer_year to saldo_admin, saldo_operator, saldo_biller;
 
 create or replace function saldo.customer_adjustments(customer_id bigint, month date)
 returns setof saldo.customer_adjustment
@@ -268,7 +268,7 @@ comment on function saldo.customer_adjustments is
   'What a month, as reported, says about earlier ones that were closed: one line for each of them '
   'and kind. Errors in checking order: SB401 customer_not_found, SB010 input_invalid.';
 revoke execute on function saldo.customer_adjustments from public;
-grant execute on function saldo.customer_adjustments to saldo_admin, saldo_operator;
+grant execute on function saldo.customer_adjustments to saldo_admin, saldo_operator, saldo_biller;
 
 comment on type saldo.customer_month is 'Figures of a customer for a month.';
 comment on column saldo.customer_month.month is 'First day of the month.';

@@ -210,7 +210,8 @@ comment on function saldo.compare_monthly_balances is
   'how many were compared, and those that differ. Reads all lines of these customers. Errors: '
   'SB401 customer_not_found.';
 revoke execute on function saldo.compare_monthly_balances from public;
-grant execute on function saldo.compare_monthly_balances to saldo_admin, saldo_operator;
+grant execute on function saldo.compare_monthly_balances to
+  saldo_admin, saldo_operator, saldo_biller;
 comment on type saldo.monthly_balance_comparison is 'Stored months against recomputed ones.';
 comment on column saldo.monthly_balance_comparison.month_count is 'Months that were compared.';
 comment on column saldo.monthly_balance_comparison.difference_count is

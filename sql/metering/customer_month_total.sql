@@ -306,8 +306,8 @@ comment on function saldo_private.follow_customer_month is
 select saldo_private.secure_table('saldo.customer_month_total');
 drop policy if exists select_all on saldo.customer_month_total;
 create policy select_all on saldo.customer_month_total for select
-  to saldo_admin, saldo_operator using (true);
-grant select on saldo.customer_month_total to saldo_admin, saldo_operator;
+  to saldo_admin, saldo_operator, saldo_biller using (true);
+grant select on saldo.customer_month_total to saldo_admin, saldo_operator, saldo_biller;
 
 comment on table saldo.customer_month_total is
   'What was reported for a customer in a month; opening and closing are sums of these.';

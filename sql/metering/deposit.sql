@@ -166,7 +166,7 @@ comment on function saldo.add_deposit is
   'SB008 text_invalid, SB009 text_too_long, SB401 customer_not_found, SB005 idempotency_conflict, '
   'SB108 period_locked, SB102 account_closed for a closed account, and those of a posting.';
 revoke execute on function saldo.add_deposit from public;
-grant execute on function saldo.add_deposit to saldo_admin;
+grant execute on function saldo.add_deposit to saldo_admin, saldo_biller;
 
 create or replace function saldo.change_deposit(
   deposit_id uuid,
@@ -225,7 +225,7 @@ comment on function saldo.change_deposit is
   'SB005 idempotency_conflict, SB402 deposit_not_found, SB403 deposit_state, '
   'SB106 entry_not_reversible, SB108 period_locked, SB102 account_closed, and those of a posting.';
 revoke execute on function saldo.change_deposit from public;
-grant execute on function saldo.change_deposit to saldo_admin;
+grant execute on function saldo.change_deposit to saldo_admin, saldo_biller;
 
 create or replace function saldo.remove_deposit(deposit_id uuid, reason text)
 returns saldo.deposit
@@ -246,12 +246,13 @@ comment on function saldo.remove_deposit is
   'SB403 deposit_state, SB106 entry_not_reversible, SB108 period_locked, SB102 account_closed, '
   'and those of a posting.';
 revoke execute on function saldo.remove_deposit from public;
-grant execute on function saldo.remove_deposit to saldo_admin;
+grant execute on function saldo.remove_deposit to saldo_admin, saldo_biller;
 
 select saldo_private.secure_table('saldo.deposit');
 drop policy if exists select_all on saldo.deposit;
-create policy select_all on saldo.deposit for select to saldo_admin, saldo_operator using (true);
-grant select on saldo.deposit to saldo_admin, saldo_operator;
+create policy select_all on saldo.deposit for select
+  to saldo_admin, saldo_operator, saldo_biller using (true);
+grant select on saldo.deposit to saldo_admin, saldo_operator, saldo_biller;
 
 comment on table saldo.deposit is
   E'@foreignKey (entry_id) references saldo.journal_entry (id)|@backwardBehavior -*\n'

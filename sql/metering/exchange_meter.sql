@@ -71,4 +71,4 @@ comment on function saldo.exchange_meter is
   'SB410 reading_out_of_order, SB004 amount_out_of_range, SB108 period_locked, '
   'SB102 account_closed, and those of a posting, then those of install_meter.';
 revoke execute on function saldo.exchange_meter from public;
-grant execute on function saldo.exchange_meter to saldo_admin;
+grant execute on function saldo.exchange_meter to saldo_admin, saldo_biller;

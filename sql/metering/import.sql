@@ -262,7 +262,7 @@ comment on function saldo.import_customers is
   'SB010 input_invalid. Errors of a row: SB010 input_invalid, SB008 text_invalid, '
   'SB009 text_too_long, SB014 not_unique.';
 revoke execute on function saldo.import_customers from public;
-grant execute on function saldo.import_customers to saldo_admin;
+grant execute on function saldo.import_customers to saldo_admin, saldo_biller;
 
 create or replace function saldo.import_deposits(rows jsonb, dry_run boolean default false)
 returns setof saldo.import_result
@@ -285,7 +285,7 @@ comment on function saldo.import_deposits is
   'SB433 date_invalid, SB008 text_invalid, SB009 text_too_long, SB010 input_invalid, '
   'SB005 idempotency_conflict, SB108 period_locked, SB102 account_closed, and those of a posting.';
 revoke execute on function saldo.import_deposits from public;
-grant execute on function saldo.import_deposits to saldo_admin;
+grant execute on function saldo.import_deposits to saldo_admin, saldo_biller;
 
 create or replace function saldo.import_meters(rows jsonb, dry_run boolean default false)
 returns setof saldo.import_result
@@ -307,4 +307,4 @@ comment on function saldo.import_meters is
   'SB433 date_invalid, SB010 input_invalid, SB434 decimal_invalid, SB411 reading_invalid, '
   'SB409 reading_in_future, SB008 text_invalid, SB009 text_too_long, SB014 not_unique.';
 revoke execute on function saldo.import_meters from public;
-grant execute on function saldo.import_meters to saldo_admin;
+grant execute on function saldo.import_meters to saldo_admin, saldo_biller;

@@ -385,6 +385,6 @@ comment on function saldo.import_readings is
   'SB410 reading_out_of_order, SB004 amount_out_of_range, SB108 period_locked, '
   'SB102 account_closed, and those of a posting.';
 revoke execute on function saldo.import_readings from public;
-grant execute on function saldo.import_readings to saldo_admin;
+grant execute on function saldo.import_readings to saldo_admin, saldo_biller;
 
 comment on type saldo_private.import_reading is 'A row of a file of readings, looked at.';

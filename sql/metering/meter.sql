@@ -105,12 +105,13 @@ comment on function saldo.install_meter is
   'SB008 text_invalid, SB009 text_too_long, SB014 not_unique for a code that another meter of the '
   'customer has.';
 revoke execute on function saldo.install_meter from public;
-grant execute on function saldo.install_meter to saldo_admin;
+grant execute on function saldo.install_meter to saldo_admin, saldo_biller;
 
 select saldo_private.secure_table('saldo.meter');
 drop policy if exists select_all on saldo.meter;
-create policy select_all on saldo.meter for select to saldo_admin, saldo_operator using (true);
-grant select on saldo.meter to saldo_admin, saldo_operator;
+create policy select_all on saldo.meter for select
+  to saldo_admin, saldo_operator, saldo_biller using (true);
+grant select on saldo.meter to saldo_admin, saldo_operator, saldo_biller;
 
 comment on type saldo.meter_kind is
   'index: a register that grows; volume: a flow meter that gives the volume since the last '

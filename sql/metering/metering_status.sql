@@ -66,7 +66,7 @@ comment on function saldo.metering_status is
   'Customers, meters, readings, what of them waits for a price, a factor or a re-rating, and what '
   'the last runs over the stored months came to; one row.';
 revoke execute on function saldo.metering_status from public;
-grant execute on function saldo.metering_status to saldo_admin, saldo_operator;
+grant execute on function saldo.metering_status to saldo_admin, saldo_operator, saldo_biller;
 
 comment on type saldo.metering_status is 'How much there is in metering, and what waits.';
 comment on column saldo.metering_status.customer_count is 'How many customers there are.';

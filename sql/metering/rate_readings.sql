@@ -276,7 +276,7 @@ comment on function saldo.rerate_readings is
   'SB401 customer_not_found, SB020 isolation_unsupported, SB004 amount_out_of_range, '
   'SB108 period_locked, SB102 account_closed, and those of a posting.';
 revoke execute on function saldo.rerate_readings from public;
-grant execute on function saldo.rerate_readings to saldo_admin;
+grant execute on function saldo.rerate_readings to saldo_admin, saldo_biller;
 
 comment on type saldo_private.rating_posting is
   'What is posted for a customer and month, and when; without an entry it came to nothing.';

@@ -207,8 +207,9 @@ comment on function saldo_private.with_next_readings is
 
 select saldo_private.secure_table('saldo.rated_line');
 drop policy if exists select_all on saldo.rated_line;
-create policy select_all on saldo.rated_line for select to saldo_admin, saldo_operator using (true);
-grant select on saldo.rated_line to saldo_admin, saldo_operator;
+create policy select_all on saldo.rated_line for select
+  to saldo_admin, saldo_operator, saldo_biller using (true);
+grant select on saldo.rated_line to saldo_admin, saldo_operator, saldo_biller;
 
 comment on table saldo.rated_line is
   E'@foreignKey (tariff_version_id) references saldo.tariff_version (id)|@backwardBehavior -*\n'

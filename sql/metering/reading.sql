@@ -31,8 +31,9 @@ comment on function saldo_private.reading_request is 'A reading to record. Call 
 
 select saldo_private.secure_table('saldo.reading');
 drop policy if exists select_all on saldo.reading;
-create policy select_all on saldo.reading for select to saldo_admin, saldo_operator using (true);
-grant select on saldo.reading to saldo_admin, saldo_operator;
+create policy select_all on saldo.reading for select
+  to saldo_admin, saldo_operator, saldo_biller using (true);
+grant select on saldo.reading to saldo_admin, saldo_operator, saldo_biller;
 
 comment on domain saldo.volume is
   'A volume in cubic metres, or what a register shows: exact, at most 6 decimals, below 10^15.';

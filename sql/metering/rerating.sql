@@ -208,7 +208,7 @@ comment on function saldo.retry_rerating is
   'Lets a re-rating that failed go on where it stopped, once its cause is mended; any other stays '
   'as it is. Error: SB007 not_found.';
 revoke execute on function saldo.retry_rerating from public;
-grant execute on function saldo.retry_rerating to saldo_admin;
+grant execute on function saldo.retry_rerating to saldo_admin, saldo_biller;
 
 create or replace function saldo.start_rerating(
   customer_id bigint default null,
@@ -244,7 +244,7 @@ comment on function saldo.start_rerating is
   'SB010 input_invalid, SB401 customer_not_found, SB020 isolation_unsupported, '
   'SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed, and those of a posting.';
 revoke execute on function saldo.start_rerating from public;
-grant execute on function saldo.start_rerating to saldo_admin;
+grant execute on function saldo.start_rerating to saldo_admin, saldo_biller;
 
 create or replace function saldo_private.rule_rerating()
 returns table (
@@ -274,8 +274,9 @@ comment on function saldo_private.rule_rerating is
 
 select saldo_private.secure_table('saldo.rerating');
 drop policy if exists select_all on saldo.rerating;
-create policy select_all on saldo.rerating for select to saldo_admin, saldo_operator using (true);
-grant select on saldo.rerating to saldo_admin, saldo_operator;
+create policy select_all on saldo.rerating for select
+  to saldo_admin, saldo_operator, saldo_biller using (true);
+grant select on saldo.rerating to saldo_admin, saldo_operator, saldo_biller;
 
 comment on type saldo.rerating_status is
   'waiting: not begun; running: in part; done: all its readings were looked at; failed: the books '

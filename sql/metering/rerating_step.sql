@@ -155,4 +155,4 @@ comment on function saldo.continue_rerating is
   're-rating as failed. The worker calls it by itself. Errors in checking order: '
   'SB010 input_invalid, SB020 isolation_unsupported.';
 revoke execute on function saldo.continue_rerating from public;
-grant execute on function saldo.continue_rerating to saldo_admin;
+grant execute on function saldo.continue_rerating to saldo_admin, saldo_biller;

@@ -147,7 +147,7 @@ comment on function saldo.add_tariff_version is
   'SB414 version_overlap, SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed, '
   'and those of a posting. More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.add_tariff_version from public;
-grant execute on function saldo.add_tariff_version to saldo_admin;
+grant execute on function saldo.add_tariff_version to saldo_admin, saldo_biller;
 
 create or replace function saldo.change_tariff_version(
   version_id bigint,
@@ -190,7 +190,7 @@ comment on function saldo.change_tariff_version is
   'SB414 version_overlap, SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed, '
   'and those of a posting. More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.change_tariff_version from public;
-grant execute on function saldo.change_tariff_version to saldo_admin;
+grant execute on function saldo.change_tariff_version to saldo_admin, saldo_biller;
 
 create or replace function saldo.remove_tariff_version(
   version_id bigint,
@@ -233,4 +233,4 @@ comment on function saldo.remove_tariff_version is
   'rerate, SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed, and those of a '
   'posting. More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.remove_tariff_version from public;
-grant execute on function saldo.remove_tariff_version to saldo_admin;
+grant execute on function saldo.remove_tariff_version to saldo_admin, saldo_biller;

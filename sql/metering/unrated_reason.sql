@@ -246,7 +246,7 @@ comment on function saldo.unrated_readings is
   'month, or of all. Oldest first. Errors in checking order: SB401 customer_not_found, '
   'SB010 input_invalid.';
 revoke execute on function saldo.unrated_readings from public;
-grant execute on function saldo.unrated_readings to saldo_admin, saldo_operator;
+grant execute on function saldo.unrated_readings to saldo_admin, saldo_operator, saldo_biller;
 
 comment on type saldo.unrated_reason is
   'price, factor, price_and_factor: none for the day; rerating: an open job comes to it; '

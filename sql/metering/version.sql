@@ -46,8 +46,8 @@ comment on function saldo_private.is_overlapping is
 select saldo_private.secure_table('saldo.tariff_version');
 drop policy if exists select_all on saldo.tariff_version;
 create policy select_all on saldo.tariff_version for select
-  to saldo_admin, saldo_operator using (true);
-grant select on saldo.tariff_version to saldo_admin, saldo_operator;
+  to saldo_admin, saldo_operator, saldo_biller using (true);
+grant select on saldo.tariff_version to saldo_admin, saldo_operator, saldo_biller;
 
 comment on table saldo.tariff_version is 'A price per Sm3, from a date on.';
 comment on column saldo.tariff_version.id is 'Id, in the order of recording.';
@@ -72,8 +72,8 @@ comment on column saldo.tariff_version.removed_by is
 select saldo_private.secure_table('saldo.correction_factor_version');
 drop policy if exists select_all on saldo.correction_factor_version;
 create policy select_all on saldo.correction_factor_version for select
-  to saldo_admin, saldo_operator using (true);
-grant select on saldo.correction_factor_version to saldo_admin, saldo_operator;
+  to saldo_admin, saldo_operator, saldo_biller using (true);
+grant select on saldo.correction_factor_version to saldo_admin, saldo_operator, saldo_biller;
 
 comment on table saldo.correction_factor_version is
   'A factor from the volume that a meter saw to that at reference conditions, from a date on.';

@@ -60,7 +60,7 @@ comment on function saldo.create_member is
   'SB008 text_invalid, SB009 text_too_long, SB010 input_invalid for the currency, '
   'SB014 not_unique for a code that is taken.';
 revoke execute on function saldo.create_member from public;
-grant execute on function saldo.create_member to saldo_admin;
+grant execute on function saldo.create_member to saldo_admin, saldo_app;
 
 create or replace function saldo.wallet_balance(member_id bigint)
 returns saldo.wallet_balance
@@ -90,7 +90,8 @@ comment on function saldo.wallet_balance is
   'member owes. Members may ask for themselves. Errors in checking order: SB007 not_found, '
   'SB304 member_not_found.';
 revoke execute on function saldo.wallet_balance from public;
-grant execute on function saldo.wallet_balance to saldo_admin, saldo_operator, saldo_member;
+grant execute on function saldo.wallet_balance to
+  saldo_admin, saldo_operator, saldo_member, saldo_cashier, saldo_app;
 
 create or replace function saldo_private.current_account_id()
 returns bigint
@@ -133,11 +134,12 @@ grant execute on function saldo_private.watch_account to saldo_admin, saldo_oper
 
 select saldo_private.secure_table('saldo.member');
 drop policy if exists select_all on saldo.member;
-create policy select_all on saldo.member for select to saldo_admin, saldo_operator using (true);
+create policy select_all on saldo.member for select
+  to saldo_admin, saldo_operator, saldo_cashier, saldo_app using (true);
 drop policy if exists select_own on saldo.member;
 create policy select_own on saldo.member for select to saldo_member
   using (id = (select saldo_private.current_member_id()));
-grant select on saldo.member to saldo_admin, saldo_operator, saldo_member;
+grant select on saldo.member to saldo_admin, saldo_operator, saldo_member, saldo_cashier, saldo_app;
 
 drop policy if exists select_own on saldo.account;
 create policy select_own on saldo.account for select to saldo_member

@@ -94,7 +94,7 @@ comment on function saldo.complete_purchase is
   'checking order: SB010 input_invalid, SB306 purchase_not_found, SB305 purchase_state unless it '
   'is pending, SB010 input_invalid for a time before the purchase, and those of a posting.';
 revoke execute on function saldo.complete_purchase from public;
-grant execute on function saldo.complete_purchase to saldo_admin;
+grant execute on function saldo.complete_purchase to saldo_admin, saldo_cashier, saldo_app;
 
 create or replace function saldo.fail_purchase(purchase_id uuid, reason text)
 returns saldo.purchase
@@ -130,7 +130,7 @@ comment on function saldo.fail_purchase is
   'wallet; on a hot wallet also SB015 conflict_retry, SB020 isolation_unsupported, '
   'SB207 prepared_transaction_open.';
 revoke execute on function saldo.fail_purchase from public;
-grant execute on function saldo.fail_purchase to saldo_admin;
+grant execute on function saldo.fail_purchase to saldo_admin, saldo_cashier, saldo_app;
 
 create or replace function saldo_private.tg_hold__keep_purchases_whole()
 returns trigger

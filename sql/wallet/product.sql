@@ -152,8 +152,9 @@ grant execute on function saldo.set_product_active to saldo_admin;
 select saldo_private.secure_table('saldo.product');
 drop policy if exists select_all on saldo.product;
 create policy select_all on saldo.product for select
-  to saldo_admin, saldo_operator, saldo_member using (true);
-grant select on saldo.product to saldo_admin, saldo_operator, saldo_member;
+  to saldo_admin, saldo_operator, saldo_member, saldo_cashier, saldo_app using (true);
+grant select on saldo.product to
+  saldo_admin, saldo_operator, saldo_member, saldo_cashier, saldo_app;
 
 -- The tag gives the API the relation that no foreign key tells it; only
 -- this way round, since no index helps the other.

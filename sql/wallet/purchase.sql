@@ -217,16 +217,18 @@ comment on function saldo.purchase_with_balance_deduction is
   'SB303 price_changed, SB302 out_of_stock, SB102 account_closed, SB001 insufficient_balance, and '
   'those of a posting.';
 revoke execute on function saldo.purchase_with_balance_deduction from public;
-grant execute on function saldo.purchase_with_balance_deduction to saldo_admin, saldo_member;
+grant execute on function saldo.purchase_with_balance_deduction to
+  saldo_admin, saldo_member, saldo_cashier, saldo_app;
 
 select saldo_private.secure_table('saldo.purchase');
 drop policy if exists select_all on saldo.purchase;
 create policy select_all on saldo.purchase for select
-  to saldo_admin, saldo_operator using (true);
+  to saldo_admin, saldo_operator, saldo_cashier, saldo_app using (true);
 drop policy if exists select_own on saldo.purchase;
 create policy select_own on saldo.purchase for select to saldo_member
   using (account_id = (select saldo_private.current_account_id()));
-grant select on saldo.purchase to saldo_admin, saldo_operator, saldo_member;
+grant select on saldo.purchase to
+  saldo_admin, saldo_operator, saldo_member, saldo_cashier, saldo_app;
 
 -- A pending purchase has only reserved its items: their codes are shown once they are paid.
 drop policy if exists select_own on saldo.stock_item;

@@ -9,11 +9,11 @@ select saldo_private.describe_source('partial_refund');
 select saldo_private.secure_table('saldo.purchase_refund');
 drop policy if exists select_all on saldo.purchase_refund;
 create policy select_all on saldo.purchase_refund for select
-  to saldo_admin, saldo_operator using (true);
+  to saldo_admin, saldo_operator, saldo_cashier using (true);
 drop policy if exists select_own on saldo.purchase_refund;
 create policy select_own on saldo.purchase_refund for select to saldo_member
   using (account_id = (select saldo_private.current_account_id()));
-grant select on saldo.purchase_refund to saldo_admin, saldo_operator, saldo_member;
+grant select on saldo.purchase_refund to saldo_admin, saldo_operator, saldo_member, saldo_cashier;
 
 comment on table saldo.purchase_refund is
   E'@foreignKey (entry_id) references saldo.journal_entry (id)|@backwardBehavior -*\n'

@@ -189,7 +189,13 @@ begin
     perform saldo_private.fail('refund_too_large', format(
       'purchase %s: left %s, wanted %s', purchase_id, v_left, v_amount
     ));
-  elsif coalesce(v_amount, v_left) = v_purchase.amount and restock is null then
+  end if;
+  perform saldo_private.use_limit('refund', coalesce(v_amount, v_left), (
+    select a.currency
+    from saldo.account as a
+    where a.id = v_purchase.account_id
+  ));
+  if coalesce(v_amount, v_left) = v_purchase.amount and restock is null then
     return saldo_private.refund_purchase__whole(
       v_purchase, v_reason, v_occurred_at, refund_purchase.idempotency_key
     );
@@ -219,10 +225,11 @@ comment on function saldo.refund_purchase is
   'SB009 text_too_long, SB002 amount_invalid, SB004 amount_out_of_range, SB003 amount_scale, '
   'SB010 input_invalid for restock, SB005 idempotency_conflict, SB306 purchase_not_found, '
   'SB305 purchase_state unless it is completed or partially refunded, SB010 input_invalid for a '
-  'time before the purchase, SB307 refund_too_large, SB010 input_invalid for more items than the '
-  'purchase has, SB102 account_closed for a closed account, and those of a posting.';
+  'time before the purchase, SB307 refund_too_large, SB660 call_limit_exceeded and '
+  'SB661 day_limit_exceeded unless you are an administrator, SB010 input_invalid for more items '
+  'than the purchase has, SB102 account_closed for a closed account, and those of a posting.';
 revoke execute on function saldo.refund_purchase from public;
-grant execute on function saldo.refund_purchase to saldo_admin;
+grant execute on function saldo.refund_purchase to saldo_admin, saldo_cashier;
 
 create or replace function saldo_private.tg_journal_entry__keep_purchases_whole()
 returns trigger

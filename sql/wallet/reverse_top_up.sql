@@ -259,7 +259,7 @@ comment on function saldo.reverse_top_up is
   'SB308 top_up_not_found, SB309 top_up_state, SB010 input_invalid for a time before the top-up, '
   'SB001 insufficient_balance, SB014 not_unique, SB102 account_closed, and those of a posting.';
 revoke execute on function saldo.reverse_top_up from public;
-grant execute on function saldo.reverse_top_up to saldo_admin;
+grant execute on function saldo.reverse_top_up to saldo_admin, saldo_accountant;
 
 create or replace function saldo_private.tg_journal_entry__keep_top_ups_whole()
 returns trigger

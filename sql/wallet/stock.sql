@@ -198,9 +198,9 @@ comment on function saldo_private.release_stock is
 select saldo_private.secure_table('saldo.stock_item');
 drop policy if exists select_all on saldo.stock_item;
 create policy select_all on saldo.stock_item for select
-  to saldo_admin, saldo_operator using (true);
+  to saldo_admin, saldo_operator, saldo_cashier using (true);
 -- What of its own a member sees: purchase.sql.
-grant select on saldo.stock_item to saldo_admin, saldo_operator, saldo_member;
+grant select on saldo.stock_item to saldo_admin, saldo_operator, saldo_member, saldo_cashier;
 
 comment on table saldo.stock_item is 'A unit of a tracked product; sold once at most.';
 comment on constraint stock_item_account_id_purchase_id_fkey on saldo.stock_item is

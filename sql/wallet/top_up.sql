@@ -21,6 +21,11 @@ declare
   v_description text := case when top_up.description is null then 'Top-up'
     else saldo_private.require_text(top_up.description, 'description') end;
   v_member saldo.member := saldo_private.require_member(top_up.member_id);
+  v_currency text := (
+    select a.currency
+    from saldo.account as a
+    where a.id = v_member.account_id
+  );
   v_entry_id uuid := saldo_private.uuid_v7();
   v_earlier_id uuid;
   v_entry saldo.journal_entry;
@@ -42,13 +47,10 @@ begin
     return v_entry;
   end if;
 
+  perform saldo_private.use_limit('top_up', v_amount, v_currency);
   v_entry := saldo_private.post_pair(
     entry_id => v_entry_id,
-    debit_account_id => saldo_private.system_account('cash', (
-      select a.currency
-      from saldo.account as a
-      where a.id = v_member.account_id
-    )),
+    debit_account_id => saldo_private.system_account('cash', v_currency),
     credit_account_id => v_member.account_id,
     amount => v_amount,
     description => v_description,
@@ -67,6 +69,7 @@ comment on function saldo.top_up is
   'cash and the wallet account in id order, then the debt account. Errors in checking order: '
   'SB002 amount_invalid, SB004 amount_out_of_range, SB003 amount_scale, SB010 input_invalid, '
   'SB008 text_invalid, SB009 text_too_long, SB304 member_not_found, SB005 idempotency_conflict, '
+  'SB660 call_limit_exceeded and SB661 day_limit_exceeded unless you are an administrator, '
   'SB102 account_closed for a closed wallet, and those of a posting.';
 revoke execute on function saldo.top_up from public;
-grant execute on function saldo.top_up to saldo_admin;
+grant execute on function saldo.top_up to saldo_admin, saldo_cashier;

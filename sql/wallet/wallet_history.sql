@@ -102,7 +102,8 @@ comment on function saldo.wallet_history is
   'after it. Pending and failed purchases leave the balance as it was. Members may ask for '
   'themselves. Errors in checking order: SB007 not_found, SB304 member_not_found.';
 revoke execute on function saldo.wallet_history from public;
-grant execute on function saldo.wallet_history to saldo_admin, saldo_operator, saldo_member;
+grant execute on function saldo.wallet_history to
+  saldo_admin, saldo_operator, saldo_member, saldo_cashier, saldo_app;
 
 comment on type saldo.wallet_line_kind is
   'What a line of a wallet''s history is; adjustment: whatever else was posted to the wallet.';

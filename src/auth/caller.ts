@@ -4,17 +4,22 @@ import { AsyncLocalStorage } from "node:async_hooks";
 /** Roles of the database by the role that a token names. */
 export const DATABASE_ROLES = {
   admin: "saldo_admin",
+  accountant: "saldo_accountant",
   operator: "saldo_operator",
+  auditor: "saldo_auditor",
+  cashier: "saldo_cashier",
+  biller: "saldo_biller",
+  app: "saldo_app",
   member: "saldo_member",
   branch: "saldo_branch",
 } as const;
 
-/** A role as a token names it. */
+/** A role as a token names it; others that the database offers are texts. */
 export type TokenRole = keyof typeof DATABASE_ROLES;
 
 /** The verified caller of a request. */
 export interface Caller {
-  readonly role: "saldo_anonymous" | (typeof DATABASE_ROLES)[TokenRole];
+  readonly role: `saldo_${string}`;
   readonly subject: string;
   readonly memberId: string;
   /** When its token ends, in milliseconds since 1970; nobody's never does. */

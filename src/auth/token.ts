@@ -7,7 +7,7 @@ import { decodeProtectedHeader, type JWTPayload, jwtVerify, SignJWT } from "jose
 import { Refusal } from "../errors/refusal.ts";
 import { ANONYMOUS, type Caller, DATABASE_ROLES, type TokenRole } from "./caller.ts";
 import type { PublicAlgorithm, PublicKeys } from "./public_keys.ts";
-import { SERVICE_TOKEN, type ServiceTokens } from "./service_tokens.ts";
+import { SERVICE_TOKEN, type ServiceToken, type ServiceTokens } from "./service_tokens.ts";
 
 const AUDIENCE = "saldo";
 const TOKEN_LENGTH_MAX = 4096;
@@ -30,6 +30,8 @@ export interface Trust {
   /** The audience that these have to name. */
   readonly audience?: string | undefined;
   readonly serviceTokens?: ServiceTokens | undefined;
+  /** Roles that somebody has composed, as a token names them. */
+  readonly composedRoles?: ReadonlySet<string> | undefined;
 }
 
 /** What a token of Saldo says. */
@@ -82,7 +84,7 @@ export async function authenticate(trust: Trust, authorization?: string): Promis
     // Why it failed would help nobody but a forger.
     throw new Refusal("unauthenticated");
   }
-  return callerOf(claims);
+  return callerOf(claims, trust);
 }
 
 /**
@@ -109,24 +111,25 @@ async function verify(trust: Trust, token: string): Promise<JWTPayload> {
   return payload;
 }
 
-async function serviceCaller({ serviceTokens }: Trust, token: string): Promise<Caller> {
-  let known: Awaited<ReturnType<ServiceTokens["find"]>>;
+async function serviceCaller(trust: Trust, token: string): Promise<Caller> {
+  let known: ServiceToken | undefined;
   try {
-    known = await serviceTokens?.find(token);
+    known = await trust.serviceTokens?.find(token);
   } catch {
     throw new Refusal("busy");
   }
   if (known === undefined) throw new Refusal("unauthenticated");
-  const caller = callerOf({
+  const claims = {
     sub: known.subject,
     role: known.role,
     exp: Math.floor(known.expires_at.getTime() / 1000),
     ...(known.member_id !== null && { member_id: known.member_id }),
-  });
+  };
+  const caller = callerOf(claims, trust);
   return { ...caller, subject: SERVICE_PREFIX + known.subject, serviceTokenId: known.id };
 }
 
-function callerOf(claims: JWTPayload): Caller {
+function callerOf(claims: JWTPayload, { composedRoles }: Trust): Caller {
   const { sub, role, iat, exp = 0, member_id: memberId } = claims;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are the point
   if (typeof sub !== "string" || sub.length > 200 || !/^[^\u0000-\u001f\u007f]+$/.test(sub)) {
@@ -136,16 +139,20 @@ function callerOf(claims: JWTPayload): Caller {
   if (typeof iat === "number" && iat > Date.now() / 1000 + 60) {
     throw new Refusal("unauthenticated", "claim iat");
   }
-  // A role from the allow-list only: a token must not be able to name a role of the database.
-  if (typeof role !== "string" || !Object.hasOwn(DATABASE_ROLES, role)) {
+  // A role from the lists only: a token must not be able to name any role of the database.
+  if (typeof role !== "string") throw new Refusal("unauthenticated", "claim role");
+  const isComposed = composedRoles?.has(role) === true;
+  if (!Object.hasOwn(DATABASE_ROLES, role) && !isComposed) {
     throw new Refusal("unauthenticated", "claim role");
   }
-  const caller = { subject: sub, expiresAt: exp * 1000 };
-  if (role !== "member") {
-    return { role: DATABASE_ROLES[role as TokenRole], memberId: "", ...caller };
-  }
-  if (!/^[1-9]\d{0,17}$/.test(String(memberId))) {
+  const isWithMember = role === "member" || (isComposed && memberId !== undefined);
+  if (isWithMember && !/^[1-9]\d{0,17}$/.test(String(memberId))) {
     throw new Refusal("unauthenticated", "claim member_id");
   }
-  return { role: DATABASE_ROLES.member, memberId: String(memberId), ...caller };
+  return {
+    role: `saldo_${role}`,
+    subject: sub,
+    memberId: isWithMember ? String(memberId) : "",
+    expiresAt: exp * 1000,
+  };
 }

@@ -10,6 +10,11 @@ import type { Client } from "pg";
 export const grantees = [
   "saldo_admin",
   "saldo_operator",
+  "saldo_accountant",
+  "saldo_auditor",
+  "saldo_cashier",
+  "saldo_biller",
+  "saldo_app",
   "saldo_member",
   "saldo_branch",
   "saldo_anonymous",

@@ -120,14 +120,19 @@ async function makeRoles(client: Client): Promise<void> {
   } catch (error) {
     const { code, message } = error as DatabaseError;
     if (code !== "42501") throw error;
-    const { rows } = await client.query<{ login: string; exists: boolean }>(
-      `select quote_ident(session_user) as login, to_regrole('saldo_owner') is not null as exists`,
+    const { rows } = await client.query<{ login: string; exists: boolean; is_whole: boolean }>(
+      `select quote_ident(session_user) as login, to_regrole('saldo_owner') is not null as exists,
+        to_regrole('saldo_app') is not null as is_whole`,
     );
-    const { login, exists } = rows[0] ?? {};
-    const remedy = exists
-      ? "grant saldo_owner, saldo_admin, saldo_server, saldo_rule_reader " +
-        `to ${login} with admin option`
-      : `alter role ${login} createrole`;
+    const { login, exists, is_whole: isWhole } = rows[0] ?? {};
+    // An older version has made some of them.
+    const grants = `grant saldo_owner, saldo_admin, saldo_server, saldo_rule_reader${
+      isWhole ? "" : ", saldo_operator"
+    } to ${login} with admin option`;
+    const remedy = [
+      ...(isWhole ? [] : [`alter role ${login} createrole`]),
+      ...(exists ? [grants] : []),
+    ].join("; ");
     throw new StartError(
       `The login of DATABASE_URL may not do what Saldo's roles need (${message}): let a superuser ` +
         `say \`${remedy}\`, and start again.`,
@@ -262,9 +267,12 @@ const standingQuery = `
     and to_regclass('graphile_worker.migrations') is not null
     and (
       select bool_and(pg_has_role('saldo_server', role, 'member'))
-      from unnest(array['saldo_admin', 'saldo_operator', 'saldo_member', 'saldo_branch',
+      from unnest(array['saldo_admin', 'saldo_operator', 'saldo_accountant', 'saldo_auditor',
+        'saldo_cashier', 'saldo_biller', 'saldo_app', 'saldo_member', 'saldo_branch',
         'saldo_anonymous']) as role
     )
+    and pg_has_role('saldo_accountant', 'saldo_operator', 'usage')
+    and pg_has_role('saldo_auditor', 'saldo_operator', 'usage')
     and pg_has_role('saldo_owner', 'saldo_rule_reader', 'member')
     and pg_has_role(session_user, 'saldo_owner', 'member')
     and pg_has_role(session_user, 'saldo_admin', 'member')

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import express, { type ErrorRequestHandler, type Express } from "express";
 import { postgraphile } from "postgraphile";
 import { grafserv } from "postgraphile/grafserv/express/v4";
+import { readComposedRoles } from "../auth/composed_roles.ts";
 import { makeServiceTokens, readServiceTokens } from "../auth/service_tokens.ts";
 import type { Trust } from "../auth/token.ts";
 import { causeOf } from "../errors/database_error.ts";
@@ -71,7 +72,7 @@ export async function createApp(context: AppContext): Promise<App> {
   installHeaders(app, context);
   installProbes(app, context, readWorker, readReplica);
   const failures = makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS);
-  const trust = trustOf(context);
+  const trust = await trustOf(context);
   const isInsider = makeInsider(trust, context.config.metricsToken, failures);
   app.get("/metrics", async (request, response) => {
     const withAmounts = await isInsider(request);
@@ -92,13 +93,15 @@ export async function createApp(context: AppContext): Promise<App> {
 }
 
 /** Whose tokens are believed. */
-function trustOf({ config, jwtSecret, publicKeys, serverPool }: AppContext): Trust {
+async function trustOf(context: AppContext): Promise<Trust> {
+  const { config, jwtSecret, publicKeys, serverPool } = context;
   return {
     secret: jwtSecret,
     keys: publicKeys,
     issuer: config.jwtIssuer,
     audience: config.jwtAudience,
     serviceTokens: makeServiceTokens(readServiceTokens(serverPool)),
+    composedRoles: await readComposedRoles(serverPool),
   };
 }
 

@@ -7,6 +7,9 @@ import { isNoGuess } from "./authenticate_requests.ts";
 import { networkOf } from "./client_address.ts";
 import type { FailureLimit } from "./failure_limit.ts";
 
+/** Who reads the totals in GraphQL as well. */
+const STAFF = new Set(["saldo_admin", "saldo_accountant", "saldo_operator", "saldo_auditor"]);
+
 /** Tells whether a request may see amounts. */
 export type IsInsider = (request: Request) => Promise<boolean>;
 
@@ -29,7 +32,7 @@ export function makeInsider(
     }
     try {
       const { role } = await authenticate(trust, authorization);
-      return role === "saldo_admin" || role === "saldo_operator";
+      return STAFF.has(role);
     } catch (error) {
       throw isNoGuess(error) || !failures.isExceededBy(networkOf(request.ip ?? ""))
         ? error

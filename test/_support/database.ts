@@ -114,6 +114,10 @@ export const asAdmin = <T>(pool: Pool, work: Work<T>) =>
 export const asOperator = <T>(pool: Pool, work: Work<T>) =>
   asRole(pool, "saldo_operator", { "saldo.subject": "operator" }, work);
 
+/** Acts as a person with some other role, in a transaction. */
+export const asPerson = <T>(pool: Pool, role: string, subject: string, work: Work<T>) =>
+  asRole(pool, role, { "saldo.subject": subject }, work);
+
 /** Acts as one member, in a transaction. */
 export const asMember = <T>(pool: Pool, memberId: string | number, work: Work<T>) =>
   asRole(

@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import test from "ava";
 import { SignJWT } from "jose";
-import { ANONYMOUS, settingsFor } from "../../src/auth/caller.ts";
+import { ANONYMOUS, settingsFor, type TokenRole } from "../../src/auth/caller.ts";
 import { authenticate, signToken } from "../../src/auth/token.ts";
 import { makeFailureLimit } from "../../src/http/failure_limit.ts";
 
@@ -37,7 +37,17 @@ test("no header is the anonymous caller", async (t) => {
 });
 
 test("each role of a token becomes its database role", async (t) => {
-  for (const role of ["admin", "operator", "branch"] as const) {
+  const roles = [
+    "admin",
+    "accountant",
+    "operator",
+    "auditor",
+    "cashier",
+    "biller",
+    "app",
+    "branch",
+  ];
+  for (const role of roles as TokenRole[]) {
     const token = await signToken(SECRET, { sub: "someone", role }, "1h");
     const { expiresAt = 0, ...caller } = await authenticate(trust, `Bearer ${token}`);
     t.deepEqual(caller, { role: `saldo_${role}`, subject: "someone", memberId: "" });
@@ -116,6 +126,20 @@ test("a role outside the allow-list is refused, a database's role among them", a
     const token = await builder({ role }).sign(key(SECRET));
     t.deepEqual(await extensionsFor(`Bearer ${token}`), refused, String(role));
   }
+});
+
+test("a role that somebody has composed is believed where the database offers it", async (t) => {
+  const composed = { ...trust, composedRoles: new Set(["front_desk"]) };
+  const desk = await builder({ role: "front_desk" }).sign(key(SECRET));
+  t.like(await authenticate(composed, `Bearer ${desk}`), {
+    role: "saldo_front_desk",
+    memberId: "",
+  });
+  t.deepEqual(await extensionsFor(`Bearer ${desk}`), refused);
+  const withMember = await builder({ role: "front_desk", member_id: "7" }).sign(key(SECRET));
+  t.like(await authenticate(composed, `Bearer ${withMember}`), { memberId: "7" });
+  const forged = await builder({ role: "front_desk", member_id: "7 or 8" }).sign(key(SECRET));
+  await t.throwsAsync(authenticate(composed, `Bearer ${forged}`), { name: "Refusal" });
 });
 
 test("a member's token without a proper member id is refused", async (t) => {

@@ -44,7 +44,72 @@ test("what a function does as the owner for members and strangers was looked at"
   ]);
 });
 
+test("what cashiers, billers and applications do was looked at", (t) => {
+  const wallet = ["purchase_with_balance_deduction", "wallet_balance", "wallet_history"];
+  const purchases = ["complete_purchase", "fail_purchase", ...wallet];
+  const functions = (role: string) =>
+    having(role, /changes|as owner/).map((name) => name.replace("saldo.", ""));
+  t.deepEqual(functions("app"), ["complete_purchase", "create_member", ...purchases.slice(1)]);
+  t.deepEqual(functions("cashier"), [
+    "complete_purchase",
+    "fail_purchase",
+    "purchase_with_balance_deduction",
+    "refund_purchase",
+    "top_up",
+    ...wallet.slice(1),
+  ]);
+  const metering =
+    /reading|meter|tariff|correction|rerat|deposit|customer|compare_monthly_balances|create_customer/;
+  t.deepEqual(
+    functions("biller").filter((name) => !metering.test(name)),
+    [],
+  );
+  t.deepEqual(
+    having("accountant", /changes as owner/).filter((name) => !name.startsWith("saldo_private.")),
+    [
+      "adjust_balance",
+      "begin_closing",
+      "cancel_closing",
+      "check_balance_health",
+      "close_account",
+      "close_period",
+      "close_year",
+      "lock_period",
+      "open_account",
+      "post_entries",
+      "reopen_period",
+      "reverse_entry",
+      "reverse_top_up",
+      "transfer",
+      "transfer_many",
+    ].map((name) => `saldo.${name}`),
+  );
+  t.deepEqual(having("auditor", /./), having("operator", /./));
+});
+
+test("each function says itself who may call it, as the grants have it", async (t) => {
+  const { rows } = await wallet.pool.query<{ name: string; said: string }>(
+    `select format('saldo.%s', p.proname) as name,
+      substring(obj_description(p.oid, 'pg_proc') from ' Who may: (.*)\\.$') as said
+    from pg_proc as p
+    where p.pronamespace = 'saldo'::regnamespace`,
+  );
+  const rights = new Map(lines.map(([, name = "", ...cells]) => [name.replaceAll("`", ""), cells]));
+  t.true(rows.length > 100);
+  for (const { name, said } of rows) {
+    const may = titles.slice(2, -1).filter((_, place) => rights.get(name)?.[place] !== "");
+    t.is(said, may.join(", "), name);
+  }
+});
+
 test("nobody writes a table, makes things, or sees all rows who is not staff", (t) => {
+  t.deepEqual(having("app", /^all$/), [
+    "saldo.error_code",
+    "saldo.member",
+    "saldo.product",
+    "saldo.purchase",
+    "saldo.setting",
+  ]);
   for (const role of titles.slice(2, -1)) {
     t.deepEqual(having(role, /insert|update|delete|truncate|trigger|references|make/), [], role);
   }

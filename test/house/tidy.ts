@@ -26,6 +26,7 @@ export const rooms = [
   "alert",
   "closing",
   "report",
+  "rights",
 ];
 
 const shouting = /\b(?!(?:NEW|OLD|TG_\w+)\b)[A-Z][A-Z_]+\b/;
