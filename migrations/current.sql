@@ -97,3 +97,23 @@ create table if not exists saldo.limit_use (
   constraint limit_use_amount_is_positive check (amount > 0)
 );
 create index if not exists limit_use_day on saldo.limit_use (used_on);
+-- jobs: when they ran and will run, and runs that an administrator asks for
+create table if not exists saldo.job (
+  name text primary key,
+  schedule text not null,
+  every_seconds integer,
+  scheduled_at timestamptz,
+  last_started_at timestamptz,
+  last_finished_at timestamptz,
+  last_error text
+);
+create table if not exists saldo.job_request (
+  id uuid primary key,
+  job text not null,
+  requested_at timestamptz not null default clock_timestamp(),
+  requested_by text not null,
+  taken_at timestamptz,
+  finished_at timestamptz,
+  error text
+);
+create index if not exists job_request_waiting_idx on saldo.job_request (id) where taken_at is null;

@@ -253,6 +253,7 @@
 --!include alert/alert_evaluation.sql
 --!include alert/acknowledge_alert.sql
 --!include alert/health_metric.sql
+--!include alert/job.sql
 
 -- closing: months and years are checked, sealed and locked; the journal is verified
 --!include closing/checklist.sql

@@ -283,7 +283,9 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
     'See whether the rule overlooks something: a filter, a kind of row. If the data is wrong, give '
     'the rule a higher max_percent by set_heal_policy.', 409),
   ('SB651', 'alert_channel_missing', 'There is no channel to send an alert by.',
-    'Give the worker SALDO_ALERT_WEBHOOK_URL or SALDO_ALERT_SMTP_URL, and start it again.', 409)
+    'Give the worker SALDO_ALERT_WEBHOOK_URL or SALDO_ALERT_SMTP_URL, and start it again.', 409),
+  ('SB683', 'job_not_found', 'There is no such job.',
+    'DETAIL tells the jobs there are; a worker writes them down when it starts.', 404)
 on conflict (code) do update
 set condition = excluded.condition,
   message = excluded.message,

@@ -14,6 +14,7 @@ import { type Command, UsageError } from "./command.ts";
 import { connect, databaseUrl } from "./connection.ts";
 import { compareCommand, initCommand, syncCommand } from "./customer_months.ts";
 import { importCommand } from "./import.ts";
+import { jobCommand } from "./job.ts";
 import { describeFailure } from "./output.ts";
 import { migrateCommand, serverCommand, startCommand, workerCommand } from "./processes.ts";
 import { rulesCommand } from "./rules.ts";
@@ -38,6 +39,7 @@ const commands: Record<string, Command> = {
   token: tokenCommand,
   branch: branchCommand,
   "branch-file": branchFileCommand,
+  job: jobCommand,
 };
 
 function usage(chosen: Command[]): string {

@@ -75,6 +75,8 @@ function weeklyAt(dayAndTime: string, { timeZone }: ScheduleConfig): Schedule {
 const pulseSeconds = 5;
 // From a write past the engine to its alert it is 10 seconds at most.
 const recordedWritesSeconds = 3;
+// So long does a run that is asked for wait to be handed to the queue.
+const requestSeconds = 2;
 
 /** The jobs that run by themselves. */
 export const jobs: readonly Job[] = [
@@ -84,6 +86,13 @@ export const jobs: readonly Job[] = [
     payload: {},
     priority: -1, // before all others
     schedule: everySeconds(() => pulseSeconds),
+  },
+  {
+    name: "take_job_requests",
+    task: "take_job_requests",
+    payload: {},
+    priority: -1,
+    schedule: everySeconds(() => requestSeconds),
   },
   {
     name: "settle_sub_balances",
@@ -153,3 +162,11 @@ export const jobs: readonly Job[] = [
     schedule: (config) => weeklyAt(config.monthlyRecalculationAt, config),
   },
 ];
+
+/** The job of a task with this payload; undefined for what only other jobs ask for. */
+export function jobOf(task: string, payload: unknown): Job | undefined {
+  const isForced = (payload as { force?: unknown } | null)?.force === true;
+  return jobs.find(
+    (job) => job.task === task && (!("force" in job.payload) || job.payload.force === isForced),
+  );
+}

@@ -8,6 +8,7 @@ import { locks } from "../database/locks.ts";
 import type { Log } from "../log.ts";
 import { watchRules } from "../own_tables/rule_watch.ts";
 import { jobs, type ScheduleConfig } from "./job_list.ts";
+import { recordJobs } from "./job_records.ts";
 import { loadTasks } from "./load_tasks.ts";
 import { type Recurring, runEvery } from "./recurring.ts";
 import { watchWork } from "./watchdog.ts";
@@ -49,6 +50,7 @@ export async function startWorker(
   });
   await runMigrations({ pgPool: pool, logger });
   await releaseJobsOfDeadWorkers(pool);
+  await recordJobs(pool, config);
   await addFirstJobs(pool);
   const events: WorkerEvents = new EventEmitter();
   const name = holdName(pool, events, log);
