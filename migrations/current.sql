@@ -117,3 +117,29 @@ create table if not exists saldo.job_request (
   error text
 );
 create index if not exists job_request_waiting_idx on saldo.job_request (id) where taken_at is null;
+
+-- drafts of journal entries
+do $$
+begin
+  create type saldo.draft_status as enum ('open', 'posted', 'discarded');
+exception
+  when duplicate_object then null;
+end
+$$;
+create table if not exists saldo.entry_draft (
+  id uuid primary key,
+  status saldo.draft_status not null default 'open',
+  version integer not null default 1,
+  content jsonb not null,
+  description text not null,
+  occurred_at timestamptz,
+  made_at timestamptz not null default clock_timestamp(),
+  made_by text not null,
+  changed_at timestamptz not null default clock_timestamp(),
+  changed_by text not null,
+  entry_id uuid,
+  reason text,
+  constraint entry_draft_posted_one_has_its_entry check ((status = 'posted') = (entry_id is not null)),
+  constraint entry_draft_discarded_one_says_why check ((status = 'discarded') = (reason is not null))
+);
+create index if not exists entry_draft_open_idx on saldo.entry_draft (id) where status = 'open';

@@ -34,6 +34,7 @@
 --!include ledger/posted_since.sql
 --!include ledger/immutability.sql
 --!include ledger/post_entries.sql
+--!include ledger/entry_draft.sql
 --!include ledger/transfer.sql
 --!include ledger/reversal.sql
 --!include ledger/account_balance_rule.sql

@@ -11,13 +11,20 @@ language sql
 stable
 as $$
   select count(*), coalesce(jsonb_agg(jsonb_build_object(
-    'entry_id', d.id, 'posting_date', d.posting_date, 'description', d.description
+    'draft_id', d.id, 'posting_date', d.posting_date, 'description', d.description
   ) order by d.id) filter (where d.row_no <= 10), '[]')
   from (
-    select e.id, e.posting_date, e.description, row_number() over (order by e.id) as row_no
-    from saldo.journal_entry as e
-    where e.status = 'draft'
-    and e.posting_date <= checklist__draft.ends_on
+    select each.*, row_number() over (order by each.id) as row_no
+    from (
+      select e.id, e.posting_date, e.description
+      from saldo.journal_entry as e
+      where e.status = 'draft'
+      union all
+      select f.id, saldo_private.business_date(coalesce(f.occurred_at, now())), f.description
+      from saldo.entry_draft as f
+      where f.status = 'open'
+    ) as each
+    where each.posting_date <= checklist__draft.ends_on
   ) as d
 $$;
 comment on function saldo_private.checklist__draft is 'Drafts dated up to the end of the period.';

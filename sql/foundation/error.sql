@@ -284,6 +284,11 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
     'the rule a higher max_percent by set_heal_policy.', 409),
   ('SB651', 'alert_channel_missing', 'There is no channel to send an alert by.',
     'Give the worker SALDO_ALERT_WEBHOOK_URL or SALDO_ALERT_SMTP_URL, and start it again.', 409),
+  ('SB680', 'draft_not_found', 'There is no such draft.', 'Check the draft id.', 404),
+  ('SB681', 'draft_state', 'The draft is posted or discarded, and stays as it is.',
+    'Make another draft; what is posted is corrected by a reversal.', 409),
+  ('SB682', 'draft_changed', 'The draft is not what you have seen any more.',
+    'Read it again, and decide about its version of now.', 409),
   ('SB683', 'job_not_found', 'There is no such job.',
     'DETAIL tells the jobs there are; a worker writes them down when it starts.', 404)
 on conflict (code) do update

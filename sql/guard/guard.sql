@@ -262,6 +262,15 @@ create or replace trigger record_bypass_truncate
   after truncate on saldo.journal_seal_entry
   for each statement
   execute function saldo_private.tg__record_bypass();
+create or replace trigger record_bypass
+  after insert or update or delete on saldo.entry_draft
+  for each row
+  when (saldo_private.is_past_engine())
+  execute function saldo_private.tg__record_bypass();
+create or replace trigger record_bypass_truncate
+  after truncate on saldo.entry_draft
+  for each statement
+  execute function saldo_private.tg__record_bypass();
 
 alter table saldo.account enable always trigger guard_cached_balance;
 alter table saldo.account enable always trigger guard_truncate;
@@ -280,6 +289,8 @@ alter table saldo.journal_seal_total enable always trigger record_bypass;
 alter table saldo.journal_seal_total enable always trigger record_bypass_truncate;
 alter table saldo.journal_seal_entry enable always trigger record_bypass;
 alter table saldo.journal_seal_entry enable always trigger record_bypass_truncate;
+alter table saldo.entry_draft enable always trigger record_bypass;
+alter table saldo.entry_draft enable always trigger record_bypass_truncate;
 
 select saldo_private.secure_table('saldo.guard_event');
 drop policy if exists select_all on saldo.guard_event;
