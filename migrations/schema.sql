@@ -51,6 +51,8 @@ create type saldo.check_status as enum ('healthy', 'unhealthy', 'failed');
 
 create type saldo.checklist_outcome as enum ('passed', 'waived', 'open');
 
+create type saldo.draft_status as enum ('open', 'posted', 'discarded');
+
 create type saldo.entry_kind as enum ('normal', 'opening', 'adjustment', 'correction', 'closing', 'reversal');
 
 create type saldo.entry_side as enum ('debit', 'credit');
@@ -1393,6 +1395,30 @@ CREATE UNIQUE INDEX deposit_is_recorded_once_per_key ON saldo.deposit USING btre
 -- policy owner_all
 -- policy select_all
 
+create table saldo.entry_draft (
+  id uuid not null,
+  status saldo.draft_status default 'open'::saldo.draft_status not null,
+  version integer default 1 not null,
+  content jsonb not null,
+  description text not null,
+  occurred_at timestamp with time zone,
+  made_at timestamp with time zone default clock_timestamp() not null,
+  made_by text not null,
+  changed_at timestamp with time zone default clock_timestamp() not null,
+  changed_by text not null,
+  entry_id uuid,
+  reason text,
+  constraint entry_draft_pkey PRIMARY KEY (id),
+  constraint entry_draft_discarded_one_says_why CHECK (((status = 'discarded'::saldo.draft_status) = (reason IS NOT NULL))),
+  constraint entry_draft_posted_one_has_its_entry CHECK (((status = 'posted'::saldo.draft_status) = (entry_id IS NOT NULL)))
+);
+CREATE INDEX entry_draft_open_idx ON saldo.entry_draft USING btree (id) WHERE (status = 'open'::saldo.draft_status);
+-- trigger keep_decided_immutable
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
+-- policy owner_all
+-- policy select_all
+
 create table saldo.error_code (
   code text not null,
   condition text not null,
@@ -1623,6 +1649,33 @@ create table saldo_private.idempotency_record (
 -- trigger record_bypass, always
 -- trigger record_bypass_truncate, always
 -- policy owner_all
+
+create table saldo.job (
+  name text not null,
+  schedule text not null,
+  every_seconds integer,
+  scheduled_at timestamp with time zone,
+  last_started_at timestamp with time zone,
+  last_finished_at timestamp with time zone,
+  last_error text,
+  constraint job_pkey PRIMARY KEY (name)
+);
+-- policy owner_all
+-- policy select_all
+
+create table saldo.job_request (
+  id uuid not null,
+  job text not null,
+  requested_at timestamp with time zone default clock_timestamp() not null,
+  requested_by text not null,
+  taken_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  error text,
+  constraint job_request_pkey PRIMARY KEY (id)
+);
+CREATE INDEX job_request_waiting_idx ON saldo.job_request USING btree (id) WHERE (taken_at IS NULL);
+-- policy owner_all
+-- policy select_all
 
 create table saldo.journal_entry (
   id uuid not null,
@@ -2099,6 +2152,7 @@ create table saldo.reading (
   ended_at timestamp with time zone,
   ended_by text,
   changed_in xid8 default pg_current_xact_id(),
+  corrected_by uuid,
   constraint reading_pkey PRIMARY KEY (account_id, id),
   constraint reading_account_id_meter_id_fkey FOREIGN KEY (account_id, meter_id) REFERENCES saldo.meter(account_id, id),
   constraint reading_ended_one_says_when CHECK ((num_nonnulls(ended_at, ended_by) =

@@ -136,6 +136,12 @@ export type ChecklistOutcome =
   | "waived"
   | "open";
 
+/** open: may be changed; posted: its entry is in the journal; discarded: it never will be. */
+export type DraftStatus =
+  | "open"
+  | "posted"
+  | "discarded";
+
 /** What an entry is for. */
 export type EntryKind =
   | "normal"
@@ -1368,6 +1374,37 @@ export interface Deposit {
   changed_in: string | null;
 }
 
+/**
+ * @foreignKey (entry_id) references saldo.journal_entry (id)|@backwardBehavior -* A journal entry
+ * that is written down to be posted later.
+ */
+export interface EntryDraft {
+  /** Id, version 7 unless the client gave one. */
+  id: string;
+  /** open, posted or discarded. */
+  status: DraftStatus;
+  /** Counts the entries that stood in it, from 1. */
+  version: number;
+  /** The entry, in the form of post_entries. */
+  content: unknown;
+  /** What it is about: that of the entry. */
+  description: string;
+  /** When it took place, by the entry; null = when it is posted. */
+  occurred_at: Date | null;
+  /** When it was made. */
+  made_at: Date;
+  /** Who made it: token subject or login. */
+  made_by: string;
+  /** When it was changed or decided about last. */
+  changed_at: Date;
+  /** Who did so. */
+  changed_by: string;
+  /** The journal entry, once it is posted. */
+  entry_id: string | null;
+  /** Why it was discarded. */
+  reason: string | null;
+}
+
 /** The catalogue of errors that Saldo raises. */
 export interface ErrorCode {
   /** SQLSTATE of class SB; extensions.code in GraphQL. */
@@ -1772,6 +1809,45 @@ export interface IncomeStatementLine {
   currency: string | null;
   /** Revenue, or expense, or the difference of all. */
   amount: string | null;
+}
+
+/** A job of the worker: when it ran last, and when it runs. */
+export interface Job {
+  /** Name of the job, as run_job takes it. */
+  name: string;
+  /** When it runs, in words, in the business time zone. */
+  schedule: string;
+  /** Seconds between its runs; null for one that runs at times of the day. */
+  every_seconds: number | null;
+  /** When it is due next by the clock; null for one that runs every so many seconds. */
+  scheduled_at: Date | null;
+  /**
+   * When its last run began that was written down; of one that runs every few seconds not each run
+   * is.
+   */
+  last_started_at: Date | null;
+  /** When that run ended. */
+  last_finished_at: Date | null;
+  /** Why that run failed; null = it did its work. */
+  last_error: string | null;
+}
+
+/** A run of a job that somebody asked for. */
+export interface JobRequest {
+  /** Id, version 7: ordered by time. */
+  id: string;
+  /** Name of the job. */
+  job: string;
+  /** When it was asked for. */
+  requested_at: Date;
+  /** Who asked: token subject or login. */
+  requested_by: string;
+  /** When a worker handed it to the queue; null = it waits for a worker. */
+  taken_at: Date | null;
+  /** When the run ended; null = it has not. */
+  finished_at: Date | null;
+  /** Why it failed; null = it did not. */
+  error: string | null;
 }
 
 /** Something that a verification found. */
@@ -2393,6 +2469,8 @@ export interface Reading {
   ended_by: string | null;
   /** Transaction of the engine that wrote it last; null = before there were seals over rows. */
   changed_in: string | null;
+  /** Actual reading that proved the estimate wrong, and withdrew it; null = none did. */
+  corrected_by: string | null;
 }
 
 /** A reading to record: the meter, when, index_value or volume, and as in add_reading. */
@@ -3040,6 +3118,7 @@ export interface Rows {
   customer_month: CustomerMonth;
   customer_month_total: CustomerMonthTotal;
   deposit: Deposit;
+  entry_draft: EntryDraft;
   error_code: ErrorCode;
   finding: Finding;
   finding_explanation: FindingExplanation;
@@ -3056,6 +3135,8 @@ export interface Rows {
   hold: Hold;
   import_result: ImportResult;
   income_statement_line: IncomeStatementLine;
+  job: Job;
+  job_request: JobRequest;
   journal_difference: JournalDifference;
   journal_entry: JournalEntry;
   journal_line: JournalLine;
@@ -3793,6 +3874,23 @@ export interface Functions {
     };
     row: RegisteredRule;
   };
+  /** Decides that a draft is not posted; it stays, with the reason. */
+  discard_draft: {
+    args: {
+      draft_id: string;
+      reason: string;
+    };
+    row: EntryDraft;
+  };
+  /** Puts another entry in the place of a draft's, and counts its version up. */
+  edit_draft: {
+    args: {
+      draft_id: string;
+      entry: unknown;
+      version?: number | null;
+    };
+    row: EntryDraft;
+  };
   /** Proves a registered rule again, puts its guard back, and lets checks run it. */
   enable_balance_rule: {
     args: {
@@ -3988,6 +4086,13 @@ export interface Functions {
     };
     row: BranchEnrolmentCode;
   };
+  /** When the job runs next as long as there is a worker; in the past where there was none then. */
+  job_next_run_at: {
+    args: {
+      job_row: string;
+    };
+    row: { job_next_run_at: Date | null };
+  };
   /**
    * Locks a closed period and all before it: they are never reopened, and nothing about them is
    * posted any more (SB108 period_locked).
@@ -4015,6 +4120,14 @@ export interface Functions {
       account_id: string | number | bigint;
     };
     row: Account;
+  };
+  /** Writes down a journal entry to be posted later, or never. */
+  make_draft: {
+    args: {
+      entry: unknown;
+      draft_id?: string | null;
+    };
+    row: EntryDraft;
   };
   /**
    * Customers, meters, readings, what of them waits for a price, a factor or a re-rating, and what
@@ -4090,6 +4203,17 @@ export interface Functions {
       metadata?: unknown;
     };
     row: Hold;
+  };
+  /**
+   * Posts a draft as post_entries does, on the day that its occurred_at, or now, says: in a closed
+   * month on the first open day.
+   */
+  post_draft: {
+    args: {
+      draft_id: string;
+      version?: number | null;
+    };
+    row: JournalEntry;
   };
   /**
    * Posts journal entries, all or none: a JSON array of {description, lines: [{account_id or
@@ -4340,6 +4464,16 @@ export interface Functions {
       device_id: string;
     };
     row: { rotate_branch_key: string | null };
+  };
+  /**
+   * Asks for a job to be run now, beside its schedule: a worker takes the request within seconds,
+   * and job_request tells when it has ended, and how.
+   */
+  run_job: {
+    args: {
+      name: string;
+    };
+    row: JobRequest;
   };
   /**
    * Checks all balances, heals what is safe, looks again at what was wrong and records the run, in
