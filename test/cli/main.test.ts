@@ -10,6 +10,10 @@ let database: TestDatabase;
 let folder: string;
 test.before(async () => {
   database = await openTestDatabase(5);
+  // Every reading is rated, or a check would tell of it.
+  await database.pool.query(`
+    select from saldo.add_tariff_version(1, '2025-01-01');
+    select from saldo.add_correction_factor('2025-01-01', 'fixed', factor => 1)`);
   folder = await mkdtemp(join(tmpdir(), "saldo-cli-"));
 });
 test.after.always(async () => {
