@@ -8,6 +8,8 @@ import {
   pushAnswerSchema,
   pushSchema,
   refusalSchema,
+  returnAnswerSchema,
+  returnSchema,
   rowSchema,
   verdictSchema,
 } from "../src/branch/protocol/schema.ts";
@@ -27,6 +29,8 @@ export function branchSchemaText(): string {
     enrol_answer: enrolAnswerSchema,
     key_answer: keyAnswerSchema,
     config: configSchema,
+    rows: returnSchema,
+    rows_answer: returnAnswerSchema,
     refusal: refusalSchema,
   };
   const definitions = Object.entries(bodies).map(([name, schema]) => {

@@ -147,6 +147,7 @@
 --!include branch/branch_config.sql
 --!include branch/push_answer.sql
 --!include branch/push_branch_rows.sql
+--!include branch/return_branch_rows.sql
 --!include branch/take_branch_file.sql
 --!include branch/decide_branch_row.sql
 --!include branch/repost_suspense.sql

@@ -1,17 +1,7 @@
 -- What a till is told of its branch.
 --
--- Private: branch_config, instant_text.
+-- Private: branch_config.
 -- The version is a hash of the rest: it changes when, and only when, something else has.
-
-create or replace function saldo_private.instant_text(at timestamptz)
-returns text
-language sql
-stable
-as $$
-  select to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
-$$;
-comment on function saldo_private.instant_text is
-  'A moment as tills write it: UTC with milliseconds.';
 
 create or replace function saldo_private.branch_config(branch saldo.branch)
 returns jsonb

@@ -1,6 +1,6 @@
 -- Intake: what became of each row that a till sent, kept for ever.
 --
--- Public: saldo.branch_intake. Private: branch_verdict_of, verdict_json.
+-- Public: saldo.branch_intake. Private: branch_verdict_of, verdict_json, row_as_sent.
 -- file_branch_row.sql files rows, decide_branch_row.sql has what a person decides afterwards.
 
 create or replace function saldo_private.branch_verdict_of(reason text)
@@ -35,6 +35,25 @@ as $$
     'entry_id', entry_id, 'posting_date', posting_date, 'verdict_no', verdict_no)
 $$;
 comment on function saldo_private.verdict_json is 'A verdict as a till gets it.';
+
+create or replace function saldo_private.row_as_sent(filed saldo.branch_intake)
+returns jsonb
+language sql
+stable
+as $$
+  select jsonb_build_object(
+    'id', filed.row_id, 'seq', filed.seq, 'payload_version', 1, 'kind', filed.kind,
+    'type', filed.flow, 'category', filed.category, 'amount', filed.amount::text,
+    'expected', filed.expected::text, 'currency', filed.currency,
+    'description', filed.description,
+    'occurred_at', saldo_private.instant_text(filed.occurred_at),
+    'business_date', to_char(filed.business_date::timestamp, 'YYYY-MM-DD'),
+    'cashier', filed.cashier, 'voids', filed.voids, 'corrects', filed.corrects,
+    'reason', filed.reason, 'prev', filed.prev_hash, 'hash', filed.hash
+  )
+$$;
+comment on function saldo_private.row_as_sent is
+  'A row that could be read, in the form in which it came: its hash is the same.';
 
 select saldo_private.secure_table('saldo.branch_intake');
 drop policy if exists select_all on saldo.branch_intake;

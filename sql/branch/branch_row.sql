@@ -1,9 +1,19 @@
 -- A row as a till sends it: its form, its canonical text, its hashes.
 --
--- Private: branch_row_fault, branch_row_content, branch_row_hash, branch_row_of_0.
+-- Private: branch_row_fault, branch_row_content, branch_row_hash, branch_row_of_0, instant_text.
 -- docs/reference/branch-protocol.md has the form; test/branch/hash_vectors.json holds this file and
 -- the till's program to the same hashes. A row is looked at by itself: whatever is wrong with one
 -- is a text here, never an error.
+
+create or replace function saldo_private.instant_text(at timestamptz)
+returns text
+language sql
+stable
+as $$
+  select to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+$$;
+comment on function saldo_private.instant_text is
+  'A moment as tills write it: UTC with milliseconds.';
 
 create or replace function saldo_private.is_plain_text(value text, max_length integer)
 returns boolean

@@ -157,14 +157,7 @@ as $$
       i.seq = 1 or lag(i.seq) over (partition by i.epoch_id order by i.seq) = i.seq - 1
         as has_row_before,
       saldo_private.branch_row_hash(i.device_id, e.epoch, i.seq::text,
-        saldo_private.branch_row_content(jsonb_build_object(
-          'id', i.row_id, 'payload_version', 1, 'kind', i.kind, 'type', i.flow,
-          'category', i.category, 'amount', i.amount::text, 'expected', i.expected::text,
-          'currency', i.currency, 'description', i.description,
-          'occurred_at', saldo_private.instant_text(i.occurred_at),
-          'business_date', to_char(i.business_date::timestamp, 'YYYY-MM-DD'),
-          'cashier', i.cashier, 'voids', i.voids, 'corrects', i.corrects, 'reason', i.reason
-        )), i.prev_hash
+        saldo_private.branch_row_content(saldo_private.row_as_sent(i)), i.prev_hash
       ) as own_hash,
       i.first_reason
     from saldo.branch_intake as i

@@ -16,3 +16,11 @@ export function decimalText(amount: bigint, currency: string): string {
   const fraction = digits.slice(digits.length - decimals).replace(/0+$/, "");
   return `${amount < 0n ? "-" : ""}${whole}${fraction && `.${fraction}`}`;
 }
+
+/** The amount of such a text, in the smallest unit; null where the currency has none so small. */
+export function unitsOf(text: string, currency: string): bigint | null {
+  const [whole = "", fraction = ""] = text.split(".");
+  const decimals = currencyDecimals(currency);
+  if (fraction.length > decimals) return null;
+  return BigInt(whole + fraction.padEnd(decimals, "0"));
+}

@@ -14,7 +14,7 @@ import { networkOf } from "./client_address.ts";
 import type { FailureLimit } from "./failure_limit.ts";
 import { readJson } from "./json_body.ts";
 import { makeKeyLimit } from "./key_limit.ts";
-import { pushText } from "./push_body.ts";
+import { pushText, returnText } from "./push_body.ts";
 
 /** What the calls of tills need. */
 export interface BranchSyncContext {
@@ -74,30 +74,51 @@ export function branchSync(context: BranchSyncContext, failures: FailureLimit): 
       });
     },
   );
+  const byKey = (message: string, text: string, bodyOf = (_: unknown): unknown[] => []) =>
+    (async (request, response) => {
+      const { id, secretHash } = response.locals["key"];
+      const data = await call(text, [id, secretHash, ...bodyOf(request.body)]);
+      response.json({ success: true, message, data });
+    }) satisfies RequestHandler;
   router.post(
     "/key",
     requireJson,
     requireKey(failures),
     keyLimit,
     readBody,
-    async (_, response) => {
-      const { id, secretHash } = response.locals["key"];
-      const data = await call("select saldo_private.renew_branch_key($1, $2) as data", [
-        id,
-        secretHash,
-      ]);
-      response.json({ success: true, message: "Use it, then the old key ends.", data });
-    },
+    byKey(
+      "Use it, then the old key ends.",
+      "select saldo_private.renew_branch_key($1, $2) as data",
+    ),
   );
-  router.get("/config", requireKey(failures), keyLimit, async (_, response) => {
-    const { id, secretHash } = response.locals["key"];
-    const data = await call("select saldo_private.read_branch_config($1, $2) as data", [
-      id,
-      secretHash,
-    ]);
-    response.json({ success: true, message: "The branch.", data });
-  });
-  router.post("/enrol", requireJson, readShortBody, async (request, response) => {
+  router.post(
+    "/rows",
+    requireJson,
+    requireKey(failures),
+    keyLimit,
+    readBody,
+    byKey(
+      "Rows of epochs that the device has left.",
+      "select saldo_private.return_branch_rows($1, $2, $3) as data",
+      (body) => [returnText(body)],
+    ),
+  );
+  router.get(
+    "/config",
+    requireKey(failures),
+    keyLimit,
+    byKey("The branch.", "select saldo_private.read_branch_config($1, $2) as data"),
+  );
+  router.post("/enrol", requireJson, readShortBody, enrolBy(call, failures));
+  router.use(answerRefusal(context.log));
+  return router;
+}
+
+type Call = <Result>(text: string, values: unknown[]) => Promise<Result>;
+
+/** A device and its key of a one-time code; who guesses codes is slowed down. */
+function enrolBy(call: Call, failures: FailureLimit): RequestHandler {
+  return async (request, response) => {
     const { data: body, error } = enrolSchema.safeParse(request.body);
     if (body === undefined) {
       throw new Refusal("push_invalid", error?.issues[0]?.path.join(".") || "body");
@@ -115,9 +136,7 @@ export function branchSync(context: BranchSyncContext, failures: FailureLimit): 
       message: "Enrolled.",
       data: { ...data, limits, protocol: protocols },
     });
-  });
-  router.use(answerRefusal(context.log));
-  return router;
+  };
 }
 
 async function callAsBranch<Result>(

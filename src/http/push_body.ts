@@ -1,5 +1,5 @@
 /** The body of a push, in a form that the database can take: a bad row must spoil no push. */
-import { limits, pushSchema } from "../branch/protocol/schema.ts";
+import { limits, pushSchema, returnSchema } from "../branch/protocol/schema.ts";
 import { Refusal } from "../errors/refusal.ts";
 
 // Deeper than any row; the database's own limit would end the whole statement.
@@ -20,6 +20,19 @@ export function pushText(body: unknown): string {
   }
   const rows = "rows" in body && Array.isArray(body.rows) ? legible(body.rows) : null;
   const { data, error } = pushSchema.safeParse({ ...body, rows });
+  if (data === undefined) {
+    throw new Refusal("push_invalid", error.issues[0]?.path.join(".") || "body");
+  }
+  return JSON.stringify(data);
+}
+
+/**
+ * The JSON text of a call for rows that were sent before.
+ *
+ * @throws Refusal push_invalid
+ */
+export function returnText(body: unknown): string {
+  const { data, error } = returnSchema.safeParse(body);
   if (data === undefined) {
     throw new Refusal("push_invalid", error.issues[0]?.path.join(".") || "body");
   }

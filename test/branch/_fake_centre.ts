@@ -26,6 +26,8 @@ export class FakeCentre {
   /** Whether a till that enrols keeps the id that it made for itself. */
   takesDevices = true;
   configVersion = "1";
+  /** How often it was asked for rows of before a copy: as an older centre it has no such call. */
+  askedForRows = 0;
   /** What the centre says of a row instead of accepting it. */
   judge: (row: Row) => Partial<Verdict> = () => ({});
   /** Takes over an answer: gives true when it has answered, or has let the connection break. */
@@ -87,6 +89,10 @@ export class FakeCentre {
     if (path.endsWith("/enrol")) return good(this.#enrol(body));
     const key = (request.headers.authorization ?? "").replace("Bearer ", "");
     if (!this.keys.has(key)) return bad(401, "SB504", "branch_key_invalid");
+    if (path.endsWith("/rows")) {
+      this.askedForRows += 1;
+      return bad(404, "SB007", "not_found");
+    }
     if (path.endsWith("/config")) return good(this.config());
     if (path.endsWith("/key")) return good({ key: this.makeKey() });
     return good(this.#push(tillPushSchema.parse(body)));

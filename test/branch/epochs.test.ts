@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
 import test from "ava";
+import { keyProof } from "../../src/branch/protocol/key.ts";
+import type { Row } from "../../src/branch/protocol/schema.ts";
 import { errorCode } from "../_support/database.ts";
 import { type Centre, openCentre } from "./_branch.ts";
 
@@ -111,6 +113,18 @@ test("rows of an epoch that was left count up to where the next one began", asyn
   t.deepEqual(outcomes(more), ["epoch_superseded"]);
   t.is(more.device_state, "forked");
   t.is(await centre.balance(branch.cash), "4000");
+  // What came after the end is of another program, and no history of this one.
+  const proof = keyProof(till.key);
+  const returned = await centre.value("select saldo_private.return_branch_rows($1, $2, $3)", [
+    proof?.id,
+    proof?.secretHash,
+    { protocol: 1, have: [{ epoch: old.epoch, seq: 1 }] },
+  ]);
+  t.deepEqual(
+    returned.rows.map(({ row }: { row: Row }) => row),
+    old.rows.slice(1, 3),
+  );
+  t.false(returned.more);
 });
 
 test("two epochs with one number are a fork", async (t) => {

@@ -308,6 +308,8 @@ test.serial(
       [...centre.rows.values()].map(({ amount }) => amount),
       ["1", "2", "4"],
     );
+    t.is(centre.askedForRows, 1, "an older centre has no such call, and is not asked again");
+    t.is(third.state().connection, "online");
     await third.stop();
     restored.close();
     t.truthy(address);

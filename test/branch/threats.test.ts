@@ -141,7 +141,7 @@ test("the till, or its folder: a row that is changed is seen, and changes no boo
   cut.close();
 });
 
-test("a key alone: it reads no rows and no balances, and pushes for no other device", async (t) => {
+test("a key alone: it reads no rows of what goes on and no balances, and pushes for no other device", async (t) => {
   const { store, key } = await openBranch(t, "T2");
   const other = await openBranch(t, "T3");
   for (const query of [
@@ -169,6 +169,10 @@ test("a key alone: it reads no rows and no balances, and pushes for no other dev
     "verdict_no",
   ]);
 
+  // The rows of the epoch that goes on are not given back either.
+  const rows = await post("rows", { protocol: 1, have: [] }, key);
+  t.deepEqual((rows.answer as unknown as { rows: unknown[] }).rows, []);
+
   // What it pushes as this device, the real till's next push brings to light.
   const thief = randomUUID();
   const begun = {
@@ -180,6 +184,8 @@ test("a key alone: it reads no rows and no balances, and pushes for no other dev
     rows: [],
   };
   t.is((await post("push", begun, key)).status, 200);
+  const taken = await post("rows", { protocol: 1, have: [] }, key);
+  t.is((taken.answer as unknown as { rows: unknown[] }).rows.length, 3);
   sell(store, 7);
   await push(store);
   t.is(store.settings.get(`device_state:${store.chain.device}`), "forked");
@@ -211,7 +217,13 @@ test("the role of keys has its calls and nothing else", async (t) => {
   );
   t.deepEqual(
     calls.map(({ name }) => name),
-    ["enrol_branch_device", "push_branch_rows", "read_branch_config", "renew_branch_key"],
+    [
+      "enrol_branch_device",
+      "push_branch_rows",
+      "read_branch_config",
+      "renew_branch_key",
+      "return_branch_rows",
+    ],
   );
 });
 

@@ -65,6 +65,9 @@ export const rowSchema = z.strictObject({
 });
 export type Row = z.infer<typeof rowSchema>;
 
+// What an older program wrote into a name comes back as it was sent.
+const returnedRowSchema = rowSchema.extend({ category: text(100), cashier: text(100).nullable() });
+
 /** A push of protocol 1. Rows are looked at one by one by the intake: a bad one spoils no push. */
 export const pushSchema = z.object({
   protocol: z.literal(1),
@@ -163,6 +166,26 @@ export type EnrolAnswer = z.infer<typeof enrolAnswerSchema>;
 /** `data` of an answer to `POST /api/v1/sync/key`. */
 export const keyAnswerSchema = z.object({ key: z.string() });
 export type KeyAnswer = z.infer<typeof keyAnswerSchema>;
+
+/** The body of `POST /api/v1/sync/rows`: up to where the store has each epoch of the device. */
+export const returnSchema = z.object({
+  protocol: z.literal(1),
+  have: z.array(z.object({ epoch: uuid, seq: count })).max(3000),
+});
+
+/** `data` of its answer: rows of epochs that the device has left, and what became of them. */
+export const returnAnswerSchema = z.object({
+  epochs: z.array(
+    z.object({
+      epoch: uuid,
+      epoch_no: z.int(),
+      previous: z.object({ epoch: uuid, seq: count, hash: hash.nullable() }).nullable(),
+    }),
+  ),
+  rows: z.array(z.object({ epoch: uuid, row: returnedRowSchema, verdict: verdictSchema })),
+  more: z.boolean(),
+});
+export type ReturnAnswer = z.infer<typeof returnAnswerSchema>;
 
 /** `data` of a refusal. */
 export const refusalSchema = z.object({

@@ -6,6 +6,7 @@ import type { Store } from "../store/store.ts";
 import { callCentre } from "./centre.ts";
 import { type BatchLimit, chainToPush, dueChain, exchange, keyOf } from "./exchange.ts";
 import { defaultPace, type Pace, untilNextPush, untilRetry } from "./pace.ts";
+import { fetchReturned, isReturnDue } from "./returned.ts";
 
 /** How pushing goes. */
 export type PusherState = Pick<SystemStatus, "connection" | "last_error" | "next_push_in_ms">;
@@ -27,6 +28,7 @@ export class Pusher {
   #due = 0;
   #round: Promise<void> | undefined;
   #failureCount = 0;
+  #isTakingBackOver = false;
   #connection: Connection = "unknown";
   #lastError: string | undefined;
 
@@ -130,6 +132,7 @@ export class Pusher {
       // A new epoch is told at once, also when it has no row yet.
       const isOld = chain.epoch !== this.#store.chain.epoch;
       if (isStill || !(isMore || isOld || dueChain(this.#store) !== undefined)) {
+        await this.#takeBack();
         return untilNextPush(this.#pace, this.#random);
       }
     }
@@ -168,6 +171,17 @@ export class Pusher {
       rows: Math.max(1, Math.min(this.#limit.rows + GROW_ROWS, allowed.rows, limits.rows)),
       bytes: Math.min(allowed.bytes, limits.bytes),
     };
+  }
+
+  /** What a store lacks that came back from a copy; where it fails it is asked for again. */
+  async #takeBack(): Promise<void> {
+    if (this.#isTakingBackOver || !isReturnDue(this.#store)) return;
+    const result = await fetchReturned(this.#store, this.#pace.timeoutMs, this.#stop.signal);
+    if (result.ok) {
+      this.#say("rows that were sent after the copy are back", { count: result.count });
+    }
+    // A centre of before this call has nothing to give.
+    this.#isTakingBackOver = !result.ok && result.reason.startsWith("404");
   }
 
   /** Another configuration, or another key, that the centre has for us. What fails comes again. */

@@ -85,13 +85,18 @@ export function beginChain(
     began_at: now.toISOString(),
     reason,
   };
+  insertChain(database, chain);
+  return chain;
+}
+
+/** Adds a chain as it is. */
+export function insertChain(database: DatabaseSync, chain: Chain): void {
   database
     .prepare(
       `insert into chain values (:number, :device, :epoch, :epoch_no, :previous_epoch,
         :previous_seq, :previous_hash, :began_at, :reason)`,
     )
     .run({ ...chain });
-  return chain;
 }
 
 /** Whether the store goes on from what the anchor says: it has that row, or later ones. */

@@ -210,34 +210,57 @@ export class FactWriter {
     if ([cash, -cash, totals.in, totals.out].some((sum) => sum > SUM_MAX)) {
       throw new TillError("not_allowed", "NOT saved: the sums of this till would be too large.");
     }
-    const { lastInsertRowid: position } = this.#database.prepare(insertFact).run({
-      id: row.id,
-      epoch: chain.epoch,
-      seq: row.seq,
-      kind: row.kind,
-      type: row.type,
-      category: row.category,
-      amount: units,
-      effect,
-      description: row.description ?? "",
-      occurred_at: row.occurred_at,
-      business_date: row.business_date,
-      cashier: row.cashier ?? "",
-      voids: row.voids,
-      corrects: row.corrects,
-      reason: row.reason ?? "",
-      hash: row.hash,
-      body: JSON.stringify(row),
-      request,
-      cash_after: cash,
-      in_after: totals.in,
-      out_after: totals.out,
-    });
-    this.#database
-      .prepare("insert into fact_state (position, state, changed_at) values (?, 'waiting', ?)")
-      .run(position, row.occurred_at);
+    insertFact(this.#database, { row, epoch: chain.epoch, units, effect, request, cash, totals });
     return row.id;
   }
+}
+
+/** A row with what the store keeps beside it. */
+export interface Fact {
+  row: Row;
+  epoch: string;
+  units: bigint;
+  effect: bigint;
+  /** What asked for it, by which it is known again; null of a row that came back from the centre. */
+  request: string | null;
+  /** Cash, and the sums of the epoch, after it. */
+  cash: bigint;
+  totals: EpochTotals;
+}
+
+/** Adds a fact, which waits for the centre. `refers`: where it refers to others than its row does. */
+export function insertFact(
+  database: DatabaseSync,
+  fact: Fact,
+  refers: Pick<Row, "voids" | "corrects"> = fact.row,
+): void {
+  const { row, epoch, units, effect, request, cash, totals } = fact;
+  const { lastInsertRowid: position } = database.prepare(insertion).run({
+    id: row.id,
+    epoch,
+    seq: row.seq,
+    kind: row.kind,
+    type: row.type,
+    category: row.category,
+    amount: units,
+    effect,
+    description: row.description ?? "",
+    occurred_at: row.occurred_at,
+    business_date: row.business_date,
+    cashier: row.cashier ?? "",
+    voids: refers.voids,
+    corrects: refers.corrects,
+    reason: row.reason ?? "",
+    hash: row.hash,
+    body: JSON.stringify(row),
+    request,
+    cash_after: cash,
+    in_after: totals.in,
+    out_after: totals.out,
+  });
+  database
+    .prepare("insert into fact_state (position, state, changed_at) values (?, 'waiting', ?)")
+    .run(position, row.occurred_at);
 }
 
 const factColumns = [
@@ -263,7 +286,7 @@ const factColumns = [
   "in_after",
   "out_after",
 ];
-const insertFact = `insert into fact (${factColumns.join(", ")})
+const insertion = `insert into fact (${factColumns.join(", ")})
   values (${factColumns.map((name) => `:${name}`).join(", ")})`;
 
 /** The same text for the same request, whatever the order of its fields. */
@@ -298,7 +321,8 @@ export function epochTotals(database: DatabaseSync, epoch: string): EpochTotals 
   return { in: row?.in_after ?? 0n, out: row?.out_after ?? 0n };
 }
 
-function totalsAfter(before: EpochTotals, type: string | null, amount: bigint): EpochTotals {
+/** The sums after one more row. */
+export function totalsAfter(before: EpochTotals, type: string | null, amount: bigint): EpochTotals {
   return {
     in: before.in + (type === "IN" ? amount : 0n),
     out: before.out + (type === "OUT" ? amount : 0n),

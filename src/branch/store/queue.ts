@@ -98,7 +98,12 @@ function showAllAgain(database: DatabaseSync, settings: Settings): void {
   }
 }
 
-function keepVerdicts(
+/**
+ * Keeps verdicts of rows that are here.
+ *
+ * @returns how many of the rows waited until now
+ */
+export function keepVerdicts(
   database: DatabaseSync,
   answer: Pick<PushAnswer, "centre_epoch" | "verdicts" | "changes">,
   now: Date,

@@ -19,6 +19,8 @@ export type SettingName =
   | "last_contact"
   | "clock_offset_ms"
   | `seen_by:${string}`
+  | `returned:${string}`
+  | `returned_to:${string}`
   | `${DeviceSetting}:${string}`;
 
 /** Reads and writes settings; a write belongs to the transaction around it. */

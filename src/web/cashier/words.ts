@@ -115,7 +115,8 @@ const id = {
     anchor_not_written: "Penanda di luar penyimpanan tidak bisa ditulis; beri tahu kantor.",
     clock_went_back: "Jam komputer mundur sejak transaksi terakhir. Periksa tanggal dan jam.",
     clock_wrong: "Jam komputer ini berbeda lebih dari 5 menit dari pusat.",
-    store_restored: "Penyimpanan berasal dari salinan. Yang sesudah salinan hanya ada di kertas.",
+    store_restored:
+      "Penyimpanan berasal dari salinan. Yang sudah terkirim kembali dari pusat; yang belum hanya ada di kertas.",
     device_forked: "Penyimpanan ini dipakai di dua tempat. Daftarkan lagi dengan kode baru.",
     device_closed: "Perangkat ini ditutup oleh kantor. Daftarkan lagi dengan kode baru.",
     key_refused: "Pusat menolak kunci kas ini. Beri tahu kantor.",
@@ -253,7 +254,8 @@ const en: Words = {
     anchor_not_written: "The marker outside the store cannot be written; tell the office.",
     clock_went_back: "The clock went back since the last transaction. Check date and time.",
     clock_wrong: "This computer's clock is more than 5 minutes off the centre's.",
-    store_restored: "The store comes from a copy. What came after the copy is on paper only.",
+    store_restored:
+      "The store comes from a copy. What was sent comes back from the centre; the rest is on paper only.",
     device_forked: "This store is used in two places. Enrol again with a new code.",
     device_closed: "The office closed this device. Enrol again with a new code.",
     key_refused: "The centre refuses this till's key. Tell the office.",
