@@ -143,3 +143,39 @@ create table if not exists saldo.entry_draft (
   constraint entry_draft_discarded_one_says_why check ((status = 'discarded') = (reason is not null))
 );
 create index if not exists entry_draft_open_idx on saldo.entry_draft (id) where status = 'open';
+-- Readings that span a change of price or factor: how a tariff divides them.
+do $types$
+begin
+  if to_regtype('saldo.spanning_rule') is null then
+    create type saldo.spanning_rule as enum ('reading_day', 'by_days', 'by_profile');
+    create type saldo.rated_part as (
+      part_no integer,
+      from_date date,
+      to_date date,
+      volume_m3 numeric,
+      factor numeric,
+      volume_sm3 numeric,
+      price numeric,
+      amount numeric,
+      tariff_version_id bigint,
+      factor_version_id bigint
+    );
+  end if;
+end
+$types$;
+alter table saldo.tariff_version
+  add column if not exists spanning saldo.spanning_rule not null default 'reading_day';
+alter table saldo.tariff_version add column if not exists profile text;
+alter table saldo.rated_line add column if not exists parts saldo.rated_part[];
+create table if not exists saldo.consumption_profile (
+  profile text not null,
+  day date not null,
+  weight numeric not null,
+  recorded_at timestamptz not null default now(),
+  recorded_by text not null,
+  constraint consumption_profile_pkey primary key (profile, day),
+  constraint consumption_profile_weight_is_positive check (weight > 0 and weight <= 1000000)
+);
+-- squawk-ignore require-concurrent-index-creation
+create index if not exists rated_line_divided_idx on saldo.rated_line (account_id, reading_id)
+  where parts is not null and superseded_at is null;

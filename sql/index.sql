@@ -103,6 +103,7 @@
 --!include metering/reading.sql
 --!include metering/version.sql
 --!include metering/correction_formula.sql
+--!include metering/rated_part.sql
 --!include metering/rating.sql
 --!include metering/customer_month_total.sql
 --!include metering/deposit.sql
@@ -113,6 +114,7 @@
 --!include metering/rerating.sql
 --!include metering/unrated_reason.sql
 --!include metering/rerating_step.sql
+--!include metering/consumption_profile.sql
 --!include metering/tariff.sql
 --!include metering/correction_factor.sql
 --!include metering/reading_check.sql
@@ -124,6 +126,7 @@
 --!include metering/customer_month_sync.sql
 --!include metering/metering_status.sql
 --!include metering/metering_rule.sql
+--!include metering/rated_part_rule.sql
 --!include metering/import_field.sql
 --!include metering/import_file.sql
 --!include metering/import.sql

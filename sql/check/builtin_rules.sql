@@ -68,6 +68,9 @@ from (
     ('rated_line', 'metering', 'Rated lines are what their versions make',
       'Volume, factor, price and amount of a current line follow from its reading and versions.',
       null, false),
+    ('rated_part', 'metering', 'Parts of divided readings are what their versions make',
+      'Parts of a reading that spans a change follow from the versions of their days, and add up '
+        'to its line.', null, false),
     ('rating_entry', 'metering', 'Rating entries carry the sums of the rated lines',
       'What is posted for a customer and month is the sum of its current lines.', null, false),
     ('reading_rated', 'metering', 'Each reading is rated that can be',
@@ -136,7 +139,8 @@ from (
     ('settlement_range', 'whole', 'entries'), ('settlement_entry', 'whole', 'entries'),
     ('purchase_entry', 'whole', 'accounts'), ('top_up_reversal', 'whole', 'accounts'),
     ('deposit_entry', 'whole', 'accounts'),
-    ('rated_line', 'whole', 'accounts'), ('rating_entry', 'whole', 'accounts'),
+    ('rated_line', 'whole', 'accounts'), ('rated_part', 'whole', 'accounts'),
+    ('rating_entry', 'whole', 'accounts'),
     ('reading_rated', 'whole', 'accounts'), ('customer_month_total', 'whole', 'accounts')
 ) as c (name, scope, news)
 where r.name = c.name;

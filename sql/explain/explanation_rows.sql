@@ -18,7 +18,7 @@ as $$
     when rule = 'purchase_entry' then array['purchase', 'purchase_refund',
       'stock_item']
     when rule = 'top_up_reversal' then array['top_up_reversal']
-    when rule in ('deposit_entry', 'rated_line', 'rating_entry', 'reading_rated',
+    when rule in ('deposit_entry', 'rated_line', 'rated_part', 'rating_entry', 'reading_rated',
       'customer_month_total') then array['deposit', 'reading', 'rated_line']
     when rule = 'idempotency' then array['purchase', 'idempotency_record']
     else '{}'

@@ -198,6 +198,8 @@ as $$
   union all
   select * from saldo_private.causes_of_shapes__rating(check_run_id)
   union all
+  select * from saldo_private.causes_of_shapes__reading(check_run_id)
+  union all
   select * from saldo_private.causes_of_shapes__engine(check_run_id)
 $$;
 comment on function saldo_private.causes_of_shapes is

@@ -127,14 +127,6 @@ as $$
     where f.rule = 'reading_rated'
     and f.stored !~ 'noted as unrated$'
     union all
-    select 'record_changed', 'likely',
-      'The note of what is not rated was written or deleted past the engine.'
-    where f.rule = 'reading_rated'
-    and f.stored ~ 'noted as unrated$'
-    union all
-    select 'unapplied_item', 'certain', format('It is in no bill: %s.', f.derived)
-    where f.rule = 'reading_unrated'
-    union all
     select case when f.is_account_wrong then 'journal_changed' else 'missing_item' end, 'likely',
       case when f.is_account_wrong then 'The journal behind the month was changed.'
         else 'A rated line behind the month is gone, or was changed.' end
@@ -144,3 +136,29 @@ as $$
 $$;
 comment on function saldo_private.causes_of_shapes__rating is
   'Readings, rated lines, rating entries and customers'' months of which one stands alone.';
+
+create or replace function saldo_private.causes_of_shapes__reading(check_run_id uuid)
+returns setof saldo_private.possible_cause
+language sql
+stable
+as $$
+  select f.id, 9, x.cause, x.confidence::saldo.explanation_confidence, x.words,
+    jsonb_strip_nulls(jsonb_build_object('reading_id', f.detail -> 'reading_id'))
+  from saldo_private.unexplained_findings(causes_of_shapes__reading.check_run_id) as f
+  cross join lateral (
+    select 'record_changed' as cause, 'likely' as confidence,
+      'The note of what is not rated was written or deleted past the engine.' as words
+    where f.rule = 'reading_rated'
+    and f.stored ~ 'noted as unrated$'
+    union all
+    select 'record_changed', 'likely',
+      'The parts of the divided reading are not what their versions make: these or those were '
+        'changed.'
+    where f.rule = 'rated_part'
+    union all
+    select 'unapplied_item', 'certain', format('It is in no bill: %s.', f.derived)
+    where f.rule = 'reading_unrated'
+  ) as x
+$$;
+comment on function saldo_private.causes_of_shapes__reading is
+  'Readings that wait for a price or factor, and those that were divided in another way.';

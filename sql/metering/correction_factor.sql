@@ -255,6 +255,13 @@ declare
     from saldo.rated_line as l
     where l.factor_version_id = remove_correction_factor.version_id
     and l.superseded_at is null
+    union
+    select l.reading_id
+    from saldo.rated_line as l
+    cross join lateral unnest(l.parts) as p
+    where p.factor_version_id = remove_correction_factor.version_id
+    and l.superseded_at is null
+    and l.parts is not null
   );
 begin
   if cardinality(v_reading_ids) > 0 and rerate is not true then

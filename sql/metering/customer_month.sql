@@ -63,16 +63,27 @@ as $$
   part as (
     -- As reported: what was posted within the month, each revision in the place of the one before,
     -- which may have been posted in another month, and then counts against it.
-    select c.month, l.tariff_version_id, l.factor_version_id, l.price, l.factor, l.is_provisional,
-      coalesce(sum(side.sign) filter (where not l.is_withdrawn), 0) as reading_count,
-      sum(side.sign * l.volume_m3) as volume_m3, sum(side.sign * l.volume_sm3) as volume_sm3,
-      sum(side.sign * l.amount) as amount, max(c.rated_at) as rated_at
+    select c.month, d.tariff_version_id, d.factor_version_id, d.price, d.factor, l.is_provisional,
+      coalesce(sum(side.sign) filter (where not l.is_withdrawn and d.is_last), 0) as reading_count,
+      sum(side.sign * d.volume_m3) as volume_m3, sum(side.sign * d.volume_sm3) as volume_sm3,
+      sum(side.sign * d.amount) as amount, max(c.rated_at) as rated_at
     from counted as c
     cross join lateral (
       values (c.id, 1), (case when basis = 'reported' then c.supersedes end, -1)
     ) as side (id, sign)
     join saldo.rated_line as l on l.account_id = customer_rating.account_id and l.id = side.id
-    group by c.month, l.tariff_version_id, l.factor_version_id, l.price, l.factor, l.is_provisional
+    -- A divided line by its parts; it is one reading all the same.
+    cross join lateral (
+      select l.tariff_version_id, l.factor_version_id, l.price, l.factor,
+        l.volume_m3::numeric as volume_m3, l.volume_sm3::numeric as volume_sm3,
+        l.amount::numeric as amount, true as is_last
+      where l.parts is null
+      union all
+      select p.tariff_version_id, p.factor_version_id, p.price, p.factor, p.volume_m3,
+        p.volume_sm3, p.amount, p.part_no = cardinality(l.parts)
+      from unnest(l.parts) as p
+    ) as d
+    group by c.month, d.tariff_version_id, d.factor_version_id, d.price, d.factor, l.is_provisional
   )
   select part.month, sum(part.volume_m3), sum(part.volume_sm3),
     jsonb_agg(jsonb_build_object(

@@ -26,8 +26,12 @@ as $$
   ),
   derived as (
     select l.account_id, l.id, l.reading_id, l.is_withdrawn, l.is_provisional, l.volume_m3,
-      l.volume_sm3, l.amount, m3.volume as own_m3, sm3.volume as own_sm3,
-      round(sm3.volume * t.price, 2) as own_amount,
+      l.volume_sm3, l.amount, m3.volume as own_m3,
+      -- Parts are proven by a rule of their own.
+      case when l.parts is null then sm3.volume
+        else (select sum(p.volume_sm3) from unnest(l.parts) as p) end as own_sm3,
+      case when l.parts is null then round(sm3.volume * t.price, 2)
+        else (select sum(p.amount) from unnest(l.parts) as p) end as own_amount,
       l.price = t.price and l.factor = f.factor
         and l.month = saldo_private.month_of((r.reading).read_on)
         and t.effective_from <= (r.reading).read_on

@@ -185,12 +185,13 @@ begin
       account_id, id, reading_id, revision, supersedes, read_at, month, is_withdrawn,
       is_provisional, volume_m3, factor, volume_sm3, price, amount, amount_rounding,
       tariff_version_id, factor_version_id, volume_change, amount_change, entry_id, posting_date,
-      rated_at, rated_by
+      rated_at, rated_by, parts
     )
     select l.account_id, l.id, l.reading_id, l.revision, l.supersedes, l.read_at, l.month,
       l.is_withdrawn, l.is_provisional, l.volume_m3, l.factor, l.volume_sm3, l.price, l.amount,
       l.amount_rounding, l.tariff_version_id, l.factor_version_id, l.volume_change,
-      l.amount_change, p.entry_id, p.posting_date, l.rated_at, l.rated_by
+      l.amount_change, p.entry_id, p.posting_date, l.rated_at, l.rated_by,
+      l.parts
     from unnest(v_lines) as l
     join unnest(v_postings) as p on p.account_id = l.account_id and p.month = l.month
     returning rated_line as line

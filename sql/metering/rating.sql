@@ -3,7 +3,8 @@
 -- Public: saldo.rated_line. Private: reading_volume, previous_index, require_rated, rating_of,
 -- rating_change, with_next_readings.
 -- Volume x factor is rounded by the rule of the factor's version, volume x price once more, to
--- cents, by the rule that the line names; nothing else is rounded.
+-- cents, by the rule that the line names; nothing else is rounded. A tariff may divide readings
+-- that span a change (rated_part.sql).
 -- A version that is in effect on the date: that of the customer before that of all, then the one
 -- that began last. Where none is, the last known one may stand in (setting
 -- rating_without_version), and the line is provisional.
@@ -82,20 +83,24 @@ returns table (
   price numeric,
   amount numeric,
   tariff_version_id bigint,
-  factor_version_id bigint
+  factor_version_id bigint,
+  parts saldo.rated_part[]
 )
 language sql
 stable
 as $$
   select r.account_id, r.id, r.read_at, saldo_private.month_of(r.read_on),
     not (t.is_in_effect and f.is_in_effect), m3.volume, f.factor, sm3.volume, t.price,
-    saldo_private.require_rated(round(sm3.volume * t.price, 2)), t.id, f.id
+    saldo_private.require_rated(case
+      when split.parts is null then round(sm3.volume * t.price, 2)
+      else (select sum(p.amount) from unnest(split.parts) as p)
+    end), t.id, f.id, split.parts
   from unnest(rating_of.reading_ids) as i (id)
   join saldo.reading as r on r.id = i.id
   join saldo.meter as m on m.account_id = r.account_id and m.id = r.meter_id
   join saldo.customer as c on c.account_id = r.account_id
   cross join lateral (
-    select v.id, v.price, (v.effective_to < r.read_on) is not true as is_in_effect
+    select v.id, v.price, (v.effective_to < r.read_on) is not true as is_in_effect, v.spanning
     from saldo.tariff_version as v
     -- In the form of the index: there may be a version for each customer.
     where coalesce(v.account_id, 0) = any (array[r.account_id, 0])
@@ -121,9 +126,16 @@ as $$
     offset 0 -- or it is computed again wherever it is used
   ) as m3
   cross join lateral (
-    select saldo_private.require_rated(
-      saldo_private.rounded(m3.volume * f.factor, f.volume_digits, f.rounding)
-    ) as volume
+    select case when t.spanning <> 'reading_day'
+      then saldo_private.rated_parts(r, m, m3.volume, t.id, f.id) end as parts
+    offset 0
+  ) as split
+  cross join lateral (
+    select saldo_private.require_rated(case
+      when split.parts is null
+        then saldo_private.rounded(m3.volume * f.factor, f.volume_digits, f.rounding)
+      else (select sum(p.volume_sm3) from unnest(split.parts) as p)
+    end) as volume
     offset 0
   ) as sm3
   where r.status = 'current'
@@ -151,7 +163,8 @@ begin
     n.factor_version_id,
     (coalesce(n.volume_sm3, 0) - coalesce(l.volume_sm3, 0))::saldo.volume,
     (coalesce(n.amount, 0) - coalesce(l.amount, 0))::saldo.amount,
-    null::uuid, null::date, clock_timestamp(), saldo_private.actor(), null::timestamptz, null::xid8
+    null::uuid, null::date, clock_timestamp(), saldo_private.actor(), null::timestamptz, null::xid8,
+    n.parts
   from saldo_private.rating_of(rating_change.reading_ids) as n
   full join (
     select line.*
@@ -164,10 +177,10 @@ begin
     when n.reading_id is null then not l.is_withdrawn
     else l.id is null or (
       l.is_withdrawn, l.is_provisional, l.volume_m3, l.factor, l.volume_sm3, l.price, l.amount,
-      l.tariff_version_id, l.factor_version_id
+      l.tariff_version_id, l.factor_version_id, l.parts
     ) is distinct from (
       false, n.is_provisional, n.volume_m3, n.factor, n.volume_sm3, n.price, n.amount,
-      n.tariff_version_id, n.factor_version_id
+      n.tariff_version_id, n.factor_version_id, n.parts
     )
   end;
 end
@@ -229,11 +242,16 @@ comment on column saldo.rated_line.is_withdrawn is
 comment on column saldo.rated_line.is_provisional is
   'Whether price or factor are the last known ones, as none is in effect on the date.';
 comment on column saldo.rated_line.volume_m3 is 'Volume by the flow meter, cubic metres.';
+comment on column saldo.rated_line.parts is
+  'Where the reading spans a change of price or factor and its tariff divides it: the parts, which '
+  'add up to the line. price, factor and versions are then those of the reading''s day. null = '
+  'not divided.';
 comment on column saldo.rated_line.factor is 'Correction factor; null when withdrawn.';
 comment on column saldo.rated_line.volume_sm3 is
   'Volume at reference conditions, rounded by the rule of the factor''s version.';
 comment on column saldo.rated_line.price is 'Price per Sm3; null when withdrawn.';
-comment on column saldo.rated_line.amount is 'volume_sm3 times price, rounded once.';
+comment on column saldo.rated_line.amount is
+  'volume_sm3 times price, rounded once; of a divided reading the sum of its parts.';
 comment on column saldo.rated_line.amount_rounding is
   'Rule of that rounding. half_up_2: to 2 decimals, halves away from zero.';
 comment on column saldo.rated_line.tariff_version_id is

@@ -47,17 +47,44 @@ begin
     ));
   end if;
   insert into saldo.tariff_version (
-    account_id, currency, price, effective_from, effective_to, supersedes, recorded_by
+    account_id, currency, price, effective_from, effective_to, supersedes, recorded_by, spanning,
+    profile
   )
   values (
     version.account_id, version.currency, version.price, version.effective_from,
-    version.effective_to, version.supersedes, saldo_private.actor()
+    version.effective_to, version.supersedes, saldo_private.actor(), version.spanning,
+    case when version.spanning = 'by_profile' then version.profile end
   )
   returning * into v_version;
   return v_version;
 end
 $$;
 comment on function saldo_private.tariff__record is 'Writes a version: SB414 version_overlap.';
+
+create or replace function saldo_private.tariff__profile(
+  spanning saldo.spanning_rule,
+  profile text
+)
+returns text
+language plpgsql
+stable
+as $$
+begin
+  if spanning <> 'by_profile' then
+    return null;
+  end if;
+  if not exists (
+    select from saldo.consumption_profile as c where c.profile = tariff__profile.profile
+  ) then
+    perform saldo_private.fail('not_found', format(
+      'profile %s', coalesce(quote_literal(left(profile, 100)), 'none')
+    ));
+  end if;
+  return profile;
+end
+$$;
+comment on function saldo_private.tariff__profile is
+  'The profile of a version that divides by one; null = it does not: SB007 not_found.';
 
 create or replace function saldo_private.tariff__lock(version_id bigint)
 returns saldo.tariff_version
@@ -98,7 +125,9 @@ create or replace function saldo.add_tariff_version(
   effective_from date,
   effective_to date default null,
   customer_id bigint default null,
-  currency text default null
+  currency text default null,
+  spanning saldo.spanning_rule default 'reading_day',
+  profile text default null
 )
 returns saldo.tariff_version
 language plpgsql
@@ -115,6 +144,10 @@ begin
   );
   v_version.effective_from := add_tariff_version.effective_from;
   v_version.effective_to := add_tariff_version.effective_to;
+  v_version.spanning := coalesce(add_tariff_version.spanning, 'reading_day');
+  v_version.profile := saldo_private.tariff__profile(
+    v_version.spanning, add_tariff_version.profile
+  );
   if add_tariff_version.customer_id is not null then
     v_customer := saldo_private.require_customer(add_tariff_version.customer_id);
     v_version.account_id := v_customer.account_id;
@@ -142,8 +175,10 @@ $$;
 comment on function saldo.add_tariff_version is
   'Adds a price per Sm3 from a date on, for one customer or for all, and rates again what it '
   'affects. effective_to: last day; null = until another one begins. currency: default that of '
-  'the customer, or the setting currency. Errors in checking order: SB412 price_invalid, '
-  'SB010 input_invalid, SB401 customer_not_found, SB020 isolation_unsupported, '
+  'the customer, or the setting currency. spanning: what a reading costs that spans a change of '
+  'price or factor: by its own day, or divided by days or by a profile (set_consumption_profile). '
+  'Errors in checking order: SB412 price_invalid, SB010 input_invalid, SB007 not_found for a '
+  'profile, SB401 customer_not_found, SB020 isolation_unsupported, '
   'SB414 version_overlap, SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed, '
   'and those of a posting. More readings than rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.add_tariff_version from public;
@@ -153,7 +188,9 @@ create or replace function saldo.change_tariff_version(
   version_id bigint,
   price numeric default null,
   effective_from date default null,
-  effective_to date default null
+  effective_to date default null,
+  spanning saldo.spanning_rule default null,
+  profile text default null
 )
 returns saldo.tariff_version
 language plpgsql
@@ -171,6 +208,10 @@ begin
   v_new.effective_from := coalesce(change_tariff_version.effective_from, v_old.effective_from);
   v_new.effective_to := coalesce(change_tariff_version.effective_to, v_old.effective_to);
   perform saldo_private.require_version_dates(v_new.effective_from, v_new.effective_to);
+  v_new.spanning := coalesce(change_tariff_version.spanning, v_old.spanning);
+  v_new.profile := saldo_private.tariff__profile(
+    v_new.spanning, coalesce(change_tariff_version.profile, v_old.profile)
+  );
 
   update saldo.tariff_version as v
   set removed_at = clock_timestamp(), removed_by = saldo_private.actor()
@@ -187,8 +228,9 @@ comment on function saldo.change_tariff_version is
   'Puts another version in the place of one, which stays as history, and rates again what that '
   'affects. What is not given stays as it was. Errors in checking order: SB412 price_invalid, '
   'SB415 version_not_found, SB020 isolation_unsupported, SB010 input_invalid, '
-  'SB414 version_overlap, SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed, '
-  'and those of a posting. More readings than rerate_at_once_max are left to a job, see rerating.';
+  'SB007 not_found for a profile, SB414 version_overlap, SB004 amount_out_of_range, '
+  'SB108 period_locked, SB102 account_closed, and those of a posting. More readings than '
+  'rerate_at_once_max are left to a job, see rerating.';
 revoke execute on function saldo.change_tariff_version from public;
 grant execute on function saldo.change_tariff_version to saldo_admin, saldo_biller;
 
@@ -208,6 +250,13 @@ declare
     from saldo.rated_line as l
     where l.tariff_version_id = remove_tariff_version.version_id
     and l.superseded_at is null
+    union
+    select l.reading_id
+    from saldo.rated_line as l
+    cross join lateral unnest(l.parts) as p
+    where p.tariff_version_id = remove_tariff_version.version_id
+    and l.superseded_at is null
+    and l.parts is not null
   );
 begin
   if cardinality(v_reading_ids) > 0 and rerate is not true then

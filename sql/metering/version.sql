@@ -59,6 +59,10 @@ comment on column saldo.tariff_version.price is 'Price of one Sm3, in the curren
 comment on column saldo.tariff_version.effective_from is 'First business date on which it counts.';
 comment on column saldo.tariff_version.effective_to is
   'Last business date on which it counts; null = until another one begins.';
+comment on column saldo.tariff_version.spanning is
+  'What a reading of its time costs that spans a change of price or factor.';
+comment on column saldo.tariff_version.profile is
+  'Profile by which such a reading is divided; null = by none.';
 comment on column saldo.tariff_version.supersedes is
   'Version in whose place it came; null = the first.';
 comment on column saldo.tariff_version.recorded_at is

@@ -203,6 +203,11 @@ export const faults: { name: string; rule: string; text: string }[] = [
     text: `update saldo.rated_line set amount = amount + 1 where id = ${rated} returning id`,
   },
   {
+    name: "a reading that says it was divided",
+    rule: "rated_part",
+    text: `update saldo.rated_line set parts = '{}' where id = ${rated} returning id`,
+  },
+  {
     name: "a rated line that says it changed something else",
     rule: "rating_entry",
     text: `update saldo.rated_line set amount_change = amount_change + 1 where id = ${rated}

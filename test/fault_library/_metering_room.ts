@@ -64,6 +64,13 @@ export const meteringRoom: Room = {
       outcome: "frozen",
     },
     {
+      fault: "a rated line that says it was divided",
+      plant: "update saldo.rated_line set parts = '{}' where amount = 400",
+      rules: ["rated_line", "rated_part", "row_seal"],
+      cause: "out_of_band_write likely",
+      outcome: "frozen",
+    },
+    {
       fault: "a price that was edited",
       plant: "update saldo.tariff_version set price = 12 where price = 11",
       rules: ["rated_line"],
@@ -221,13 +228,6 @@ export const meteringRoom: Room = {
           select account_id, id, read_on from saldo.reading where index_value = 30`,
       rules: ["reading_rated", "reading_unrated"],
       cause: "record_changed likely",
-      outcome: "reported",
-    },
-    {
-      fault: "a reading without a price",
-      plant: "select saldo.remove_tariff_version(1, true)",
-      rules: ["reading_unrated"],
-      cause: "unapplied_item certain",
       outcome: "reported",
     },
     {
