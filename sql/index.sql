@@ -30,11 +30,13 @@
 --!include ledger/account_follower.sql
 --!include ledger/posting_source.sql
 --!include ledger/posting_refusal.sql
+--!include ledger/moved_lines.sql
 --!include ledger/posting.sql
 --!include ledger/posted_since.sql
 --!include ledger/immutability.sql
 --!include ledger/post_entries.sql
 --!include ledger/entry_draft.sql
+--!include ledger/post_pair.sql
 --!include ledger/transfer.sql
 --!include ledger/reversal.sql
 --!include ledger/account_balance_rule.sql

@@ -64,6 +64,7 @@ declare
     group by (at.instant at time zone v_zone)::date
   ));
 begin
+  perform saldo_private.leave_moves_to_trigger();
   with filed as materialized (
     select i.id, i.entry_id, i.flow, i.amount, i.account_id, i.row_id, i.seq, i.category,
       left(coalesce(

@@ -55,6 +55,7 @@ declare
     where i.id = any (intake_ids)
   ));
 begin
+  perform saldo_private.leave_moves_to_trigger();
   with due as materialized (
     select i.id, i.repost_entry_id, i.flow, i.amount, i.account_id, b.suspense_account_id,
       day.occurred_at, day.posting_date, e.description, e.metadata,

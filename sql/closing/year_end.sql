@@ -31,6 +31,7 @@ returns void
 language plpgsql
 as $$
 begin
+  perform saldo_private.leave_moves_to_trigger();
   with result as materialized (
     select a.currency, a.id as account_id, sum(t.debit - t.credit) as net_debit
     from saldo.account as a
@@ -92,6 +93,7 @@ as $$
 declare
   v_reason text := saldo_private.require_text(reason, 'reason');
 begin
+  perform saldo_private.leave_moves_to_trigger();
   with closing as materialized (
     select e.id, e.occurred_at, e.line_count, saldo_private.uuid_v7() as reversal_id
     from saldo.journal_entry as e

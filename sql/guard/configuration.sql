@@ -175,8 +175,11 @@ as $$
   )
   -- What somebody has added beside is told by the build's record, with its grants.
   and p.proowner::regrole::text in ('saldo_owner', 'saldo_rule_reader')
-  -- The triggers of the guard ask it as whoever writes.
-  and p.oid <> 'saldo_private.is_past_engine()'::regprocedure
+  -- The triggers of the guard and of postings ask them as whoever writes.
+  and p.oid not in (
+    'saldo_private.is_past_engine()'::regprocedure,
+    'saldo_private.is_moved_by_trigger()'::regprocedure
+  )
 $$;
 comment on function saldo_private.rule_engine_configuration__functions is
   'Definer functions whose search path can be hijacked, and functions that anyone may call.';

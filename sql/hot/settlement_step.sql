@@ -269,6 +269,7 @@ declare
   v_settlement_ids uuid[] := saldo_private.settle_batch__take(account_ids, row_limit, started_at);
 begin
   if v_settlement_ids is not null then
+    perform saldo_private.leave_moves_to_trigger();
     perform saldo_private.settle_batch__post(account_ids, v_settlement_ids);
     perform saldo_private.settle_batch__release(v_settlement_ids);
   end if;

@@ -1,6 +1,6 @@
 -- Posting entries: the one way into the journal.
 --
--- Public: post_entries. Private: post_entry, post_pair, posted_under_key (for all rooms).
+-- Public: post_entries. Private: post_entry, posted_under_key (for all rooms).
 -- Entries first, then all lines in one statement, so that the posting trigger runs once whatever
 -- the number of entries.
 
@@ -70,6 +70,7 @@ begin
   returning *
   into v_entry;
 
+  perform saldo_private.leave_moves_to_trigger();
   insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
   select l.account_id, v_entry.posting_date, v_entry.id, l.line_no, l.debit, l.credit
   from unnest(post_entry.account_ids, post_entry.debits, post_entry.credits)
@@ -82,56 +83,6 @@ comment on function saldo_private.post_entry is
   'what it is about; default the month of occurred_at, null where that is the month of the '
   'posting date. Errors: SB108 period_locked, SB022 already_done, and those of the posting '
   'trigger.';
-
-create or replace function saldo_private.post_pair(
-  entry_id uuid,
-  debit_account_id bigint,
-  credit_account_id bigint,
-  amount numeric,
-  description text,
-  source text,
-  occurred_at timestamptz default null,
-  idempotency_key text default null,
-  metadata jsonb default '{}'
-)
-returns saldo.journal_entry
-language plpgsql
-as $$
-declare
-  v_occurred_at timestamptz := coalesce(post_pair.occurred_at, now());
-  v_day saldo_private.posting_day := saldo_private.posting_day_of(v_occurred_at);
-  v_entry saldo.journal_entry;
-begin
-  if post_pair.idempotency_key is not null then
-    perform saldo_private.refuse_done(
-      'entry', saldo_private.posted_under_key(post_pair.idempotency_key, post_pair.source),
-      post_pair.idempotency_key
-    );
-  end if;
-  -- By far the most frequent of all: without arrays, and without what other kinds need.
-  insert into saldo.journal_entry (
-    id, occurred_at, posting_date, origin_month, description, source, idempotency_key, metadata,
-    line_count, posted_at, posted_by, posted_in
-  )
-  values (
-    post_pair.entry_id, v_occurred_at, v_day.posting_date, v_day.origin_month,
-    post_pair.description,
-    post_pair.source, post_pair.idempotency_key, post_pair.metadata, 2, clock_timestamp(),
-    saldo_private.actor(), pg_current_xact_id()
-  )
-  returning *
-  into v_entry;
-
-  insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
-  values
-    (post_pair.debit_account_id, v_entry.posting_date, v_entry.id, 1, post_pair.amount, 0),
-    (post_pair.credit_account_id, v_entry.posting_date, v_entry.id, 2, 0, post_pair.amount);
-  return v_entry;
-end
-$$;
-comment on function saldo_private.post_pair is
-  'Posts an entry of two lines whose amount has been checked. occurred_at: default now. Errors: '
-  'SB108 period_locked, SB022 already_done, and those of the posting trigger.';
 
 create or replace function saldo_private.post_entries__check_lines(entries jsonb)
 returns void
@@ -261,6 +212,26 @@ comment on function saldo_private.post_entries__account is
   'The account of a line, found and in the line''s currency: SB101 account_not_found, '
   'SB104 currency_mismatch.';
 
+create or replace function saldo_private.post_entries__refuse_done(entries jsonb, entry_ids uuid[])
+returns void
+language plpgsql
+as $$
+begin
+  perform saldo_private.refuse_done('entry', d.id, d.key)
+  from jsonb_array_elements(entries) with ordinality as e (entry, entry_no)
+  cross join lateral (
+    select saldo_private.posted_under_key(
+        e.entry ->> 'idempotency_key', coalesce(e.entry ->> 'source', 'post_entries')
+      ) as id,
+      e.entry ->> 'idempotency_key' as key
+  ) as d
+  where e.entry ? 'idempotency_key'
+  and entry_ids[e.entry_no] is not null;
+end
+$$;
+comment on function saldo_private.post_entries__refuse_done is
+  'Refuses entries with a key that is new and an entry that is there: SB022 already_done.';
+
 create or replace function saldo_private.post_entries__write(entries jsonb, entry_ids uuid[])
 returns void
 language plpgsql
@@ -275,17 +246,8 @@ declare
     where entry_ids[e.entry_no] is not null
   ));
 begin
-  perform saldo_private.refuse_done('entry', d.id, d.key)
-  from jsonb_array_elements(entries) with ordinality as e (entry, entry_no)
-  cross join lateral (
-    select saldo_private.posted_under_key(
-        e.entry ->> 'idempotency_key', coalesce(e.entry ->> 'source', 'post_entries')
-      ) as id,
-      e.entry ->> 'idempotency_key' as key
-  ) as d
-  where e.entry ? 'idempotency_key'
-  and entry_ids[e.entry_no] is not null;
-
+  perform saldo_private.post_entries__refuse_done(entries, entry_ids);
+  perform saldo_private.leave_moves_to_trigger();
   with entry as materialized (
     select entry_ids[e.entry_no] as id, e.entry, day.occurred_at, day.posting_date,
       saldo_private.origin_month(
@@ -305,9 +267,9 @@ begin
       -- By subqueries: a join would read all accounts for each entry where they are not many.
       saldo_private.post_entries__account(
         l.line, case when l.line ? 'account_id' then (
-          select by_id from saldo.account as by_id where by_id.id = (l.line ->> 'account_id')::bigint
+          select a from saldo.account as a where a.id = (l.line ->> 'account_id')::bigint
         ) else (
-          select by_code from saldo.account as by_code where by_code.code = l.line ->> 'account_code'
+          select a from saldo.account as a where a.code = l.line ->> 'account_code'
         ) end
       ) as account_id,
       case when l.line ? 'debit' then saldo_private.require_amount_text(l.line ->> 'debit')

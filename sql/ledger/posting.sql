@@ -2,7 +2,7 @@
 --
 -- Trigger: auto_sync_balance_on_posting on saldo.journal_line.
 -- Private: tg_journal_line__auto_sync_balance, posting__* (its steps); posting__examine, which says
--- what is wrong, is in posting_refusal.sql.
+-- what is wrong, is in posting_refusal.sql. Which lines are not for it: moved_lines.sql.
 -- Invariant: account totals and month movements, with the stripes of hot accounts
 -- (account_stripe.sql), equal the sum of the posted lines at every commit.
 -- Locks: for each hot account of the statement a stripe that nobody holds, then the immediate ones.
@@ -359,6 +359,7 @@ create or replace trigger auto_sync_balance_on_posting
   after insert on saldo.journal_line
   referencing new table as new_lines
   for each statement
+  when (saldo_private.is_moved_by_trigger())
   execute function saldo_private.tg_journal_line__auto_sync_balance();
 comment on trigger auto_sync_balance_on_posting on saldo.journal_line is
   'Keeps account totals and month movements in step with the journal, once per statement.';

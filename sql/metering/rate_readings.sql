@@ -91,6 +91,7 @@ begin
   perform saldo_private.system_account('revenue', p.currency)
   from (select distinct q.currency from unnest(postings) as q where q.entry_id is not null) as p;
 
+  perform saldo_private.leave_moves_to_trigger();
   with entry as (
     insert into saldo.journal_entry (
       id, kind, occurred_at, posting_date, origin_month, description, source, metadata, line_count,

@@ -16,7 +16,8 @@ export const engineRoom: Room = {
       fault: "a sync trigger that was off while something was posted",
       plant: `alter table saldo.journal_line disable trigger auto_sync_balance_on_posting;
         set local session_replication_role = origin;
-        select saldo.transfer(1, 2, 12);
+        select saldo.post_entries('[{"description": "Sale", "lines": [
+          {"account_id": 1, "debit": "12"}, {"account_id": 2, "credit": "12"}]}]');
         alter table saldo.journal_line enable trigger auto_sync_balance_on_posting`,
       rules: ["account_balance", "month_movement"],
       cause: "sync_trigger_disabled likely",

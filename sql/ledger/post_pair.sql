@@ -1,0 +1,295 @@
+-- Posting a pair: an entry of two lines, by far the most frequent of all.
+--
+-- Private: post_pair (for all rooms) and its steps; has_own_triggers.
+-- Where all is usual, both accounts immediate say, two statements do it: one looks and locks, one
+-- writes entry, lines, totals and months. The posting trigger lets that pass (posting.sql). What
+-- is not usual goes the way of any posting, and nothing is written or locked for it before.
+-- Locks: the month, then both accounts in id order: in the order in which FROM names them.
+
+create or replace function saldo_private.has_own_triggers()
+returns boolean
+language sql
+immutable
+as $$
+  select exists (
+    select
+    from pg_catalog.pg_trigger as t
+    join pg_catalog.pg_proc as p on p.oid = t.tgfoid
+    where t.tgrelid in ('saldo.journal_entry'::regclass, 'saldo.journal_line'::regclass,
+      'saldo.account'::regclass, 'saldo.month_movement'::regclass)
+    and not t.tgisinternal
+    and p.pronamespace <> 'saldo_private'::regnamespace
+  )
+$$;
+comment on function saldo_private.has_own_triggers is
+  'Whether triggers that are not the engine''s stand on what a posting writes: they see it in the '
+  'order in which the posting trigger does it. Called immutable, so that it is asked while a '
+  'statement is planned, and costs no posting: what adds or drops a trigger has every statement '
+  'planned again that names its table.';
+
+create or replace function saldo_private.post_pair__usual_day(
+  first_id bigint,
+  second_id bigint,
+  is_first_debited boolean,
+  amount numeric,
+  occurred_at timestamptz
+)
+returns date
+language plpgsql
+as $$
+declare
+  -- The months that it can be in, whatever the time zone: their locks come before anything is read.
+  v_from timestamp := (occurred_at - interval '14 hours') at time zone 'UTC';
+  v_until timestamp := v_from + interval '28 hours';
+  v_day date;
+begin
+  if current_setting('transaction_isolation') <> 'read committed'
+    or pg_advisory_xact_lock_shared(
+      saldo_private.posting_month_lock(), saldo_private.month_number(v_from::date)
+    ) is null
+    or extract(day from v_until) <= 2 and pg_advisory_xact_lock_shared(
+      saldo_private.posting_month_lock(), saldo_private.month_number(v_until::date)
+    ) is null
+  then
+    return null;
+  end if;
+
+  select (post_pair__usual_day.occurred_at at time zone zone.value)::date
+  into v_day
+  from saldo.account as a
+  cross join saldo.account as b
+  cross join saldo.setting as zone
+  cross join saldo_private.book_state as book
+  where a.id = first_id
+  and b.id = second_id
+  and zone.name = 'business_time_zone'
+  and book.id = 1
+  and a.mode = 'immediate'
+  and b.mode = 'immediate'
+  and a.closed_at is null
+  and b.closed_at is null
+  and a.frozen_at is null
+  and b.frozen_at is null
+  and a.currency = b.currency
+  and (saldo_private.is_above_minimum(a.balance - amount, a.held_total, a.min_balance)
+    or saldo_private.is_debit_normal(a.type) = is_first_debited)
+  and (saldo_private.is_above_minimum(b.balance - amount, b.held_total, b.min_balance)
+    or saldo_private.is_debit_normal(b.type) <> is_first_debited)
+  and (book.closed_through is null
+    or (post_pair__usual_day.occurred_at at time zone zone.value)::date > book.closed_through)
+  and not exists (
+    select from saldo_private.account_watch as w where w.account_id in (first_id, second_id)
+  )
+  and not exists (
+    select from saldo_private.account_follower as f where f.account_id in (first_id, second_id)
+  )
+  and not saldo_private.has_own_triggers()
+  -- Named only, for has_own_triggers.
+  and not exists (
+    select from saldo.journal_entry, saldo.journal_line, saldo.month_movement where false
+  )
+  for no key update of a, b;
+  return v_day;
+end
+$$;
+comment on function saldo_private.post_pair__usual_day is
+  'The posting date, under the shared lock of its month, and with both accounts locked, where '
+  'nothing stands in the way of the posting and nobody follows it. Null where it is not sure.';
+
+create or replace function saldo_private.post_pair__entry(
+  entry_id uuid,
+  description text,
+  source text,
+  occurred_at timestamptz,
+  idempotency_key text,
+  metadata jsonb,
+  day saldo_private.posting_day
+)
+returns saldo.journal_entry
+language sql
+as $$
+  insert into saldo.journal_entry (
+    id, occurred_at, posting_date, origin_month, description, source, idempotency_key, metadata,
+    line_count, posted_at, posted_by, posted_in
+  )
+  values (
+    entry_id, post_pair__entry.occurred_at, (day).posting_date, (day).origin_month,
+    post_pair__entry.description, post_pair__entry.source, post_pair__entry.idempotency_key,
+    post_pair__entry.metadata, 2, clock_timestamp(), saldo_private.actor(), pg_current_xact_id()
+  )
+  returning *
+$$;
+comment on function saldo_private.post_pair__entry is 'Writes the entry of a pair.';
+
+create or replace function saldo_private.post_pair__unusual(
+  entry_id uuid,
+  debit_account_id bigint,
+  credit_account_id bigint,
+  amount numeric,
+  description text,
+  source text,
+  occurred_at timestamptz,
+  idempotency_key text,
+  metadata jsonb
+)
+returns saldo.journal_entry
+language plpgsql
+as $$
+declare
+  v_day saldo_private.posting_day := saldo_private.posting_day_of(occurred_at);
+  v_entry saldo.journal_entry := saldo_private.post_pair__entry(
+    entry_id, description, source, occurred_at, idempotency_key, metadata, v_day
+  );
+begin
+  perform saldo_private.leave_moves_to_trigger();
+  insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
+  values
+    (debit_account_id, v_entry.posting_date, v_entry.id, 1, amount, 0),
+    (credit_account_id, v_entry.posting_date, v_entry.id, 2, 0, amount);
+  return v_entry;
+end
+$$;
+comment on function saldo_private.post_pair__unusual is
+  'Posts a pair of whatever accounts. Errors: SB108 period_locked, and those of the posting '
+  'trigger.';
+
+create or replace function saldo_private.post_pair__add_months(
+  debit_account_id bigint,
+  credit_account_id bigint,
+  amount numeric,
+  month date
+)
+returns void
+language sql
+as $$
+  insert into saldo.month_movement (account_id, month, debit, credit, line_count)
+  select l.account_id, post_pair__add_months.month, l.debit, l.credit, 1
+  from (values (debit_account_id, amount, 0), (credit_account_id, 0, amount))
+    as l (account_id, debit, credit)
+  where not exists (
+    select
+    from saldo.month_movement as m
+    where m.account_id = l.account_id
+    and m.month = post_pair__add_months.month
+  )
+$$;
+comment on function saldo_private.post_pair__add_months is
+  'Adds the months of a pair that are not there yet; both accounts are locked, so that nobody else '
+  'does.';
+
+create or replace function saldo_private.post_pair__write(
+  entry_id uuid,
+  debit_account_id bigint,
+  credit_account_id bigint,
+  amount numeric,
+  description text,
+  source text,
+  occurred_at timestamptz,
+  idempotency_key text,
+  metadata jsonb,
+  day date
+)
+returns saldo.journal_entry
+language plpgsql
+as $$
+declare
+  v_month date := date_trunc('month', day::timestamp);
+  v_moves text := coalesce(current_setting('saldo.moves', true), '');
+  v_set text;
+  v_entry saldo.journal_entry;
+begin
+  v_set := set_config('saldo.moves', pg_trigger_depth()::text, true);
+  with moved as (
+    update saldo.account as a
+    set debit_total = a.debit_total + case when a.id = debit_account_id then amount else 0 end,
+      credit_total = a.credit_total + case when a.id = debit_account_id then 0 else amount end,
+      version = a.version + 1
+    where a.id in (debit_account_id, credit_account_id)
+  ),
+  month_moved as (
+    update saldo.month_movement as m
+    set debit = m.debit + case when m.account_id = debit_account_id then amount else 0 end,
+      credit = m.credit + case when m.account_id = debit_account_id then 0 else amount end,
+      line_count = m.line_count + 1
+    where m.account_id in (debit_account_id, credit_account_id)
+    and m.month = v_month
+    returning m.account_id
+  ),
+  line as (
+    insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
+    values (debit_account_id, day, post_pair__write.entry_id, 1, amount, 0),
+      (credit_account_id, day, post_pair__write.entry_id, 2, 0, amount)
+  )
+  insert into saldo.journal_entry (
+    id, occurred_at, posting_date, description, source, idempotency_key, metadata, line_count,
+    posted_at, posted_by, posted_in
+  )
+  select post_pair__write.entry_id, post_pair__write.occurred_at, day,
+    post_pair__write.description, post_pair__write.source, post_pair__write.idempotency_key,
+    post_pair__write.metadata, 2, clock_timestamp(), saldo_private.actor(), pg_current_xact_id()
+  where 2 = (select count(*) from month_moved)
+  returning *
+  into v_entry;
+  if v_entry.id is null then -- the first posting of the month to one of them
+    perform saldo_private.post_pair__add_months(
+      debit_account_id, credit_account_id, amount, v_month
+    );
+    v_entry := saldo_private.post_pair__entry(
+      entry_id, description, source, occurred_at, idempotency_key, metadata,
+      (day, null)::saldo_private.posting_day
+    );
+  end if;
+  v_set := set_config('saldo.moves', v_moves, true);
+  if current_setting('synchronous_commit') = 'off' then
+    perform saldo_private.require_durable_commit();
+  end if;
+  return v_entry;
+end
+$$;
+comment on function saldo_private.post_pair__write is
+  'Writes a pair of two immediate accounts that are locked, with all that follows from it.';
+
+create or replace function saldo_private.post_pair(
+  entry_id uuid,
+  debit_account_id bigint,
+  credit_account_id bigint,
+  amount numeric,
+  description text,
+  source text,
+  occurred_at timestamptz default null,
+  idempotency_key text default null,
+  metadata jsonb default '{}'
+)
+returns saldo.journal_entry
+language plpgsql
+as $$
+declare
+  v_occurred_at timestamptz := coalesce(post_pair.occurred_at, now());
+  v_day date;
+  v_entry saldo.journal_entry;
+begin
+  if post_pair.idempotency_key is not null then
+    perform saldo_private.refuse_done(
+      'entry', saldo_private.posted_under_key(post_pair.idempotency_key, post_pair.source),
+      post_pair.idempotency_key
+    );
+  end if;
+  v_day := saldo_private.post_pair__usual_day(
+    least(debit_account_id, credit_account_id), greatest(debit_account_id, credit_account_id),
+    debit_account_id < credit_account_id, amount, v_occurred_at
+  );
+  if v_day is null then
+    return saldo_private.post_pair__unusual(
+      entry_id, debit_account_id, credit_account_id, amount, description, source, v_occurred_at,
+      idempotency_key, metadata
+    );
+  end if;
+  return saldo_private.post_pair__write(
+    entry_id, debit_account_id, credit_account_id, amount, description, source, v_occurred_at,
+    idempotency_key, metadata, v_day
+  );
+end
+$$;
+comment on function saldo_private.post_pair is
+  'Posts an entry of two lines whose amount has been checked. occurred_at: default now. Errors: '
+  'SB108 period_locked, SB022 already_done, and those of the posting trigger.';
