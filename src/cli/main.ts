@@ -18,6 +18,7 @@ import { jobCommand } from "./job.ts";
 import { describeFailure } from "./output.ts";
 import { migrateCommand, serverCommand, startCommand, workerCommand } from "./processes.ts";
 import { rulesCommand } from "./rules.ts";
+import { testSystemCommand } from "./test_system.ts";
 import { tokenCommand } from "./token.ts";
 import { exportCommand, verifyCommand } from "./verify_and_export.ts";
 
@@ -40,6 +41,7 @@ const commands: Record<string, Command> = {
   branch: branchCommand,
   "branch-file": branchFileCommand,
   job: jobCommand,
+  "test-system": testSystemCommand,
 };
 
 function usage(chosen: Command[]): string {
