@@ -123,7 +123,7 @@ comment on function saldo.make_draft is
   'checking order: SB010 input_invalid, SB107 entry_invalid, SB009 text_too_long, '
   'SB008 text_invalid, SB005 idempotency_conflict.';
 revoke execute on function saldo.make_draft from public;
-grant execute on function saldo.make_draft to saldo_admin;
+grant execute on function saldo.make_draft to saldo_admin, saldo_accountant;
 
 create or replace function saldo.edit_draft(
   draft_id uuid,
@@ -158,7 +158,7 @@ comment on function saldo.edit_draft is
   'order: SB010 input_invalid, SB107 entry_invalid, SB009 text_too_long, SB008 text_invalid, '
   'SB680 draft_not_found, SB681 draft_state once it is posted or discarded, SB682 draft_changed.';
 revoke execute on function saldo.edit_draft from public;
-grant execute on function saldo.edit_draft to saldo_admin;
+grant execute on function saldo.edit_draft to saldo_admin, saldo_accountant;
 
 create or replace function saldo.post_draft(draft_id uuid, version integer default null)
 returns saldo.journal_entry
@@ -198,7 +198,7 @@ comment on function saldo.post_draft is
   'which you have seen. Errors in checking order: SB680 draft_not_found, SB681 draft_state of one '
   'that is discarded, SB682 draft_changed, and those of post_entries.';
 revoke execute on function saldo.post_draft from public;
-grant execute on function saldo.post_draft to saldo_admin;
+grant execute on function saldo.post_draft to saldo_admin, saldo_accountant;
 
 create or replace function saldo.discard_draft(draft_id uuid, reason text)
 returns saldo.entry_draft
@@ -229,7 +229,7 @@ comment on function saldo.discard_draft is
   'as it is. Errors in checking order: SB010 input_invalid, SB009 text_too_long, '
   'SB008 text_invalid, SB680 draft_not_found, SB681 draft_state of one that is posted.';
 revoke execute on function saldo.discard_draft from public;
-grant execute on function saldo.discard_draft to saldo_admin;
+grant execute on function saldo.discard_draft to saldo_admin, saldo_accountant;
 
 create or replace function saldo_private.tg_entry_draft__keep_decided_immutable()
 returns trigger

@@ -138,6 +138,13 @@ test.serial(
       client.query("select saldo.make_draft($1)", [JSON.stringify(entry("1"))]),
     );
     t.is(await errorCode(makes), "42501");
+    const posted = await asPerson(pool, "saldo_accountant", "ayu", async (client) => {
+      const { rows } = await client.query("select id from saldo.make_draft($1)", [
+        JSON.stringify(entry("1")),
+      ]);
+      return await client.query("select posted_by from saldo.post_draft($1)", [rows[0].id]);
+    });
+    t.is(posted.rows[0].posted_by, "ayu");
     await pool.query("update saldo.entry_draft set changed_by = 'x' where status = 'open'");
     const { rows } = await pool.query(
       "select count(*)::int as count from saldo.guard_event where table_name = 'entry_draft'",

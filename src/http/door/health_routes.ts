@@ -118,7 +118,7 @@ const detailedReport = route({
   path: "/admin/balance-health/detailed-report",
   name: "detailedReport",
   summary: "The last check, or another: in all, by rule, by account; and what checks found lately.",
-  roles: ["admin", "operator"],
+  roles: ["admin", "accountant", "operator", "auditor"],
   inQuery: { check_run_id: uuid.optional().describe("the check; default the last one") },
   data: z.strictObject({
     summary: shownSummary.nullable().describe("the last check; null before the first"),

@@ -105,7 +105,7 @@ const balance = route({
   path: "/api/v1/balance/{account}",
   name: "balance",
   summary: "What is settled, pending, held and available on an account, at one moment.",
-  roles: ["admin", "operator", "member"],
+  roles: ["admin", "accountant", "operator", "auditor", "member"],
   inPath: { account: pathReference },
   inQuery: { by },
   data: z.strictObject(shownBalances),
@@ -119,7 +119,7 @@ const pending = route({
   path: "/api/v1/pending/{account}",
   name: "pending",
   summary: "What waits for settlement on an account, oldest first, and what it sums up to.",
-  roles: ["admin", "operator", "member"],
+  roles: ["admin", "accountant", "operator", "auditor", "member"],
   inPath: { account: pathReference },
   inQuery: {
     by,

@@ -25,7 +25,7 @@ import { type Route, route } from "./route.ts";
 
 const inPath = { customer: pathReference };
 const unknownCustomer = { 404: "there is no such customer" };
-const readers = ["admin", "operator"] as const;
+const readers = ["admin", "accountant", "operator", "auditor", "biller"] as const;
 
 const shownFigures = {
   month: shownMonth,
@@ -46,7 +46,18 @@ const figures = `to_char(m.month, 'YYYY-MM') as month, m.opening_balance, m.depo
   m.deposit_adjustments, m.purchase_adjustments, m.others, m.closing_balance, m.volume_m3,
   m.volume_sm3, m.volume_adjustments, m.last_calculated_at`;
 
-const thisMonth = "saldo_private.month_of(saldo_private.business_date(now()))";
+// By what all of these roles may read.
+const thisMonth = `date_trunc('month', now() at time zone (
+  select z.value from saldo.setting as z where z.name = 'business_time_zone'))::date`;
+
+/** Of all that is posted until the end of this month, by the journal: stored months may be behind. */
+const balanceOf = async (client: ClientBase, customerId: string) =>
+  await row<{ balance: string }>(
+    client,
+    `select m.closing_balance as balance
+    from saldo.customer_month($1, ${thisMonth}, basis => 'restated') as m`,
+    [customerId],
+  );
 
 const customerBalance = route({
   method: "get",
@@ -70,10 +81,8 @@ const customerBalance = route({
     const id = await idOf(client, "customer", given.customer, given.by);
     const customer = await row(
       client,
-      `select c.id as customer_id, c.code, c.name, c.account_id, c.currency,
-        b.settled_balance as balance
+      `select c.id as customer_id, c.code, c.name, c.account_id, c.currency
       from saldo.customer as c
-      cross join lateral saldo.balances(c.account_id) as b
       where c.id = $1`,
       [id],
     );
@@ -82,7 +91,7 @@ const customerBalance = route({
       `select ${figures} from saldo.customer_month($1, ${thisMonth}) as m`,
       [id],
     );
-    return { ...customer, this_month: now };
+    return { ...customer, ...(await balanceOf(client, id)), this_month: now };
   },
 });
 
@@ -178,19 +187,12 @@ const customerPurchases = route({
   },
 });
 
-const balanceOf = async (client: ClientBase, accountId: string) =>
-  await row<{ balance: string }>(
-    client,
-    "select settled_balance as balance from saldo.balances($1)",
-    [accountId],
-  );
-
 const addDeposit = route({
   method: "post",
   path: "/api/realtime-balance/{customer}/deposit",
   name: "addDeposit",
   summary: "Records a deposit, and tells the balance with it.",
-  roles: ["admin"],
+  roles: ["admin", "biller"],
   inPath,
   inBody: {
     by,
@@ -210,19 +212,20 @@ const addDeposit = route({
   }),
   answers: { ...unknownCustomer, 409: "the key was used for something else" },
   async ask(client, given) {
-    const deposit = await row<{ account_id: string }>(
+    const id = await idOf(client, "customer", given.customer, given.by);
+    const deposit = await row(
       client,
       `select id, account_id, trim_scale(amount) as amount, occurred_at, description, entry_id
       from saldo.add_deposit($1, $2, $3, $4, $5)`,
       [
-        await idOf(client, "customer", given.customer, given.by),
+        id,
         given.amount,
         given.occurred_at ?? null,
         given.description ?? null,
         given.idempotency_key ?? null,
       ],
     );
-    return { ...deposit, ...(await balanceOf(client, deposit.account_id)) };
+    return { ...deposit, ...(await balanceOf(client, id)) };
   },
 });
 
@@ -231,7 +234,7 @@ const addReading = route({
   path: "/api/realtime-balance/{customer}/reading",
   name: "addReading",
   summary: "Records a reading, rates it, and tells what it cost and the balance with it.",
-  roles: ["admin"],
+  roles: ["admin", "biller"],
   inPath,
   inBody: {
     by,
@@ -293,8 +296,7 @@ const addReading = route({
         and not l.is_withdrawn`,
       [reading.account_id, reading.id],
     );
-    const balance = await balanceOf(client, reading.account_id);
-    return { ...reading, purchase, ...balance };
+    return { ...reading, purchase, ...(await balanceOf(client, id)) };
   },
 });
 

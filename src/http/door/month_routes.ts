@@ -32,7 +32,7 @@ const status = route({
   path: ROOT,
   name: "meteringStatus",
   summary: "How much there is in metering, and what waits.",
-  roles: ["admin", "operator"],
+  roles: ["admin", "accountant", "operator", "auditor", "biller"],
   data: z.strictObject({
     customer_count: shownId,
     meter_count: shownId,
@@ -182,7 +182,7 @@ const compare = route({
   path: `${ROOT}/{customer}/compare`,
   name: "compareMonths",
   summary: "Where the stored months of a customer differ from what they are derived from.",
-  roles: ["admin", "operator"],
+  roles: ["admin", "accountant", "operator", "auditor", "biller"],
   inPath,
   inQuery: { by },
   data: z.strictObject({
