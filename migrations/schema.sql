@@ -105,6 +105,8 @@ create type saldo.rule_outcome as enum ('registered', 'changed', 'unchanged', 'r
 
 create type saldo.rule_scope as enum ('whole', 'account', 'entry', 'journal');
 
+create type saldo.spanning_rule as enum ('reading_day', 'by_days', 'by_profile');
+
 create type saldo.sub_balance_status as enum ('PENDING', 'SETTLED');
 
 create type saldo.top_up_shortfall as enum ('refuse', 'debt', 'loss');
@@ -481,6 +483,19 @@ create type saldo_private.posting_line as (
   credit numeric,
   currency text,
   mode saldo.account_mode
+);
+
+create type saldo.rated_part as (
+  part_no integer,
+  from_date date,
+  to_date date,
+  volume_m3 numeric,
+  factor numeric,
+  volume_sm3 numeric,
+  price numeric,
+  amount numeric,
+  tariff_version_id bigint,
+  factor_version_id bigint
 );
 
 create type saldo_private.rating_posting as (
@@ -1274,6 +1289,18 @@ create table saldo.configuration_acceptance (
 );
 -- trigger record_bypass, always
 -- trigger record_bypass_truncate, always
+-- policy owner_all
+-- policy select_all
+
+create table saldo.consumption_profile (
+  profile text not null,
+  day date not null,
+  weight numeric not null,
+  recorded_at timestamp with time zone default now() not null,
+  recorded_by text not null,
+  constraint consumption_profile_pkey PRIMARY KEY (profile, day),
+  constraint consumption_profile_weight_is_positive CHECK (((weight > (0)::numeric) AND (weight <= (1000000)::numeric)))
+);
 -- policy owner_all
 -- policy select_all
 
@@ -2112,6 +2139,7 @@ create table saldo.rated_line (
   rated_by text not null,
   superseded_at timestamp with time zone,
   changed_in xid8 default pg_current_xact_id(),
+  parts saldo.rated_part[],
   constraint rated_line_account_id_reading_id_revision_key UNIQUE (account_id, reading_id, revision),
   constraint rated_line_pkey PRIMARY KEY (account_id, id),
   constraint rated_line_account_id_reading_id_fkey FOREIGN KEY (account_id, reading_id) REFERENCES saldo.reading(account_id, id),
@@ -2122,6 +2150,7 @@ CASE
 END))
 );
 CREATE INDEX rated_line_changed_in_idx ON saldo.rated_line USING btree (changed_in) WHERE (changed_in IS NOT NULL);
+CREATE INDEX rated_line_divided_idx ON saldo.rated_line USING btree (account_id, reading_id) WHERE ((parts IS NOT NULL) AND (superseded_at IS NULL));
 CREATE INDEX rated_line_entry_id_idx ON saldo.rated_line USING btree (entry_id);
 CREATE INDEX rated_line_factor_version_id_idx ON saldo.rated_line USING btree (factor_version_id) WHERE (superseded_at IS NULL);
 CREATE UNIQUE INDEX rated_line_is_current_once ON saldo.rated_line USING btree (account_id, reading_id) WHERE (superseded_at IS NULL);
@@ -2597,6 +2626,8 @@ create table saldo.tariff_version (
   recorded_by text not null,
   removed_at timestamp with time zone,
   removed_by text,
+  spanning saldo.spanning_rule default 'reading_day'::saldo.spanning_rule not null,
+  profile text,
   constraint tariff_version_pkey PRIMARY KEY (id),
   constraint tariff_version_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.customer(account_id),
   constraint tariff_version_ends_after_it_begins CHECK ((effective_to >= effective_from)),

@@ -377,6 +377,12 @@ export type RuleScope =
   | "entry"
   | "journal";
 
+/** What a reading that spans a change of price or factor costs. */
+export type SpanningRule =
+  | "reading_day"
+  | "by_days"
+  | "by_profile";
+
 /** PENDING: accepted, waits for settlement; SETTLED: in the journal. */
 export type SubBalanceStatus =
   | "PENDING"
@@ -1202,6 +1208,20 @@ export interface ConfigurationAcceptance {
   accepted_by: string;
   /** When that was said. */
   accepted_at: Date;
+}
+
+/** How much is consumed on a day, compared to others: tariffs divide readings by it. */
+export interface ConsumptionProfile {
+  /** Name of the profile, as tariffs name it. */
+  profile: string;
+  /** Business date. */
+  day: Date;
+  /** Weight of the day, above 0; a day that is not there weighs 1. */
+  weight: string;
+  /** When the weight was recorded last. */
+  recorded_at: Date;
+  /** Who recorded it: token subject or login. */
+  recorded_by: string;
 }
 
 /** A factor from the volume that a meter saw to that at reference conditions, from a date on. */
@@ -2402,7 +2422,7 @@ export interface RatedLine {
   volume_sm3: Volume;
   /** Price per Sm3; null when withdrawn. */
   price: string | null;
-  /** volume_sm3 times price, rounded once. */
+  /** volume_sm3 times price, rounded once; of a divided reading the sum of its parts. */
   amount: Amount;
   /** Rule of that rounding. */
   amount_rounding: string;
@@ -2429,6 +2449,35 @@ export interface RatedLine {
   superseded_at: Date | null;
   /** Transaction of the engine that wrote it last; null = before there were seals over rows. */
   changed_in: string | null;
+  /**
+   * Where the reading spans a change of price or factor and its tariff divides it: the parts,
+   * which add up to the line.
+   */
+  parts: string | null;
+}
+
+/** Part of a rated line between two changes of price or factor. */
+export interface RatedPart {
+  /** Number of the part within the line, from 1. */
+  part_no: number | null;
+  /** First business date of the part. */
+  from_date: Date | null;
+  /** Last business date of the part. */
+  to_date: Date | null;
+  /** Its share of the volume by the meter, to 6 decimals. */
+  volume_m3: string | null;
+  /** Correction factor of these days. */
+  factor: string | null;
+  /** Volume at reference conditions, rounded by the rule of the factor of the reading's day. */
+  volume_sm3: string | null;
+  /** Price per Sm3 of these days. */
+  price: string | null;
+  /** What the part costs, to the cent; off from volume_sm3 times price by less than a cent. */
+  amount: string | null;
+  /** Price version of these days. */
+  tariff_version_id: string | null;
+  /** Factor version of these days. */
+  factor_version_id: string | null;
 }
 
 /** A reading of a meter. */
@@ -2904,6 +2953,10 @@ export interface TariffVersion {
   removed_at: Date | null;
   /** Who superseded or removed it: token subject or login; null = in use. */
   removed_by: string | null;
+  /** What a reading of its time costs that spans a change of price or factor. */
+  spanning: SpanningRule;
+  /** Profile by which such a reading is divided; null = by none. */
+  profile: string | null;
 }
 
 /**
@@ -3112,6 +3165,7 @@ export interface Rows {
   clock_acceptance: ClockAcceptance;
   closing_snapshot: ClosingSnapshot;
   configuration_acceptance: ConfigurationAcceptance;
+  consumption_profile: ConsumptionProfile;
   correction_factor_version: CorrectionFactorVersion;
   customer: Customer;
   customer_adjustment: CustomerAdjustment;
@@ -3162,6 +3216,7 @@ export interface Rows {
   purchase: Purchase;
   purchase_refund: PurchaseRefund;
   rated_line: RatedLine;
+  rated_part: RatedPart;
   reading: Reading;
   reading_request: ReadingRequest;
   registered_rule: RegisteredRule;
@@ -3396,6 +3451,8 @@ export interface Functions {
       effective_to?: Date | string | null;
       customer_id?: string | number | bigint | null;
       currency?: string | null;
+      spanning?: SpanningRule | null;
+      profile?: string | null;
     };
     row: TariffVersion;
   };
@@ -3641,6 +3698,8 @@ export interface Functions {
       price?: string | number | null;
       effective_from?: Date | string | null;
       effective_to?: Date | string | null;
+      spanning?: SpanningRule | null;
+      profile?: string | null;
     };
     row: TariffVersion;
   };
@@ -4516,6 +4575,18 @@ export interface Functions {
   send_test_alert: {
     args: Record<never, never>;
     row: Alert;
+  };
+  /**
+   * Sets weights of days of a profile, which begins to be with its first day, and rates again what
+   * that affects.
+   */
+  set_consumption_profile: {
+    args: {
+      profile: string;
+      days: (Date | string)[];
+      weights: (string | number)[];
+    };
+    row: { set_consumption_profile: string | null };
   };
   /** Sets what may be healed of a rule without approval. */
   set_heal_policy: {

@@ -156,7 +156,7 @@ as $$
         'changed.'
     where f.rule = 'rated_part'
     union all
-    select 'unapplied_item', 'certain', format('It is in no bill: %s.', f.derived)
+    select 'unapplied_item', 'certain', format('It is in no bill: %s.', f.stored)
     where f.rule = 'reading_unrated'
   ) as x
 $$;

@@ -186,7 +186,8 @@ as $$
     and (r.read_on <= b.locked_through) is not true
     and (account_ids is null or r.account_id = any (account_ids))
   ),
-  tariff as (
+  -- Materialized: where statistics are behind, a nested loop would sort all days for each reading.
+  tariff as materialized (
     select d.tariff_account, d.currency, d.read_on, t.id
     from (select distinct tariff_account, currency, read_on from reading) as d
     cross join lateral (
@@ -201,7 +202,7 @@ as $$
       limit 1
     ) as t
   ),
-  factor as (
+  factor as materialized (
     select d.factor_account, d.read_on, f.id
     from (select distinct factor_account, read_on from reading) as d
     cross join lateral (

@@ -173,7 +173,7 @@ as $$
     select u.*, row_number() over (order by u.read_on, u.reading_id) as row_no
     from saldo_private.unrated_late() as u
   )
-  select u.reading_id::text, u.account_id, 'not rated', u.reason_text, null::numeric,
+  select u.reading_id::text, u.account_id, u.reason_text, 'rated', null::numeric,
     jsonb_build_object('reading_id', u.reading_id, 'customer', c.code, 'meter', m.code,
       'read_at', r.read_at, 'read_on', u.read_on, 'reason', u.reason)
   from late as u
@@ -182,8 +182,8 @@ as $$
   join saldo.customer as c on c.account_id = u.account_id
   where u.row_no <= 1000
   union all
-  select 'others', null, format('%s more readings are not rated', count(*)),
-    'see unrated_readings', null, jsonb_build_object('reading_count', count(*))
+  select 'others', null, format('%s more not rated', count(*)),
+    'rated', null, jsonb_build_object('reading_count', count(*))
   from late as u
   where u.row_no > 1000
   having count(*) > 0

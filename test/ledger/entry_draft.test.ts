@@ -3,6 +3,7 @@ import {
   asAdmin,
   asMember,
   asOperator,
+  asPerson,
   errorCode,
   openTestDatabase,
 } from "../_support/database.ts";

@@ -224,6 +224,8 @@ test.serial(
     );
     t.is(sum?.count, "10000");
     t.is(String(-Number(sum?.amount)), await metering.balance(site));
+    // findings() keeps its plans, and those of before were made for a handful of rows.
+    await metering.root("analyze saldo.reading, saldo.rated_line");
   },
 );
 
@@ -252,7 +254,7 @@ test.serial(
     await metering.read(site, "2025-02-11", 1);
     t.is((await metering.lines(site)).length, 1);
     t.deepEqual(
-      (await metering.findings()).map(({ rule, derived }) => `${rule}: ${derived}`),
+      (await metering.findings()).map(({ rule, stored }) => `${rule}: ${stored}`),
       [
         "rule_reading_unrated: no price for 2025-02-10",
         "rule_reading_unrated: no price for 2025-02-11",

@@ -23,10 +23,10 @@ const unrated = async (site: Site, month: string | null = null) =>
 /** What the rule says about the readings of a site. */
 const found = async (site: Site) =>
   (
-    await root("select derived from saldo_private.rule_reading_unrated() where account_id = $1", [
+    await root("select stored from saldo_private.rule_reading_unrated() where account_id = $1", [
       site.customer.account_id,
     ])
-  ).map(({ derived }) => derived);
+  ).map(({ stored }) => stored);
 const proven = () => root("select key from saldo_private.rule_reading_rated()");
 const count = async (reason: string) => {
   const [row] = await root(
@@ -115,7 +115,7 @@ test.serial("a check reports them, by the hours that the setting allows", async 
   await metering.read(site, "2025-01-15", 5);
   t.is((await call("check_balance_health", {})).status, "unhealthy");
   const findings = await root(
-    `select f.rule, f.derived, f.detail ->> 'customer' as customer, f.detail ->> 'meter' as meter,
+    `select f.rule, f.stored, f.detail ->> 'customer' as customer, f.detail ->> 'meter' as meter,
       f.cause
     from saldo.finding as f
     where f.check_run_id = (select id from saldo.check_run order by number desc limit 1)`,
@@ -123,7 +123,7 @@ test.serial("a check reports them, by the hours that the setting allows", async 
   t.deepEqual(findings, [
     {
       rule: "reading_unrated",
-      derived: "no price and no correction factor for 2025-01-15",
+      stored: "no price and no correction factor for 2025-01-15",
       customer: site.customer.code,
       meter: site.meter.code,
       cause: "unapplied_item",
