@@ -179,3 +179,71 @@ create table if not exists saldo.consumption_profile (
 -- squawk-ignore require-concurrent-index-creation
 create index if not exists rated_line_divided_idx on saldo.rated_line (account_id, reading_id)
   where parts is not null and superseded_at is null;
+-- Bills, transactions and figures across customers.
+do $types$
+begin
+  if to_regtype('saldo.bill_line') is null then
+    create type saldo.bill_line as (
+      line_no integer,
+      kind text,
+      description text,
+      read_on date,
+      meter_code text,
+      reading_id uuid,
+      from_date date,
+      to_date date,
+      volume_m3 numeric,
+      factor numeric,
+      volume_sm3 numeric,
+      price numeric,
+      amount numeric,
+      is_provisional boolean
+    );
+    create type saldo.customer_bill as (
+      customer_id bigint,
+      customer_code text,
+      customer_name text,
+      month date,
+      currency text,
+      opening_balance numeric,
+      deposits numeric,
+      volume_sm3 numeric,
+      total numeric,
+      closing_balance numeric,
+      unrated_count bigint,
+      lines saldo.bill_line[]
+    );
+    create type saldo.customer_transaction as (
+      occurred_at timestamptz,
+      posting_date date,
+      kind text,
+      description text,
+      meter_code text,
+      reading_id uuid,
+      index_value numeric,
+      volume_m3 numeric,
+      volume_sm3 numeric,
+      price numeric,
+      debit numeric,
+      credit numeric,
+      balance numeric
+    );
+    create type saldo.customers_month as (
+      customer_id bigint,
+      customer_code text,
+      customer_name text,
+      currency text,
+      month date,
+      opening_balance numeric,
+      deposits numeric,
+      purchases numeric,
+      deposit_adjustments numeric,
+      purchase_adjustments numeric,
+      others numeric,
+      closing_balance numeric,
+      volume_sm3 numeric,
+      customer_count bigint
+    );
+  end if;
+end
+$types$;

@@ -189,6 +189,23 @@ create type saldo.balance_summary as (
   pending_count bigint
 );
 
+create type saldo.bill_line as (
+  line_no integer,
+  kind text,
+  description text,
+  read_on date,
+  meter_code text,
+  reading_id uuid,
+  from_date date,
+  to_date date,
+  volume_m3 numeric,
+  factor numeric,
+  volume_sm3 numeric,
+  price numeric,
+  amount numeric,
+  is_provisional boolean
+);
+
 create type saldo_private.branch_arrival as (
   no integer,
   data jsonb,
@@ -245,6 +262,21 @@ create type saldo.customer_adjustment as (
   entry_count bigint
 );
 
+create type saldo.customer_bill as (
+  customer_id bigint,
+  customer_code text,
+  customer_name text,
+  month date,
+  currency text,
+  opening_balance numeric,
+  deposits numeric,
+  volume_sm3 numeric,
+  total numeric,
+  closing_balance numeric,
+  unrated_count bigint,
+  lines saldo.bill_line[]
+);
+
 create type saldo.customer_month as (
   month date,
   opening_balance numeric,
@@ -259,6 +291,39 @@ create type saldo.customer_month as (
   volume_adjustments numeric,
   calculation jsonb,
   last_calculated_at timestamp with time zone
+);
+
+create type saldo.customer_transaction as (
+  occurred_at timestamp with time zone,
+  posting_date date,
+  kind text,
+  description text,
+  meter_code text,
+  reading_id uuid,
+  index_value numeric,
+  volume_m3 numeric,
+  volume_sm3 numeric,
+  price numeric,
+  debit numeric,
+  credit numeric,
+  balance numeric
+);
+
+create type saldo.customers_month as (
+  customer_id bigint,
+  customer_code text,
+  customer_name text,
+  currency text,
+  month date,
+  opening_balance numeric,
+  deposits numeric,
+  purchases numeric,
+  deposit_adjustments numeric,
+  purchase_adjustments numeric,
+  others numeric,
+  closing_balance numeric,
+  volume_sm3 numeric,
+  customer_count bigint
 );
 
 create type saldo_private.dated_day as (

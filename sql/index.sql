@@ -124,6 +124,8 @@
 --!include metering/add_reading.sql
 --!include metering/exchange_meter.sql
 --!include metering/customer_month.sql
+--!include metering/customer_bill.sql
+--!include metering/customers_month.sql
 --!include metering/customer_month_plan.sql
 --!include metering/customer_month_sync.sql
 --!include metering/metering_status.sql

@@ -750,6 +750,38 @@ export interface BalanceSummary {
   pending_count: string | null;
 }
 
+/** A line of a bill. */
+export interface BillLine {
+  /** Number of the line, from 1. */
+  line_no: number | null;
+  /** consumption, or other for whatever else was posted. */
+  kind: string | null;
+  /** What it is, in words. */
+  description: string | null;
+  /** Business date of the reading, or of the entry. */
+  read_on: Date | null;
+  /** Meter that was read; null = other. */
+  meter_code: string | null;
+  /** Reading; null = other. */
+  reading_id: string | null;
+  /** First day of a part; null = not divided. */
+  from_date: Date | null;
+  /** Last day of a part; null = not divided. */
+  to_date: Date | null;
+  /** Volume by the meter. */
+  volume_m3: string | null;
+  /** Correction factor. */
+  factor: string | null;
+  /** Volume at reference conditions. */
+  volume_sm3: string | null;
+  /** Price per Sm3. */
+  price: string | null;
+  /** What it costs; negative where it is given back. */
+  amount: string | null;
+  /** Whether price or factor are the last known ones; null = other. */
+  is_provisional: boolean | null;
+}
+
 /** A shop whose cash book is kept at its tills, and handed over. */
 export interface Branch {
   /** Id, in the order of creation. */
@@ -1300,6 +1332,34 @@ export interface CustomerAdjustment {
   entry_count: string | null;
 }
 
+/** The bill of a customer and month. */
+export interface CustomerBill {
+  /** Customer. */
+  customer_id: string | null;
+  /** Code of the customer. */
+  customer_code: string | null;
+  /** Name of the customer. */
+  customer_name: string | null;
+  /** First day of the month. */
+  month: Date | null;
+  /** Currency of the amounts. */
+  currency: string | null;
+  /** Balance at the beginning of the month. */
+  opening_balance: string | null;
+  /** Deposits of the month. */
+  deposits: string | null;
+  /** Volume at reference conditions. */
+  volume_sm3: string | null;
+  /** Sum of the lines. */
+  total: string | null;
+  /** Balance at the end of the month: opening_balance + deposits - total. */
+  closing_balance: string | null;
+  /** Readings of the month that are not rated, and so in no line. */
+  unrated_count: string | null;
+  /** The lines, consumption in the order of date first. */
+  lines: string | null;
+}
+
 /** Figures of a customer for a month. */
 export interface CustomerMonth {
   /** First day of the month. */
@@ -1352,6 +1412,68 @@ export interface CustomerMonthTotal {
   volume_adjustments: string;
   /** When the figures were written last. */
   last_calculated_at: Date;
+}
+
+/** What happened on a deposit account. */
+export interface CustomerTransaction {
+  /** When it happened, or was read. */
+  occurred_at: Date | null;
+  /** Day on which it was posted last. */
+  posting_date: Date | null;
+  /** deposit, reading or other. */
+  kind: string | null;
+  /** What it is, in words. */
+  description: string | null;
+  /** Meter that was read. */
+  meter_code: string | null;
+  /** Reading. */
+  reading_id: string | null;
+  /** What the register showed. */
+  index_value: string | null;
+  /** Volume by the meter. */
+  volume_m3: string | null;
+  /** Volume at reference conditions. */
+  volume_sm3: string | null;
+  /** Price per Sm3; null = several, or no reading. */
+  price: string | null;
+  /** What the customer owes for it, or 0. */
+  debit: string | null;
+  /** What the customer gets for it, or 0. */
+  credit: string | null;
+  /** Balance of the account after it. */
+  balance: string | null;
+}
+
+/** Figures of a customer, or of all, for a month or a year. */
+export interface CustomersMonth {
+  /** Customer; null = all of the currency. */
+  customer_id: string | null;
+  /** Code of the customer; null = all. */
+  customer_code: string | null;
+  /** Name of the customer; null = all. */
+  customer_name: string | null;
+  /** Currency of the amounts. */
+  currency: string | null;
+  /** First day of the month; null = the year. */
+  month: Date | null;
+  /** Balance at its beginning. */
+  opening_balance: string | null;
+  /** Deposits, less those taken back. */
+  deposits: string | null;
+  /** What the readings cost. */
+  purchases: string | null;
+  /** Deposits of closed months that came, changed or went; 0 where restated. */
+  deposit_adjustments: string | null;
+  /** What readings of closed months cost more, or less if negative; 0 where restated. */
+  purchase_adjustments: string | null;
+  /** Whatever else was posted, positive if it adds. */
+  others: string | null;
+  /** Balance at its end. */
+  closing_balance: string | null;
+  /** Volume at reference conditions. */
+  volume_sm3: string | null;
+  /** How many customers it adds up. */
+  customer_count: string | null;
 }
 
 /**
@@ -3146,6 +3268,7 @@ export interface Rows {
   balance_sheet_line: BalanceSheetLine;
   balance_sheet_total: BalanceSheetTotal;
   balance_summary: BalanceSummary;
+  bill_line: BillLine;
   branch: Branch;
   branch_device: BranchDevice;
   branch_enrolment_code: BranchEnrolmentCode;
@@ -3169,8 +3292,11 @@ export interface Rows {
   correction_factor_version: CorrectionFactorVersion;
   customer: Customer;
   customer_adjustment: CustomerAdjustment;
+  customer_bill: CustomerBill;
   customer_month: CustomerMonth;
   customer_month_total: CustomerMonthTotal;
+  customer_transaction: CustomerTransaction;
+  customers_month: CustomersMonth;
   deposit: Deposit;
   entry_draft: EntryDraft;
   error_code: ErrorCode;
@@ -3905,6 +4031,18 @@ export interface Functions {
     row: CustomerAdjustment;
   };
   /**
+   * The bill of a customer and month by what counts today: a line for each reading in the order of
+   * date, or for each of its parts where the tariff divides it, and one for whatever else was
+   * posted about the month.
+   */
+  customer_bill: {
+    args: {
+      customer_id: string | number | bigint;
+      month: Date | string;
+    };
+    row: CustomerBill;
+  };
+  /**
    * Figures of a customer for each month from one to another, default the same, those without
    * movement included.
    */
@@ -3917,6 +4055,18 @@ export interface Functions {
     };
     row: CustomerMonth;
   };
+  /**
+   * What happened on the deposit account of a customer in a month, by what counts today: a row for
+   * each reading, deposit and other entry, in the order of time, each with the balance after it.
+   */
+  customer_transactions: {
+    args: {
+      customer_id: string | number | bigint;
+      month: Date | string;
+      by_part?: boolean | null;
+    };
+    row: CustomerTransaction;
+  };
   /** The twelve months of a customer's year, as customer_month tells them. */
   customer_year: {
     args: {
@@ -3925,6 +4075,47 @@ export interface Functions {
       basis?: BalanceBasis | null;
     };
     row: CustomerMonth;
+  };
+  /**
+   * A month of all customers: a row for each in the order of their codes, then one for the total
+   * of each currency, without a customer.
+   */
+  customers_month: {
+    args: {
+      month: Date | string;
+      basis?: BalanceBasis | null;
+    };
+    row: CustomersMonth;
+  };
+  /**
+   * customers_month as CSV: UTF-8, a first line of names, lines end with CR and LF, texts are
+   * quoted and never formulas.
+   */
+  customers_month_csv: {
+    args: {
+      month: Date | string;
+      basis?: BalanceBasis | null;
+    };
+    row: { customers_month_csv: string | null };
+  };
+  /**
+   * The dashboard of a year: the sums over all customers for each month and then for the year
+   * (month null), by currency, and the year of each customer in the order of their codes.
+   */
+  customers_year: {
+    args: {
+      year: number;
+      basis?: BalanceBasis | null;
+    };
+    row: CustomersMonth;
+  };
+  /** customers_year as CSV, as customers_month_csv writes it. */
+  customers_year_csv: {
+    args: {
+      year: number;
+      basis?: BalanceBasis | null;
+    };
+    row: { customers_year_csv: string | null };
   };
   /** Takes a registered rule out of the checks, and its guard off the table, until it is enabled. */
   disable_balance_rule: {

@@ -109,7 +109,7 @@ comment on function saldo_private.factor__lock is
 
 create or replace function saldo.add_correction_factor(
   effective_from date,
-  formula saldo.factor_formula default 'gas_300k',
+  formula saldo.factor_formula default null,
   pressure numeric default null,
   temperature numeric default null,
   factor numeric default null,
@@ -136,7 +136,13 @@ begin
   );
   v_new.effective_from := add_correction_factor.effective_from;
   v_new.effective_to := add_correction_factor.effective_to;
-  v_new.formula := coalesce(add_correction_factor.formula, 'gas_300k');
+  -- A meter that is off by a known factor needs no conditions, and so no formula.
+  v_new.formula := coalesce(
+    add_correction_factor.formula,
+    case when add_correction_factor.factor is not null
+      and num_nulls(add_correction_factor.pressure, add_correction_factor.temperature) = 2
+      then 'fixed' else 'gas_300k' end::saldo.factor_formula
+  );
   v_new.rounding := coalesce(add_correction_factor.rounding, 'half_up');
   v_new.factor_digits := saldo_private.require_condition(
     add_correction_factor.factor_digits, 'factor_digits', 0, 10);
@@ -174,7 +180,8 @@ end
 $$;
 comment on function saldo.add_correction_factor is
   'Adds a correction factor from a date on, for one customer or for all, and rates again what it '
-  'affects. formula fixed takes factor; gas_300k takes pressure (bar, gauge) and temperature '
+  'affects. A factor alone is fixed and needs no formula; without one the default is gas_300k. '
+  'formula fixed takes factor; gas_300k takes pressure (bar, gauge) and temperature '
   '(degrees C); reference takes the reference conditions as well, see correction_factor. '
   'factor_digits: decimals of the computed factor; volume_digits: those of the volume; rounding: '
   'of both. effective_to: last day; null = until another one begins. Errors in checking order: '
