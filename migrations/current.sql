@@ -247,3 +247,41 @@ begin
   end if;
 end
 $types$;
+
+-- What a person decided that moves money or loosens a limit: alone, or proposed for another person.
+do $types$
+begin
+  if to_regtype('saldo.decision_status') is null then
+    create type saldo.decision_status as enum ('proposed', 'approved', 'rejected', 'stale');
+  end if;
+end
+$types$;
+create table if not exists saldo.decision (
+  id uuid primary key,
+  action text not null,
+  arguments jsonb not null,
+  account_id bigint references saldo.account (id),
+  amount numeric,
+  currency text,
+  before jsonb not null,
+  reason text,
+  is_alone boolean not null,
+  status saldo.decision_status not null,
+  proposed_by text not null,
+  proposed_at timestamptz not null,
+  decided_by text,
+  decided_at timestamptz,
+  decision_reason text,
+  constraint decision_action_is_known check (action in (
+    'adjust_balance', 'unfreeze_account', 'close_period', 'set_setting', 'set_heal_policy'
+  )),
+  constraint decision_that_waits_has_no_end check (
+    (status = 'proposed') = (decided_by is null) and (decided_by is null) = (decided_at is null)
+  ),
+  constraint decision_alone_is_done check (
+    not is_alone or (status = 'approved' and decided_by = proposed_by)
+  )
+);
+create index if not exists decision_account on saldo.decision (account_id);
+create index if not exists decision_time on saldo.decision (decided_at);
+create index if not exists decision_waiting on saldo.decision (action) where status = 'proposed';

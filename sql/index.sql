@@ -7,8 +7,11 @@
 --!include foundation/advisory_lock.sql
 --!include foundation/past_engine.sql
 --!include foundation/actor.sql
+--!include foundation/decision.sql
 --!include foundation/setting.sql
+--!include foundation/set_setting.sql
 --!include foundation/money.sql
+--!include foundation/propose_setting.sql
 --!include foundation/uuid_v7.sql
 --!include foundation/business_time.sql
 --!include foundation/retention.sql
@@ -242,6 +245,7 @@
 --!include heal/heal_plan.sql
 --!include heal/freeze_limit.sql
 --!include heal/freeze.sql
+--!include heal/unfreeze.sql
 --!include heal/tell_frozen.sql
 --!include heal/freeze_unproven.sql
 --!include heal/heal_key.sql
@@ -250,13 +254,16 @@
 --!include heal/maintenance.sql
 --!include heal/retention.sql
 --!include heal/undo_heal.sql
+--!include heal/adjustment_decision.sql
 --!include heal/adjust_balance.sql
+--!include heal/propose_adjustment.sql
 --!include heal/report.sql
 
 -- alert: what does not hold is told, once
 --!include alert/alert.sql
 --!include alert/alert_condition.sql
 --!include alert/branch_condition.sql
+--!include alert/decision_condition.sql
 --!include alert/metering_condition.sql
 --!include alert/alert_delivery.sql
 --!include alert/alert_evaluation.sql
@@ -269,6 +276,7 @@
 --!include closing/period_state.sql
 --!include closing/year_end.sql
 --!include closing/close_period.sql
+--!include closing/propose_closing.sql
 --!include closing/close_year.sql
 --!include closing/closing_rule.sql
 --!include closing/verify_journal.sql
@@ -278,5 +286,6 @@
 --!include report/report_view.sql
 --!include report/create_report_login.sql
 
--- rights: who may call what, said by each function
+-- rights: what needs two people, and who may call what, said by each function
+--!include rights/approve_decision.sql
 --!include rights/who_may.sql

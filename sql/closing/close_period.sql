@@ -1,6 +1,6 @@
 -- Closing a month: the checklist passed or waived, the figures sealed from the journal.
 --
--- Public: close_period, reopen_period. Private: seal_period, snapshot_hash, close_period__check.
+-- Public: close_period, reopen_period. Private: seal_period, snapshot_hash, close_period__*.
 -- Sealed means: totals of each account, and a hash over them that is chained from period to period.
 -- Healing never closes anything, and closing never heals.
 
@@ -141,10 +141,64 @@ comment on function saldo_private.seal_period is
   'Sums the journal up to the end of the period, from the snapshot before on, and seals it. '
   'Nothing can be posted in it any more: no lock is needed.';
 
-create or replace function saldo_private.close_period__check(
+create or replace function saldo_private.close_period__decision(
   period saldo.period,
   waive text[],
   reason text
+)
+returns saldo.decision
+language sql
+stable
+as $$
+  select saldo_private.decision(
+    action => 'close_period',
+    arguments => jsonb_build_object('month', period.starts_on, 'waive', waive),
+    before => (
+      select coalesce(jsonb_object_agg(c.item, c.open_count), '{}')
+      from saldo_private.checklist(period.ends_on) as c
+      where not c.is_passed
+    ),
+    reason => close_period__decision.reason
+  )
+$$;
+comment on function saldo_private.close_period__decision is
+  'The decision to close a month although items are open, with how many things of each are.';
+
+create or replace function saldo_private.close_period__decide(
+  period saldo.period,
+  waive text[],
+  reason text
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_decision saldo.decision := saldo_private.close_period__decision(period, waive, reason);
+  v_open_count bigint := (
+    select coalesce(sum(o.open_count::bigint), 0)
+    from jsonb_each_text(v_decision.before) as o (item, open_count)
+  );
+  v_alone_max bigint := saldo_private.setting_value('waive_alone_count');
+begin
+  if v_open_count > v_alone_max then
+    perform saldo_private.require_second_person(format(
+      '%s: %s things are open, waive_alone_count is %s',
+      saldo_private.period_name(period.fiscal_year, period.number), v_open_count, v_alone_max
+    ));
+  elsif v_open_count > 0 then
+    perform saldo_private.record_decision(v_decision, 'approved');
+  end if;
+end
+$$;
+comment on function saldo_private.close_period__decide is
+  'Lets one person waive what is open up to the limit, and keeps that it was alone: '
+  'SB662 second_person_needed.';
+
+create or replace function saldo_private.close_period__check(
+  period saldo.period,
+  waive text[],
+  reason text,
+  decision saldo.decision default null
 )
 returns uuid
 language plpgsql
@@ -175,6 +229,15 @@ begin
     ));
   end if;
 
+  if decision.id is null then
+    perform saldo_private.close_period__decide(period, waive, reason);
+  elsif (saldo_private.close_period__decision(period, waive, reason)).before <> decision.before then
+    perform saldo_private.fail('proposal_stale', format(
+      '%s: other things are open than %s',
+      saldo_private.period_name(period.fiscal_year, period.number), decision.before
+    ));
+  end if;
+
   v_event_id := saldo_private.record_period_event(period, 'close', reason);
   insert into saldo.period_check (event_id, item, outcome, open_count, evidence)
   select v_event_id, c.item,
@@ -186,7 +249,33 @@ end
 $$;
 comment on function saldo_private.close_period__check is
   'Checks all rules, goes through the checklist, and keeps it: SB010 input_invalid for an unknown '
-  'item, SB110 closing_refused.';
+  'item, SB110 closing_refused, SB662 second_person_needed, SB622 proposal_stale with a decision '
+  'about other things that are open.';
+
+create or replace function saldo_private.close_period__run(
+  period saldo.period,
+  waive text[],
+  reason text,
+  decision saldo.decision default null
+)
+returns saldo.period
+language plpgsql
+as $$
+declare
+  v_period saldo.period := period;
+begin
+  if v_period.status = 'open' then
+    v_period := saldo_private.begin_closing__run(v_period, reason);
+  end if;
+  if v_period.status <> 'closing' then
+    perform saldo_private.refuse_period(v_period, 'only an open one is closed');
+  end if;
+  perform saldo_private.close_period__check(v_period, waive, reason, decision);
+  return saldo_private.seal_period(v_period);
+end
+$$;
+comment on function saldo_private.close_period__run is
+  'Begins the closing unless that is done, checks, and seals. The caller has locked the books.';
 
 create or replace function saldo.close_period(
   month date,
@@ -207,14 +296,7 @@ begin
   if cardinality(waive) > 0 or reason is not null then
     v_reason := saldo_private.require_text(reason, 'reason (of what is waived)');
   end if;
-  if v_period.status = 'open' then
-    v_period := saldo_private.begin_closing__run(v_period, v_reason);
-  end if;
-  if v_period.status <> 'closing' then
-    perform saldo_private.refuse_period(v_period, 'only an open one is closed');
-  end if;
-  perform saldo_private.close_period__check(v_period, waive, v_reason);
-  return saldo_private.seal_period(v_period);
+  return saldo_private.close_period__run(v_period, waive, v_reason);
 end
 $$;
 comment on function saldo.close_period is
@@ -222,8 +304,9 @@ comment on function saldo.close_period is
   'rules, goes through the checklist, and seals the totals of all accounts from the journal. '
   'waive: items of the checklist that may be open, for a reason. Errors: '
   'SB020 isolation_unsupported, SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, '
-  'SB109 period_state, SB110 closing_refused with the items that are open; then nothing has '
-  'changed.';
+  'SB109 period_state, SB110 closing_refused with the items that are open, '
+  'SB662 second_person_needed for more of it than waive_alone_count (see propose_closing); then '
+  'nothing has changed.';
 revoke execute on function saldo.close_period from public;
 grant execute on function saldo.close_period to saldo_admin, saldo_accountant;
 

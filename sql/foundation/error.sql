@@ -253,6 +253,10 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
     'Let somebody do it whose limit is higher: DETAIL names the setting.', 403),
   ('SB661', 'day_limit_exceeded', 'It is more than you may move in one day.',
     'Go on tomorrow, or let an administrator do it: DETAIL names the setting.', 403),
+  ('SB662', 'second_person_needed', 'One person alone may not do this.',
+    'Propose it (propose_adjustment, propose_unfreeze, propose_closing, propose_setting, '
+    'propose_heal_policy), and let another administrator approve_decision; DETAIL names the limit.',
+    403),
   ('SB640', 'rule_query_invalid', 'A query of the rule is not one SELECT that can be planned.',
     'Give one SELECT without a semicolon, and name each table with its schema; DETAIL tells what '
     'PostgreSQL said.', 400),

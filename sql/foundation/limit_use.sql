@@ -1,6 +1,6 @@
 -- Limits: how much a person may top up, pay back and adjust in one call and in one day.
 --
--- Public: saldo.limit_use. Private: is_limited, use_limit, prune_limit_uses.
+-- Public: saldo.limit_use. Private: is_limited, count_use, use_limit, prune_limit_uses.
 -- They hold for the roles cashier, accountant and app, and for any role that has one of them; not
 -- for administrators. Each is a setting: <action>_max_amount for a call, <action>_day_amount for a
 -- person, currency and business day. The day's row is locked, so that calls that come at once
@@ -32,6 +32,22 @@ comment on function saldo_private.is_limited is
   'Whether limits hold for the caller: a cashier, an accountant or an application, and no '
   'administrator.';
 
+create or replace function saldo_private.count_use(action text, amount numeric, currency text)
+returns numeric
+language sql
+as $$
+  insert into saldo.limit_use as u (person, action, currency, used_on, amount)
+  values (
+    saldo_private.actor(), count_use.action, count_use.currency,
+    saldo_private.business_date(now()), count_use.amount
+  )
+  on conflict on constraint limit_use_pkey do update
+  set amount = u.amount + excluded.amount
+  returning u.amount
+$$;
+comment on function saldo_private.count_use is
+  'Counts what a person moves; the sum of the day. Calls that come at once wait for each other.';
+
 create or replace function saldo_private.use_limit(action text, amount numeric, currency text)
 returns void
 language plpgsql
@@ -51,15 +67,7 @@ begin
       '%s of %s %s, %s_max_amount is %s', action, amount, currency, action, v_call_max
     ));
   end if;
-  insert into saldo.limit_use as u (person, action, currency, used_on, amount)
-  values (
-    saldo_private.actor(), use_limit.action, use_limit.currency, saldo_private.business_date(now()),
-    use_limit.amount
-  )
-  on conflict on constraint limit_use_pkey do update
-  set amount = u.amount + excluded.amount
-  returning u.amount
-  into v_used;
+  v_used := saldo_private.count_use(action, amount, currency);
   if (v_used <= v_day_max) is not true then
     perform saldo_private.fail('day_limit_exceeded', format(
       '%s of %s %s on a day, %s_day_amount is %s', action, v_used, currency, action, v_day_max
@@ -101,9 +109,10 @@ create policy select_all on saldo.limit_use for select to saldo_admin, saldo_ope
 grant select on saldo.limit_use to saldo_admin, saldo_operator;
 
 comment on table saldo.limit_use is
-  'What a person has moved on a day of what has a limit: cashiers, accountants, applications.';
+  'What a person has moved on a day of what has a limit.';
 comment on column saldo.limit_use.person is 'Who moved it: token subject or login.';
-comment on column saldo.limit_use.action is 'top_up, refund or adjust.';
+comment on column saldo.limit_use.action is
+  'top_up, refund or adjust; adjust_alone: without another person.';
 comment on column saldo.limit_use.currency is 'Currency that the amount is in.';
 comment on column saldo.limit_use.used_on is 'Business day.';
 comment on column saldo.limit_use.amount is

@@ -1,6 +1,7 @@
 -- Settings that the SQL itself needs. The server writes them from its environment at start.
 --
--- Public: saldo.setting, setting_change, set_setting. Private: setting_value, keep_setting_change.
+-- Public: saldo.setting, setting_change. Private: setting_value, keep_setting_change,
+-- set_setting__check_number.
 -- A value that is not the last one kept in setting_change was set past the engine.
 
 insert into saldo.setting (name, value, description) values
@@ -100,6 +101,16 @@ insert into saldo.setting (name, value, description) values
     'Largest change of a balance by one adjustment of an accountant.'),
   ('adjust_day_amount', '50000000',
     'Sum of the changes by adjustments of an accountant on a day, in a currency.'),
+  ('adjust_alone_amount', '10000000',
+    'Sum of the changes by adjustments on a day, in a currency, that a person may make without '
+      'another one.'),
+  ('unfreeze_alone_amount', '10000000',
+    'Balance up to which a person may release a frozen account without another one.'),
+  ('waive_alone_count', '10',
+    'Things open on the checklist that a person may waive without another one, to close a month.'),
+  ('raise_alone_percent', '100',
+    'How far a person may raise a limit without another one: in percent of what it was 30 days '
+      'ago.'),
   ('heal_repeat_hours', '24',
     'Hours after a heal in which the same key is not healed again by itself: it escalates.')
 on conflict (name) do update
@@ -186,7 +197,7 @@ begin
       ('heal_run_max_count', 0, 100000000),
       ('heal_run_max_amount', 0, 999999999999999),
       ('heal_repeat_hours', 0, 8760),
-      (substring(name from '^(?:top_up|refund|adjust)_(?:max|day)_amount$'), 0, 999999999999999)
+      (substring(name from '^(?:top_up|refund|adjust|unfreeze|waive|raise)_\w+$'), 0, 999999999999)
   ) as range (name, least, most)
   where range.name = set_setting__check_number.name;
   if v_least is not null and (
@@ -213,62 +224,6 @@ $$;
 comment on function saldo_private.set_setting__check_number is
   'The ranges of settings that are numbers, and the form of a duration and of a list: '
   'SB010 input_invalid.';
-
-create or replace function saldo.set_setting(name text, value text)
-returns saldo.setting
-language plpgsql
-security definer
-set search_path = saldo, saldo_private, pg_temp
-as $$
-declare
-  v_setting saldo.setting;
-begin
-  if set_setting.name = 'business_time_zone' and not exists (
-    select from pg_catalog.pg_timezone_names as zone where zone.name = set_setting.value
-  ) then
-    perform saldo_private.fail('input_invalid', format('no time zone is named %L', value));
-  end if;
-  if set_setting.name = 'currency' and coalesce(set_setting.value, '') !~ '^[A-Z]{3}$' then
-    perform saldo_private.fail(
-      'input_invalid', format('a currency has three capital letters, not %L', value)
-    );
-  end if;
-
-  if set_setting.name = 'rating_without_version'
-    and coalesce(set_setting.value, '') not in ('provisional', 'held')
-  then
-    perform saldo_private.fail('input_invalid', 'rating_without_version: provisional or held');
-  end if;
-
-  perform saldo_private.set_setting__check_number(set_setting.name, set_setting.value);
-
-  -- Writing an equal value would make every server start wait for the other's transaction.
-  update saldo.setting
-  set value = set_setting.value
-  where setting.name = set_setting.name
-  and setting.value is distinct from set_setting.value
-  returning *
-  into v_setting;
-  if v_setting.name is not null then
-    perform saldo_private.keep_setting_change(v_setting);
-    return v_setting;
-  end if;
-
-  select *
-  into v_setting
-  from saldo.setting
-  where setting.name = set_setting.name;
-  if v_setting.name is null then
-    perform saldo_private.fail('not_found', format('no setting is named %L', set_setting.name));
-  end if;
-  return v_setting;
-end
-$$;
-comment on function saldo.set_setting is
-  'Changes a setting for what is posted from now on; dates that are stored stay as they are. '
-  'Errors: SB010 input_invalid for a value of the wrong form, SB007 not_found for an unknown name.';
-revoke execute on function saldo.set_setting from public;
-grant execute on function saldo.set_setting to saldo_admin;
 
 select saldo_private.secure_table('saldo.setting');
 drop policy if exists select_all on saldo.setting;

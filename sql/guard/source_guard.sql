@@ -199,6 +199,7 @@ select saldo_private.guard_table('saldo_private.row_seal_progress');
 select saldo_private.guard_table('saldo_private.sealed_record');
 select saldo_private.guard_table('saldo_private.sealed_stretch');
 select saldo_private.guard_table('saldo_private.contested_row');
+select saldo_private.guard_table('saldo.decision');
 select saldo_private.guard_table('saldo.limit_use');
 select saldo_private.guard_table('saldo.service_token');
 select saldo_private.guard_table('saldo_private.service_token_secret');

@@ -169,31 +169,9 @@ comment on function saldo_private.adjust_balance__fill is
   'Makes the slots of a hot account that was adjusted, unless it is frozen: '
   'SB001 insufficient_balance.';
 
-create or replace function saldo_private.adjust_balance__difference_account(
-  account saldo.account,
-  difference_account_id bigint
-)
-returns bigint
-language plpgsql
-as $$
-begin
-  if account.id is null then
-    perform saldo_private.fail('account_not_found', 'account_id');
-  elsif account.closed_at is not null then
-    perform saldo_private.fail('account_closed', format('account %s', account.id));
-  end if;
-  return saldo_private.require_counter_account(account, coalesce(
-    difference_account_id, saldo_private.system_account('difference', account.currency)
-  ));
-end
-$$;
-comment on function saldo_private.adjust_balance__difference_account is
-  'The account that takes the difference: SB101 account_not_found, SB102 account_closed of the '
-  'account itself, then SB101 account_not_found, SB104 currency_mismatch, '
-  'SB203 counter_account_unfit, SB121 account_frozen of the other one.';
-
 create or replace function saldo_private.adjust_balance__do(
-  adjustment saldo.balance_adjustment
+  adjustment saldo.balance_adjustment,
+  decision saldo.decision default null
 )
 returns saldo.balance_adjustment
 language plpgsql
@@ -209,6 +187,14 @@ begin
   into strict adjustment.balance_before
   from saldo_private.account_total as t
   where t.account_id = v_account.id;
+  if decision.id is not null
+    and adjustment.balance_before is distinct from (decision.before ->> 'balance')::numeric
+  then
+    perform saldo_private.fail('proposal_stale', format(
+      'account %s: balance %s, proposed at %s', v_account.id, adjustment.balance_before,
+      decision.before ->> 'balance'
+    ));
+  end if;
   v_healed_count := saldo_private.adjust_balance__heal(
     v_account.id, adjustment.finding_id, adjustment.reason
   );
@@ -217,9 +203,9 @@ begin
   from saldo_private.account_total as t
   where t.account_id = v_account.id;
   v_difference := adjustment.new_balance - adjustment.journal_balance;
-  perform saldo_private.use_limit('adjust', greatest(
-    abs(v_difference), abs(adjustment.new_balance - adjustment.balance_before)
-  ), v_account.currency);
+  if decision.id is null then
+    perform saldo_private.adjust_balance__decide(adjustment, v_account.currency);
+  end if;
   if v_difference <> 0 then
     adjustment.entry_id := saldo_private.adjust_balance__post(
       v_account, adjustment.difference_account_id, v_difference, adjustment.reason,
@@ -251,7 +237,8 @@ begin
 end
 $$;
 comment on function saldo_private.adjust_balance__do is
-  'Heals, posts and records an adjustment whose parts have been checked.';
+  'Heals, posts and records an adjustment whose parts have been checked; with a decision as two '
+  'people have decided, against the balance that they saw: SB622 proposal_stale.';
 
 create or replace function saldo.adjust_balance(
   account_id bigint,
@@ -269,15 +256,12 @@ as $$
 declare
   v_adjustment saldo.balance_adjustment;
   v_earlier_id uuid;
-  v_account saldo.account;
-  v_finding saldo.finding;
 begin
   perform saldo_private.require_read_committed();
   v_adjustment.id := saldo_private.uuid_v7();
   v_adjustment.account_id := adjust_balance.account_id;
   v_adjustment.reason := saldo_private.require_text(adjust_balance.reason, 'reason');
-  v_adjustment.new_balance := case when new_balance = 0 then 0
-    else sign(new_balance) * saldo_private.require_amount(abs(new_balance)) end;
+  v_adjustment.new_balance := saldo_private.adjust_balance__figure(new_balance);
   v_adjustment.finding_id := adjust_balance.finding_id;
   v_adjustment.idempotency_key := adjust_balance.idempotency_key;
   v_adjustment.adjusted_by := saldo_private.actor();
@@ -297,24 +281,8 @@ begin
     return v_adjustment;
   end if;
 
-  select a.*
-  into v_account
-  from saldo.account as a
-  where a.id = adjust_balance.account_id;
-  v_adjustment.difference_account_id := saldo_private.adjust_balance__difference_account(
-    v_account, adjust_balance.difference_account_id
-  );
-  if finding_id is not null then
-    select f.*
-    into v_finding
-    from saldo.finding as f
-    where f.id = adjust_balance.finding_id;
-    if v_finding.id is null then
-      perform saldo_private.fail('not_found', format('finding %s', finding_id));
-    elsif v_finding.account_id is distinct from adjust_balance.account_id then
-      perform saldo_private.fail('finding_of_another', format('finding %s', finding_id));
-    end if;
-  end if;
+  v_adjustment.difference_account_id := adjust_balance.difference_account_id;
+  v_adjustment := saldo_private.adjust_balance__examine(v_adjustment);
   v_adjustment := saldo_private.adjust_balance__do(v_adjustment);
   perform saldo_private.require_durable_commit();
   return v_adjustment;
@@ -332,7 +300,8 @@ comment on function saldo.adjust_balance is
   'SB104 currency_mismatch, SB203 counter_account_unfit, SB121 account_frozen for a frozen '
   'difference account, SB007 not_found, SB626 finding_of_another, SB015 conflict_retry, '
   'SB207 prepared_transaction_open, SB660 call_limit_exceeded and SB661 day_limit_exceeded unless '
-  'you are an administrator, SB625 nothing_to_adjust, SB004 amount_out_of_range, '
+  'you are an administrator, SB662 second_person_needed for more than adjust_alone_amount on a day '
+  '(see propose_adjustment), SB625 nothing_to_adjust, SB004 amount_out_of_range, '
   'SB108 period_locked, SB001 insufficient_balance.';
 revoke execute on function saldo.adjust_balance from public;
 grant execute on function saldo.adjust_balance to saldo_admin, saldo_accountant;

@@ -243,67 +243,6 @@ comment on function saldo.freeze_account is
 revoke execute on function saldo.freeze_account from public;
 grant execute on function saldo.freeze_account to saldo_admin;
 
-create or replace function saldo.unfreeze_account(account_id bigint, reason text)
-returns saldo.account
-language plpgsql
-security definer
-set search_path = saldo, saldo_private, pg_temp
-as $$
-declare
-  v_reason text := saldo_private.require_text(unfreeze_account.reason, 'reason');
-  v_is_customer boolean := exists (
-    select from saldo.customer as c where c.account_id = unfreeze_account.account_id
-  );
-  v_account saldo.account;
-begin
-  if v_is_customer then
-    perform saldo_private.lock_rating(array[unfreeze_account.account_id]);
-  end if;
-  -- Slots are not made or looked for here: the next request makes them.
-  perform
-  from saldo_private.hot_account as h
-  where h.account_id = unfreeze_account.account_id
-  for update;
-  select a.*
-  into v_account
-  from saldo.account as a
-  where a.id = unfreeze_account.account_id
-  for no key update; -- a posting that adds a stripe has it weakly, and then wants the lock above
-  if v_account.id is null then
-    perform saldo_private.fail(
-      'account_not_found', format('account %s', coalesce(account_id::text, 'none'))
-    );
-  elsif v_account.frozen_at is null then
-    perform saldo_private.fail('account_not_frozen', format('account %s', account_id));
-  end if;
-  update saldo.account_freeze as f
-  set unfrozen_at = clock_timestamp(),
-    unfrozen_by = saldo_private.actor(),
-    unfreeze_reason = v_reason
-  where f.account_id = v_account.id
-  and f.unfrozen_at is null;
-  update saldo.account as a
-  set frozen_at = null,
-    frozen_reason = null
-  where a.id = v_account.id
-  returning a.*
-  into v_account;
-  if v_is_customer then
-    perform saldo_private.rate_released(v_account.id);
-  end if;
-  perform saldo_private.require_durable_commit();
-  return v_account;
-end
-$$;
-comment on function saldo.unfreeze_account is
-  'Lets an account be posted to again. A customer''s readings are rated by what changed '
-  'meanwhile, except locked months. A heal does not freeze it once more for the same finding '
-  'with the same evidence. Errors in checking order: SB010 input_invalid, SB008 text_invalid, '
-  'SB009 text_too_long, SB020 isolation_unsupported for a customer, SB101 account_not_found, '
-  'SB122 account_not_frozen, SB004 amount_out_of_range; of a customer also those of a posting.';
-revoke execute on function saldo.unfreeze_account from public;
-grant execute on function saldo.unfreeze_account to saldo_admin;
-
 create or replace function saldo_private.rule_account_freeze()
 returns table (
   key text,

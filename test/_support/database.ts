@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { Client, Pool, type PoolClient } from "pg";
+import { Client, type ClientBase, Pool, type PoolClient } from "pg";
 
 /** A database of its own for one test file, cloned from the migrated template. */
 export interface TestDatabase {
@@ -130,6 +130,23 @@ export const asMember = <T>(pool: Pool, memberId: string | number, work: Work<T>
 /** Acts as somebody without a token, in a transaction. */
 export const asAnonymous = <T>(pool: Pool, work: Work<T>) =>
   asRole(pool, "saldo_anonymous", {}, work);
+
+/** Does what needs two people: the call of a saldo.propose_..., and another person's approval. */
+export async function byTwo(source: Pool | ClientBase, proposal: string): Promise<void> {
+  const client = source instanceof Pool ? await source.connect() : source;
+  try {
+    await client.query("begin; set local role saldo_admin; set local saldo.subject = 'one of two'");
+    const { rows } = await client.query(`select id from ${proposal}`);
+    await client.query("set local saldo.subject = 'the other of two'");
+    await client.query("select saldo.approve_decision($1, 'agreed')", [rows[0].id]);
+    await client.query("commit");
+  } catch (error) {
+    await client.query("rollback");
+    throw error;
+  } finally {
+    if (source instanceof Pool) (client as PoolClient).release();
+  }
+}
 
 /** SQLSTATE of the error that the promise ends with; "none" when it does not. */
 export async function errorCode(promise: Promise<unknown>): Promise<string> {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
 import { Client } from "pg";
-import { openTestDatabase } from "../_support/database.ts";
+import { byTwo, openTestDatabase } from "../_support/database.ts";
 import { type Program, runProgram } from "../_support/process.ts";
 
 /*
@@ -22,10 +22,6 @@ const books = [
   `select count(*) from saldo.transfer_many(array(
     select (g, ${accounts + 1}, 100, 'x', null, null)::saldo.transfer_request
     from generate_series(1, ${accounts}) as g))`,
-  ...["heal_rule_max_count", "heal_run_max_count"].map(
-    (name) => `select saldo.set_setting('${name}', '1000000')`,
-  ),
-  "select saldo.set_setting('heal_rule_max_percent', '100')",
   "select saldo.seal_journal()",
   "select saldo.check_balance_health()",
 ];
@@ -112,6 +108,10 @@ async function stopInTheMiddle(client: Client, gate: Client): Promise<void> {
 }
 
 async function plant(client: Client): Promise<void> {
+  for (const name of ["heal_rule_max_count", "heal_run_max_count"]) {
+    await byTwo(client, `saldo.propose_setting('${name}', '1000000', 'a test')`);
+  }
+  await byTwo(client, "saldo.propose_setting('heal_rule_max_percent', '100', 'a test')");
   for (const text of [...books, ...faults]) await client.query(text);
 }
 

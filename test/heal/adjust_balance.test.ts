@@ -1,5 +1,5 @@
 import test from "ava";
-import { errorCode } from "../_support/database.ts";
+import { byTwo, errorCode } from "../_support/database.ts";
 import { brokenRules, check, forced } from "../_support/faults.ts";
 import { as, balanceOf, drift, heal, openChain } from "./_healing.ts";
 
@@ -210,6 +210,7 @@ test("adjustments beside postings end at the balance that was given", async (t) 
   try {
     await pool.query("select saldo.open_account('hot', 'Hot', 'revenue', mode => 'hot')");
     const hot = (await pool.query("select id from saldo.account where code = 'hot'")).rows[0].id;
+    await byTwo(pool, "saldo.propose_setting('adjust_alone_amount', '1000000000', 'a test')");
     let isOver = false;
     const codes = new Set<string>();
     const writers = Array.from({ length: 6 }, async (_, index) => {

@@ -1,7 +1,7 @@
 import test from "ava";
-import { errorCode } from "../_support/database.ts";
+import { byTwo, errorCode } from "../_support/database.ts";
 import { brokenRules, forced } from "../_support/faults.ts";
-import { as, drift, heal, openChain, proposals } from "./_healing.ts";
+import { drift, heal, openChain, proposals } from "./_healing.ts";
 
 /** All that a heal writes, as one text. */
 const healed = `select
@@ -128,14 +128,13 @@ test("thousands of drifted accounts are healed in one run when an administrator 
     const first = await heal(pool);
     t.like(first, { healed_count: 0, needs_approval_count: 2000 });
     t.is((await proposals(pool)).length, 2000);
-    await as(
+    await byTwo(
       pool,
-      "anna",
-      `select saldo.set_heal_policy(
-          'account_balance', max_count => 10000, max_percent => 100
-        ),
-        saldo.set_setting('heal_run_max_count', '10000')`,
+      `saldo.propose_heal_policy(
+        'account_balance', 'many drift', max_count => 10000, max_percent => 100
+      )`,
     );
+    await byTwo(pool, "saldo.propose_setting('heal_run_max_count', '10000', 'many drift')");
     const run = await heal(pool);
     t.like(run, { healed_count: 2000, needs_approval_count: 0 });
     t.true((await proposals(pool)).every(({ status }) => status === "stale"));

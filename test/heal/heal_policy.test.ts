@@ -1,5 +1,5 @@
 import test from "ava";
-import { asMember, asOperator, errorCode } from "../_support/database.ts";
+import { asMember, asOperator, byTwo, errorCode } from "../_support/database.ts";
 import { brokenRules, forced } from "../_support/faults.ts";
 import { actionsOf, as, balanceOf, drift, heal, openChain, proposals } from "./_healing.ts";
 
@@ -183,7 +183,7 @@ test("a heal that would rewrite a large share of the accounts waits for approval
     const large = await heal(pool);
     t.like(large, { healed_count: 0, needs_approval_count: 6 });
     t.regex(large.actions[0]?.["reason"], /^6 of 20 rows of the rule \(30\.00 %\) .* of 10 %/);
-    await as(pool, "anna", "select saldo.set_heal_policy('account_balance', max_percent => 30)");
+    await byTwo(pool, "saldo.propose_heal_policy('account_balance', 'x', max_percent => 30)");
     t.like(await heal(pool), { healed_count: 6, needs_approval_count: 0 });
   } finally {
     await database.close();

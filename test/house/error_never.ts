@@ -17,6 +17,16 @@ export const never: readonly Never[] = [
     why: "the engine's own writes are never refused",
   },
   {
+    function: /^saldo\.(close_period|adjust_balance)$/,
+    codes: ["SB622"],
+    why: "nobody has decided before, so no decision can be outdated",
+  },
+  {
+    function: /^saldo\.approve_decision$/,
+    codes: ["SB660", "SB661", "SB662"],
+    why: "limits of one person do not hold for two",
+  },
+  {
     function: /\.tg__keep_seals_immutable$/,
     codes: ["SB111"],
     why: "the engine adds seals and changes none, and it may take the mark of contested rows away",

@@ -81,6 +81,8 @@ test("what cashiers, billers and applications do was looked at", (t) => {
       "open_account",
       "post_draft",
       "post_entries",
+      "propose_adjustment",
+      "propose_closing",
       "reopen_period",
       "reverse_entry",
       "reverse_top_up",

@@ -2,7 +2,7 @@ import test from "ava";
 import type { Pool } from "pg";
 import { createShop, shopGrants, shopRule } from "../../demo/shop.ts";
 import { openApi } from "../_support/api.ts";
-import { errorCode, openTestDatabase, type TestDatabase } from "../_support/database.ts";
+import { byTwo, errorCode, openTestDatabase, type TestDatabase } from "../_support/database.ts";
 import { as, heal, proposals } from "../heal/_healing.ts";
 import { approveRule, call, openShop, registerHealing, registerShop } from "./_shop.ts";
 
@@ -207,7 +207,7 @@ test("a heal that would rewrite a large share of a table needs another administr
     t.is((await heal(pool))["refused_count"], 9);
     t.is((await suspicions(pool)).length, 1);
     // Somebody knows that it is the data.
-    await pool.query("select saldo.set_heal_policy('club', max_percent => 30)");
+    await byTwo(pool, "saldo.propose_heal_policy('club', 'it is the data', max_percent => 30)");
     t.is((await heal(pool))["healed_count"], 9);
     t.is(
       await errorCode(pool.query("select saldo.set_heal_policy('club', max_percent => 101)")),
