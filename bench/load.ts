@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { Client } from "pg";
 import { signToken } from "../src/auth/token.ts";
 import { type Measurement, table } from "./measure.ts";
+import { drive, type Outcome, quantile, type Target } from "./offered_load.ts";
 
 const seconds = Number(process.env.BENCH_LOAD_SECONDS ?? 10);
 const plans = [
@@ -13,16 +14,8 @@ const plans = [
   ...[10, 30, 50, 100, 200, 300].map((rate) => ({ accounts: 5, rate })),
 ];
 
-const SUBMIT = `mutation ($account: BigInt!, $key: String!) {
-  submitTransaction(input: {
-    accountId: $account, amount: "1.25", direction: credit, idempotencyKey: $key
-  }) { result { id } }
-}`;
-
 /** A server in a process of its own, as a user runs it. */
-interface Server {
-  url: string;
-  token: string;
+interface Server extends Target {
   stop(): Promise<void>;
 }
 
@@ -73,42 +66,6 @@ function freePort(): Promise<number> {
   });
 }
 
-/** What became of one request; its time counts from when it should have been sent. */
-interface Outcome {
-  ms: number;
-  id: string | undefined;
-}
-
-async function send(server: Server, account: string, key: string, dueAt: number): Promise<Outcome> {
-  try {
-    const response = await fetch(`${server.url}/graphql`, {
-      method: "POST",
-      headers: { "content-type": "application/json", authorization: `Bearer ${server.token}` },
-      body: JSON.stringify({ query: SUBMIT, variables: { account, key } }),
-    });
-    const { data } = (await response.json()) as {
-      data?: { submitTransaction?: { result?: { id: string } } };
-    };
-    return { ms: performance.now() - dueAt, id: data?.submitTransaction?.result?.id };
-  } catch {
-    return { ms: performance.now() - dueAt, id: undefined };
-  }
-}
-
-/** Sends at the given rate whether answers come or not: a slow server gets no rest. */
-async function drive(server: Server, accounts: string[], rate: number): Promise<Outcome[]> {
-  const startAt = performance.now();
-  const run = randomBytes(6).toString("hex");
-  const sent: Promise<Outcome>[] = [];
-  for (let index = 0; index < rate * seconds; index += 1) {
-    const dueAt = startAt + (index * 1000) / rate;
-    const wait = dueAt - performance.now();
-    if (wait > 0) await sleep(wait);
-    sent.push(send(server, accounts[index % accounts.length] ?? "", `${run}-${index}`, dueAt));
-  }
-  return Promise.all(sent);
-}
-
 /** Whether money and rows are what was acknowledged, no more and no less. */
 async function verdict(client: Client, accounts: string[], outcomes: Outcome[]): Promise<string> {
   const ids = outcomes.map(({ id }) => id).filter((id) => id !== undefined);
@@ -139,10 +96,6 @@ async function one(client: Client, text: string): Promise<unknown> {
   return rows[0]?.[0];
 }
 
-function quantile(sorted: number[], share: number): string {
-  return (sorted[Math.ceil(sorted.length * share) - 1] ?? Number.NaN).toFixed(1);
-}
-
 async function openAccounts(client: Client, count: number, name: string): Promise<string[]> {
   const { rows } = await client.query<{ id: string }>(
     `select (saldo.make_account_hot((saldo.open_account($2 || g, $2 || g, 'liability',
@@ -169,11 +122,11 @@ export async function loadReport(
   console.log(lines.join("\n"));
   try {
     // What a first request pays (plans, connections) is no matter of load.
-    await drive(server, await openAccounts(client, 1, "warm-up "), 20);
+    await drive(server, await openAccounts(client, 1, "warm-up "), 20, seconds);
     for (const [index, plan] of plans.entries()) {
       const accounts = await openAccounts(client, plan.accounts, `load ${index} `);
       const startedAt = performance.now();
-      const outcomes = await drive(server, accounts, plan.rate);
+      const outcomes = await drive(server, accounts, plan.rate, seconds);
       const took = (performance.now() - startedAt) / 1000;
       const good = outcomes.filter(({ id }) => id !== undefined).length;
       const times = outcomes.map(({ ms }) => ms).toSorted((a, b) => a - b);

@@ -22,11 +22,13 @@ import {
 import { loadReport } from "./load.ts";
 import { connections, type Measurement, measure, rounds, seconds, table } from "./measure.ts";
 import { meteringReport } from "./metering.ts";
+import { readOptions, runOwnLoad } from "./own_server.ts";
 import { ceiling, growJournal, prepare, purchase, transfer, transferMany } from "./scenarios.ts";
 
 /**
  * `npm run bench`: what Saldo costs, as ratios to plain inserts of the same run on the same server.
- * `npm run bench -- load`: how requests over GraphQL fare at given rates.
+ * `npm run bench -- load`: how requests over GraphQL fare at given rates; with --url ADDRESS against
+ * a server of one's own, see own_server.ts.
  * `npm run bench -- books`: statements over five years of many accounts.
  * `npm run bench -- metering`: readings of many customers, loaded, one by one, and rated again.
  * `npm run bench -- branches`: a backlog of tills, drained over HTTP.
@@ -200,9 +202,18 @@ async function main(mode: string | undefined): Promise<void> {
   }
 }
 
-const mode = process.argv[2];
+async function ownServer(words: string[]): Promise<boolean> {
+  const load = readOptions(words);
+  if (load === undefined) return false;
+  const { file, scenarios } = await runOwnLoad(load);
+  console.log(`written to ${file}`);
+  process.exitCode = scenarios.some(({ fault }) => fault !== undefined) ? 1 : 0;
+  return true;
+}
+
+const [mode, ...words] = process.argv.slice(2);
 if (mode !== undefined && mode !== "load" && !(mode in reports)) {
   console.error("Say nothing, load, books, metering, branches or health.");
   process.exit(1);
 }
-await main(mode);
+if (mode !== "load" || !(await ownServer(words))) await main(mode);
