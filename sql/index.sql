@@ -69,6 +69,7 @@
 --!include hot/slot_rebuild.sql
 --!include hot/added_slot.sql
 --!include hot/move_slot.sql
+--!include hot/drill.sql
 --!include hot/balances.sql
 --!include hot/account_field.sql
 --!include hot/submit_transaction.sql

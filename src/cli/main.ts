@@ -13,6 +13,7 @@ import { checkCommand, healCommand } from "./check_and_heal.ts";
 import { type Command, UsageError } from "./command.ts";
 import { connect, databaseUrl } from "./connection.ts";
 import { compareCommand, initCommand, syncCommand } from "./customer_months.ts";
+import { drillCommand } from "./drill.ts";
 import { importCommand } from "./import.ts";
 import { jobCommand } from "./job.ts";
 import { describeFailure } from "./output.ts";
@@ -42,6 +43,7 @@ const commands: Record<string, Command> = {
   "branch-file": branchFileCommand,
   job: jobCommand,
   "test-system": testSystemCommand,
+  drill: drillCommand,
 };
 
 function usage(chosen: Command[]): string {
