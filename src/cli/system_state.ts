@@ -16,7 +16,9 @@ const books: Part = {
     if (lopsided.length > 0) {
       throw new Fault(`they do not balance in ${lopsided.map(({ currency }) => currency).join()}`);
     }
-    return `assets are liabilities and equity in ${rows.length} currencies`;
+    return rows.length === 0
+      ? "there are no accounts yet"
+      : `assets are liabilities and equity in ${rows.map(({ currency }) => currency).join(", ")}`;
   },
 };
 

@@ -143,6 +143,21 @@ test.serial("a server there answers questions, and says what it is", async (t) =
   t.is(refused.errors[0].extensions.code, "SB021");
   t.is(refused.errors[0].extensions.condition, "read_only");
 
+  const door = async (path: string, body?: object) => {
+    const response = await fetch(`${address}${path}`, {
+      ...(body !== undefined && { method: "POST", body: JSON.stringify(body) }),
+      headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+    });
+    const { data: told }: Answer = await response.json();
+    return { status: response.status, told };
+  };
+  t.is((await door("/api/v1/balance/shop")).told.available_balance, "59.75");
+  t.is((await door("/api/v1/pending/shop")).told.transactions.length, 1);
+  t.is((await door("/admin/balance-health/detailed-report")).told.summary.status, "healthy");
+  const write = { account: "shop", amount: "5", direction: "credit" };
+  const unwritten = await door("/api/v1/transaction", write);
+  t.deepEqual([unwritten.status, unwritten.told.code], [503, "SB021"]);
+
   const client = createClient({
     url: `${address?.replace("http", "ws")}/graphql`,
     retryAttempts: 0,
@@ -183,6 +198,12 @@ test.serial("what would write is refused there in a sentence", async (t) => {
   });
   t.is(await check.ended, 2);
   t.regex(check.output(), /^SB021: /);
+  const works = runProgram("src/cli/main.ts", ["test-system"], {
+    DATABASE_URL: standby.connectionString,
+  });
+  t.is(await works.ended, 1);
+  t.regex(works.output(), /^FAIL {2}posting +SB021: /m);
+  t.regex(works.output(), /^ok {4}books /m);
   await t.notThrowsAsync(migrate(standby.connectionString)); // it is up to date
   await withSqlFolder(async (folder) => {
     await folder.append("wallet/member.sql", "-- another version");
