@@ -17,6 +17,9 @@ const backlog = Number(process.env["BENCH_BRANCH_ROWS"] ?? 100_000);
 const tillCount = 4;
 const pace = { intervalMs: 1e9, retryBaseMs: 1e9, retryMaxMs: 1e9, timeoutMs: 120_000 };
 
+const batchRows = 256;
+const floorRows = 25_600;
+
 /** A backlog of tills drained by their own program, over HTTP, into a server of its own. */
 export async function branchReport(
   client: Client,
@@ -36,6 +39,7 @@ export async function branchReport(
       tillCount,
       Math.floor(backlog / tillCount),
     );
+    const floor = await postAlone(client, cpu);
     return [
       "# Branches",
       "",
@@ -50,14 +54,42 @@ export async function branchReport(
       "",
       ...one.notes,
       ...many.notes,
+      `- posting alone: ${batchRows} entries of two lines at a time by post_entries, nothing else: ` +
+        `${floor} of processor time in PostgreSQL each.`,
       "",
-      "Where the machine has other work, processor time says more than rows a second.",
+      "Where the machine has other work, processor time says more than rows a second: the ceiling is",
+      `held by ${connections} connections, and a backlog by one for each till.`,
       "",
     ].join("\n");
   } finally {
     centre.child.kill("SIGTERM");
     await rm(root, { recursive: true, force: true });
   }
+}
+
+const micro = (time: number) => `${Math.round(time * 1e6)} µs`;
+
+/** What lies below any intake: the postings of a backlog by themselves. */
+async function postAlone(client: Client, cpu: CpuClock | undefined): Promise<string> {
+  const { rows } = await client.query(
+    `select (saldo.open_account('floor:cash', 'Cash', 'asset')).id as cash,
+      (saldo.open_account('floor:sales', 'Sales', 'revenue')).id as sales`,
+  );
+  const { cash, sales } = rows[0];
+  const entries = Array.from({ length: batchRows }, (_, index) => ({
+    description: "Sales",
+    lines: [
+      { account_id: cash, debit: String(index + 1) },
+      { account_id: sales, credit: String(index + 1) },
+    ],
+  }));
+  const text = JSON.stringify(entries);
+  const idle = cpu?.ofPostgres() ?? 0;
+  for (let posted = 0; posted < floorRows; posted += batchRows) {
+    await client.query("select count(*) from saldo.post_entries($1)", [text]);
+  }
+  if (cpu === undefined) return "an unknown amount";
+  return micro((cpu.ofPostgres() - idle) / floorRows);
 }
 
 interface Centre {
@@ -108,7 +140,9 @@ async function drain(scene: Scene, prefix: string, count: number, rows: number) 
     postgres: cpu?.ofPostgres() ?? 0,
     tills: process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6,
   });
+  const idle = cpu?.ofPostgres() ?? 0;
   const before = await driver.run(ceiling, connections, seconds);
+  const perInsert = ((cpu?.ofPostgres() ?? 0) - idle) / (before * seconds);
   const used = cpuNow();
   const startedAt = performance.now();
   await Promise.all(stores.map(push));
@@ -130,14 +164,14 @@ async function drain(scene: Scene, prefix: string, count: number, rows: number) 
     goal: 1,
   });
   console.log(line);
-  const micro = (part: keyof typeof now) =>
-    `${Math.round(((now[part] - used[part]) / total) * 1e6)} µs`;
+  const perRow = (part: keyof typeof now) => (now[part] - used[part]) / total;
   const notes = [
     `- ${name}: ${total.toLocaleString("en")} rows in ${taken.toFixed(1)} s.`,
     cpu === undefined
       ? "  Processor time was not to be had here."
-      : `  Processor time per row: PostgreSQL ${micro("postgres")}, the centre's server ` +
-        `${micro("server")}, the tills ${micro("tills")}.`,
+      : `  Processor time per row: PostgreSQL ${micro(perRow("postgres"))}, the centre's server ` +
+        `${micro(perRow("server"))}, the tills ${micro(perRow("tills"))}; a ceiling insert costs ` +
+        `PostgreSQL ${micro(perInsert)}.`,
   ];
   console.log(notes.join("\n"));
   return { line, notes };

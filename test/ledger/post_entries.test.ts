@@ -263,3 +263,32 @@ test("a batch of transfers is posted whole or not at all, and answers in order",
     await books.close();
   }
 });
+
+test("a batch finds its accounts by their indexes, however many accounts there are", async (t) => {
+  const { pool, close } = await openBooks();
+  t.teardown(close);
+  const accountCount = 1500;
+  await pool.query(
+    "select saldo.open_account('many:' || n, 'Many', 'asset') from generate_series(1, $1) as n",
+    [accountCount],
+  );
+  const batch = Array.from({ length: 40 }, (_, index) =>
+    entry(line(`many:${index + 1}`, "debit", "1"), line(2, "credit", "1")),
+  );
+  const client = await pool.connect();
+  const readSoFar = async () => {
+    const { rows } = await client.query(
+      `select seq_tup_read::int + idx_tup_fetch::int as count
+      from pg_stat_xact_user_tables where relid = 'saldo.account'::regclass`,
+    );
+    return rows[0].count as number;
+  };
+  await client.query("begin");
+  const before = await readSoFar();
+  await client.query("select saldo.post_entries($1)", [JSON.stringify(batch)]);
+  const read = (await readSoFar()) - before;
+  await client.query("rollback");
+  client.release();
+  // Some reads of the table belong to the batch, and none to each of its entries.
+  t.true(read > 0 && read < 10 * accountCount, String(read));
+});
