@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { type Program, runProgram } from "../_support/process.ts";
-import { bodies, makePlace, openStore, type Place } from "./_till.ts";
+import { bodies, makePlace, openStore, type Place, sellMany } from "./_till.ts";
 
 /** The till's program as a process: kill -9 at any moment, two of them, and how it starts. */
 
@@ -90,6 +90,23 @@ test("it stops on a signal with 0, and its words are understood or refused", asy
     const refused = runProgram("src/branch/run.ts", words, { SALDO_BRANCH_DIR: place.folder });
     t.is(await refused.ended, 2, words.join(" "));
     t.notRegex(refused.output(), /\n {4}at /);
+  }
+});
+
+test("it is there after less than two seconds of work, with thousands of sales in its store", async (t) => {
+  const place = makePlace(t);
+  const store = openStore(place);
+  sellMany(store, 5000);
+  store.close();
+  const { program, address } = await start(t, place);
+  t.is((await fetch(`${address}/api/v1/dashboard/summary`)).status, 200);
+  // Processor time, as other work of this machine makes a clock say anything. Ticks are 10 ms.
+  if (process.platform === "linux") {
+    const stat = readFileSync(`/proc/${program.child.pid}/stat`, "utf8");
+    const [user, system] = stat.slice(stat.lastIndexOf(")")).split(" ").slice(12, 14).map(Number);
+    const used = ((user ?? Number.NaN) + (system ?? Number.NaN)) * 10;
+    t.log(`${used} ms`);
+    t.true(used > 0 && used < 2000, `${used} ms`);
   }
 });
 
