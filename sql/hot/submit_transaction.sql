@@ -110,87 +110,47 @@ comment on function saldo_private.require_submission is
   'Checks the form of a transaction: SB002 amount_invalid, SB004 amount_out_of_range, '
   'SB003 amount_scale, SB010 input_invalid, SB009 text_too_long.';
 
-create or replace function saldo_private.submit_transaction__earlier(
-  id uuid,
-  account_id bigint,
-  amount numeric,
-  direction saldo.entry_side,
-  counter_account_id bigint,
-  idempotency_key text,
-  metadata jsonb
-)
+create or replace function saldo_private.submit_transaction__row(account_id bigint, id uuid)
 returns saldo.sub_balance
 language plpgsql
+stable
 as $$
 declare
-  v_earlier_id uuid;
   v_row saldo.sub_balance;
 begin
-  v_earlier_id := saldo_private.claim_idempotency_key(
-    'account:' || account_id, idempotency_key, 'submit_transaction',
-    jsonb_build_array(amount, direction, counter_account_id, metadata),
-    submit_transaction__earlier.id
-  );
-  if v_earlier_id is not null then
-    select *
-    into strict v_row
-    from saldo.sub_balance as s
-    where s.account_id = submit_transaction__earlier.account_id
-    and s.id = v_earlier_id;
-    return v_row;
-  end if;
-
-  v_earlier_id := saldo_private.submitted_under_key(account_id, idempotency_key, null);
-  if v_earlier_id is not null then
-    perform saldo_private.refuse_done('transaction', v_earlier_id, idempotency_key);
-  end if;
-  return null;
+  select *
+  into strict v_row
+  from saldo.sub_balance as s
+  where s.account_id = submit_transaction__row.account_id
+  and s.id = submit_transaction__row.id;
+  return v_row;
 end
 $$;
-comment on function saldo_private.submit_transaction__earlier is
-  'The row that was written under the key, or null and the key is taken: SB008 text_invalid, '
-  'SB005 idempotency_conflict, SB022 already_done.';
+comment on function saldo_private.submit_transaction__row is
+  'The row of an account that was written before.';
 
-create or replace function saldo_private.submit_transaction__take_ample(
+create or replace function saldo_private.submit_transaction__refuse_done(
   account_id bigint,
-  debit numeric,
-  credit numeric
+  idempotency_key text
 )
-returns saldo_private.slot_position
+returns void
 language plpgsql
+stable
 as $$
 declare
-  v_first_no integer := saldo_private.first_no();
-  v_slot saldo_private.slot_position;
+  v_done_id uuid;
 begin
-  update saldo_private.account_slot as s
-  set available = s.available - debit * s.debit_take - credit * s.credit_take,
-    seq = s.seq + 1,
-    debit_total = s.debit_total + debit,
-    credit_total = s.credit_total + credit
-  where s.account_id = submit_transaction__take_ample.account_id
-  and s.slot_no = (
-    select f.slot_no
-    from saldo_private.account_slot as f
-    where f.account_id = submit_transaction__take_ample.account_id
-    and f.slot_no <= v_first_no
-    and not f.is_short
-    and (f.available is null
-      or f.available >= 16 * (debit * f.debit_take + credit * f.credit_take))
-    order by f.slot_no desc
-    limit 1
-    for no key update skip locked
-  )
-  -- In the order of slot_position: field by field it would be an assignment each, on the hot path.
-  returning s.slot_no, s.seq, s.checked_seq, s.clearing_account_id, s.debit_take, s.credit_take
-  into v_slot;
-  return v_slot;
+  if idempotency_key is not null then
+    v_done_id := saldo_private.submitted_under_key(account_id, idempotency_key, null);
+    if v_done_id is not null then
+      perform saldo_private.refuse_done('transaction', v_done_id, idempotency_key);
+    end if;
+  end if;
 end
 $$;
-comment on function saldo_private.submit_transaction__take_ample is
-  'As move_slot, but looks only at the slot: only a hot account has one. The slot has ample funds, '
-  'so that it still has enough once it is locked; move_slot says what a look without success '
-  'costs. Null when there is no such slot.';
+comment on function saldo_private.submit_transaction__refuse_done is
+  'SB022 already_done where the record of a key is gone, and what was submitted under it is not. '
+  'Before anything else is refused; where nothing is, the index of the keys says so.';
 
 create or replace function saldo_private.require_takes(
   slot saldo_private.slot_position,
@@ -242,6 +202,67 @@ comment on function saldo_private.submit_transaction__take is
   'SB203 counter_account_unfit, SB121 account_frozen, SB015 conflict_retry, '
   'SB001 insufficient_balance, SB202 backlog_full, SB020 isolation_unsupported.';
 
+create or replace function saldo_private.submit_transaction__slot(
+  account_id bigint,
+  amount numeric,
+  direction saldo.entry_side,
+  counter_account_id bigint,
+  idempotency_key text
+)
+returns saldo_private.slot_position
+language plpgsql
+as $$
+declare
+  v_slot saldo_private.slot_position;
+begin
+  if counter_account_id is null then
+    -- Ample funds, so that it still has enough once it is locked; move_slot says what a look
+    -- without success costs. Nothing else is looked at: only a hot account has slots.
+    update saldo_private.account_slot as s
+    set available = s.available - submit_transaction__slot.amount
+        * case submit_transaction__slot.direction when 'debit' then s.debit_take
+        else s.credit_take end,
+      seq = s.seq + 1,
+      debit_total = s.debit_total + case submit_transaction__slot.direction
+        when 'debit' then submit_transaction__slot.amount else 0 end,
+      credit_total = s.credit_total + case submit_transaction__slot.direction
+        when 'debit' then 0 else submit_transaction__slot.amount end
+    where s.account_id = submit_transaction__slot.account_id
+    and s.slot_no = (
+      select f.slot_no
+      from saldo_private.account_slot as f
+      where f.account_id = submit_transaction__slot.account_id
+      and f.slot_no <= saldo_private.first_no()
+      and not f.is_short
+      and (f.available is null or f.available >= 16 * submit_transaction__slot.amount
+        * case submit_transaction__slot.direction when 'debit' then f.debit_take
+        else f.credit_take end)
+      order by f.slot_no desc
+      limit 1
+      for no key update skip locked
+    )
+    -- In the order of slot_position: field by field it would be an assignment each.
+    returning s.slot_no, s.seq, s.checked_seq, s.clearing_account_id, s.debit_take, s.credit_take
+    into v_slot;
+  end if;
+  if v_slot.counter_account_id is null then
+    perform saldo_private.submit_transaction__refuse_done(account_id, idempotency_key);
+    v_slot := saldo_private.submit_transaction__take(
+      account_id, counter_account_id, case direction when 'debit' then amount else 0 end,
+      case direction when 'credit' then amount else 0 end
+    );
+  elsif v_slot.seq > v_slot.checked_seq then
+    perform saldo_private.submit_transaction__refuse_done(account_id, idempotency_key);
+    perform saldo_private.check_backlog(account_id, v_slot);
+  end if;
+  return v_slot;
+end
+$$;
+comment on function saldo_private.submit_transaction__slot is
+  'Takes the funds: as move_slot, or by a look at nothing but a slot with ample funds. Errors in '
+  'checking order: SB022 already_done where the record of the key is gone, and those of '
+  'submit_transaction__take.';
+
 create or replace function saldo.submit_transaction(
   account_id bigint,
   amount numeric,
@@ -255,13 +276,13 @@ language plpgsql
 security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
+#variable_conflict use_column
 declare
   v_row saldo.sub_balance;
   v_slot saldo_private.slot_position;
   v_amount numeric := trim_scale(submit_transaction.amount);
-  v_debit numeric := case direction when 'debit' then v_amount else 0 end;
-  v_credit numeric := case direction when 'credit' then v_amount else 0 end;
   v_id uuid := saldo_private.uuid_v7();
+  v_earlier_id uuid;
 begin
   -- A usual request passes in one expression; the functions say what is wrong with another.
   if (v_amount > 0 and v_amount < 1e15 and scale(amount) <= 2 and account_id is not null
@@ -271,34 +292,46 @@ begin
   end if;
   if idempotency_key is not null then
     -- Before the account is looked at: a retry succeeds whatever has become of it since.
-    v_row := saldo_private.submit_transaction__earlier(
-      v_id, account_id, v_amount, direction, counter_account_id, idempotency_key, metadata
+    v_earlier_id := saldo_private.claim_idempotency_key(
+      'account:' || account_id, idempotency_key, 'submit_transaction',
+      jsonb_build_array(v_amount, direction, counter_account_id, metadata), v_id
     );
-    if v_row.id is not null then
-      return v_row;
+    if v_earlier_id is not null then
+      return saldo_private.submit_transaction__row(account_id, v_earlier_id);
     end if;
   end if;
 
-  if counter_account_id is null then
-    v_slot := saldo_private.submit_transaction__take_ample(account_id, v_debit, v_credit);
+  v_slot := saldo_private.submit_transaction__slot(
+    account_id, v_amount, direction, counter_account_id, idempotency_key
+  );
+  if idempotency_key is null then
+    insert into saldo.sub_balance (
+      account_id, id, seq, counter_account_id, slot_no, direction, amount, created_by, metadata
+    )
+    values (
+      submit_transaction.account_id, v_id, v_slot.seq, v_slot.counter_account_id, v_slot.slot_no,
+      submit_transaction.direction, v_amount, saldo_private.actor(), submit_transaction.metadata
+    )
+    returning * into v_row;
+  else
+    insert into saldo.sub_balance (
+      account_id, id, seq, counter_account_id, slot_no, direction, amount, created_by,
+      idempotency_key, metadata
+    )
+    values (
+      submit_transaction.account_id, v_id, v_slot.seq, v_slot.counter_account_id, v_slot.slot_no,
+      submit_transaction.direction, v_amount, saldo_private.actor(),
+      submit_transaction.idempotency_key, submit_transaction.metadata
+    )
+    -- The index sub_balance_is_submitted_once_per_key, in its words.
+    on conflict (account_id, idempotency_key, hold_id)
+      where idempotency_key is not null and created_at >= '2026-11-01 00:00:00+00'
+      do nothing
+    returning * into v_row;
+    if v_row.id is null then
+      perform saldo_private.submit_transaction__refuse_done(account_id, idempotency_key);
+    end if;
   end if;
-  if v_slot.counter_account_id is null then
-    v_slot := saldo_private.submit_transaction__take(
-      account_id, counter_account_id, v_debit, v_credit
-    );
-  elsif v_slot.seq > v_slot.checked_seq then
-    perform saldo_private.check_backlog(account_id, v_slot);
-  end if;
-  insert into saldo.sub_balance (
-    account_id, id, seq, counter_account_id, slot_no, direction, amount, created_by,
-    idempotency_key, metadata
-  )
-  values (
-    submit_transaction.account_id, v_id, v_slot.seq, v_slot.counter_account_id, v_slot.slot_no,
-    submit_transaction.direction, v_amount, saldo_private.actor(),
-    submit_transaction.idempotency_key, submit_transaction.metadata
-  )
-  returning * into v_row;
   if current_setting('synchronous_commit') = 'off' then
     perform saldo_private.require_durable_commit();
   end if;

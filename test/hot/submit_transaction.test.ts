@@ -171,3 +171,25 @@ test.serial("rows of a slot are numbered without a gap, also when writers give u
 test.serial("every rule is clean after all of this", async (t) => {
   t.deepEqual(await hot.findings(), []);
 });
+
+test.serial("a key that is forgotten is told of before anything that came since", async (t) => {
+  const account = await hot.account({ funds: 1000, slots: 4 });
+  const keyed = (key: string, amount: number) =>
+    hot.submit(account, amount, "debit", { idempotency_key: key });
+  const forget = () =>
+    hot.root("delete from saldo_private.idempotency_record where scope = $1", [
+      `account:${account}`,
+    ]);
+  await keyed("first", 3);
+  await forget();
+  const before = await hot.balances(account);
+  // By the index of the keys, with the slot that it took given back.
+  t.is(await errorCode(keyed("first", 3)), "SB022");
+  t.deepEqual(await hot.balances(account), before);
+  await keyed("rest", 997);
+  await forget();
+  t.is(await errorCode(keyed("first", 3)), "SB022", "not SB001: the funds are gone");
+  await hot.call("admin", "freeze_account", { account_id: account, reason: "Looked into" });
+  t.is(await errorCode(keyed("first", 3)), "SB022", "not SB121: it is frozen");
+  t.is(await errorCode(keyed("other", 3)), "SB121");
+});
