@@ -51,6 +51,8 @@ create type saldo.check_status as enum ('healthy', 'unhealthy', 'failed');
 
 create type saldo.checklist_outcome as enum ('passed', 'waived', 'open');
 
+create type saldo.decision_status as enum ('proposed', 'approved', 'rejected', 'stale');
+
 create type saldo.draft_status as enum ('open', 'posted', 'discarded');
 
 create type saldo.entry_kind as enum ('normal', 'opening', 'adjustment', 'correction', 'closing', 'reversal');
@@ -1448,6 +1450,36 @@ create table saldo.customer_month_total (
 );
 -- trigger guard_cached_balance, always
 -- trigger guard_truncate, always
+-- policy owner_all
+-- policy select_all
+
+create table saldo.decision (
+  id uuid not null,
+  action text not null,
+  arguments jsonb not null,
+  account_id bigint,
+  amount numeric,
+  currency text,
+  before jsonb not null,
+  reason text,
+  is_alone boolean not null,
+  status saldo.decision_status not null,
+  proposed_by text not null,
+  proposed_at timestamp with time zone not null,
+  decided_by text,
+  decided_at timestamp with time zone,
+  decision_reason text,
+  constraint decision_pkey PRIMARY KEY (id),
+  constraint decision_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.account(id),
+  constraint decision_action_is_known CHECK ((action = ANY (ARRAY['adjust_balance'::text, 'unfreeze_account'::text, 'close_period'::text, 'set_setting'::text, 'set_heal_policy'::text]))),
+  constraint decision_alone_is_done CHECK (((NOT is_alone) OR ((status = 'approved'::saldo.decision_status) AND (decided_by = proposed_by)))),
+  constraint decision_that_waits_has_no_end CHECK ((((status = 'proposed'::saldo.decision_status) = (decided_by IS NULL)) AND ((decided_by IS NULL) = (decided_at IS NULL))))
+);
+CREATE INDEX decision_account ON saldo.decision USING btree (account_id);
+CREATE INDEX decision_time ON saldo.decision USING btree (decided_at);
+CREATE INDEX decision_waiting ON saldo.decision USING btree (action) WHERE (status = 'proposed'::saldo.decision_status);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
 -- policy owner_all
 -- policy select_all
 

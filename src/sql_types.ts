@@ -136,6 +136,13 @@ export type ChecklistOutcome =
   | "waived"
   | "open";
 
+/** proposed: it waits; approved: done; rejected: not to be done; stale: another one was proposed. */
+export type DecisionStatus =
+  | "proposed"
+  | "approved"
+  | "rejected"
+  | "stale";
+
 /** open: may be changed; posted: its entry is in the journal; discarded: it never will be. */
 export type DraftStatus =
   | "open"
@@ -1476,6 +1483,43 @@ export interface CustomersMonth {
   customer_count: string | null;
 }
 
+/** What a person decided that moves money or loosens a limit, alone or together with another one. */
+export interface Decision {
+  /** Id. */
+  id: string;
+  /**
+   * What is done: adjust_balance, unfreeze_account, close_period (with open items waived),
+   * set_setting and set_heal_policy (a limit raised).
+   */
+  action: string;
+  /** With what: the arguments of the function. */
+  arguments: unknown;
+  /** Account, where it is about one. */
+  account_id: string | null;
+  /** By how much a balance changes, or how much is released; null = it is about no amount. */
+  amount: string | null;
+  /** Currency of the amount. */
+  currency: string | null;
+  /** How things stood when it was decided or proposed. */
+  before: unknown;
+  /** Why, in the words of whoever asked for it. */
+  reason: string | null;
+  /** true = one person did it; false = it needs two. */
+  is_alone: boolean;
+  /** proposed: it waits; approved: done; rejected: not to be done; stale: replaced by another one. */
+  status: DecisionStatus;
+  /** Who did it, or asked for it: subject or login. */
+  proposed_by: string;
+  /** When they did. */
+  proposed_at: Date;
+  /** Who decided: subject or login; null = nobody yet. */
+  decided_by: string | null;
+  /** When it was decided; null = not yet. */
+  decided_at: Date | null;
+  /** Why it was decided so; null = done alone. */
+  decision_reason: string | null;
+}
+
 /**
  * @foreignKey (entry_id) references saldo.journal_entry (id)|@backwardBehavior -* @foreignKey
  * (reversal_entry_id) references saldo.journal_entry (id)|@backwardBehavior -* A deposit of a
@@ -2116,11 +2160,11 @@ export interface JournalSealTotal {
   credit: Total;
 }
 
-/** What a person has moved on a day of what has a limit: cashiers, accountants, applications. */
+/** What a person has moved on a day of what has a limit. */
 export interface LimitUse {
   /** Who moved it: token subject or login. */
   person: string;
-  /** top_up, refund or adjust. */
+  /** top_up, refund or adjust; adjust_alone: without another person. */
   action: string;
   /** Currency that the amount is in. */
   currency: string;
@@ -3297,6 +3341,7 @@ export interface Rows {
   customer_month_total: CustomerMonthTotal;
   customer_transaction: CustomerTransaction;
   customers_month: CustomersMonth;
+  decision: Decision;
   deposit: Deposit;
   entry_draft: EntryDraft;
   error_code: ErrorCode;
@@ -3618,6 +3663,14 @@ export interface Functions {
       reason: string;
     };
     row: RuleApproval;
+  };
+  /** Does what was proposed, against what it was proposed with. */
+  approve_decision: {
+    args: {
+      decision_id: string;
+      reason: string;
+    };
+    row: Decision;
   };
   /** Heals what a proposal is about, whatever the limits, under the lock of its key. */
   approve_heal: {
@@ -4476,6 +4529,65 @@ export interface Functions {
     };
     row: JournalEntry;
   };
+  /** Proposes what adjust_balance does, for another administrator to approve: see approve_decision. */
+  propose_adjustment: {
+    args: {
+      account_id: string | number | bigint;
+      new_balance: string | number;
+      reason: string;
+      difference_account_id?: string | number | bigint | null;
+      finding_id?: string | null;
+    };
+    row: Decision;
+  };
+  /**
+   * Proposes to close a month although items of its checklist are open, as close_period does, for
+   * another administrator to approve: see approve_decision.
+   */
+  propose_closing: {
+    args: {
+      month: Date | string;
+      waive: string[];
+      reason: string;
+    };
+    row: Decision;
+  };
+  /**
+   * Proposes limits of a rule, as set_heal_policy has them, for another administrator to approve:
+   * see approve_decision.
+   */
+  propose_heal_policy: {
+    args: {
+      rule: string;
+      reason: string;
+      is_scheduled?: boolean | null;
+      max_count?: string | number | bigint | null;
+      max_amount?: string | number | null;
+      max_amount_total?: string | number | null;
+      max_percent?: string | number | null;
+    };
+    row: Decision;
+  };
+  /** Proposes a value of a setting, for another administrator to approve: see approve_decision. */
+  propose_setting: {
+    args: {
+      name: string;
+      value: string;
+      reason: string;
+    };
+    row: Decision;
+  };
+  /**
+   * Proposes what unfreeze_account does, for another administrator to approve: see
+   * approve_decision.
+   */
+  propose_unfreeze: {
+    args: {
+      account_id: string | number | bigint;
+      reason: string;
+    };
+    row: Decision;
+  };
   /**
    * Buys a product with the balance of a member's wallet: takes stock, deducts, records and posts,
    * all or nothing.
@@ -4549,6 +4661,14 @@ export interface Functions {
       description?: string | null;
     };
     row: RegisteredRule;
+  };
+  /** Decides that what was proposed is not done. */
+  reject_decision: {
+    args: {
+      decision_id: string;
+      reason: string;
+    };
+    row: Decision;
   };
   /** Decides that a proposal is not healed. */
   reject_heal: {
