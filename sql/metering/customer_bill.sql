@@ -134,8 +134,9 @@ $$;
 comment on function saldo.customer_bill is
   'The bill of a customer and month by what counts today: a line for each reading in the order of '
   'date, or for each of its parts where the tariff divides it, and one for whatever else was '
-  'posted about the month. total is the sum of the lines, to the cent, and opening_balance + deposits - '
-  'total = closing_balance. unrated_count: readings that are not in it, see unrated_readings. '
+  'posted about the month. total is the sum of the lines, to the cent, and '
+  'opening_balance + deposits - total = closing_balance. unrated_count: readings that are not in '
+  'it, see unrated_readings. '
   'Errors in checking order: SB401 customer_not_found, SB010 input_invalid.';
 revoke execute on function saldo.customer_bill from public;
 grant execute on function saldo.customer_bill to saldo_admin, saldo_operator, saldo_biller;

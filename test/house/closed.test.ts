@@ -41,7 +41,8 @@ const rules: Rule[] = [
       select oid::regprocedure::text from pg_proc
       where pronamespace in ${schemas}
       -- The guard asks it as whoever writes.
-      and oid <> 'saldo_private.is_past_engine()'::regprocedure
+      and oid <> all (array['saldo_private.is_past_engine()',
+        'saldo_private.is_moved_by_trigger()']::regprocedure[])
       and exists (select from aclexplode(coalesce(proacl, acldefault('f', proowner)))
         where grantee = 0)`,
     plant: "grant execute on function saldo.balance_health to public",
