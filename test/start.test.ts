@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { Client } from "pg";
 import { signToken } from "../src/auth/token.ts";
 import { openTestDatabase, type TestDatabase } from "./_support/database.ts";
@@ -51,6 +52,45 @@ test("two servers that start at once on one database both answer, and end with 0
     t.false(program.output().includes(secret));
     t.false(program.output().includes(database.connectionString));
   }
+});
+
+test("a server whose keys of tokens are not there starts and says so; with them it believes others", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "saldo-keys-"));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const { privateKey, publicKey } = await generateKeyPair("EdDSA");
+  const key = { ...(await exportJWK(publicKey)), kid: "one" };
+  await writeFile(join(folder, "jwks.json"), JSON.stringify({ keys: [key] }));
+  const [without, withKeys] = ["nothing.json", "jwks.json"].map((file) =>
+    run(["server"], {
+      SALDO_JWT_SECRET: "",
+      SALDO_JWKS: join(folder, file),
+      SALDO_JWT_ISSUER: "https://id.example",
+      SALDO_JWT_AUDIENCE: "https://saldo.example",
+      SALDO_DATA_DIR: folder,
+    }),
+  ) as [Program, Program];
+  const statusFor = async (program: Program, token: string) => {
+    const body = JSON.stringify({ query: "{ members(first: 1) { nodes { id } } }" });
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    const address = `${await addressOf(program)}/graphql`;
+    return (await fetch(address, { method: "POST", headers, body })).status;
+  };
+  const token = (audience: string) =>
+    new SignJWT({ sub: "ayu", role: "auditor", iss: "https://id.example" })
+      .setProtectedHeader({ alg: "EdDSA", kid: "one" })
+      .setAudience(audience)
+      .setExpirationTime("1h")
+      .sign(privateKey);
+  const right = await token("https://saldo.example");
+  await without.printed(/keys of tokens cannot be fetched.*ENOENT/);
+  t.is(await statusFor(without, right), 401);
+  t.is(await statusFor(withKeys, right), 200);
+  t.is(await statusFor(withKeys, await token("saldo")), 401);
+  const forged = await signToken(secret, { sub: "x", role: "admin" }, "1h");
+  t.is(await statusFor(withKeys, forged), 401);
+  // In production a secret that nobody has given is not made.
+  await t.throwsAsync(readFile(join(folder, "jwt-secret")), { code: "ENOENT" });
+  t.deepEqual(await Promise.all([without, withKeys].map(end)), [0, 0]);
 });
 
 test("a request that is under way at SIGTERM gets its answer", async (t) => {
