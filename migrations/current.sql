@@ -285,3 +285,12 @@ create table if not exists saldo.decision (
 create index if not exists decision_account on saldo.decision (account_id);
 create index if not exists decision_time on saldo.decision (decided_at);
 create index if not exists decision_waiting on saldo.decision (action) where status = 'proposed';
+
+-- Slots count amounts whose rows are checked in the same transaction: the domain checked both counts
+-- once more in each submission. The rule account_slot compares them. What a slot has available stays
+-- of the domain: that is what a debit is judged by. From a domain to its own type nothing is
+-- rewritten.
+-- squawk-ignore changing-column-type
+alter table saldo_private.account_slot alter column debit_total type numeric;
+-- squawk-ignore changing-column-type
+alter table saldo_private.account_slot alter column credit_total type numeric;

@@ -13,6 +13,20 @@ export const hotRoom: Room = {
       outcome: "healed",
     },
     {
+      fault: "a slot that counts what is no number",
+      plant: "update saldo_private.account_slot set credit_total = 'NaN' where held > 0",
+      rules: ["account_slot"],
+      cause: "cache_forced likely",
+      outcome: "healed",
+    },
+    {
+      fault: "a slot that counts a part of a cent",
+      plant: `update saldo_private.account_slot set debit_total = debit_total + 0.001 where held > 0`,
+      rules: ["account_slot"],
+      cause: "cache_forced likely",
+      outcome: "healed",
+    },
+    {
       fault: "a slot that sends the other side elsewhere",
       plant: "update saldo_private.account_slot set clearing_account_id = 1 where held > 0",
       rules: ["account_slot"],
