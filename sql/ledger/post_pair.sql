@@ -44,6 +44,8 @@ declare
   v_day date;
 begin
   if current_setting('transaction_isolation') <> 'read committed'
+    -- The way of any posting refuses it as what it is, a write.
+    or pg_is_in_recovery()
     or pg_advisory_xact_lock_shared(
       saldo_private.posting_month_lock(), saldo_private.month_number(v_from::date)
     ) is null
