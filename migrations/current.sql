@@ -294,3 +294,69 @@ create index if not exists decision_waiting on saldo.decision (action) where sta
 alter table saldo_private.account_slot alter column debit_total type numeric;
 -- squawk-ignore changing-column-type
 alter table saldo_private.account_slot alter column credit_total type numeric;
+-- Parts of a tariff beside the price, and what they charge for a month.
+do $types$
+begin
+  if to_regtype('saldo.tariff_part_kind') is null then
+    create type saldo.tariff_part_kind as enum (
+      'standing_month', 'standing_day', 'tier', 'minimum_take', 'tax'
+    );
+    create type saldo_private.charge as (
+      part_id bigint,
+      kind saldo.tariff_part_kind,
+      name text,
+      quantity numeric,
+      price numeric,
+      amount numeric,
+      target_account_id bigint
+    );
+    alter type saldo.bill_line add attribute quantity numeric;
+  end if;
+end
+$types$;
+create table if not exists saldo.tariff_part (
+  id bigint generated always as identity,
+  kind saldo.tariff_part_kind not null,
+  name text not null,
+  account_id bigint,
+  currency text not null,
+  price numeric not null,
+  from_volume numeric not null default 0,
+  target_account_id bigint,
+  effective_from date not null,
+  effective_to date,
+  recorded_at timestamptz not null default now(),
+  recorded_by text not null,
+  removed_at timestamptz,
+  removed_by text,
+  constraint tariff_part_pkey primary key (id),
+  constraint tariff_part_account_id_fkey
+    foreign key (account_id) references saldo.customer (account_id),
+  constraint tariff_part_target_account_id_fkey
+    foreign key (target_account_id) references saldo.account (id),
+  constraint tariff_part_tax_has_its_account check ((kind = 'tax') = (target_account_id is not null)),
+  constraint tariff_part_ends_after_it_begins check (effective_to >= effective_from)
+);
+create unique index if not exists tariff_part_begins_once_a_day on saldo.tariff_part
+  (coalesce(account_id, 0), currency, kind, name, effective_from) where removed_at is null;
+create table if not exists saldo.customer_charge (
+  account_id bigint not null,
+  id uuid not null,
+  month saldo.month_start not null,
+  part_id bigint not null,
+  kind saldo.tariff_part_kind not null,
+  name text not null,
+  quantity numeric not null,
+  price numeric not null,
+  amount numeric not null,
+  target_account_id bigint not null,
+  charged_at timestamptz not null default clock_timestamp(),
+  charged_by text not null,
+  superseded_at timestamptz,
+  constraint customer_charge_pkey primary key (account_id, id),
+  constraint customer_charge_account_id_fkey
+    foreign key (account_id) references saldo.customer (account_id),
+  constraint customer_charge_part_id_fkey foreign key (part_id) references saldo.tariff_part (id)
+);
+create index if not exists customer_charge_current_idx on saldo.customer_charge (account_id, month)
+  where superseded_at is null;

@@ -111,6 +111,8 @@ create type saldo.spanning_rule as enum ('reading_day', 'by_days', 'by_profile')
 
 create type saldo.sub_balance_status as enum ('PENDING', 'SETTLED');
 
+create type saldo.tariff_part_kind as enum ('standing_month', 'standing_day', 'tier', 'minimum_take', 'tax');
+
 create type saldo.top_up_shortfall as enum ('refuse', 'debt', 'loss');
 
 create type saldo.unrated_reason as enum ('price', 'factor', 'price_and_factor', 'rerating', 'account_frozen', 'account_closed', 'not_rated_again');
@@ -205,7 +207,8 @@ create type saldo.bill_line as (
   volume_sm3 numeric,
   price numeric,
   amount numeric,
-  is_provisional boolean
+  is_provisional boolean,
+  quantity numeric
 );
 
 create type saldo_private.branch_arrival as (
@@ -245,6 +248,16 @@ create type saldo.branch_suspense_move as (
   account_id bigint,
   row_count bigint,
   amount numeric
+);
+
+create type saldo_private.charge as (
+  part_id bigint,
+  kind saldo.tariff_part_kind,
+  name text,
+  quantity numeric,
+  price numeric,
+  amount numeric,
+  target_account_id bigint
 );
 
 create type saldo.checklist_item as (
@@ -1431,6 +1444,28 @@ create table saldo.customer (
 );
 -- trigger record_bypass, always
 -- trigger record_bypass_truncate, always
+-- policy owner_all
+-- policy select_all
+
+create table saldo.customer_charge (
+  account_id bigint not null,
+  id uuid not null,
+  month saldo.month_start not null,
+  part_id bigint not null,
+  kind saldo.tariff_part_kind not null,
+  name text not null,
+  quantity numeric not null,
+  price numeric not null,
+  amount numeric not null,
+  target_account_id bigint not null,
+  charged_at timestamp with time zone default clock_timestamp() not null,
+  charged_by text not null,
+  superseded_at timestamp with time zone,
+  constraint customer_charge_pkey PRIMARY KEY (account_id, id),
+  constraint customer_charge_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.customer(account_id),
+  constraint customer_charge_part_id_fkey FOREIGN KEY (part_id) REFERENCES saldo.tariff_part(id)
+);
+CREATE INDEX customer_charge_current_idx ON saldo.customer_charge USING btree (account_id, month) WHERE (superseded_at IS NULL);
 -- policy owner_all
 -- policy select_all
 
@@ -2710,6 +2745,31 @@ CREATE UNIQUE INDEX sub_balance_is_submitted_once_per_key ON saldo.sub_balance U
 -- policy owner_all
 -- policy select_all
 -- policy select_own
+
+create table saldo.tariff_part (
+  id bigint generated always as identity not null,
+  kind saldo.tariff_part_kind not null,
+  name text not null,
+  account_id bigint,
+  currency text not null,
+  price numeric not null,
+  from_volume numeric default 0 not null,
+  target_account_id bigint,
+  effective_from date not null,
+  effective_to date,
+  recorded_at timestamp with time zone default now() not null,
+  recorded_by text not null,
+  removed_at timestamp with time zone,
+  removed_by text,
+  constraint tariff_part_pkey PRIMARY KEY (id),
+  constraint tariff_part_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.customer(account_id),
+  constraint tariff_part_target_account_id_fkey FOREIGN KEY (target_account_id) REFERENCES saldo.account(id),
+  constraint tariff_part_ends_after_it_begins CHECK ((effective_to >= effective_from)),
+  constraint tariff_part_tax_has_its_account CHECK (((kind = 'tax'::saldo.tariff_part_kind) = (target_account_id IS NOT NULL)))
+);
+CREATE UNIQUE INDEX tariff_part_begins_once_a_day ON saldo.tariff_part USING btree (COALESCE(account_id, (0)::bigint), currency, kind, name, effective_from) WHERE (removed_at IS NULL);
+-- policy owner_all
+-- policy select_all
 
 create table saldo.tariff_version (
   id bigint generated always as identity not null,

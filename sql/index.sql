@@ -127,6 +127,8 @@
 --!include metering/withdraw_estimates.sql
 --!include metering/add_reading.sql
 --!include metering/exchange_meter.sql
+--!include metering/tariff_part.sql
+--!include metering/charge.sql
 --!include metering/customer_month.sql
 --!include metering/customer_bill.sql
 --!include metering/customers_month.sql

@@ -395,6 +395,17 @@ export type SubBalanceStatus =
   | "PENDING"
   | "SETTLED";
 
+/**
+ * standing_month: a price a month; standing_day: a price a day; tier: a price more or less above a
+ * volume of a month; minimum_take: a price for what a month is short of a volume; tax: percent.
+ */
+export type TariffPartKind =
+  | "standing_month"
+  | "standing_day"
+  | "tier"
+  | "minimum_take"
+  | "tax";
+
 /** What becomes of a charge-back that the wallet does not cover. */
 export type TopUpShortfall =
   | "refuse"
@@ -761,7 +772,7 @@ export interface BalanceSummary {
 export interface BillLine {
   /** Number of the line, from 1. */
   line_no: number | null;
-  /** consumption, or other for whatever else was posted. */
+  /** consumption, the kind of a charge (tariff_part_kind), or other for whatever else was posted. */
   kind: string | null;
   /** What it is, in words. */
   description: string | null;
@@ -781,12 +792,14 @@ export interface BillLine {
   factor: string | null;
   /** Volume at reference conditions. */
   volume_sm3: string | null;
-  /** Price per Sm3. */
+  /** Price of one; of a tax percent. */
   price: string | null;
   /** What it costs; negative where it is given back. */
   amount: string | null;
   /** Whether price or factor are the last known ones; null = other. */
   is_provisional: boolean | null;
+  /** Months, days or Sm3 that are charged; of a tax the amount that it is of; null = consumption. */
+  quantity: string | null;
 }
 
 /** A shop whose cash book is kept at its tills, and handed over. */
@@ -1367,6 +1380,36 @@ export interface CustomerBill {
   lines: string | null;
 }
 
+/** What a part of the tariff charged a customer for a month. */
+export interface CustomerCharge {
+  /** Deposit account of the customer. */
+  account_id: string;
+  /** Id, version 7: ordered by time. */
+  id: string;
+  /** Month that is charged, its first day. */
+  month: MonthStart;
+  /** Part of the tariff. */
+  part_id: string;
+  /** Kind of the part. */
+  kind: TariffPartKind;
+  /** What the line of the bill is called. */
+  name: string;
+  /** Months, days or Sm3 that are charged; of a tax the amount that it is of. */
+  quantity: string;
+  /** Price of one; of a tax percent. */
+  price: string;
+  /** quantity times price, rounded once to cents. */
+  amount: string;
+  /** Account that it is credited to: revenue, or that of the tax. */
+  target_account_id: string;
+  /** When it was charged. */
+  charged_at: Date;
+  /** Who charged it: token subject or login. */
+  charged_by: string;
+  /** When another computation took its place; null = it stands. */
+  superseded_at: Date | null;
+}
+
 /** Figures of a customer for a month. */
 export interface CustomerMonth {
   /** First day of the month. */
@@ -1427,7 +1470,7 @@ export interface CustomerTransaction {
   occurred_at: Date | null;
   /** Day on which it was posted last. */
   posting_date: Date | null;
-  /** deposit, reading or other. */
+  /** deposit, reading, the kind of a charge (tariff_part_kind), or other. */
   kind: string | null;
   /** What it is, in words. */
   description: string | null;
@@ -3095,6 +3138,38 @@ export interface SubmitResult {
   error_condition: string | null;
 }
 
+/** What a tariff charges beside the price per Sm3. */
+export interface TariffPart {
+  /** Id, in the order of recording. */
+  id: string;
+  /** What it charges for. */
+  kind: TariffPartKind;
+  /** What the line of the bill is called; with the kind it tells parts apart. */
+  name: string;
+  /** Account of the customer whose part it is; null = of all. */
+  account_id: string | null;
+  /** Currency of the price. */
+  currency: string;
+  /** Price a month, a day or an Sm3, by its kind; of a tax percent. */
+  price: string;
+  /** Sm3 of a month above which a tier counts, or which are the minimum take; otherwise 0. */
+  from_volume: string;
+  /** Account that a tax is credited to; null = revenue. */
+  target_account_id: string | null;
+  /** First business date on which it counts. */
+  effective_from: Date;
+  /** Last business date on which it counts; null = until another one begins. */
+  effective_to: Date | null;
+  /** When it was recorded. */
+  recorded_at: Date;
+  /** Who recorded it: token subject or login. */
+  recorded_by: string;
+  /** When it was removed; null = it stands. */
+  removed_at: Date | null;
+  /** Who removed it: token subject or login; null = in use. */
+  removed_by: string | null;
+}
+
 /** A price per Sm3, from a date on. */
 export interface TariffVersion {
   /** Id, in the order of recording. */
@@ -3337,6 +3412,7 @@ export interface Rows {
   customer: Customer;
   customer_adjustment: CustomerAdjustment;
   customer_bill: CustomerBill;
+  customer_charge: CustomerCharge;
   customer_month: CustomerMonth;
   customer_month_total: CustomerMonthTotal;
   customer_transaction: CustomerTransaction;
@@ -3409,6 +3485,7 @@ export interface Rows {
   sub_balance: SubBalance;
   submit_request: SubmitRequest;
   submit_result: SubmitResult;
+  tariff_part: TariffPart;
   tariff_version: TariffVersion;
   top_up_reversal: TopUpReversal;
   transfer_request: TransferRequest;
@@ -3610,6 +3687,20 @@ export interface Functions {
       codes: string[];
     };
     row: StockItem;
+  };
+  /** Adds a part of the tariff from a day on, for one customer or for all. */
+  add_tariff_part: {
+    args: {
+      kind: TariffPartKind;
+      name: string;
+      price: string | number;
+      effective_from: Date | string;
+      effective_to?: Date | string | null;
+      from_volume?: string | number | null;
+      customer_id?: string | number | bigint | null;
+      currency?: string | null;
+    };
+    row: TariffPart;
   };
   /**
    * Adds a price per Sm3 from a date on, for one customer or for all, and rates again what it
@@ -3883,6 +3974,18 @@ export interface Functions {
     row: TariffVersion;
   };
   /**
+   * Posts what the parts of the tariff charge for a month, of a customer or of all that are open
+   * and not frozen, as the difference to what was charged before; called again after late prices
+   * it puts that right, in a closed month as an adjustment.
+   */
+  charge_customers: {
+    args: {
+      month: Date | string;
+      customer_id?: string | number | bigint | null;
+    };
+    row: { charge_customers: number | null };
+  };
+  /**
    * Proves every rule over all balances and the whole journal, and records the run with its
    * findings (tables check_run and finding).
    */
@@ -4085,8 +4188,8 @@ export interface Functions {
   };
   /**
    * The bill of a customer and month by what counts today: a line for each reading in the order of
-   * date, or for each of its parts where the tariff divides it, and one for whatever else was
-   * posted about the month.
+   * date, or for each of its parts where the tariff divides it, one for each charge of the tariff
+   * (charge_customers), and one for whatever else was posted about the month.
    */
   customer_bill: {
     args: {
@@ -4717,6 +4820,16 @@ export interface Functions {
       reading_id: string;
     };
     row: Reading;
+  };
+  /**
+   * Takes a part of the tariff out of use; it stays as history, and so does what it charged until
+   * charge_customers is called again.
+   */
+  remove_tariff_part: {
+    args: {
+      part_id: string | number | bigint;
+    };
+    row: TariffPart;
   };
   /** Takes a version out of use; it stays as history. */
   remove_tariff_version: {

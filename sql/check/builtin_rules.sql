@@ -73,6 +73,9 @@ from (
         'to its line.', null, false),
     ('rating_entry', 'metering', 'Rating entries carry the sums of the rated lines',
       'What is posted for a customer and month is the sum of its current lines.', null, false),
+    ('customer_charge', 'metering', 'Charges agree with the journal and with the tariff',
+      'What is posted as charges of a month is the sum of those that stand, and of an open month '
+        'what the parts of the tariff make.', null, false),
     ('reading_rated', 'metering', 'Each reading is rated that can be',
       'A current reading with price and factor is rated by them, and no other reading is.', null,
       false),
@@ -141,6 +144,7 @@ from (
     ('deposit_entry', 'whole', 'accounts'),
     ('rated_line', 'whole', 'accounts'), ('rated_part', 'whole', 'accounts'),
     ('rating_entry', 'whole', 'accounts'),
+    ('customer_charge', 'whole', 'accounts'),
     ('reading_rated', 'whole', 'accounts'), ('customer_month_total', 'whole', 'accounts')
 ) as c (name, scope, news)
 where r.name = c.name;

@@ -156,6 +156,12 @@ as $$
         'changed.'
     where f.rule = 'rated_part'
     union all
+    select case when f.key like '% due' then 'unapplied_item' else 'record_changed' end, 'likely',
+      case when f.key like '% due'
+        then 'A reading, a price or a part of the tariff came since: call charge_customers.'
+        else 'A charge or its entry was changed, or is gone.' end
+    where f.rule = 'customer_charge'
+    union all
     select 'unapplied_item', 'certain', format('It is in no bill: %s.', f.stored)
     where f.rule = 'reading_unrated'
   ) as x

@@ -1,6 +1,7 @@
 -- Customers: whose gas is metered and paid from a deposit account.
 --
--- Public: saldo.customer, create_customer. Private: require_customer, lock_rating.
+-- Public: saldo.customer, create_customer. Private: require_customer, require_month,
+-- lock_rating.
 -- The deposit account is a liability without a minimum: consumption is a fact, and may exceed the
 -- deposit.
 -- Locks: a change of readings holds the versions shared and the customer's row, so that two
@@ -28,6 +29,21 @@ end
 $$;
 comment on function saldo_private.require_customer is
   'The customer. Error: SB401 customer_not_found.';
+
+create or replace function saldo_private.require_month(month date)
+returns date
+language plpgsql
+stable
+as $$
+begin
+  if (require_month.month between '1900-01-01' and '9999-12-31') is not true then
+    perform saldo_private.fail('input_invalid', 'month: a day from 1900 to 9999');
+  end if;
+  return saldo_private.month_of(require_month.month);
+end
+$$;
+comment on function saldo_private.require_month is
+  'First day of the month of this day: SB010 input_invalid.';
 
 create or replace function saldo_private.lock_rating(account_ids bigint[])
 returns void

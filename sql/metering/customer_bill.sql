@@ -1,24 +1,9 @@
 -- The bill of a customer and month, and its transactions: by the lines that count today.
 --
--- Public: customer_bill, customer_transactions. Private: bill_lines, require_month.
+-- Public: customer_bill, customer_transactions. Private: bill_line__*.
 -- Both go by the month that things are about (restated): a line that was superseded is not in them,
 -- and a late price stands in the month of its reading. So the lines of a bill add up exactly to the
 -- purchases of customer_month, restated, less what it calls others.
-
-create or replace function saldo_private.require_month(month date)
-returns date
-language plpgsql
-stable
-as $$
-begin
-  if (require_month.month between '1900-01-01' and '9999-12-31') is not true then
-    perform saldo_private.fail('input_invalid', 'month: a day from 1900 to 9999');
-  end if;
-  return saldo_private.month_of(require_month.month);
-end
-$$;
-comment on function saldo_private.require_month is
-  'First day of the month of this day: SB010 input_invalid.';
 
 create or replace function saldo_private.bill_line__consumption(account_id bigint, month date)
 returns setof saldo.bill_line
@@ -76,12 +61,36 @@ as $$
   ))
   from saldo_private.customer_movement(bill_line__other.account_id, 'restated') as m
   join saldo.journal_entry as e on e.id = m.entry_id
+  left join saldo.journal_entry as reversed on reversed.id = e.reverses
   where m.month = bill_line__other.month
   and m.kind = 'other'
+  and coalesce(reversed.source, e.source) <> 'charge'
   order by e.occurred_at, e.id
 $$;
 comment on function saldo_private.bill_line__other is
   'What else was posted about a month, as charged: negative where it is for the customer.';
+
+create or replace function saldo_private.bill_line__charge(account_id bigint, month date)
+returns setof saldo.bill_line
+language sql
+stable
+as $$
+  select jsonb_populate_record(null::saldo.bill_line, jsonb_build_object(
+    'kind', c.kind,
+    'description', c.name,
+    'volume_sm3', case when c.kind in ('tier', 'minimum_take') then c.quantity end,
+    'quantity', c.quantity,
+    'price', c.price,
+    'amount', c.amount
+  ))
+  from saldo.customer_charge as c
+  where c.account_id = bill_line__charge.account_id
+  and c.month = bill_line__charge.month
+  and c.superseded_at is null
+  order by c.kind, c.name, c.part_id
+$$;
+comment on function saldo_private.bill_line__charge is
+  'What the parts of the tariff charged for a month, taxes last.';
 
 create or replace function saldo.customer_bill(customer_id bigint, month date)
 returns saldo.customer_bill
@@ -102,6 +111,9 @@ begin
   v_bill.lines := array(
     select line
     from saldo_private.bill_line__consumption(v_customer.account_id, v_month) as line
+  ) || array(
+    select line
+    from saldo_private.bill_line__charge(v_customer.account_id, v_month) as line
   ) || array(
     select line
     from saldo_private.bill_line__other(v_customer.account_id, v_month) as line
@@ -133,13 +145,54 @@ end
 $$;
 comment on function saldo.customer_bill is
   'The bill of a customer and month by what counts today: a line for each reading in the order of '
-  'date, or for each of its parts where the tariff divides it, and one for whatever else was '
-  'posted about the month. total is the sum of the lines, to the cent, and '
-  'opening_balance + deposits - total = closing_balance. unrated_count: readings that are not in '
-  'it, see unrated_readings. '
+  'date, or for each of its parts where the tariff divides it, one for each charge of the tariff '
+  '(charge_customers), and one for whatever else was posted about the month. total is the sum of '
+  'the lines, to the cent, and opening_balance + deposits - total = closing_balance. '
+  'unrated_count: readings that are not in it, see unrated_readings. '
   'Errors in checking order: SB401 customer_not_found, SB010 input_invalid.';
 revoke execute on function saldo.customer_bill from public;
 grant execute on function saldo.customer_bill to saldo_admin, saldo_operator, saldo_biller;
+
+create or replace function saldo_private.customer_transaction__reading(
+  account_id bigint,
+  month date,
+  by_part boolean
+)
+returns setof saldo.customer_transaction
+language sql
+stable
+as $$
+  select jsonb_populate_record(null::saldo.customer_transaction, jsonb_build_object(
+    'occurred_at', r.read_at,
+    'posting_date', (
+      select max(l.posting_date)
+      from saldo.rated_line as l
+      where l.account_id = r.account_id
+      and l.reading_id = r.id
+      and l.superseded_at is null
+    ),
+    'kind', 'reading',
+    'description', case when by_part or count(*) = 1 then min(b.description)
+      else format('Reading of %s', r.read_on) end,
+    'meter_code', min(b.meter_code),
+    'reading_id', r.id,
+    'index_value', r.index_value,
+    'volume_m3', sum(b.volume_m3),
+    'volume_sm3', sum(b.volume_sm3),
+    'price', case when count(*) = 1 then min(b.price) end,
+    'debit', sum(b.amount),
+    'credit', 0
+  ))
+  from saldo_private.bill_line__consumption(
+    customer_transaction__reading.account_id, customer_transaction__reading.month
+  ) as b
+  join saldo.reading as r on r.account_id = customer_transaction__reading.account_id
+    and r.id = b.reading_id
+  group by r.account_id, r.id, r.read_at, r.read_on, r.index_value,
+    case when by_part then b.from_date end
+$$;
+comment on function saldo_private.customer_transaction__reading is
+  'Readings of a customer and month, a row for each or for each of its parts, without balances.';
 
 create or replace function saldo_private.customer_transaction__rows(
   account_id bigint,
@@ -165,34 +218,11 @@ as $$
   and coalesce(e.origin_month, saldo_private.month_of(e.posting_date))
     = customer_transaction__rows.month
   union all
-  select jsonb_populate_record(null::saldo.customer_transaction, jsonb_build_object(
-    'occurred_at', r.read_at,
-    'posting_date', (
-      select max(l.posting_date)
-      from saldo.rated_line as l
-      where l.account_id = r.account_id
-      and l.reading_id = r.id
-      and l.superseded_at is null
-    ),
-    'kind', 'reading',
-    'description', case when by_part or count(*) = 1 then min(b.description)
-      else format('Reading of %s', r.read_on) end,
-    'meter_code', min(b.meter_code),
-    'reading_id', r.id,
-    'index_value', r.index_value,
-    'volume_m3', sum(b.volume_m3),
-    'volume_sm3', sum(b.volume_sm3),
-    'price', case when count(*) = 1 then min(b.price) end,
-    'debit', sum(b.amount),
-    'credit', 0
-  ))
-  from saldo_private.bill_line__consumption(
-    customer_transaction__rows.account_id, customer_transaction__rows.month
-  ) as b
-  join saldo.reading as r on r.account_id = customer_transaction__rows.account_id
-    and r.id = b.reading_id
-  group by r.account_id, r.id, r.read_at, r.read_on, r.index_value,
-    case when by_part then b.from_date end
+  select r
+  from saldo_private.customer_transaction__reading(
+    customer_transaction__rows.account_id, customer_transaction__rows.month,
+    customer_transaction__rows.by_part
+  ) as r
   union all
   select jsonb_populate_record(null::saldo.customer_transaction, jsonb_build_object(
     'occurred_at', e.occurred_at,
@@ -204,11 +234,27 @@ as $$
   ))
   from saldo_private.customer_movement(customer_transaction__rows.account_id, 'restated') as m
   join saldo.journal_entry as e on e.id = m.entry_id
+  left join saldo.journal_entry as reversed on reversed.id = e.reverses
   where m.month = customer_transaction__rows.month
   and m.kind = 'other'
+  and coalesce(reversed.source, e.source) <> 'charge'
+  union all
+  select jsonb_populate_record(null::saldo.customer_transaction, jsonb_build_object(
+    'occurred_at', least(c.charged_at, saldo_private.day_begins_at(
+      (c.month + interval '1 month')::date) - interval '1 second'),
+    'kind', c.kind,
+    'description', c.name,
+    'price', c.price,
+    'debit', greatest(c.amount, 0),
+    'credit', greatest(-c.amount, 0)
+  ))
+  from saldo.customer_charge as c
+  where c.account_id = customer_transaction__rows.account_id
+  and c.month = customer_transaction__rows.month
+  and c.superseded_at is null
 $$;
 comment on function saldo_private.customer_transaction__rows is
-  'Deposits, readings and other entries of a customer and month, without balances.';
+  'Deposits, readings, charges and other entries of a customer and month, without balances.';
 
 create or replace function saldo.customer_transactions(
   customer_id bigint,
@@ -251,7 +297,8 @@ grant execute on function saldo.customer_transactions to saldo_admin, saldo_oper
 
 comment on type saldo.bill_line is 'A line of a bill.';
 comment on column saldo.bill_line.line_no is 'Number of the line, from 1.';
-comment on column saldo.bill_line.kind is 'consumption, or other for whatever else was posted.';
+comment on column saldo.bill_line.kind is
+  'consumption, the kind of a charge (tariff_part_kind), or other for whatever else was posted.';
 comment on column saldo.bill_line.description is 'What it is, in words.';
 comment on column saldo.bill_line.read_on is 'Business date of the reading, or of the entry.';
 comment on column saldo.bill_line.meter_code is 'Meter that was read; null = other.';
@@ -261,7 +308,9 @@ comment on column saldo.bill_line.to_date is 'Last day of a part; null = not div
 comment on column saldo.bill_line.volume_m3 is 'Volume by the meter.';
 comment on column saldo.bill_line.factor is 'Correction factor.';
 comment on column saldo.bill_line.volume_sm3 is 'Volume at reference conditions.';
-comment on column saldo.bill_line.price is 'Price per Sm3.';
+comment on column saldo.bill_line.quantity is
+  'Months, days or Sm3 that are charged; of a tax the amount that it is of; null = consumption.';
+comment on column saldo.bill_line.price is 'Price of one; of a tax percent.';
 comment on column saldo.bill_line.amount is 'What it costs; negative where it is given back.';
 comment on column saldo.bill_line.is_provisional is
   'Whether price or factor are the last known ones; null = other.';
@@ -283,7 +332,8 @@ comment on column saldo.customer_bill.lines is 'The lines, consumption in the or
 comment on type saldo.customer_transaction is 'What happened on a deposit account.';
 comment on column saldo.customer_transaction.occurred_at is 'When it happened, or was read.';
 comment on column saldo.customer_transaction.posting_date is 'Day on which it was posted last.';
-comment on column saldo.customer_transaction.kind is 'deposit, reading or other.';
+comment on column saldo.customer_transaction.kind is
+  'deposit, reading, the kind of a charge (tariff_part_kind), or other.';
 comment on column saldo.customer_transaction.description is 'What it is, in words.';
 comment on column saldo.customer_transaction.meter_code is 'Meter that was read.';
 comment on column saldo.customer_transaction.reading_id is 'Reading.';

@@ -13,6 +13,7 @@ export const LONG_MUTATIONS: ReadonlySet<string> = new Set([
   "approveBalanceRule",
   "autoHeal",
   "beginClosing",
+  "chargeCustomers",
   "checkBalanceHealth",
   "closePeriod",
   "closeYear",

@@ -20,6 +20,7 @@ const LARGE_TABLES = new Set([
   "deposit",
   "reading",
   "rated_line",
+  "customer_charge",
   "branch_intake",
 ]);
 

@@ -208,6 +208,14 @@ export const faults: { name: string; rule: string; text: string }[] = [
     text: `update saldo.rated_line set parts = '{}' where id = ${rated} returning id`,
   },
   {
+    name: "a charge that nobody posted",
+    rule: "customer_charge",
+    text: `insert into saldo.customer_charge (account_id, id, month, part_id, kind, name, quantity,
+        price, amount, target_account_id, charged_by)
+      select c.account_id, gen_random_uuid(), '2020-05-01', 1, 'tier', 'x', 1, 1, 1, 1, 'x'
+      from saldo.customer as c where c.account_id = ${customer} returning id`,
+  },
+  {
     name: "a rated line that says it changed something else",
     rule: "rating_entry",
     text: `update saldo.rated_line set amount_change = amount_change + 1 where id = ${rated}

@@ -18,6 +18,8 @@ export const meteringRoom: Room = {
     perform saldo.add_reading(1, '2025-03-10', 30);
     perform saldo.add_reading(1, '2025-04-10', 60);
     perform saldo.add_tariff_version(11, '2025-04-01', customer_id => 1);
+    perform saldo.add_tariff_part('standing_month', 'fee', 5, '2025-01-01', customer_id => 1);
+    perform saldo.charge_customers('2025-04-01');
   end
   $$`,
   faults: [
@@ -69,6 +71,13 @@ export const meteringRoom: Room = {
       rules: ["rated_line", "rated_part", "row_seal"],
       cause: "out_of_band_write likely",
       outcome: "frozen",
+    },
+    {
+      fault: "a charge of another amount",
+      plant: "update saldo.customer_charge set amount = 6 where amount = 5",
+      rules: ["customer_charge"],
+      cause: "record_changed likely",
+      outcome: "reported",
     },
     {
       fault: "a price that was edited",

@@ -57,6 +57,11 @@ export const never: readonly Never[] = [
     codes: ["SB501"],
     why: "a device has a branch",
   },
+  {
+    function: /\.tariff_part__account$/,
+    codes: ["SB002", "SB003", "SB004"],
+    why: "the account of a tax has no minimum",
+  },
   { function: /\.fold_stripes$/, codes: funds, why: "a stripe that is emptied sets nothing off" },
   {
     function: /\.(tg_account_stripe__move_slot|change_held)$/,

@@ -43,7 +43,7 @@ test("no room names the posting source of a later one", async (t) => {
   const files = new Map<string, string>();
   for (const name of names) files.set(name, await readFile(`${root}${name}`, "utf8"));
   t.deepEqual(laterSources(files, rooms), []);
-  t.true([...files.values()].join("").match(described)?.length === 9, "sources are described");
+  t.true([...files.values()].join("").match(described)?.length === 10, "sources are described");
 });
 
 test("a list of later sources in an earlier room is seen", (t) => {

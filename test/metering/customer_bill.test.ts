@@ -157,6 +157,12 @@ const act = fc.oneof(
   fc.record({ do: fc.constant("price"), day, value: fc.integer({ min: 1, max: 99_999 }) }),
   fc.record({ do: fc.constant("deposit"), day, value: fc.integer({ min: 1, max: 999_999 }) }),
   fc.record({ do: fc.constant("other"), day, value: fc.integer({ min: 1, max: 9999 }) }),
+  fc.record({
+    do: fc.constantFrom("standing_month", "standing_day", "tier", "minimum_take", "tax"),
+    day,
+    value: fc.integer({ min: 1, max: 9999 }),
+  }),
+  fc.record({ do: fc.constant("charge"), day, value: fc.integer({ min: 1, max: 4 }) }),
   fc.record({ do: fc.constantFrom("remove", "close"), day, value: fc.integer({ min: 1, max: 3 }) }),
 );
 
@@ -181,6 +187,19 @@ async function play(site: Site, step: { do: string; day: number; value: number }
     const spanning = step.day % 2 ? "by_days" : "reading_day";
     const args = { price: step.value / 1000, effective_from: dateOf(step.day), spanning };
     return call("add_tariff_version", own(site, args));
+  }
+  if (step.do === "charge") {
+    return call("charge_customers", { month: `2025-0${step.value}-01` });
+  }
+  if (/^(standing|tier|minimum|tax)/.test(step.do)) {
+    return call("add_tariff_part", {
+      kind: step.do,
+      name: `part ${step.value % 2}`,
+      price: step.value / (step.do === "tax" ? 1000 : 100),
+      from_volume: step.value % 100,
+      effective_from: dateOf(step.day),
+      customer_id: step.day % 3 ? null : site.customer.id,
+    });
   }
   if (step.do === "close") return metering.closeThrough(`2025-0${step.value}-28`);
   const [reading] = await root(
@@ -263,6 +282,9 @@ test.serial(
       { numRuns: 10, endOnFailure: true },
     );
     await metering.closeThrough(null);
+    for (const month of [1, 2, 3, 4]) {
+      await call("charge_customers", { month: `2025-0${month}-01` });
+    }
     t.deepEqual(await metering.findings(), []);
   },
 );

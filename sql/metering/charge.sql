@@ -1,0 +1,313 @@
+-- Charges: what the parts of the tariff come to for a customer and month, posted once and kept.
+--
+-- Public: saldo.customer_charge, charge_customers. Private: charges_of, charge_customer,
+-- rule_customer_charge.
+-- Charges are computed from the rated lines that count and the parts in effect, and posted as the
+-- difference to what was charged before: called again they change what has changed, and nothing
+-- otherwise. A charge is never rewritten, it is superseded.
+-- Each charge is rounded once, to cents; a tax is computed of the sum of the others.
+-- Locks: lock_rating of the customer, then months and accounts.
+
+create or replace function saldo_private.charges_of(customer saldo.customer, month date)
+returns setof saldo_private.charge
+language sql
+stable
+as $$
+  with stay as (
+    select
+      greatest(min(saldo_private.business_date(m.installed_at)), charges_of.month) as first_day,
+      least(max(coalesce(saldo_private.business_date(m.removed_at), 'infinity')),
+        (charges_of.month + interval '1 month - 1 day')::date) as last_day
+    from saldo.meter as m
+    where m.account_id = customer.account_id
+  ),
+  consumed as (
+    select coalesce(sum(l.volume_sm3), 0) as volume, coalesce(sum(l.amount), 0) as amount
+    from saldo.rated_line as l
+    where l.account_id = customer.account_id
+    and l.month = charges_of.month
+    and l.superseded_at is null
+  ),
+  known as (
+    select distinct p.kind, p.name
+    from saldo.tariff_part as p
+    where coalesce(p.account_id, 0) = any (array[customer.account_id, 0])
+    and p.currency = customer.currency
+    and p.removed_at is null
+  ),
+  measured as (
+    select p.id, p.kind, p.name, p.price, p.target_account_id, case p.kind
+        when 'standing_month' then 1
+        when 'tier' then greatest(c.volume - p.from_volume, 0)
+        when 'minimum_take' then greatest(p.from_volume - c.volume, 0)
+      end as quantity
+    from stay as s
+    cross join consumed as c
+    cross join known as k
+    cross join lateral saldo_private.tariff_part_on(customer, k.kind, k.name, s.last_day) as p
+    where k.kind <> 'standing_day'
+    and s.first_day <= s.last_day
+    union all
+    select p.id, p.kind, p.name, p.price, p.target_account_id, count(*)
+    from stay as s
+    cross join known as k
+    cross join generate_series(s.first_day, s.last_day, interval '1 day') as d (day)
+    cross join lateral saldo_private.tariff_part_on(customer, k.kind, k.name, d.day::date) as p
+    where k.kind = 'standing_day'
+    and s.first_day <= s.last_day
+    group by p.id, p.kind, p.name, p.price, p.target_account_id
+  ),
+  taxed as (
+    select c.amount + coalesce(sum(round(m.quantity * m.price, 2)), 0) as amount
+    from consumed as c
+    left join measured as m on m.kind <> 'tax'
+    group by c.amount
+  )
+  select m.id, m.kind, m.name, trim_scale(q.quantity), m.price, trim_scale(q.amount),
+    m.target_account_id
+  from measured as m
+  cross join taxed as t
+  cross join lateral (
+    select case when m.kind = 'tax' then t.amount else m.quantity end as quantity,
+      case when m.kind = 'tax' then round(t.amount * m.price / 100, 2)
+        else round(m.quantity * m.price, 2) end as amount
+  ) as q
+  where q.amount <> 0
+  order by m.kind, m.name, m.id
+$$;
+comment on function saldo_private.charges_of is
+  'What the parts of the tariff charge a customer for a month: those in effect on its last day, or '
+  'the last one with a meter; a standing charge by the day for each day with a meter.';
+
+create or replace function saldo_private.charge_customer__post(
+  customer saldo.customer,
+  month date,
+  charges saldo_private.charge[]
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_at timestamptz := least(now(), saldo_private.day_begins_at(
+    (charge_customer__post.month + interval '1 month')::date) - interval '1 second');
+  v_revenue_id bigint := saldo_private.system_account('revenue', customer.currency);
+  v_change record;
+begin
+  for v_change in
+    select side.target_id, sum(side.amount) as amount
+    from (
+      select coalesce(n.target_account_id, v_revenue_id) as target_id, n.amount
+      from unnest(charges) as n
+      union all
+      select o.target_account_id, -o.amount
+      from saldo.customer_charge as o
+      where o.account_id = customer.account_id
+      and o.month = charge_customer__post.month
+      and o.superseded_at is null
+    ) as side
+    group by side.target_id
+    having sum(side.amount) <> 0
+    order by side.target_id
+  loop
+    perform saldo_private.post_pair(
+      entry_id => saldo_private.uuid_v7(),
+      debit_account_id => case when v_change.amount > 0 then customer.account_id
+        else v_change.target_id end,
+      credit_account_id => case when v_change.amount > 0 then v_change.target_id
+        else customer.account_id end,
+      amount => abs(v_change.amount),
+      description => 'Charges for ' || to_char(charge_customer__post.month, 'YYYY-MM'),
+      source => 'charge',
+      occurred_at => v_at,
+      metadata => jsonb_build_object('month', to_char(charge_customer__post.month, 'YYYY-MM'))
+    );
+  end loop;
+end
+$$;
+-- What has this source is what charges come to: the rule compares the two.
+select saldo_private.describe_source('charge');
+comment on function saldo_private.charge_customer__post is
+  'Posts what these charges differ by from those that stand: an entry for each account.';
+
+create or replace function saldo_private.charge_customer(customer saldo.customer, month date)
+returns boolean
+language plpgsql
+as $$
+declare
+  v_new saldo_private.charge[];
+  v_old saldo_private.charge[];
+  v_revenue_id bigint;
+begin
+  perform saldo_private.lock_rating(array[customer.account_id]);
+  v_new := array(
+    select c
+    from saldo_private.charges_of(customer, charge_customer.month) as c
+  );
+  v_revenue_id := saldo_private.system_account('revenue', customer.currency);
+  v_old := array(
+    select jsonb_populate_record(null::saldo_private.charge, to_jsonb(c) || jsonb_build_object(
+      'target_account_id', nullif(c.target_account_id, v_revenue_id)
+    ))
+    from saldo.customer_charge as c
+    where c.account_id = customer.account_id
+    and c.month = charge_customer.month
+    and c.superseded_at is null
+    order by c.kind, c.name, c.part_id
+  );
+  if v_new = v_old then
+    return false;
+  end if;
+  perform saldo_private.charge_customer__post(customer, charge_customer.month, v_new);
+  update saldo.customer_charge as c
+  set superseded_at = clock_timestamp()
+  where c.account_id = customer.account_id
+  and c.month = charge_customer.month
+  and c.superseded_at is null;
+  insert into saldo.customer_charge (
+    account_id, id, month, part_id, kind, name, quantity, price, amount, target_account_id,
+    charged_by
+  )
+  select customer.account_id, saldo_private.uuid_v7(), charge_customer.month, n.part_id, n.kind,
+    n.name, n.quantity, n.price, n.amount, coalesce(n.target_account_id, v_revenue_id),
+    saldo_private.actor()
+  from unnest(v_new) as n;
+  return true;
+end
+$$;
+comment on function saldo_private.charge_customer is
+  'Brings the charges of a customer and month up to date: whether any changed. Errors: '
+  'SB020 isolation_unsupported, SB108 period_locked, and those of a posting.';
+
+create or replace function saldo.charge_customers(month date, customer_id bigint default null)
+returns integer
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_month date := saldo_private.require_month(charge_customers.month);
+  v_customer saldo.customer;
+  v_count integer := 0;
+begin
+  if v_month > saldo_private.business_date(now()) then
+    perform saldo_private.fail('input_invalid', 'month: not in the future');
+  end if;
+  if charge_customers.customer_id is not null then
+    return saldo_private.charge_customer(
+      saldo_private.require_customer(charge_customers.customer_id), v_month
+    )::integer;
+  end if;
+  for v_customer in
+    select c.*
+    from saldo.customer as c
+    join saldo.account as a on a.id = c.account_id
+    where a.closed_at is null
+    and a.frozen_at is null
+    order by c.account_id
+  loop
+    if saldo_private.charge_customer(v_customer, v_month) then
+      v_count := v_count + 1;
+    end if;
+  end loop;
+  return v_count;
+end
+$$;
+comment on function saldo.charge_customers is
+  'Posts what the parts of the tariff charge for a month, of a customer or of all that are open '
+  'and not frozen, as the difference to what was charged before; called again after late prices it '
+  'puts that right, in a closed month as an adjustment. Returns how many customers'' charges '
+  'changed. Errors in checking order: SB010 input_invalid, SB401 customer_not_found, '
+  'SB020 isolation_unsupported, SB108 period_locked, SB102 account_closed, and those of a posting.';
+revoke execute on function saldo.charge_customers from public;
+grant execute on function saldo.charge_customers to saldo_admin, saldo_biller;
+
+create or replace function saldo_private.rule_customer_charge(account_ids bigint[] default null)
+returns table (
+  key text,
+  account_id bigint,
+  stored text,
+  derived text,
+  difference numeric,
+  detail jsonb
+)
+language sql
+stable
+as $$
+  with charged as (
+    select c.account_id, c.month::date as month,
+      coalesce(sum(c.amount) filter (where c.superseded_at is null), 0) as amount
+    from saldo.customer_charge as c
+    where account_ids is null
+    or c.account_id = any (account_ids)
+    group by 1, 2
+  ),
+  posted as (
+    select l.account_id, coalesce(e.origin_month, saldo_private.month_of(l.posting_date)) as month,
+      sum(l.debit - l.credit) as amount
+    from (select distinct each.account_id from charged as each) as a
+    join saldo.journal_line as l on l.account_id = a.account_id
+    join saldo.journal_entry as e on e.id = l.entry_id
+    left join saldo.journal_entry as reversed on reversed.id = e.reverses
+    where coalesce(reversed.source, e.source) = 'charge'
+    group by 1, 2
+  ),
+  due as (
+    select c.account_id, c.month, coalesce(sum(n.amount), 0) as amount
+    from charged as c
+    join saldo.customer as s on s.account_id = c.account_id
+    join saldo.account as a on a.id = c.account_id
+    left join saldo_private.book_state as b on b.id = 1
+    left join lateral saldo_private.charges_of(s, c.month) as n on true
+    -- A closed month stays as it was charged, until somebody charges it again; a month that is not
+    -- over may still have readings.
+    where (c.month <= b.closed_through) is not true
+    and c.month < saldo_private.month_of(saldo_private.business_date(now()))
+    and a.closed_at is null
+    and a.frozen_at is null
+    group by c.account_id, c.month
+  )
+  select format('%s %s', coalesce(c.account_id, p.account_id), coalesce(c.month, p.month)),
+    coalesce(c.account_id, p.account_id), coalesce(p.amount, 0)::text,
+    coalesce(c.amount, 0)::text, coalesce(p.amount, 0) - coalesce(c.amount, 0),
+    jsonb_build_object('month', coalesce(c.month, p.month))
+  from charged as c
+  full join posted as p on p.account_id = c.account_id and p.month = c.month
+  where coalesce(p.amount, 0) <> coalesce(c.amount, 0)
+  union all
+  select format('%s %s due', d.account_id, d.month), d.account_id, c.amount::text, d.amount::text,
+    c.amount - d.amount, jsonb_build_object('month', d.month)
+  from due as d
+  join charged as c on c.account_id = d.account_id and c.month = d.month
+  join posted as p on p.account_id = d.account_id and p.month = d.month and p.amount = c.amount
+  where d.amount <> c.amount
+$$;
+comment on function saldo_private.rule_customer_charge is
+  'Customers and months whose posted charges are not the sum of those that stand, and months that '
+  'are over and open whose charges are not what the parts of the tariff make: of all accounts, or '
+  'of these.';
+
+select saldo_private.secure_table('saldo.customer_charge');
+drop policy if exists select_all on saldo.customer_charge;
+create policy select_all on saldo.customer_charge for select
+  to saldo_admin, saldo_operator, saldo_biller using (true);
+grant select on saldo.customer_charge to saldo_admin, saldo_operator, saldo_biller;
+
+comment on type saldo_private.charge is 'What a part of the tariff charges for a month.';
+comment on table saldo.customer_charge is
+  'What a part of the tariff charged a customer for a month. A changed one is superseded.';
+comment on column saldo.customer_charge.account_id is 'Deposit account of the customer.';
+comment on column saldo.customer_charge.id is 'Id, version 7: ordered by time.';
+comment on column saldo.customer_charge.month is 'Month that is charged, its first day.';
+comment on column saldo.customer_charge.part_id is 'Part of the tariff.';
+comment on column saldo.customer_charge.kind is 'Kind of the part.';
+comment on column saldo.customer_charge.name is 'What the line of the bill is called.';
+comment on column saldo.customer_charge.quantity is
+  'Months, days or Sm3 that are charged; of a tax the amount that it is of.';
+comment on column saldo.customer_charge.price is 'Price of one; of a tax percent.';
+comment on column saldo.customer_charge.amount is 'quantity times price, rounded once to cents.';
+comment on column saldo.customer_charge.target_account_id is
+  'Account that it is credited to: revenue, or that of the tax.';
+comment on column saldo.customer_charge.charged_at is 'When it was charged.';
+comment on column saldo.customer_charge.charged_by is 'Who charged it: token subject or login.';
+comment on column saldo.customer_charge.superseded_at is
+  'When another computation took its place; null = it stands.';

@@ -1,0 +1,156 @@
+import test from "ava";
+import { errorCode } from "../_support/database.ts";
+import { openMetering, type Row, type Site } from "./_metering.ts";
+
+const metering = await openMetering();
+test.after.always(() => metering.close());
+
+const { call, root } = metering;
+const own = (site: Site, args: Row) => ({ customer_id: site.customer.id, ...args });
+const part = (site: Site, kind: string, price: number, extra: Row = {}) =>
+  call(
+    "add_tariff_part",
+    own(site, { kind, name: kind, price, effective_from: "2025-01-01", ...extra }),
+  );
+const charge = async (site: Site, month: string) =>
+  (await call("charge_customers", own(site, { month: `${month}-01` }))).charge_customers;
+/** Lines of a bill, as `tier 50 x 2 = 100`. */
+const lines = async (site: Site, month: string) =>
+  (
+    await root(
+      `select l.* from saldo.customer_bill($1, $2) as b cross join lateral unnest(b.lines) as l
+      order by l.line_no`,
+      [site.customer.id, `${month}-01`],
+    )
+  ).map(
+    (line) => `${line.kind} ${line.quantity ?? line.volume_sm3} x ${line.price} = ${line.amount}`,
+  );
+const balanceOf = async (code: string) =>
+  (
+    await root("select trim_scale(balance)::text as balance from saldo.account where code = $1", [
+      code,
+    ])
+  )[0]?.balance;
+
+/** A site whose cubic metre costs 10. */
+async function pricedSite() {
+  const site = await metering.site({ kind: "volume" });
+  await call("add_correction_factor", own(site, { factor: 1, effective_from: "2025-01-01" }));
+  await call("add_tariff_version", own(site, { price: 10, effective_from: "2025-01-01" }));
+  return site;
+}
+
+test.serial(
+  "standing charges, a tier, a minimum take and a tax are lines of the bill",
+  async (t) => {
+    const site = await pricedSite();
+    await part(site, "standing_month", 500);
+    await part(site, "standing_day", 1.5);
+    await part(site, "tier", -2, { from_volume: 100 });
+    await part(site, "minimum_take", 7, { from_volume: 60 });
+    await part(site, "tax", 11, { name: "ppn" });
+    await metering.read(site, "2025-02-10", 150);
+    await metering.read(site, "2025-03-10", 20);
+    t.is(await charge(site, "2025-02"), 1);
+    t.deepEqual(await lines(site, "2025-02"), [
+      "consumption 150 x 10 = 1500",
+      "standing_month 1 x 500 = 500",
+      "standing_day 28 x 1.5 = 42",
+      "tier 50 x -2 = -100",
+      "tax 1942 x 11 = 213.62",
+    ]);
+    t.is(await metering.balance(site), "-2355.62", "2155.62 for February, 200 of March");
+    t.is(await balanceOf("tax:ppn:IDR"), "213.62");
+    t.is(await charge(site, "2025-03"), 1);
+    t.deepEqual(await lines(site, "2025-03"), [
+      "consumption 20 x 10 = 200",
+      "standing_month 1 x 500 = 500",
+      "standing_day 31 x 1.5 = 46.5",
+      "minimum_take 40 x 7 = 280",
+      "tax 1026.5 x 11 = 112.92",
+    ]);
+    const [month] = await metering.months(site, "2025-03", "2025-03");
+    t.like(month, { purchases: "200", others: "-939.42" });
+    t.deepEqual(await metering.findings(), []);
+  },
+);
+
+test.serial("charged again nothing changes, unless a reading or a part did", async (t) => {
+  const site = await pricedSite();
+  const { id } = await part(site, "standing_month", 500);
+  await part(site, "tax", 10, { name: "vat" });
+  await metering.read(site, "2025-02-10", 10);
+  t.is(await charge(site, "2025-02"), 1);
+  t.is(await charge(site, "2025-02"), 0);
+  t.is(await metering.balance(site), "-660");
+  await metering.read(site, "2025-02-20", 10);
+  t.deepEqual(
+    (await metering.findings()).map(({ rule, derived }) => `${rule} ${derived}`),
+    ["rule_customer_charge 570"],
+    "the tax is of more by now",
+  );
+  t.is(await charge(site, "2025-02"), 1);
+  t.is(await metering.balance(site), "-770");
+  await call("remove_tariff_part", { part_id: id });
+  t.is(await errorCode(call("remove_tariff_part", { part_id: id })), "SB415");
+  t.is(await charge(site, "2025-02"), 1);
+  t.is(await metering.balance(site), "-220", "without the standing charge and its tax");
+  t.deepEqual(await metering.findings(), []);
+});
+
+test.serial(
+  "a closed month is adjusted in the first open one, and the bill is that of the month",
+  async (t) => {
+    const site = await pricedSite();
+    await part(site, "standing_month", 500);
+    await metering.read(site, "2025-02-10", 10);
+    await metering.closeThrough("2025-02-28");
+    t.is(await charge(site, "2025-02"), 1);
+    const [, march] = await metering.months(site, "2025-02", "2025-03");
+    t.like(march, { others: "-500", closing: "-600" });
+    t.deepEqual(await lines(site, "2025-02"), [
+      "consumption 10 x 10 = 100",
+      "standing_month 1 x 500 = 500",
+    ]);
+    await metering.closeThrough(null);
+    t.deepEqual(await metering.findings(), []);
+  },
+);
+
+test.serial("a part counts by its days, and one of the customer before that of all", async (t) => {
+  const site = await pricedSite();
+  await part(site, "standing_day", 1, { customer_id: null, name: "all" });
+  await part(site, "standing_day", 2, { name: "all", effective_from: "2025-02-11" });
+  await charge(site, "2025-02");
+  t.deepEqual(await lines(site, "2025-02"), [
+    "standing_day 10 x 1 = 10",
+    "standing_day 18 x 2 = 36",
+  ]);
+  t.is((await call("charge_customers", { month: "2025-02-01" })).charge_customers, 3, "the others");
+  t.is(
+    (await call("charge_customers", { month: "2024-12-01" })).charge_customers,
+    0,
+    "no meter yet",
+  );
+});
+
+test.serial("bad parts, months and callers are refused", async (t) => {
+  const site = await pricedSite();
+  const refused = (kind: string, value: number, extra: Row = {}) =>
+    errorCode(part(site, kind, value, extra));
+  t.is(await refused("standing_month", -1), "SB412");
+  t.is(await refused("tax", 101), "SB412");
+  t.is(await refused("tier", 1, { from_volume: -1 }), "SB412");
+  t.is(await refused("tier", 1, { name: "" }), "SB009");
+  t.is(await refused("tier", 1, { effective_from: null }), "SB010");
+  t.is(await refused("tier", 1, { currency: "EUR" }), "SB010");
+  t.is(await refused("tier", 1, { customer_id: 0 }), "SB401");
+  await part(site, "tier", 1);
+  t.is(await refused("tier", 2), "SB414");
+  t.is(await errorCode(charge(site, "2999-01")), "SB010");
+  t.is(await errorCode(call("charge_customers", { month: "2025-01-01", customer_id: 0 })), "SB401");
+  t.is(
+    await errorCode(metering.query("operator", "select saldo.charge_customers('2025-01-01')")),
+    "42501",
+  );
+});
