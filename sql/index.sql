@@ -40,6 +40,7 @@
 --!include ledger/post_entries.sql
 --!include ledger/entry_draft.sql
 --!include ledger/post_pair.sql
+--!include ledger/account_code.sql
 --!include ledger/transfer.sql
 --!include ledger/reversal.sql
 --!include ledger/account_balance_rule.sql

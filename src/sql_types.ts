@@ -4399,6 +4399,48 @@ export interface Functions {
     };
     row: HealthTrendRow;
   };
+  /** Id of the account with this code, for calls that take one. */
+  id_of_account: {
+    args: {
+      code: string;
+    };
+    row: { id_of_account: string | null };
+  };
+  /**
+   * Id of the customer with this code, for calls that take one: customer_year(id_of_customer('A'),
+   * 2025).
+   */
+  id_of_customer: {
+    args: {
+      code: string;
+    };
+    row: { id_of_customer: string | null };
+  };
+  /** Id of the member with this code, for calls that take one. */
+  id_of_member: {
+    args: {
+      code: string;
+    };
+    row: { id_of_member: string | null };
+  };
+  /**
+   * Id of the meter with this code at the customer with that code, for calls that take one: the
+   * one in place, otherwise the last.
+   */
+  id_of_meter: {
+    args: {
+      customer_code: string;
+      meter_code: string;
+    };
+    row: { id_of_meter: string | null };
+  };
+  /** Id of the product with this code, for calls that take one. */
+  id_of_product: {
+    args: {
+      code: string;
+    };
+    row: { id_of_product: string | null };
+  };
   /**
    * Records up to 5,000 rows of a file of customers and answers each: objects of texts with
    * row_no, code, name, currency.
@@ -4542,6 +4584,16 @@ export interface Functions {
   metering_status: {
     args: Record<never, never>;
     row: MeteringStatus;
+  };
+  /**
+   * The first day of a month such as 2024-08, for calls that take a day of a month:
+   * period_checklist(month('2024-08')).
+   */
+  month: {
+    args: {
+      month: string;
+    };
+    row: { month: Date | null };
   };
   /**
    * Each month of an account from one to another (default: the last 12), those without movement

@@ -30,8 +30,14 @@ language sql
 stable
 as $$
   select t.rule,
-    format('%s: %s findings in the last check, the amounts add up to %s.', r.title,
-      t.finding_count, t.amount),
+    format('%s: %s findings in the last check, the amounts add up to %s.%s', r.title,
+      t.finding_count, t.amount, ' Of ' || saldo_private.account_list(array(
+        select (e.value ->> 'account_id')::bigint
+        from jsonb_array_elements(t.examples) with ordinality as e (value, no)
+        where e.value ->> 'account_id' is not null
+        group by e.value ->> 'account_id'
+        order by min(e.no)
+      )) || '.'),
     jsonb_build_object('check_run_id', t.check_run_id, 'finding_count', t.finding_count,
       'amount', t.amount::text, 'examples', t.examples)
   from saldo_private.last_check() as c
@@ -136,8 +142,9 @@ language sql
 stable
 as $$
   select 'settlement',
-    format('Rows of %s hot accounts wait for settlement, the oldest since %s.', count(*),
-      to_char(min(p.oldest_at) at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')),
+    format('Rows of %s hot accounts wait for settlement, the oldest since %s: %s.', count(*),
+      to_char(min(p.oldest_at) at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'),
+      saldo_private.account_list((array_agg(h.account_id order by p.oldest_at))[1:5])),
     jsonb_build_object('account_count', count(*), 'oldest_pending_at', min(p.oldest_at),
       'account_ids', (array_agg(h.account_id order by p.oldest_at))[1:5])
   from saldo_private.hot_account as h
@@ -159,8 +166,10 @@ language sql
 stable
 as $$
   select 'settlement',
-    format('%s rows of one account wait for settlement; at %s its transactions are refused.',
-      max(f.row_count), min(base.most)),
+    format('%s rows of %s wait for settlement; at %s its transactions are refused.',
+      max(f.row_count),
+      saldo_private.account_list((array_agg(h.account_id order by f.row_count desc))[1:1]),
+      min(base.most)),
     jsonb_build_object('account_count', count(*), 'pending_count_max', max(f.row_count),
       'account_ids', (array_agg(h.account_id order by f.row_count desc))[1:5])
   from (
@@ -253,7 +262,8 @@ language sql
 stable
 as $$
   select 'freeze', format('%s accounts have rows that are not as the engine wrote them: more than '
-      'the %s that a run freezes.', count(*), most.count),
+      'the %s that a run freezes: %s.', count(*), most.count,
+      saldo_private.account_list((array_agg(u.account_id order by u.account_id))[1:5])),
     jsonb_build_object('account_count', count(*), 'check_run_id', c.id,
       'account_ids', (array_agg(u.account_id order by u.account_id))[1:5])
   from saldo_private.last_check() as c
@@ -270,8 +280,9 @@ returns table (key text, text text, detail jsonb)
 language sql
 stable
 as $$
-  select 'slots', format('Slots of %s accounts were rebuilt again and again, up to %s times.',
-      count(*), max(r.row_count)),
+  select 'slots', format('Slots of %s accounts were rebuilt again and again, up to %s times: %s.',
+      count(*), max(r.row_count),
+      saldo_private.account_list((array_agg(r.account_id order by r.row_count desc))[1:5])),
     jsonb_build_object('account_count', count(*), 'rebuild_count_max', max(r.row_count),
       'account_ids', (array_agg(r.account_id order by r.row_count desc))[1:5])
   from (

@@ -88,3 +88,26 @@ comment on function saldo_private.require_occurred_at is
   'a member who sets it, SB010 input_invalid outside of 1900 to 9999.';
 
 comment on domain saldo.month_start is 'A month, as its first day.';
+
+create or replace function saldo.month(month text)
+returns date
+language plpgsql
+immutable
+security invoker
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  if month ~ '^[1-9][0-9]{3}-(0[1-9]|1[0-2])$' then
+    return (month || '-01')::date;
+  end if;
+  perform saldo_private.fail('input_invalid', format('month: as 2024-08, not %s',
+    coalesce(quote_literal(left(month, 40)), 'null')));
+  return null;
+end
+$$;
+comment on function saldo.month is
+  'The first day of a month such as 2024-08, for calls that take a day of a month: '
+  'period_checklist(month(''2024-08'')). Error: SB010 input_invalid.';
+revoke execute on function saldo.month from public;
+grant execute on function saldo.month to
+  saldo_admin, saldo_operator, saldo_accountant, saldo_biller;

@@ -1,7 +1,7 @@
 -- Customers: whose gas is metered and paid from a deposit account.
 --
--- Public: saldo.customer, create_customer. Private: require_customer, require_month,
--- lock_rating.
+-- Public: saldo.customer, create_customer, id_of_customer. Private: require_customer,
+-- require_month, lock_rating.
 -- The deposit account is a liability without a minimum: consumption is a fact, and may exceed the
 -- deposit.
 -- Locks: a change of readings holds the versions shared and the customer's row, so that two
@@ -101,6 +101,34 @@ comment on function saldo.create_customer is
   'the currency, SB014 not_unique for a code that is taken.';
 revoke execute on function saldo.create_customer from public;
 grant execute on function saldo.create_customer to saldo_admin, saldo_biller;
+
+create or replace function saldo.id_of_customer(code text)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_id bigint;
+begin
+  select c.id
+  into v_id
+  from saldo.customer as c
+  where c.code = normalize(id_of_customer.code, nfc);
+  if v_id is null then
+    perform saldo_private.fail(
+      'customer_not_found', format('customer %L', left(id_of_customer.code, 100))
+    );
+  end if;
+  return v_id;
+end
+$$;
+comment on function saldo.id_of_customer is
+  'Id of the customer with this code, for calls that take one: '
+  'customer_year(id_of_customer(''A''), 2025). Error: SB401 customer_not_found.';
+revoke execute on function saldo.id_of_customer from public;
+grant execute on function saldo.id_of_customer to saldo_admin, saldo_operator, saldo_biller;
 
 select saldo_private.secure_table('saldo.customer');
 drop policy if exists select_all on saldo.customer;

@@ -1,6 +1,6 @@
 -- Meters: what stands at a customer's and is read.
 --
--- Public: saldo.meter, install_meter. Private: require_meter.
+-- Public: saldo.meter, install_meter, id_of_meter. Private: require_meter.
 -- A meter of indexes shows a register that grows, and starts again at zero at its limit; a flow
 -- meter gives the volume since the last reading. How one is exchanged: exchange_meter.sql.
 
@@ -106,6 +106,37 @@ comment on function saldo.install_meter is
   'customer has.';
 revoke execute on function saldo.install_meter from public;
 grant execute on function saldo.install_meter to saldo_admin, saldo_biller;
+
+create or replace function saldo.id_of_meter(customer_code text, meter_code text)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_id bigint;
+begin
+  select m.id
+  into v_id
+  from saldo.meter as m
+  join saldo.customer as c on c.account_id = m.account_id
+  where c.code = normalize(id_of_meter.customer_code, nfc)
+  and m.code = normalize(id_of_meter.meter_code, nfc)
+  order by m.removed_at is not null, m.installed_at desc, m.id desc
+  limit 1;
+  if v_id is null then
+    perform saldo_private.fail('meter_not_found', format('meter %L of customer %L',
+      left(id_of_meter.meter_code, 100), left(id_of_meter.customer_code, 100)));
+  end if;
+  return v_id;
+end
+$$;
+comment on function saldo.id_of_meter is
+  'Id of the meter with this code at the customer with that code, for calls that take one: the '
+  'one in place, otherwise the last. Error: SB404 meter_not_found.';
+revoke execute on function saldo.id_of_meter from public;
+grant execute on function saldo.id_of_meter to saldo_admin, saldo_operator, saldo_biller;
 
 select saldo_private.secure_table('saldo.meter');
 drop policy if exists select_all on saldo.meter;

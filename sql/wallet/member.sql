@@ -1,6 +1,6 @@
 -- Members: people who keep money here, one wallet account each.
 --
--- Public: saldo.member, create_member, wallet_balance. Private: require_member,
+-- Public: saldo.member, create_member, wallet_balance, id_of_member. Private: require_member,
 -- current_account_id, watch_account.
 -- A wallet is a liability account whose balance less holds never goes below zero. Which rows of
 -- the ledger a member may see stands here too, since only this room knows whose account is whose.
@@ -131,6 +131,34 @@ comment on function saldo_private.watch_account is
   'SB007 not_found.';
 revoke execute on function saldo_private.watch_account from public;
 grant execute on function saldo_private.watch_account to saldo_admin, saldo_operator, saldo_member;
+
+create or replace function saldo.id_of_member(code text)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_id bigint;
+begin
+  select m.id
+  into v_id
+  from saldo.member as m
+  where m.code = normalize(id_of_member.code, nfc);
+  if v_id is null then
+    perform saldo_private.fail(
+      'member_not_found', format('member %L', left(id_of_member.code, 100))
+    );
+  end if;
+  return v_id;
+end
+$$;
+comment on function saldo.id_of_member is
+  'Id of the member with this code, for calls that take one. Error: SB304 member_not_found.';
+revoke execute on function saldo.id_of_member from public;
+grant execute on function saldo.id_of_member to
+  saldo_admin, saldo_operator, saldo_cashier, saldo_app;
 
 select saldo_private.secure_table('saldo.member');
 drop policy if exists select_all on saldo.member;

@@ -1,6 +1,7 @@
 -- Products: what a wallet's money buys.
 --
--- Public: saldo.product, create_product, set_product_price, set_product_active.
+-- Public: saldo.product, create_product, set_product_price, set_product_active,
+-- id_of_product.
 -- A purchase keeps the price that it was made at: a new price touches no purchase.
 
 create or replace function saldo_private.create_product__revenue_account(
@@ -148,6 +149,34 @@ comment on function saldo.set_product_active is
   'Errors in checking order: SB010 input_invalid, SB301 product_not_found.';
 revoke execute on function saldo.set_product_active from public;
 grant execute on function saldo.set_product_active to saldo_admin;
+
+create or replace function saldo.id_of_product(code text)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_id bigint;
+begin
+  select p.id
+  into v_id
+  from saldo.product as p
+  where p.code = normalize(id_of_product.code, nfc);
+  if v_id is null then
+    perform saldo_private.fail(
+      'product_not_found', format('product %L', left(id_of_product.code, 100))
+    );
+  end if;
+  return v_id;
+end
+$$;
+comment on function saldo.id_of_product is
+  'Id of the product with this code, for calls that take one. Error: SB301 product_not_found.';
+revoke execute on function saldo.id_of_product from public;
+grant execute on function saldo.id_of_product to
+  saldo_admin, saldo_operator, saldo_cashier, saldo_app;
 
 select saldo_private.secure_table('saldo.product');
 drop policy if exists select_all on saldo.product;

@@ -14,7 +14,11 @@ export const checkCommand: Command = {
       );
       const run = runs[0];
       const { rows: findings } = await client.query(
-        `select f.rule, f.key, f.stored, f.derived, f.cause, f.explanation, array(
+        `select f.rule, f.key, f.stored, f.derived, f.cause, f.explanation,
+        (
+          select format(' of %s (%s)', a.code, a.name) from saldo.account as a
+          where a.id = f.account_id
+        ) as account, array(
           select format('%s (%s): %s', e.cause, e.confidence, e.explanation)
           from saldo.finding_explanation as e
           where e.finding_id = f.id and e.rank > 1 order by e.rank
@@ -22,9 +26,12 @@ export const checkCommand: Command = {
         from saldo.finding as f where f.check_run_id = $1 order by f.rule, f.key`,
         [run.id],
       );
-      for (const { rule, key, stored, derived, cause, explanation, others } of findings) {
+      for (const finding of findings) {
+        const { rule, key, account, stored, derived, cause, explanation, others } = finding;
         const figures = stored === null && derived === null ? "" : `: ${stored}, not ${derived}`;
-        process.stdout.write(`${rule} ${key}${figures} (${cause})\n  ${explanation}\n`);
+        process.stdout.write(
+          `${rule} ${key}${account ?? ""}${figures} (${cause})\n  ${explanation}\n`,
+        );
         for (const other of others) process.stdout.write(`  or ${other}\n`);
       }
       process.stdout.write(
