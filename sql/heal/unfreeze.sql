@@ -35,6 +35,27 @@ $$;
 comment on function saldo_private.unfreeze_account__decision is
   'The decision to release an account, with the freeze that it ends and the balance.';
 
+create or replace function saldo_private.unfreeze_account__examine(
+  account saldo.account,
+  account_id bigint
+)
+returns void
+language plpgsql
+stable
+as $$
+begin
+  if account.id is null then
+    perform saldo_private.fail(
+      'account_not_found', format('account %s', coalesce(account_id::text, 'none'))
+    );
+  elsif account.frozen_at is null then
+    perform saldo_private.fail('account_not_frozen', format('account %s', account_id));
+  end if;
+end
+$$;
+comment on function saldo_private.unfreeze_account__examine is
+  'Refuses what is no frozen account: SB101 account_not_found, SB122 account_not_frozen.';
+
 create or replace function saldo_private.unfreeze_account__lock(account_id bigint)
 returns saldo.account
 language plpgsql
@@ -57,13 +78,7 @@ begin
   from saldo.account as a
   where a.id = unfreeze_account__lock.account_id
   for no key update; -- a posting that adds a stripe has it weakly, and then wants the lock above
-  if v_account.id is null then
-    perform saldo_private.fail(
-      'account_not_found', format('account %s', coalesce(account_id::text, 'none'))
-    );
-  elsif v_account.frozen_at is null then
-    perform saldo_private.fail('account_not_frozen', format('account %s', account_id));
-  end if;
+  perform saldo_private.unfreeze_account__examine(v_account, account_id);
   return v_account;
 end
 $$;
@@ -142,8 +157,14 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_reason text := saldo_private.require_text(propose_unfreeze.reason, 'reason');
-  v_account saldo.account := saldo_private.unfreeze_account__lock(propose_unfreeze.account_id);
+  v_account saldo.account;
 begin
+  -- Not locked: an approval has the proposal first, and then the account.
+  select a.*
+  into v_account
+  from saldo.account as a
+  where a.id = propose_unfreeze.account_id;
+  perform saldo_private.unfreeze_account__examine(v_account, propose_unfreeze.account_id);
   return saldo_private.record_proposal(
     saldo_private.unfreeze_account__decision(v_account.id, v_reason)
   );
@@ -152,8 +173,7 @@ $$;
 comment on function saldo.propose_unfreeze is
   'Proposes what unfreeze_account does, for another administrator to approve: see '
   'approve_decision. Errors in checking order: SB010 input_invalid, SB008 text_invalid, '
-  'SB009 text_too_long, SB020 isolation_unsupported for a customer, SB101 account_not_found, '
-  'SB122 account_not_frozen.';
+  'SB009 text_too_long, SB101 account_not_found, SB122 account_not_frozen.';
 revoke execute on function saldo.propose_unfreeze from public;
 grant execute on function saldo.propose_unfreeze to saldo_admin;
 
