@@ -35,7 +35,7 @@ as $$
     where a.condition = 'decision_made'
     and a.key = d.id::text
     and a.acknowledged_at is not null
-    and not (d.is_alone and a.acknowledged_by = d.decided_by)
+    and (not d.is_alone or saldo_private.is_another_person(a.acknowledged_by, d.decided_by))
   )
 $$;
 comment on function saldo_private.alert_decision_made is

@@ -1,7 +1,8 @@
 -- Service tokens: for jobs and applications that call the API. Hashed, shown once, revocable.
 --
 -- Public: saldo.service_token, create_service_token, revoke_service_token. Private:
--- good_service_tokens, require_another_person; table saldo_private.service_token_secret.
+-- good_service_tokens, is_another_person, require_another_person; table
+-- saldo_private.service_token_secret.
 -- A server reads the good ones every few seconds, and asks no database for each request. The
 -- secret has 256 random bits, so that one hash of it is enough. Who acts with such a token is
 -- written as service:<subject>, which no signed token may claim: it decides nothing that needs a
@@ -140,23 +141,31 @@ comment on function saldo_private.good_service_tokens is
   'What a server goes by: tokens that are neither revoked nor expired. Nothing for another login.';
 grant execute on function saldo_private.good_service_tokens to saldo_anonymous;
 
+create or replace function saldo_private.is_another_person(person text, first_person text)
+returns boolean
+language sql
+stable
+as $$
+  select person <> first_person
+    and not starts_with(person, 'service:')
+    and not exists (
+      select
+      from saldo.service_token as k
+      where concat('service:', k.subject) = first_person
+      and k.created_by = person
+    )
+$$;
+comment on function saldo_private.is_another_person is
+  'Whether somebody is a second person to the first one: a service token never is, and whoever '
+  'made a service token is none to it.';
+
 create or replace function saldo_private.require_another_person(first_person text, what text)
 returns void
 language plpgsql
 stable
 as $$
-declare
-  v_actor text := saldo_private.actor();
 begin
-  if v_actor = first_person
-    or starts_with(v_actor, 'service:')
-    or exists (
-      select
-      from saldo.service_token as k
-      where concat('service:', k.subject) = first_person
-      and k.created_by = v_actor
-    )
-  then
+  if not saldo_private.is_another_person(saldo_private.actor(), first_person) then
     perform saldo_private.fail(
       'approval_needs_another', format('%s is of %s', what, first_person)
     );

@@ -238,9 +238,10 @@ test.serial(
     };
     await as("gita", acknowledge, [mine?.key]);
     t.true(await isTold(), "by whom it was done");
-    await wallet.root("update saldo.alert set acknowledged_by = 'hadi' where key = $1", [
-      mine?.key,
-    ]);
+    const acknowledgedBy = "update saldo.alert set acknowledged_by = $2 where key = $1";
+    await wallet.root(acknowledgedBy, [mine?.key, "service:of gita"]);
+    t.true(await isTold(), "by a token, whoever made it");
+    await wallet.root(acknowledgedBy, [mine?.key, "hadi"]);
     t.false(await isTold());
     t.false(await isTold(), "nor again");
     await as("budi", approve, [waiting?.["id"]]);
