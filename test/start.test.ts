@@ -7,9 +7,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { Client } from "pg";
+import packageFile from "../package.json" with { type: "json" };
 import { signToken } from "../src/auth/token.ts";
 import { openTestDatabase, type TestDatabase } from "./_support/database.ts";
-import { type Program, runProgram } from "./_support/process.ts";
+import { type Program, runProgram, runScript } from "./_support/process.ts";
 
 const secret = randomBytes(24).toString("base64url");
 
@@ -19,16 +20,17 @@ test.before(async () => {
 });
 test.after.always(() => database?.close());
 
+const settings = () => ({
+  PORT: "0",
+  NODE_ENV: "production",
+  DATABASE_URL: database.connectionString,
+  // The role's password belongs to all tests of this server.
+  SERVER_DATABASE_URL: database.serverConnectionString,
+  SALDO_JWT_SECRET: secret,
+});
+
 function run(part: string[], environment: Record<string, string> = {}): Program {
-  return runProgram("src/main.ts", part, {
-    PORT: "0",
-    NODE_ENV: "production",
-    DATABASE_URL: database.connectionString,
-    // The role's password belongs to all tests of this server.
-    SERVER_DATABASE_URL: database.serverConnectionString,
-    SALDO_JWT_SECRET: secret,
-    ...environment,
-  });
+  return runProgram("src/main.ts", part, { ...settings(), ...environment });
 }
 
 const addressOf = async (program: Program) =>
@@ -119,11 +121,16 @@ test("a request that is under way at SIGTERM gets its answer", async (t) => {
   t.is(await ended, 0);
 });
 
-test("a worker alone opens no port, and ends with 0", async (t) => {
-  const program = run(["worker"]);
+test("a worker alone opens no port, and ends with 0: by the script, whose shell npm signals", async (t) => {
+  const { scripts } = packageFile;
+  const program = runScript(scripts.worker, settings());
   await program.printed(/jobs are running/);
   t.is(await end(program), 0);
+  t.true(program.output().includes('"stopped"'), "node itself has had the signal");
   t.false(program.output().includes("listening"));
+  for (const name of ["start", "server", "dev", "branch"] as const) {
+    t.regex(scripts[name], /^exec node /, `node stands in the place of the shell: ${name}`);
+  }
 });
 
 test("a signal while Saldo starts ends it in order", async (t) => {

@@ -1,4 +1,5 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
 /** A program of ours, run as a process of its own. */
@@ -21,12 +22,30 @@ export function runProgram(
   environment: Record<string, string> = {},
   user: { uid?: number; gid?: number } = {},
 ): Program {
-  const child = spawn(process.execPath, [file, ...args], {
-    cwd: root,
-    env: { PATH: process.env["PATH"], ...environment },
-    stdio: ["ignore", "pipe", "pipe"],
-    ...user,
-  });
+  return watched(
+    file,
+    spawn(process.execPath, [file, ...args], {
+      cwd: root,
+      env: { PATH: process.env["PATH"], ...environment },
+      stdio: ["ignore", "pipe", "pipe"],
+      ...user,
+    }),
+  );
+}
+
+/** Runs a script of package.json by the shell, as npm does: what it sends a signal to is the shell. */
+export function runScript(command: string, environment: Record<string, string> = {}): Program {
+  return watched(
+    command,
+    spawn("sh", ["-c", command], {
+      cwd: root,
+      env: { PATH: process.env["PATH"], ...environment },
+      stdio: ["ignore", "pipe", "pipe"],
+    }),
+  );
+}
+
+function watched(file: string, child: ChildProcessByStdio<null, Readable, Readable>): Program {
   let output = "";
   const listeners = new Set<() => void>();
   const notice = () => {
