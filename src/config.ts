@@ -199,6 +199,11 @@ export const settings = {
     "Least urgent lines of the log",
     z.enum(["info", "warn", "error"], { error: "info, warn or error" }).default("info"),
   ),
+  requestLog: setting(
+    "SALDO_REQUEST_LOG",
+    "Requests with a line in the log (level info): `all`, `refused` or `none`",
+    z.enum(["all", "refused", "none"], { error: "all, refused or none" }).default("refused"),
+  ),
   statementTimeoutMs: setting(
     "SALDO_STATEMENT_TIMEOUT_MS",
     "Longest time of one request's SQL",

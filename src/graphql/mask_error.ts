@@ -17,6 +17,7 @@ import {
   shorten,
 } from "../errors/refusal.ts";
 import type { Log } from "../log.ts";
+import { currentTurn } from "./turn.ts";
 
 /** What masking goes by. */
 export interface MaskOptions {
@@ -47,6 +48,7 @@ export function makeMaskError(log: Log, options: MaskOptions) {
     const errorId = randomUUID();
     log.error("request failed", {
       errorId,
+      requestId: currentTurn()?.requestId,
       path: error.path?.join("."),
       ...causeOf(cause ?? error),
     });
@@ -97,6 +99,7 @@ function describeRefusal(error: GraphQLError): Description | undefined {
 }
 
 function rebuilt(error: GraphQLError, { message, extensions }: Description): GraphQLError {
+  currentTurn()?.refused?.(extensions.code);
   return new GraphQLError(message, {
     nodes: error.nodes ?? null,
     source: error.source ?? null,

@@ -8,6 +8,10 @@ export interface Turn {
   begin(): () => void;
   /** Called when the document has been planned, which is done before anything is awaited. */
   planned?(): void;
+  /** Called with the code of each error that the answer has. */
+  refused?(code: string): void;
+  /** The id that the answer carries. */
+  readonly requestId?: string;
 }
 
 const turns = new AsyncLocalStorage<Turn>();
@@ -15,6 +19,11 @@ const turns = new AsyncLocalStorage<Turn>();
 /** Does something in a turn. */
 export function inTurn(turn: Turn, work: () => void): void {
   turns.run(turn, work);
+}
+
+/** The turn in which something is done; none for what comes by a websocket. */
+export function currentTurn(): Turn | undefined {
+  return turns.getStore();
 }
 
 /** Keeps the turn of a request until its execution has ended: the database works on for a client that left. */

@@ -143,7 +143,11 @@ export function shareFairly(
         turn.end();
       };
     };
-    inTurn({ begin, planned }, next);
+    const refused = (code: string) => {
+      response.locals["code"] ??= code;
+    };
+    const requestId = response.locals["requestId"] as string | undefined;
+    inTurn({ begin, planned, refused, ...(requestId !== undefined && { requestId }) }, next);
   };
 }
 

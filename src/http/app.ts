@@ -37,6 +37,7 @@ import { bodyFromUrl, bodyLimitsOf, limitQuery, requireJsonPost } from "./graphq
 import { type IsInsider, makeInsider } from "./insider.ts";
 import { readJson } from "./json_body.ts";
 import { makeMetrics } from "./metrics.ts";
+import { logRequests } from "./request_log.ts";
 import { makeWebsockets, type Websockets } from "./websockets.ts";
 
 /** An app that does not listen yet, and how to release what it holds. */
@@ -69,6 +70,7 @@ export async function createApp(context: AppContext): Promise<App> {
   );
 
   app.use(metrics.measure);
+  app.use(logRequests(context.log, context.config.requestLog ?? "none"));
   installHeaders(app, context);
   installProbes(app, context, readWorker, readReplica);
   const failures = makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS);
@@ -249,8 +251,10 @@ function installErrors(app: Express, { log }: AppContext): void {
       return;
     }
     const refusal = refusalFor(error);
+    response.locals["code"] = refusal.extensions.code;
     if (refusal.condition === "internal_error") {
-      log.error("request failed", { path: request.path, ...causeOf(error) });
+      const requestId = response.locals["requestId"];
+      log.error("request failed", { requestId, path: request.path, ...causeOf(error) });
     }
     const seconds = retryAfter(refusal);
     if (seconds !== undefined) response.setHeader("Retry-After", seconds);

@@ -2,6 +2,7 @@ import type { PublicKeys } from "../auth/public_keys.ts";
 import type { GraphqlConfig, GraphqlContext } from "../graphql/preset.ts";
 import type { AdmissionConfig } from "./admission.ts";
 import type { BodyConfig } from "./graphql_gate.ts";
+import type { RequestLogChoice } from "./request_log.ts";
 import type { SocketConfig } from "./seats.ts";
 
 /** The settings that the HTTP side goes by. */
@@ -15,6 +16,8 @@ export interface ApiConfig extends GraphqlConfig, BodyConfig, AdmissionConfig, S
   readonly jwtAudience?: string | undefined;
   /** What whoever reads /metrics has to send, where it is set. */
   readonly metricsToken?: string | undefined;
+  /** Which requests get a line in the log; none where it is not said. */
+  readonly requestLog?: RequestLogChoice | undefined;
   /** Whether queries are served by GET too. */
   readonly isGetEnabled?: boolean | undefined;
   /** How long a client may take to send a request. */

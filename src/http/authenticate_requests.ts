@@ -14,7 +14,7 @@ export const isNoGuess = (error: unknown) => error instanceof Refusal && error.c
  * others behind the same address.
  */
 export function authenticateRequests(trust: Trust, failures: FailureLimit): RequestHandler {
-  return async (request, _response, next) => {
+  return async (request, response, next) => {
     let caller: Caller;
     try {
       caller = await authenticate(trust, request.headers.authorization);
@@ -23,6 +23,7 @@ export function authenticateRequests(trust: Trust, failures: FailureLimit): Requ
         ? error
         : new Refusal("too_many_requests");
     }
+    response.locals["caller"] = caller;
     withCaller(caller, next);
   };
 }

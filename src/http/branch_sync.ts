@@ -215,6 +215,7 @@ function answerRefusal(log: Log): ErrorRequestHandler {
       log.error("a call of a till failed", { path: request.path, ...causeOf(error) });
     if (status === 429 || status === 503) response.setHeader("Retry-After", RETRY_SECONDS);
     const { code, condition, detail = null, hint = null } = extensions;
+    response.locals["code"] = code;
     response
       .status(status)
       .json({ success: false, message, data: { code, condition, detail, hint } });

@@ -2,7 +2,7 @@
  * The gate before GraphQL: what a request to /graphql must look like, and how much it may ask
  * for. Everything here is refused before planning and before the database.
  */
-import type { Request, RequestHandler } from "express";
+import type { Request, RequestHandler, Response } from "express";
 import { currentCaller } from "../auth/caller.ts";
 import { Refusal } from "../errors/refusal.ts";
 import { ANONYMOUS_QUERY_LIMITS, checkQuery, type QueryLimits } from "../graphql/query_cost.ts";
@@ -49,7 +49,7 @@ export function ownQueryLimits(limits: QueryLimits): QueryLimits {
 export function requireJsonPost(isGetEnabled: boolean): RequestHandler {
   return (request, response, next) => {
     if (request.method === "GET" && isGetEnabled) {
-      takeFromUrl(request);
+      takeFromUrl(request, response);
     } else if (request.method !== "POST") {
       response.setHeader("Allow", isGetEnabled ? "GET, POST" : "POST");
       throw new Refusal("input_invalid", "the method is POST", {
@@ -69,7 +69,7 @@ export function requireJsonPost(isGetEnabled: boolean): RequestHandler {
 }
 
 /** Makes of the parameters of a URL the body that they would be, still to be counted and parsed. */
-function takeFromUrl(request: Request): void {
+function takeFromUrl(request: Request, response: Response): void {
   const { searchParams } = new URL(request.originalUrl, "http://localhost");
   const body: Record<string, unknown> = {};
   for (const name of ["query", "operationName", "variables"]) {
@@ -78,6 +78,7 @@ function takeFromUrl(request: Request): void {
     // A URL is short: parsing before counting costs nothing.
     if (value) body[name] = name === "variables" ? parsed(value) : value;
   }
+  response.locals["method"] = request.method;
   // GraphQL's own server knows requests with a body only.
   request.method = "POST";
   request.headers["content-type"] = "application/json";
@@ -138,6 +139,9 @@ export function limitQuery(limits: QueryLimits): RequestHandler {
     }
     if (operationName !== null && typeof operationName !== "string") {
       throw new Refusal("input_invalid", "operationName is text");
+    }
+    if (typeof operationName === "string" && /^[_A-Za-z]\w*$/.test(operationName)) {
+      response.locals["operationName"] = operationName;
     }
     response.locals["rootNames"] = checkQuery(query as string, variables, {
       ...ownQueryLimits(limits),

@@ -1,5 +1,5 @@
 /** Prometheus metrics: how requests went, and how the balances are. */
-import type { RequestHandler } from "express";
+import type { RequestHandler, Response } from "express";
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Lanes } from "./admission.ts";
 import type {
@@ -64,6 +64,12 @@ const REPLICA_GAUGES: readonly (readonly [column: keyof ReplicaState, help: stri
   ["replica_lag_seconds", "Age of the last commit that a standby has seen; NaN for a primary."],
 ];
 
+/** A route by a name from a short list; the simple door names its own, {account} in place of one. */
+export function routeOf(path: string, response: Response): string {
+  const named = response.locals["route"] as string | undefined;
+  return named ?? (ROUTES.includes(path) ? path : "other");
+}
+
 /** Metrics whose figures come from these readers. */
 export function makeMetrics(
   readHealth: () => Promise<BalanceHealth>,
@@ -92,12 +98,10 @@ export function makeMetrics(
 
   return {
     measure(request, response, next) {
-      const fixed = ROUTES.includes(request.path) ? request.path : "other";
+      const { path } = request;
       const stop = durations.startTimer({ method: request.method });
       response.once("close", () => {
-        // The simple door names its routes as they are written, with {account} in the place of one.
-        const route = (response.locals["route"] as string | undefined) ?? fixed;
-        stop({ route, status: String(response.statusCode) });
+        stop({ route: routeOf(path, response), status: String(response.statusCode) });
       });
       next();
     },

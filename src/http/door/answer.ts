@@ -64,12 +64,14 @@ export function answerRefusal(log: Log, statuses: Statuses): ErrorRequestHandler
     }
     const errorId = found === undefined ? randomUUID() : undefined;
     if (found === undefined) {
-      log.error("request failed", { errorId, path: request.path, ...causeOf(error) });
+      const requestId = response.locals["requestId"];
+      log.error("request failed", { errorId, requestId, path: request.path, ...causeOf(error) });
       found = described("internal_error");
     }
     const status = found.status ?? statuses.get(found.extensions.code) ?? 500;
     if (status === 429 || status === 503) response.setHeader("Retry-After", RETRY_SECONDS);
     const { code, condition, detail = null, hint = null } = found.extensions;
+    response.locals["code"] = code;
     response.status(status).json({
       status: "error",
       message: found.message,
