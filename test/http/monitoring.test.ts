@@ -36,7 +36,7 @@ test.before(async () => {
 
 // What PromQL has of its own, and Prometheus makes for every target.
 const own =
-  /^(and|or|unless|by|time|rate|delta|increase|absent|sum|histogram_quantile|up|le|route)$/;
+  /^(and|or|unless|on|by|time|rate|delta|increase|absent|sum|histogram_quantile|up|le|route)$/;
 
 /** What an expression names that /metrics does not have. */
 function unknownIn(expression: string): string[] {
