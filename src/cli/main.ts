@@ -18,6 +18,7 @@ import { importCommand } from "./import.ts";
 import { jobCommand } from "./job.ts";
 import { describeFailure } from "./output.ts";
 import { migrateCommand, serverCommand, startCommand, workerCommand } from "./processes.ts";
+import { reportCommand } from "./report.ts";
 import { rulesCommand } from "./rules.ts";
 import { testSystemCommand } from "./test_system.ts";
 import { tokenCommand } from "./token.ts";
@@ -34,6 +35,7 @@ const commands: Record<string, Command> = {
   init: initCommand,
   sync: syncCommand,
   compare: compareCommand,
+  report: reportCommand,
   verify: verifyCommand,
   export: exportCommand,
   rules: rulesCommand,

@@ -1,3 +1,6 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import test from "ava";
 import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
 import { forced } from "../_support/faults.ts";
@@ -47,4 +50,24 @@ test.serial("whom it is about must be said, once and rightly", async (t) => {
   const { code, output } = await saldo("compare", "--customer", "nobody");
   t.is(code, 2);
   t.regex(output, /^SB007: /);
+});
+
+test.serial("report tells a month and a year of all, and the bill of one", async (t) => {
+  const month = await saldo("report", "month", "2025-02");
+  t.is(month.code, 0, month.output);
+  const [, customer, total] = month.output.split("\r\n");
+  t.is(customer, '"A","Ayu",IDR,2025-02,0,100,0,0,0,0,100,0,1');
+  t.is(total, "TOTAL,,IDR,2025-02,0,100,0,0,0,0,100,0,1");
+  const bill = await saldo("report", "bill", "A", "2025-02");
+  t.is(
+    bill.output,
+    "Ayu (A), 2025-02\nopening balance 0, deposits 100, total 0, closing balance 100 IDR\n",
+  );
+  const folder = await mkdtemp(join(tmpdir(), "saldo-report-"));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const path = join(folder, "year.csv");
+  t.is((await saldo("report", "year", "2025", "--csv", path)).code, 0);
+  t.is((await readFile(path, "utf8")).split("\r\n").length, 1 + 13 + 1 + 1);
+  t.regex((await saldo("report", "bill", "nobody", "2025-02")).output, /^SB401: /);
+  t.is((await saldo("report", "month", "2025-2")).code, 2);
 });
