@@ -73,10 +73,14 @@ as $$
     select saldo_private.part_figures(l.parts, l.volume_m3, t, f) as parts
     offset 0
   ) as own
+  join saldo.account as a on a.id = l.account_id
   where l.parts is not null
   and l.superseded_at is null
   and (account_ids is null or l.account_id = any (account_ids))
   and (l.parts is distinct from own.parts or cardinality(l.parts) < 2)
+  -- Weights change in place: closed and frozen accounts stay as they were billed, others may wait.
+  and (t.spanning <> 'by_profile' or (a.closed_at is null and a.frozen_at is null
+    and not saldo_private.is_rerating_due(l.account_id, saldo_private.business_date(l.read_at))))
   union all
   -- By the versions that count.
   select l.id::text, l.account_id, coalesce(to_jsonb(l.parts)::text, 'not divided'),

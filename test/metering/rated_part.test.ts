@@ -103,6 +103,17 @@ test.serial(
     await set(["2025-01-04"], [7]);
     t.is(await metering.balance(site), "-105", "15 at 1 and 45 at 2");
     t.deepEqual(await metering.findings(), []);
+    await call("set_setting", { name: "rerate_at_once_max", value: "0" });
+    await set(["2025-01-04"], [4]);
+    await call("set_setting", { name: "rerate_at_once_max", value: "20000" });
+    t.deepEqual(await metering.findings(), [], "what waits for a job is not wrong");
+    await call("continue_rerating", {});
+    t.is(await metering.balance(site), "-100", "20 at 1 and 40 at 2");
+    await call("add_deposit", own(site, { amount: 100, occurred_at: "2025-01-05T09:00+07" }));
+    await call("close_account", { account_id: site.customer.account_id });
+    await set(["2025-01-04"], [9]);
+    t.is(await metering.balance(site), "0");
+    t.deepEqual(await metering.findings(), [], "a closed account has had its last bill");
   },
 );
 
