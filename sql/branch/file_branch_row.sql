@@ -21,11 +21,13 @@ as $$
 declare
   v_last_seq bigint;
 begin
-  select max(i.seq)
+  select i.seq
   into v_last_seq
   from saldo.branch_intake as i
   where i.epoch_id = epoch.id
-  and i.has_place;
+  and i.has_place
+  order by i.seq desc
+  limit 1;
   -- Nearly always: all of them come after what is held, in an epoch that goes on.
   if not exists (
     select
