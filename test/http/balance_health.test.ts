@@ -1,7 +1,11 @@
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import test from "ava";
+import { parseAllDocuments } from "yaml";
 import { openApi } from "../_support/api.ts";
+import { runProgram } from "../_support/process.ts";
 
 const api = await openApi();
 const anna = await api.member("anna", "1900000");
@@ -85,6 +89,43 @@ test.serial("a forced balance shows as unhealthy, is found and healed by mutatio
 test.serial("maintenance checks, heals and checks again", async (t) => {
   const { data } = await api.post(MAINTAIN);
   t.is(data.scheduledMaintenance.result.status, "healthy");
+});
+
+/** Runs what `node -e` is given in deploy/, and tells how it ended and what it printed. */
+async function ranInline(script: string, environment: Record<string, string>) {
+  const program = runProgram("-e", [script], environment);
+  return { code: await program.ended, output: program.output() };
+}
+
+test.serial("the nightly call of the Kubernetes manifests fails unless all is well", async (t) => {
+  const manifests = parseAllDocuments(readFileSync("deploy/kubernetes.yaml", "utf8"));
+  const job = manifests.map((each) => each.toJS()).find(({ kind }) => kind === "CronJob");
+  const [container] = job.spec.jobTemplate.spec.template.spec.containers;
+  t.deepEqual(container.command.slice(0, 2), ["node", "-e"]);
+  const call = (token: string) =>
+    ranInline(container.command[2], { SALDO_ADDRESS: api.url, SALDO_TOKEN: token });
+  const [made] = await api.root("select saldo.create_service_token('admin', 'nightly') as token");
+  const well = await call(String(made?.["token"]));
+  t.is(well.code, 0, well.output);
+  t.regex(well.output, /"status":"healthy"/);
+  const refused = await call(await api.token({ role: "operator" }));
+  t.is(refused.code, 1);
+  t.regex(refused.output, /SB006/);
+});
+
+test.serial("the container's health check asks whether it is ready", async (t) => {
+  const [, command = "[]"] =
+    /^HEALTHCHECK .*\n\s*(\[.*\])$/m.exec(readFileSync("Dockerfile", "utf8")) ?? [];
+  const [program, option, script] = JSON.parse(command);
+  t.deepEqual([program, option], ["node", "-e"]);
+  const { port } = new URL(api.url);
+  t.is((await ranInline(script, { PORT: port })).code, 0);
+  const starting = createServer((_request, response) => response.writeHead(503).end());
+  await new Promise<void>((listening) => starting.listen(0, "127.0.0.1", listening));
+  const own = String((starting.address() as AddressInfo).port);
+  t.is((await ranInline(script, { PORT: own })).code, 1);
+  starting.close();
+  t.is((await ranInline(script, { PORT: "1" })).code, 1);
 });
 
 test.serial(

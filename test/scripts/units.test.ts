@@ -3,9 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import test from "ava";
+import { parseAllDocuments } from "yaml";
 import { runProgram } from "../_support/process.ts";
 
-/** The units of systemd in deploy/: each names what is there, and the till runs as its unit says. */
+/** What deploy/ and the containers have: each names what is there, and the till runs as its unit says. */
 
 const root = new URL("../../", import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, root), "utf8");
@@ -47,6 +48,46 @@ for (const name of names) {
     t.is(status, 0, stderr);
   });
 }
+
+test("the Kubernetes manifests are YAML, and name what is there", (t) => {
+  const manifests = parseAllDocuments(read("deploy/kubernetes.yaml"));
+  t.deepEqual(
+    manifests.flatMap(({ errors }) => errors),
+    [],
+  );
+  const all = manifests.map((each) => each.toJS());
+  const ofKind = (kind: string) => all.filter((each) => each.kind === kind);
+  t.deepEqual(all.map(({ kind }) => kind).sort(), [
+    "ConfigMap",
+    "CronJob",
+    "Deployment",
+    "Deployment",
+    "Service",
+  ]);
+  const settings = read(".env.example");
+  for (const name of Object.keys(ofKind("ConfigMap")[0].data))
+    t.true(settings.includes(`${name}=`));
+  const grace = Number(/^#?SALDO_SHUTDOWN_GRACE_MS=(\d+)/m.exec(settings)?.[1]);
+  const parts = [];
+  for (const { spec } of ofKind("Deployment")) {
+    const { containers, terminationGracePeriodSeconds } = spec.template.spec;
+    const [{ command, lifecycle, startupProbe, livenessProbe, readinessProbe }] = containers;
+    const pause = Number(lifecycle?.preStop.exec.command[1] ?? 0);
+    t.true((terminationGracePeriodSeconds - pause) * 1000 > grace);
+    t.deepEqual(command.slice(0, 2), ["node", "src/main.ts"]);
+    parts.push(command[2]);
+    const probes = [startupProbe, livenessProbe, readinessProbe].map(
+      (probe) => probe?.httpGet.path ?? null,
+    );
+    t.deepEqual(
+      probes,
+      command[2] === "server" ? ["/health", "/health", "/ready"] : [null, null, null],
+    );
+    t.deepEqual(spec.selector.matchLabels, spec.template.metadata.labels);
+  }
+  t.deepEqual(parts, ["server", "worker"]);
+  t.deepEqual(ofKind("Service")[0].spec.selector, { app: "saldo", part: "server" });
+});
 
 test("the till starts with what its unit sets, and ends in order", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "saldo-unit-"));
