@@ -41,6 +41,7 @@
 --!include ledger/entry_draft.sql
 --!include ledger/post_pair.sql
 --!include ledger/account_code.sql
+--!include ledger/post_to_hot.sql
 --!include ledger/transfer.sql
 --!include ledger/reversal.sql
 --!include ledger/account_balance_rule.sql

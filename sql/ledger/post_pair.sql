@@ -27,6 +27,30 @@ comment on function saldo_private.has_own_triggers is
   'statement is planned, and costs no posting: what adds or drops a trigger has every statement '
   'planned again that names its table.';
 
+create or replace function saldo_private.holds_month_of(at timestamptz)
+returns boolean
+language plpgsql
+as $$
+declare
+  -- The months that it can be in, whatever the time zone: their locks come before anything is read.
+  v_from timestamp := (at - interval '14 hours') at time zone 'UTC';
+  v_until timestamp := v_from + interval '28 hours';
+begin
+  return current_setting('transaction_isolation') = 'read committed'
+    -- The way of any posting refuses it as what it is, a write.
+    and not pg_is_in_recovery()
+    and pg_advisory_xact_lock_shared(
+      saldo_private.posting_month_lock(), saldo_private.month_number(v_from::date)
+    ) is not null
+    and (extract(day from v_until) > 2 or pg_advisory_xact_lock_shared(
+      saldo_private.posting_month_lock(), saldo_private.month_number(v_until::date)
+    ) is not null);
+end
+$$;
+comment on function saldo_private.holds_month_of is
+  'Takes the shared lock of the month in which this moment is posted. False, and without it, on a '
+  'standby, and under an isolation whose snapshot may be older than the lock.';
+
 create or replace function saldo_private.post_pair__usual_day(
   first_id bigint,
   second_id bigint,
@@ -38,24 +62,11 @@ returns date
 language plpgsql
 as $$
 declare
-  -- The months that it can be in, whatever the time zone: their locks come before anything is read.
-  v_from timestamp := (occurred_at - interval '14 hours') at time zone 'UTC';
-  v_until timestamp := v_from + interval '28 hours';
   v_day date;
 begin
-  if current_setting('transaction_isolation') <> 'read committed'
-    -- The way of any posting refuses it as what it is, a write.
-    or pg_is_in_recovery()
-    or pg_advisory_xact_lock_shared(
-      saldo_private.posting_month_lock(), saldo_private.month_number(v_from::date)
-    ) is null
-    or extract(day from v_until) <= 2 and pg_advisory_xact_lock_shared(
-      saldo_private.posting_month_lock(), saldo_private.month_number(v_until::date)
-    ) is null
-  then
+  if not saldo_private.holds_month_of(occurred_at) then
     return null;
   end if;
-
   select (post_pair__usual_day.occurred_at at time zone zone.value)::date
   into v_day
   from saldo.account as a

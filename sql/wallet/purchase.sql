@@ -61,13 +61,21 @@ create or replace function saldo_private.purchase__post(
 returns void
 language plpgsql
 as $$
+declare
+  v_description text := saldo_private.purchase__description(purchase.quantity, product.name);
 begin
+  if saldo_private.post_to_hot(
+    purchase.entry_id, purchase.account_id, product.revenue_account_id, purchase.amount,
+    v_description, 'purchase', occurred_at, purchase.idempotency_key
+  ) then
+    return;
+  end if;
   perform saldo_private.post_pair(
     entry_id => purchase.entry_id,
     debit_account_id => purchase.account_id,
     credit_account_id => product.revenue_account_id,
     amount => purchase.amount,
-    description => saldo_private.purchase__description(purchase.quantity, product.name),
+    description => v_description,
     source => 'purchase',
     occurred_at => purchase__post.occurred_at,
     idempotency_key => purchase.idempotency_key

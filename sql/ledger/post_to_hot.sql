@@ -1,0 +1,178 @@
+-- Posting from an immediate account to a hot one: what most purchases are.
+--
+-- Private: post_to_hot (for all rooms), post_to_hot__day, post_to_hot__write.
+-- As post_pair.sql, in three statements: one looks, one moves a stripe, one writes entry, line,
+-- total and month. What is not usual is left to post_pair, with nothing written or locked.
+-- Locks: the month, then the stripe, then the immediate account, as in any posting.
+
+create or replace function saldo_private.post_to_hot__day(
+  debit_account_id bigint,
+  credit_account_id bigint,
+  amount numeric,
+  source text,
+  occurred_at timestamptz
+)
+returns date
+language plpgsql
+as $$
+declare
+  v_day date;
+begin
+  if not saldo_private.holds_month_of(occurred_at) then
+    return null;
+  end if;
+  select (post_to_hot__day.occurred_at at time zone zone.value)::date
+  into v_day
+  from saldo.account as a
+  cross join saldo.account as hot
+  cross join saldo.setting as zone
+  cross join saldo_private.book_state as book
+  where a.id = debit_account_id
+  and hot.id = credit_account_id
+  and zone.name = 'business_time_zone'
+  and book.id = 1
+  and a.mode = 'immediate'
+  and hot.mode = 'hot'
+  and a.closed_at is null
+  and hot.closed_at is null
+  and a.frozen_at is null
+  and hot.frozen_at is null
+  and a.currency = hot.currency
+  and (saldo_private.is_above_minimum(a.balance - amount, a.held_total, a.min_balance)
+    or saldo_private.is_debit_normal(a.type))
+  and (book.closed_through is null
+    or (post_to_hot__day.occurred_at at time zone zone.value)::date > book.closed_through)
+  and not exists (
+    select from saldo_private.posting_source as s
+    where s.source = post_to_hot__day.source and s.moves_no_funds
+  )
+  and not exists (
+    select from saldo_private.account_watch as w
+    where w.account_id in (debit_account_id, credit_account_id)
+  )
+  and not exists (
+    select from saldo_private.account_follower as f
+    where f.account_id in (debit_account_id, credit_account_id)
+  )
+  and not saldo_private.has_own_triggers()
+  -- Named only, for has_own_triggers.
+  and not exists (
+    select from saldo.journal_entry, saldo.journal_line, saldo.month_movement where false
+  );
+  return v_day;
+end
+$$;
+comment on function saldo_private.post_to_hot__day is
+  'The posting date, under the shared lock of its month, where nothing stands in the way of the '
+  'posting and nobody follows it. Null where it is not sure.';
+
+create or replace function saldo_private.post_to_hot__write(
+  entry_id uuid,
+  debit_account_id bigint,
+  credit_account_id bigint,
+  amount numeric,
+  day date
+)
+returns boolean
+language plpgsql
+as $$
+declare
+  v_month date := date_trunc('month', day::timestamp);
+  v_is_usual boolean := saldo_private.posting__move_stripe(
+    credit_account_id, v_month, 0, amount, 1, false
+  );
+  v_moves text := coalesce(current_setting('saldo.moves', true), '');
+  v_set text := set_config('saldo.moves', pg_trigger_depth()::text, true);
+  v_is_accepted boolean;
+  v_month_count bigint;
+begin
+  with moved as (
+    update saldo.account as a
+    set debit_total = a.debit_total + amount,
+      version = a.version + 1
+    where a.id = debit_account_id
+    and a.mode = 'immediate'
+    returning a.closed_at is null and a.frozen_at is null and saldo_private.allows_change(
+      a.balance, a.held_total, a.min_balance, amount * saldo_private.normal_sign(a.type)
+    ) as is_accepted
+  ),
+  month_moved as (
+    update saldo.month_movement as m
+    set debit = m.debit + amount,
+      line_count = m.line_count + 1
+    from moved
+    where m.account_id = debit_account_id
+    and m.month = v_month
+    returning m.account_id
+  ),
+  line as (
+    insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
+    values (debit_account_id, day, post_to_hot__write.entry_id, 1, amount, 0),
+      (credit_account_id, day, post_to_hot__write.entry_id, 2, 0, amount)
+  )
+  select (select moved.is_accepted from moved), (select count(*) from month_moved)
+  into v_is_accepted, v_month_count;
+  v_set := set_config('saldo.moves', v_moves, true);
+  if v_is_accepted is null then -- hot since a moment ago
+    v_is_usual := saldo_private.posting__move_stripe(
+      debit_account_id, v_month, amount, 0, 1, false
+    );
+  elsif v_month_count = 0 then
+    -- It may have come while the account was waited for, behind the back of that statement.
+    insert into saldo.month_movement as m (account_id, month, debit, credit, line_count)
+    values (debit_account_id, v_month, amount, 0, 1)
+    on conflict on constraint month_movement_pkey do update
+    set debit = m.debit + excluded.debit,
+      line_count = m.line_count + 1;
+  end if;
+  return v_is_usual and v_is_accepted;
+end
+$$;
+comment on function saldo_private.post_to_hot__write is
+  'Writes the lines, with all that follows from them. Whether all is usual.';
+
+create or replace function saldo_private.post_to_hot(
+  entry_id uuid,
+  debit_account_id bigint,
+  credit_account_id bigint,
+  amount numeric,
+  description text,
+  source text,
+  occurred_at timestamptz,
+  idempotency_key text
+)
+returns boolean
+language plpgsql
+as $$
+declare
+  v_day date := saldo_private.post_to_hot__day(
+    debit_account_id, credit_account_id, amount, source, occurred_at
+  );
+begin
+  if v_day is null then
+    return false;
+  end if;
+  insert into saldo.journal_entry (
+    id, occurred_at, posting_date, description, source, idempotency_key, line_count, posted_at,
+    posted_by, posted_in
+  )
+  values (
+    post_to_hot.entry_id, post_to_hot.occurred_at, v_day, post_to_hot.description,
+    post_to_hot.source, post_to_hot.idempotency_key, 2, clock_timestamp(), saldo_private.actor(),
+    pg_current_xact_id()
+  );
+  if saldo_private.post_to_hot__write(
+    entry_id, debit_account_id, credit_account_id, amount, v_day
+  ) is not true then
+    perform saldo_private.posting__examine(array[entry_id]);
+  end if;
+  if current_setting('synchronous_commit') = 'off' then
+    perform saldo_private.require_durable_commit();
+  end if;
+  return true;
+end
+$$;
+comment on function saldo_private.post_to_hot is
+  'Posts an entry that debits an immediate account and credits a hot one, if all is usual. False, '
+  'and nothing is done, where it is not: then it is for post_pair, which says why it cannot be. A '
+  'key has been looked for by the caller. Errors: those of the posting trigger.';
