@@ -1,10 +1,11 @@
-import { type Command, requireNoWords } from "./command.ts";
+import { type Command, isForPrograms, requireNoWords } from "./command.ts";
+import { printJson } from "./output.ts";
 
 /** `saldo check`: runs every rule, and tells what it finds. */
 export const checkCommand: Command = {
-  usage: "check",
+  usage: "check [--json]",
   help: ["Runs every rule over all balances and the journal; 1 when something is found."],
-  options: {},
+  options: { json: { type: "boolean" } },
   prepare(words) {
     requireNoWords(words);
     return async () => async (client) => {
@@ -16,7 +17,7 @@ export const checkCommand: Command = {
       const { rows: findings } = await client.query(
         `select f.rule, f.key, f.stored, f.derived, f.cause, f.explanation,
         (
-          select format(' of %s (%s)', a.code, a.name) from saldo.account as a
+          select format('%s (%s)', a.code, a.name) from saldo.account as a
           where a.id = f.account_id
         ) as account, array(
           select format('%s (%s): %s', e.cause, e.confidence, e.explanation)
@@ -26,12 +27,16 @@ export const checkCommand: Command = {
         from saldo.finding as f where f.check_run_id = $1 order by f.rule, f.key`,
         [run.id],
       );
+      const exitCode = run.status === "healthy" ? 0 : 1;
+      if (isForPrograms(words)) {
+        printJson({ ...run, findings });
+        return exitCode;
+      }
       for (const finding of findings) {
         const { rule, key, account, stored, derived, cause, explanation, others } = finding;
         const figures = stored === null && derived === null ? "" : `: ${stored}, not ${derived}`;
-        process.stdout.write(
-          `${rule} ${key}${account ?? ""}${figures} (${cause})\n  ${explanation}\n`,
-        );
+        const whose = account === null ? "" : ` of ${account}`;
+        process.stdout.write(`${rule} ${key}${whose}${figures} (${cause})\n  ${explanation}\n`);
         for (const other of others) process.stdout.write(`  or ${other}\n`);
       }
       process.stdout.write(
@@ -39,19 +44,23 @@ export const checkCommand: Command = {
           `(${run.failed_rule_count} failed), ${run.account_count} accounts, ` +
           `${run.line_count} lines\n`,
       );
-      return run.status === "healthy" ? 0 : 1;
+      return exitCode;
     };
   },
 };
 
 /** `saldo heal`: shows what would be healed, and with --apply heals it. */
 export const healCommand: Command = {
-  usage: "heal [--dry-run | --apply]",
+  usage: "heal [--dry-run | --apply] [--json]",
   help: [
     "Tells what would be healed, and heals it with --apply; 1 when something is left for a human:",
     "refused, escalated, or waiting for another administrator's approval.",
   ],
-  options: { "dry-run": { type: "boolean" }, apply: { type: "boolean" } },
+  options: {
+    "dry-run": { type: "boolean" },
+    apply: { type: "boolean" },
+    json: { type: "boolean" },
+  },
   prepare(words) {
     requireNoWords(words);
     const isDryRun = words.values["apply"] !== true || words.values["dry-run"] === true;
@@ -67,6 +76,11 @@ export const healCommand: Command = {
         from saldo.heal_action where heal_run_id = $1 order by rule, key`,
         [run.id],
       );
+      const leftCount = run.refused_count + run.escalated_count + run.needs_approval_count;
+      if (isForPrograms(words)) {
+        printJson({ ...run, dry_run: isDryRun, actions });
+        return leftCount > 0 ? 1 : 0;
+      }
       const healedCount = actions.filter(({ outcome }) => /heal/.test(outcome)).length;
       for (const { rule, key, outcome, before, after, reason } of actions) {
         process.stdout.write(
@@ -79,7 +93,7 @@ export const healCommand: Command = {
           `refused: ${run.refused_count}, escalated: ${run.escalated_count}, ` +
           `need approval: ${run.needs_approval_count}\n`,
       );
-      return run.refused_count + run.escalated_count + run.needs_approval_count > 0 ? 1 : 0;
+      return leftCount > 0 ? 1 : 0;
     };
   },
 };

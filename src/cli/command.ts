@@ -35,6 +35,9 @@ export function textOption({ values }: Words, name: string): string | undefined 
   return typeof value === "string" ? value : undefined;
 }
 
+/** Whether the answer is to be read by a program. */
+export const isForPrograms = ({ values }: Words): boolean => values["json"] === true;
+
 /** Refuses words that a command without any does not know. */
 export function requireNoWords({ positionals }: Words): void {
   if (positionals.length > 0) throw new UsageError(`What is meant by ${positionals.join(" ")}?`);

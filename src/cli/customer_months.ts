@@ -2,12 +2,14 @@ import type { Client } from "pg";
 import { Refusal } from "../errors/refusal.ts";
 import {
   type Command,
+  isForPrograms,
   requireNoWords,
   textOption,
   UsageError,
   type Words,
   type Work,
 } from "./command.ts";
+import { printJson } from "./output.ts";
 
 const scope = {
   customer: { type: "string" },
@@ -59,9 +61,9 @@ export const syncCommand: Command = {
 
 /** `saldo compare`: tells where stored monthly balances differ, and changes nothing. */
 export const compareCommand: Command = {
-  usage: "compare --customer CODE | --all",
+  usage: "compare --customer CODE | --all [--json]",
   help: ["Compares stored monthly balances with what they are derived from; 1 when they differ."],
-  options: scope,
+  options: { ...scope, json: { type: "boolean" } },
   prepare: (words) =>
     forCustomers(words, async (client, id) => {
       const { rows } = await client.query(
@@ -70,9 +72,14 @@ export const compareCommand: Command = {
         [id],
       );
       const [{ month_count, difference_count, differences }] = rows;
+      const exitCode = Number(difference_count) > 0 ? 1 : 0;
+      if (isForPrograms(words)) {
+        printJson({ month_count, difference_count, differences: differences ?? [] });
+        return exitCode;
+      }
       for (const each of differences ?? []) process.stdout.write(`${JSON.stringify(each)}\n`);
       process.stdout.write(`${difference_count} differences in ${month_count} months\n`);
-      return Number(difference_count) > 0 ? 1 : 0;
+      return exitCode;
     }),
 };
 

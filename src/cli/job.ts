@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "pg";
-import { type Command, UsageError } from "./command.ts";
+import { type Command, isForPrograms, UsageError } from "./command.ts";
+import { printJson } from "./output.ts";
 
 const lookEveryMs = 500;
 
@@ -13,28 +14,35 @@ interface Request {
 
 /** `saldo job`: lists the jobs, and has one run now. */
 export const jobCommand: Command = {
-  usage: "job list | run NAME [--no-wait]",
+  usage: "job list [--json] | run NAME [--no-wait]",
   help: [
     "list: the jobs, when each ran last and runs next.",
     "run: has a worker run one now, and tells how it ended; 1 when it failed, or no worker took it.",
   ],
-  options: { "no-wait": { type: "boolean" } },
-  prepare({ positionals: [what, name, ...rest], values }) {
-    if (what === "list" && name === undefined) return async () => list;
+  options: { "no-wait": { type: "boolean" }, json: { type: "boolean" } },
+  prepare(words) {
+    const [what, name, ...rest] = words.positionals;
+    if (what === "list" && name === undefined) {
+      return async () => async (client) => await list(client, isForPrograms(words));
+    }
     if (what !== "run" || name === undefined || rest.length > 0) {
       throw new UsageError("Say job list, or job run NAME.");
     }
-    return async () => async (client) => await run(client, name, values["no-wait"] !== true);
+    return async () => async (client) => await run(client, name, words.values["no-wait"] !== true);
   },
 };
 
-async function list(client: Client): Promise<number> {
+async function list(client: Client, isJson: boolean): Promise<number> {
   const { rows } = await client.query(
     `select j.name, j.schedule, j.last_finished_at, j.last_error,
       saldo.job_next_run_at(j) as next_run_at
     from saldo.job as j
     order by j.name`,
   );
+  if (isJson) {
+    printJson(rows);
+    return rows.length === 0 ? 1 : 0;
+  }
   const widest = Math.max(0, ...rows.map(({ name }) => name.length));
   for (const { name, schedule, last_finished_at, last_error, next_run_at } of rows) {
     process.stdout.write(

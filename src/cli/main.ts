@@ -16,6 +16,7 @@ import { compareCommand, initCommand, syncCommand } from "./customer_months.ts";
 import { drillCommand } from "./drill.ts";
 import { importCommand } from "./import.ts";
 import { jobCommand } from "./job.ts";
+import { nearest } from "./nearest.ts";
 import { describeFailure } from "./output.ts";
 import { migrateCommand, serverCommand, startCommand, workerCommand } from "./processes.ts";
 import { reportCommand } from "./report.ts";
@@ -57,6 +58,7 @@ function usage(chosen: Command[]): string {
     "Usage:",
     ...lines,
     "",
+    "npx saldo help COMMAND tells of one; --version tells the version.",
     "The database is that of DATABASE_URL, or the one that a Saldo runs in SALDO_DATA_DIR (.saldo).",
     "Ends with 0: done; 1: rows refused, findings, or differences; 2: wrong usage, or no connection.",
     "",
@@ -69,13 +71,16 @@ async function main(words: string[]): Promise<number> {
     process.stdout.write(`${readVersion()}\n`);
     return 0;
   }
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (["", "help", "-h", "--help"].includes(name) || rest.includes("--help")) {
-    const text = usage(command === undefined ? Object.values(commands) : [command]);
-    (name === "" ? process.stderr : process.stdout).write(text);
+  if (["", "help", "-h", "--help"].includes(name)) {
+    const asked = rest[0] === undefined ? Object.values(commands) : [find(rest[0])];
+    (name === "" ? process.stderr : process.stdout).write(usage(asked));
     return name === "" ? 2 : 0;
   }
-  if (command === undefined) throw new UsageError(`There is no command ${name}.`);
+  const command = find(name);
+  if (rest.some((word) => word === "--help" || word === "-h")) {
+    process.stdout.write(usage([command]));
+    return 0;
+  }
   const parsed = parse(command, rest);
   const work = await command.prepare(parsed)();
   if (typeof work === "number") return work;
@@ -88,11 +93,28 @@ async function main(words: string[]): Promise<number> {
   }
 }
 
+function find(name: string): Command {
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command !== undefined) return command;
+  throw new UsageError(`There is no command ${name}.${didYouMean(name, Object.keys(commands))}`);
+}
+
+function didYouMean(written: string, words: readonly string[]): string {
+  const word = nearest(written, words);
+  return word === undefined ? "" : ` Did you mean ${word}?`;
+}
+
 function parse(command: Command, words: string[]) {
   try {
     return parseArgs({ args: words, options: command.options, allowPositionals: true });
   } catch (error) {
-    throw new UsageError((error as Error).message);
+    const { code, message } = error as Error & { code?: string };
+    const [, unknown] = /^Unknown option '(--[^']+)'/.exec(message) ?? [];
+    if (code !== "ERR_PARSE_ARGS_UNKNOWN_OPTION" || unknown === undefined) {
+      throw new UsageError(message);
+    }
+    const known = Object.keys(command.options).map((name) => `--${name}`);
+    throw new UsageError(`Unknown option '${unknown}'.${didYouMean(unknown, known)}`);
   }
 }
 

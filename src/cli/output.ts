@@ -16,6 +16,11 @@ export function describeFailure(error: unknown): string {
     .join("\n");
 }
 
+/** Prints what programs read, where --json is given: one value, on one line. */
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
 /** Shows on stderr how far something is: a bar on a terminal, a line for each tenth elsewhere. */
 export class Progress {
   readonly #total: number;

@@ -1,19 +1,23 @@
 import type { Client } from "pg";
 import { applyRules, readRulesFile } from "../own_tables/rules_file.ts";
-import { type Command, UsageError } from "./command.ts";
+import { type Command, isForPrograms, UsageError } from "./command.ts";
+import { printJson } from "./output.ts";
 
 /** `saldo rules`: lists the rules over the user's own tables, applies a file, approves a heal. */
 export const rulesCommand: Command = {
-  usage: "rules list | apply FILE | approve NAME CHECK REASON",
+  usage: "rules list [--json] | apply FILE | approve NAME CHECK REASON",
   help: [
     "Lists the rules over your own tables, or registers and changes those of a JSON file;",
     "1 when one is refused. docs/reference/own-table-rules.md has the form of the file.",
     "approve lets a rule heal, after you have looked at what it found in that check.",
   ],
-  options: {},
+  options: { json: { type: "boolean" } },
   needsSession: true,
-  prepare({ positionals: [what, file, ...rest] }) {
-    if (what === "list" && file === undefined) return async () => list;
+  prepare(words) {
+    const [what, file, ...rest] = words.positionals;
+    if (what === "list" && file === undefined) {
+      return async () => async (client) => await list(client, isForPrograms(words));
+    }
     if (what === "approve" && file !== undefined && rest.length === 2) {
       const [check = "", reason = ""] = rest;
       return async () => async (client) => await approve(client, file, check, reason);
@@ -35,7 +39,7 @@ export const rulesCommand: Command = {
   },
 };
 
-async function list(client: Client): Promise<number> {
+async function list(client: Client, isJson: boolean): Promise<number> {
   const { rows } = await client.query(
     `select r.name, b.is_enabled, coalesce(r.stored_table || '.' || r.balance_column, 'a query')
       as balance, r.heal, r.guard, saldo_private.is_rule_approved(r) as is_approved,
@@ -51,6 +55,10 @@ async function list(client: Client): Promise<number> {
     ) as last on true
     order by r.name`,
   );
+  if (isJson) {
+    printJson(rows);
+    return 0;
+  }
   for (const row of rows) {
     process.stdout.write(
       `${row.name}: ${row.balance}, heal ${row.heal}, guard ${row.guard}` +

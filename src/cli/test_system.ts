@@ -1,22 +1,23 @@
 import type { Client } from "pg";
-import { type Command, requireNoWords, textOption } from "./command.ts";
-import { describeFailure } from "./output.ts";
+import { type Command, isForPrograms, requireNoWords, textOption } from "./command.ts";
+import { describeFailure, printJson } from "./output.ts";
 import { Fault, type Part, rooms, value } from "./system_probe.ts";
 import { customer, states } from "./system_state.ts";
 
 /** `saldo test-system`: one screen that says that everything works, and what does not. */
 export const testSystemCommand: Command = {
-  usage: "test-system [--customer CODE]",
+  usage: "test-system [--customer CODE] [--json]",
   help: [
     "Has each room do its work once in a transaction that is rolled back, and looks at the books,",
     "checks, jobs, settlement, seals and alerts; 1 when a part does not work. Nothing of it stays.",
   ],
-  options: { customer: { type: "string" } },
+  options: { customer: { type: "string" }, json: { type: "boolean" } },
   prepare(words) {
     requireNoWords(words);
     const code = textOption(words, "customer");
     const parts = [...rooms, ...states, ...(code === undefined ? [] : [customer(code)])];
-    return async () => async (client) => await testSystem(client, parts);
+    const run = isForPrograms(words) ? testForPrograms : testSystem;
+    return async () => async (client) => await run(client, parts);
   },
 };
 
@@ -40,6 +41,13 @@ async function testSystem(client: Client, parts: readonly Part[]): Promise<numbe
       : `${faultCount} of ${parts.length} parts do not work. Nothing of this test stays.\n`,
   );
   return faultCount === 0 ? 0 : 1;
+}
+
+async function testForPrograms(client: Client, parts: readonly Part[]): Promise<number> {
+  const results: { part: string; isGood: boolean; words: string }[] = [];
+  for (const part of parts) results.push({ part: part.name, ...(await tried(client, part)) });
+  printJson(results);
+  return results.every(({ isGood }) => isGood) ? 0 : 1;
 }
 
 async function tried(client: Client, part: Part): Promise<{ isGood: boolean; words: string }> {

@@ -1,5 +1,6 @@
 import type { Client } from "pg";
-import { type Command, textOption, UsageError, type Words } from "./command.ts";
+import { type Command, isForPrograms, textOption, UsageError, type Words } from "./command.ts";
+import { printJson } from "./output.ts";
 
 /** `saldo token`: makes, lists and revokes tokens of jobs and applications. */
 export const tokenCommand: Command = {
@@ -7,19 +8,23 @@ export const tokenCommand: Command = {
   help: [
     "Makes a service token for a job or an application, and prints it this once; --expires in hours",
     "(12h) or days (90d). --member: whose wallet it is, with --role member.",
-    "token list: who has which, until when. token revoke ID REASON: servers refuse it in seconds.",
+    "token list [--json]: who has which, until when.",
+    "token revoke ID REASON: servers refuse it in seconds.",
   ],
   options: {
     role: { type: "string" },
     subject: { type: "string" },
     member: { type: "string" },
     expires: { type: "string" },
+    json: { type: "boolean" },
   },
   prepare(words) {
     const [what, id, reason, ...rest] = words.positionals;
     if (what === undefined) return make(words);
     requireNoOptions(words);
-    if (what === "list" && id === undefined) return async () => list;
+    if (what === "list" && id === undefined) {
+      return async () => async (client) => await list(client, isForPrograms(words));
+    }
     if (what === "revoke" && id !== undefined && reason !== undefined && rest.length === 0) {
       return async () => async (client) => await revoke(client, id, reason);
     }
@@ -30,7 +35,7 @@ export const tokenCommand: Command = {
 };
 
 function requireNoOptions({ values }: Words): void {
-  const [first] = Object.keys(values);
+  const [first] = Object.keys(values).filter((name) => name !== "json");
   if (first !== undefined) throw new UsageError(`What is --${first} for, without making a token?`);
 }
 
@@ -67,7 +72,7 @@ interface Listed {
   state: string;
 }
 
-async function list(client: Client): Promise<number> {
+async function list(client: Client, isJson: boolean): Promise<number> {
   const { rows } = await client.query<Listed>(
     `select k.id, k.role, k.subject, m.code as member,
       format('made by %s', k.created_by) as made,
@@ -80,6 +85,10 @@ async function list(client: Client): Promise<number> {
     left join saldo.member as m on m.id = k.member_id
     order by k.created_at, k.id`,
   );
+  if (isJson) {
+    printJson(rows);
+    return 0;
+  }
   const lines = rows.map(({ id, role, subject, member, made, state }) => {
     const whose = member === null ? "" : ` of member ${member}`;
     return `${id}: ${role}${whose}, service:${subject}, ${made}, ${state}`;

@@ -239,8 +239,14 @@ test.serial("check and heal tell what they find, and heal only when told to", as
   t.regex(drifted.output, /account_balance/);
   const dry = await saldo(["heal", "--dry-run"]);
   t.regex(dry.output, /^would be healed: [1-9]\d*, refused: 0, escalated: 0, need approval: 0$/m);
-  t.is((await saldo(["heal"])).output.includes("would be healed"), true, "dry by default");
-  t.is((await saldo(["check"])).code, 1);
+  const plan = JSON.parse((await saldo(["heal", "--json"])).output);
+  t.true(plan.dry_run && plan.actions.length > 0, "dry by default");
+  const forPrograms = await saldo(["check", "--json"]);
+  t.is(forPrograms.code, 1);
+  const { status, finding_count, findings } = JSON.parse(forPrograms.output);
+  t.is(status, "unhealthy");
+  t.is(findings.length, Number(finding_count));
+  t.true(findings.some(({ rule }: { rule: string }) => rule === "account_balance"));
   const healed = await saldo(["heal", "--apply"]);
   t.regex(healed.output, /^healed: [1-9]\d*, refused: 0, escalated: 0, need approval: 0$/m);
   t.is((await saldo(["check"])).code, 0);
@@ -258,11 +264,15 @@ test.serial("wrong usage and missing databases are told in a sentence, with 2", 
   const gone = { DATABASE_URL: `${database.connectionString}_gone` };
   const cases: [string[], Record<string, string>, RegExp][] = [
     [[], {}, /^Usage:/],
-    [["imports"], {}, /^There is no command imports\./],
+    [["imports"], {}, /^There is no command imports\. Did you mean import\?/],
+    [["chekc"], none, /^There is no command chekc\. Did you mean check\?/],
+    [["help", "hael"], none, /^There is no command hael\. Did you mean heal\?/],
+    [["frobnicate"], none, /^There is no command frobnicate\.\n/],
+    [["heal", "--aply"], none, /^Unknown option '--aply'\. Did you mean --apply\?/],
     [["import"], {}, /^Say what to import: customers, deposits, meters, readings\./],
     [["import", "toString", path], {}, /^Say what to import/],
     [["import", "customers"], {}, /^Give one file to import\./],
-    [["import", "customers", path, "--force"], {}, /^Unknown option '--force'/],
+    [["import", "customers", path, "--force"], {}, /^Unknown option '--force'\.\n/],
     [["import", "customers", path, "--delimiter", ";;"], {}, /^--delimiter takes one character/],
     [["import", "customers", path, "--encoding", "utf-9"], {}, /^There is no encoding utf-9/],
     [["import", "customers", `${path}.none`], {}, /cannot be read \(ENOENT\)/],
@@ -287,6 +297,27 @@ test.serial("without DATABASE_URL it is the server of the data folder", async (t
   t.is(code, 0, output);
 });
 
+test.serial("lists and checks are one line of JSON for programs", async (t) => {
+  const cases: [string[], (value: unknown) => boolean][] = [
+    [["job", "list"], Array.isArray],
+    [["rules", "list"], Array.isArray],
+    [
+      ["compare", "--all"],
+      (value) => Array.isArray((value as { differences: unknown }).differences),
+    ],
+    [
+      ["test-system"],
+      (value) => (value as { isGood: boolean }[]).every(({ isGood }) => isGood !== undefined),
+    ],
+  ];
+  for (const [words, isRight] of cases) {
+    const { code, output } = await saldo([...words, "--json"]);
+    t.true(code === 0 || code === 1, output);
+    t.is(output.trim().split("\n").length, 1, output);
+    t.true(isRight(JSON.parse(output)), output);
+  }
+});
+
 test("the version is that of the package, and a command describes itself alone", async (t) => {
   const { version } = JSON.parse(
     await readFile(new URL("../../package.json", import.meta.url), "utf8"),
@@ -294,8 +325,9 @@ test("the version is that of the package, and a command describes itself alone",
   t.deepEqual(await saldo(["--version"]), { code: 0, output: `${version}\n` });
   const { code, output } = await saldo(["check", "--help"]);
   t.is(code, 0);
-  t.regex(output, /npx saldo check\n/);
+  t.regex(output, /npx saldo check \[--json\]\n/);
   t.notRegex(output, /npx saldo heal/);
+  t.deepEqual(await saldo(["help", "check"]), { code, output });
 });
 
 test("migrate brings a database up to date, and finds nothing to do a second time", async (t) => {
@@ -356,6 +388,9 @@ test.serial("service tokens are made, listed without their secrets, and revoked"
     new RegExp(`^${id}: member of member kiosk, service:till, made by .*good`),
   );
   t.false(listed.output.includes(secret));
+  const [row, ...others] = JSON.parse((await saldo(["token", "list", "--json"])).output);
+  t.like(row, { id, role: "member", member: "kiosk", subject: "till" });
+  t.is(others.length, 0);
   t.is((await saldo(["token", "revoke", id, "lost"])).code, 0);
   t.regex((await saldo(["token", "list"])).output, /revoked .* by .*: lost\n1 tokens/);
   t.regex((await saldo(["token", "--role", "owner", "--subject", "x"])).output, /^SB010/);
