@@ -21,6 +21,7 @@ import { describeFailure } from "./output.ts";
 import { migrateCommand, serverCommand, startCommand, workerCommand } from "./processes.ts";
 import { reportCommand } from "./report.ts";
 import { rulesCommand } from "./rules.ts";
+import { sqlCommand } from "./sql.ts";
 import { testSystemCommand } from "./test_system.ts";
 import { tokenCommand } from "./token.ts";
 import { exportCommand, verifyCommand } from "./verify_and_export.ts";
@@ -31,6 +32,7 @@ const commands: Record<string, Command> = {
   worker: workerCommand,
   migrate: migrateCommand,
   import: importCommand,
+  sql: sqlCommand,
   check: checkCommand,
   heal: healCommand,
   init: initCommand,

@@ -298,23 +298,12 @@ test.serial("without DATABASE_URL it is the server of the data folder", async (t
 });
 
 test.serial("lists and checks are one line of JSON for programs", async (t) => {
-  const cases: [string[], (value: unknown) => boolean][] = [
-    [["job", "list"], Array.isArray],
-    [["rules", "list"], Array.isArray],
-    [
-      ["compare", "--all"],
-      (value) => Array.isArray((value as { differences: unknown }).differences),
-    ],
-    [
-      ["test-system"],
-      (value) => (value as { isGood: boolean }[]).every(({ isGood }) => isGood !== undefined),
-    ],
-  ];
-  for (const [words, isRight] of cases) {
+  const cases = [["job", "list"], ["rules", "list"], ["compare", "--all"], ["test-system"]];
+  for (const words of cases) {
     const { code, output } = await saldo([...words, "--json"]);
     t.true(code === 0 || code === 1, output);
     t.is(output.trim().split("\n").length, 1, output);
-    t.true(isRight(JSON.parse(output)), output);
+    t.is(Array.isArray(JSON.parse(output)), words[0] !== "compare", output);
   }
 });
 
