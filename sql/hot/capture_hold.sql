@@ -142,7 +142,8 @@ begin
     description => hold.description,
     source => 'capture_hold',
     idempotency_key => capture_hold__post_pair.idempotency_key,
-    metadata => jsonb_build_object('hold_id', hold.id)
+    metadata => jsonb_build_object('hold_id', hold.id),
+    is_with_hot => true
   );
 exception
   -- Not asked for beforehand: where captures were doubled once, the index does not know all.

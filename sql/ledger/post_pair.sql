@@ -119,8 +119,11 @@ create or replace function saldo_private.post_pair__entry(
   day saldo_private.posting_day
 )
 returns saldo.journal_entry
-language sql
+language plpgsql
 as $$
+declare
+  v_entry saldo.journal_entry;
+begin
   insert into saldo.journal_entry (
     id, occurred_at, posting_date, origin_month, description, source, idempotency_key, metadata,
     line_count, posted_at, posted_by, posted_in
@@ -130,7 +133,9 @@ as $$
     post_pair__entry.description, post_pair__entry.source, post_pair__entry.idempotency_key,
     post_pair__entry.metadata, 2, clock_timestamp(), saldo_private.actor(), pg_current_xact_id()
   )
-  returning *
+  returning * into v_entry;
+  return v_entry;
+end
 $$;
 comment on function saldo_private.post_pair__entry is 'Writes the entry of a pair.';
 
@@ -154,7 +159,9 @@ declare
     entry_id, description, source, occurred_at, idempotency_key, metadata, v_day
   );
 begin
-  perform saldo_private.leave_moves_to_trigger();
+  if current_setting('saldo.moves', true) <> '' then
+    perform saldo_private.leave_moves_to_trigger();
+  end if;
   insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
   values
     (debit_account_id, v_entry.posting_date, v_entry.id, 1, amount, 0),
@@ -271,7 +278,8 @@ create or replace function saldo_private.post_pair(
   source text,
   occurred_at timestamptz default null,
   idempotency_key text default null,
-  metadata jsonb default '{}'
+  metadata jsonb default '{}',
+  is_with_hot boolean default false
 )
 returns saldo.journal_entry
 language plpgsql
@@ -287,10 +295,17 @@ begin
       post_pair.idempotency_key
     );
   end if;
-  v_day := saldo_private.post_pair__usual_day(
-    least(debit_account_id, credit_account_id), greatest(debit_account_id, credit_account_id),
-    debit_account_id < credit_account_id, amount, v_occurred_at
-  );
+  -- A look at two accounts is spared where it would be for nothing: only hot ones have stripes.
+  if not is_with_hot and not exists (
+    select from saldo_private.account_stripe as s where s.account_id = debit_account_id
+  ) and not exists (
+    select from saldo_private.account_stripe as s where s.account_id = credit_account_id
+  ) then
+    v_day := saldo_private.post_pair__usual_day(
+      least(debit_account_id, credit_account_id), greatest(debit_account_id, credit_account_id),
+      debit_account_id < credit_account_id, amount, v_occurred_at
+    );
+  end if;
   if v_day is null then
     return saldo_private.post_pair__unusual(
       entry_id, debit_account_id, credit_account_id, amount, description, source, v_occurred_at,
@@ -304,5 +319,6 @@ begin
 end
 $$;
 comment on function saldo_private.post_pair is
-  'Posts an entry of two lines whose amount has been checked. occurred_at: default now. Errors: '
-  'SB108 period_locked, SB022 already_done, and those of the posting trigger.';
+  'Posts an entry of two lines whose amount has been checked. occurred_at: default now. '
+  'is_with_hot: one of the accounts is hot as a rule, so that the look for two immediate ones is '
+  'spared. Errors: SB108 period_locked, SB022 already_done, and those of the posting trigger.';

@@ -144,7 +144,8 @@ begin
       description => saldo_private.rate_readings__description(v_first),
       source => 'rating',
       occurred_at => v_first.occurred_at,
-      metadata => saldo_private.rate_readings__metadata(v_first)
+      metadata => saldo_private.rate_readings__metadata(v_first),
+      is_with_hot => true
     );
     return;
   end if;

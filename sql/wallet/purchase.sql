@@ -78,7 +78,8 @@ begin
     description => v_description,
     source => 'purchase',
     occurred_at => purchase__post.occurred_at,
-    idempotency_key => purchase.idempotency_key
+    idempotency_key => purchase.idempotency_key,
+    is_with_hot => true
   );
 end
 $$;

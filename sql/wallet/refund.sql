@@ -129,7 +129,8 @@ begin
     description => 'Refund: ' || refund.reason,
     source => 'partial_refund',
     occurred_at => refund.occurred_at,
-    idempotency_key => refund_purchase__part.idempotency_key
+    idempotency_key => refund_purchase__part.idempotency_key,
+    is_with_hot => true
   );
   return v_purchase;
 end
