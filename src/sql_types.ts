@@ -2107,7 +2107,10 @@ export interface JournalEntry {
   occurred_at: Date;
   /** Date on which it counts: that of occurred_at in the business time zone. */
   posting_date: Date;
-  /** Month that it is about, when that is not the month of the posting date; a first day. */
+  /**
+   * Month that it is about, when that is not the month of the posting date: that of a late fact,
+   * which was closed already, or one that was named; a first day.
+   */
   origin_month: MonthStart | null;
   /** What happened, in words. */
   description: string;

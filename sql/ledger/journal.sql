@@ -35,9 +35,12 @@ comment on column saldo.journal_entry.kind is 'What the entry is for.';
 comment on column saldo.journal_entry.status is 'draft, posted or reversed.';
 comment on column saldo.journal_entry.occurred_at is 'When it took place, by the business.';
 comment on column saldo.journal_entry.posting_date is
-  'Date on which it counts: that of occurred_at in the business time zone.';
+  'Date on which it counts: that of occurred_at in the business time zone. Where that month is '
+  'closed it is the first open day, and origin_month names the month that the entry was moved '
+  'from.';
 comment on column saldo.journal_entry.origin_month is
-  'Month that it is about, when that is not the month of the posting date; a first day.';
+  'Month that it is about, when that is not the month of the posting date: that of a late fact, '
+  'which was closed already, or one that was named; a first day.';
 comment on column saldo.journal_entry.description is 'What happened, in words.';
 comment on column saldo.journal_entry.source is 'The function or room that posted it.';
 comment on column saldo.journal_entry.idempotency_key is 'Key that the client gave, if any.';
