@@ -18,6 +18,39 @@ export function graphiqlPolicy(nonce: string): string {
   ].join("; ");
 }
 
+/** What stands in the editor of somebody who is here for the first time. */
+export const FIRST_QUERY = `# Saldo. The token goes into the tab "Headers" below the editor:
+#
+#   { "Authorization": "Bearer eyJ..." }
+#
+# npm start prints one of an administrator, npx saldo token makes others.
+# Without one there is health without amounts, and nothing more.
+
+query Health {
+  balanceHealth { isHealthy isValid driftCount }
+}
+
+query Members {
+  members(first: 10) { nodes { id code name } }
+}
+
+mutation NewMember {
+  createMember(input: { code: "ayu", name: "Ayu" }) { result { id accountId } }
+}
+
+mutation PayIn {
+  topUp(input: { memberId: "1", amount: "150000", idempotencyKey: "pay-in-1" }) {
+    result { id postingDate originMonth }
+  }
+}
+`;
+
+/** The page under Saldo's name. */
+export const graphiqlPage: GraphileConfig.Preset["ruru"] = {
+  htmlParts: { titleTag: "<title>Saldo: GraphiQL</title>" },
+  clientConfig: { defaultQuery: FIRST_QUERY },
+};
+
 /** Marks the scripts of the page as its own, by the nonce that its policy names. */
 export const GraphiqlPagePlugin: GraphileConfig.Plugin = {
   name: "GraphiqlPagePlugin",

@@ -11,7 +11,7 @@ import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connecti
 import { currentCaller, settingsFor } from "../auth/caller.ts";
 import type { Log } from "../log.ts";
 import { accountEventsFor } from "./account_events.ts";
-import { GraphiqlPagePlugin } from "./graphiql_page.ts";
+import { GraphiqlPagePlugin, graphiqlPage } from "./graphiql_page.ts";
 import { makeMaskError } from "./mask_error.ts";
 import type { Notifications } from "./notifications.ts";
 import { makePageLimitsPlugin } from "./page_limits.ts";
@@ -133,6 +133,7 @@ export function makePreset(
         accountEvents: accountEventsFor(currentCaller(), { pool, notifications, timeoutMs }),
       }),
     },
+    ruru: graphiqlPage,
     grafserv: {
       graphqlPath: "/graphql",
       graphqlOverGET: false,

@@ -1,6 +1,14 @@
 import { readFileSync } from "node:fs";
 import test from "ava";
-import { buildSchema, isInputObjectType, isScalarType, isSpecifiedScalarType } from "graphql";
+import {
+  buildSchema,
+  isInputObjectType,
+  isScalarType,
+  isSpecifiedScalarType,
+  parse,
+  validate,
+} from "graphql";
+import { FIRST_QUERY } from "../../src/graphql/graphiql_page.ts";
 import { BUY, openApi, TOP_UP } from "../_support/api.ts";
 
 const api = await openApi();
@@ -13,6 +21,10 @@ await api.post(BUY, { member: budi.id, product: product.id, amount: "150000" });
 test.after.always(() => api.close());
 
 const publishedSchema = buildSchema(readFileSync("schema.graphql", "utf8"));
+
+test("what stands in GraphiQL at first can be run as it is", (t) => {
+  t.deepEqual(validate(publishedSchema, parse(FIRST_QUERY)), []);
+});
 
 const OWN_THINGS = `{
   accounts { nodes { id balance } }
