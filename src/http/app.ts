@@ -139,12 +139,14 @@ function installProbes(
   readWorker: () => Promise<WorkerState>,
   readReplica: () => Promise<ReplicaState>,
 ): void {
-  const isReachable = cached(1000, async () => {
+  const ask = async () => {
     const { rows } = await context.serverPool.query<{ is_migrated: boolean }>(
       "select to_regnamespace('saldo') is not null as is_migrated",
     );
     return rows[0]?.is_migrated === true;
-  });
+  };
+  // A connection of the pool that has just ended says nothing of the database: the next one does.
+  const isReachable = cached(1000, () => ask().catch(ask));
 
   app.get("/health", (_request, response) => {
     response.json({ status: "ok" });
