@@ -120,6 +120,12 @@ function parse(command: Command, words: string[]) {
   }
 }
 
+// Whoever reads has had enough, as in: npx saldo rules list | head -1
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

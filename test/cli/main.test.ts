@@ -4,7 +4,7 @@ import { join } from "node:path";
 import test from "ava";
 import { Client } from "pg";
 import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
-import { runProgram } from "../_support/process.ts";
+import { runProgram, runScript } from "../_support/process.ts";
 
 let database: TestDatabase;
 let folder: string;
@@ -390,4 +390,10 @@ test.serial("service tokens are made, listed without their secrets, and revoked"
   ]) {
     t.is((await saldo(wrong)).code, 2);
   }
+});
+
+test("a reader who has had enough ends it without a word", async (t) => {
+  const program = runScript("node bin/saldo.js --help | true");
+  t.is(await program.ended, 0);
+  t.is(program.output(), "");
 });
