@@ -81,10 +81,11 @@ grant execute on function saldo_private.take_job_requests to saldo_admin;
 
 create or replace function saldo_private.end_job_request(request_id uuid, error text)
 returns void
-language sql
+language plpgsql
 security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
+begin
   update saldo.job_request as r
   set finished_at = clock_timestamp(),
     error = left(end_job_request.error, 500)
@@ -99,6 +100,7 @@ as $$
     order by each.id
     limit 10
   );
+end
 $$;
 comment on function saldo_private.end_job_request is
   'Writes down that the job that was asked for has ended, and lets the oldest go. error: null = it '

@@ -1,10 +1,10 @@
 -- Limits: how much a person may top up, pay back and adjust in one call and in one day.
 --
 -- Public: saldo.limit_use. Private: is_limited, count_use, use_limit, prune_limit_uses.
--- They hold for the roles cashier, accountant and app, and for any role that has one of them; not
--- for administrators. Each is a setting: <action>_max_amount for a call, <action>_day_amount for a
--- person, currency and business day. The day's row is locked, so that calls that come at once
--- count one after the other; one that fails counts for nothing.
+-- They hold for everybody but administrators, and members, who spend only what is their own. Each
+-- is a setting: <action>_max_amount for a call, <action>_day_amount for a person, currency and
+-- business day. The day's row is locked, so that calls that come at once count one after the
+-- other; one that fails counts for nothing.
 
 create or replace function saldo_private.is_limited()
 returns boolean
@@ -19,26 +19,32 @@ begin
     return false;
   end if;
   v_role := saldo_private.role_in_force();
-  return (
-    pg_has_role(v_role, 'saldo_cashier', 'usage')
+  return not (
+    pg_has_role(v_role, 'saldo_admin', 'usage') or pg_has_role(v_role, 'saldo_owner', 'usage')
+  ) and (
+    -- A role of one's own, too, that was given single functions.
+    not pg_has_role(v_role, 'saldo_member', 'usage')
+    or pg_has_role(v_role, 'saldo_cashier', 'usage')
     or pg_has_role(v_role, 'saldo_accountant', 'usage')
     or pg_has_role(v_role, 'saldo_app', 'usage')
-  ) and not (
-    pg_has_role(v_role, 'saldo_admin', 'usage') or pg_has_role(v_role, 'saldo_owner', 'usage')
   );
 end
 $$;
 comment on function saldo_private.is_limited is
-  'Whether limits hold for the caller: a cashier, an accountant or an application, and no '
-  'administrator.';
+  'Whether limits hold for the caller: for everybody but administrators and members.';
 
-create or replace function saldo_private.count_use(action text, amount numeric, currency text)
+create or replace function saldo_private.count_use(
+  action text,
+  amount numeric,
+  currency text,
+  person text default saldo_private.actor()
+)
 returns numeric
 language sql
 as $$
   insert into saldo.limit_use as u (person, action, currency, used_on, amount)
   values (
-    saldo_private.actor(), count_use.action, count_use.currency,
+    count_use.person, count_use.action, count_use.currency,
     saldo_private.business_date(now()), count_use.amount
   )
   on conflict on constraint limit_use_pkey do update

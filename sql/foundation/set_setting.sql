@@ -10,7 +10,8 @@ as $$
   select c.value::numeric
   from saldo.setting_change as c
   where c.name = raised_limit.name
-  and raised_limit.name ~ '^(heal_(finding|rule|run)_max|freeze_run_max|rule_suspect_percent'
+  and raised_limit.name ~ '^(heal_(finding|rule|run)_max|heal_share|freeze_run_max'
+    '|rule_suspect_percent'
     '|(top_up|refund|adjust)_(max|day)|(adjust|unfreeze|waive|raise)_alone)'
   and raised_limit.value::numeric > (
     select s.value::numeric
@@ -100,7 +101,10 @@ returns void
 language plpgsql
 as $$
 begin
-  if not saldo_private.may_raise_alone(base, value::numeric) then
+  -- Or the one that says how far goes first, and then the others.
+  if name = 'raise_alone_percent'
+    or not saldo_private.may_raise_alone(base, value::numeric)
+  then
     perform saldo_private.require_second_person(format(
       '%s from %s to %s, raise_alone_percent is %s', name, base, value,
       saldo_private.setting_value('raise_alone_percent')

@@ -119,7 +119,9 @@ begin
     return;
   end if;
   perform saldo_private.use_limit('adjust', v_change, currency);
-  v_used := saldo_private.count_use('adjust_alone', v_change, currency);
+  v_used := saldo_private.count_use(
+    'adjust_alone', v_change, currency, saldo_private.responsible_person()
+  );
   if (v_used <= v_alone_max) is not true then
     perform saldo_private.require_second_person(format(
       'account %s: %s %s of adjustments on a day, adjust_alone_amount is %s', adjustment.account_id,

@@ -8,6 +8,8 @@
 -- id, accounts by id. A transaction that makes several purchases may break the order by itself; the
 -- database then ends one of two such transactions with a deadlock error.
 
+select saldo_private.describe_source('purchase');
+
 create or replace function saldo_private.purchase__product(
   product_id bigint,
   wallet_currency text,

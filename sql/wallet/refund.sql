@@ -5,6 +5,8 @@
 -- Whole and at once the refund is the reversal of the purchase's entry. A part is an entry of its
 -- own (purchase_refund.sql). The purchase is locked first, so that what is left of it is known.
 
+select saldo_private.describe_source('refund');
+
 create or replace function saldo_private.refund_purchase__lock(
   purchase_id uuid,
   occurred_at timestamptz

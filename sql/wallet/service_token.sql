@@ -1,7 +1,7 @@
 -- Service tokens: for jobs and applications that call the API. Hashed, shown once, revocable.
 --
 -- Public: saldo.service_token, create_service_token, revoke_service_token. Private:
--- good_service_tokens, is_another_person, require_another_person; table
+-- good_service_tokens, is_another_person, responsible_person, require_another_person; table
 -- saldo_private.service_token_secret.
 -- A server reads the good ones every few seconds, and asks no database for each request. The
 -- secret has 256 random bits, so that one hash of it is enough. Who acts with such a token is
@@ -55,7 +55,10 @@ declare
     uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
   ), 'hex');
 begin
-  if v_expires_at not between clock_timestamp() and clock_timestamp() + interval '2 years' then
+  -- Or it would outlive the token that made it, and stand for whoever made that one.
+  if starts_with(saldo_private.actor(), 'service:') then
+    perform saldo_private.fail('forbidden', 'a service token makes no tokens');
+  elsif v_expires_at not between clock_timestamp() and clock_timestamp() + interval '2 years' then
     perform saldo_private.fail('input_invalid', 'expires_at: later than now, within two years');
   elsif (v_role = 'member') <> (member_code is not null) then
     perform saldo_private.fail('input_invalid', 'member_code: with the role member, and no other');
@@ -86,8 +89,8 @@ comment on function saldo.create_service_token is
   'member_code: with the role member. expires_at: within two years, default in 90 days. What it '
   'does needs a second person as what people do, and it never is that person. Errors in checking '
   'order: SB010 input_invalid for the role and without a subject, SB008 text_invalid, '
-  'SB009 text_too_long, SB010 input_invalid for expires_at and member_code, '
-  'SB304 member_not_found.';
+  'SB009 text_too_long, SB006 forbidden for one that is called by a service token, '
+  'SB010 input_invalid for expires_at and member_code, SB304 member_not_found.';
 revoke execute on function saldo.create_service_token from public;
 grant execute on function saldo.create_service_token to saldo_admin;
 
@@ -146,18 +149,35 @@ returns boolean
 language sql
 stable
 as $$
-  select person <> first_person
+  -- Names of one person are often written in two ways.
+  select lower(person) <> lower(first_person)
     and not starts_with(person, 'service:')
     and not exists (
       select
       from saldo.service_token as k
       where concat('service:', k.subject) = first_person
-      and k.created_by = person
+      and lower(k.created_by) = lower(person)
     )
 $$;
 comment on function saldo_private.is_another_person is
   'Whether somebody is a second person to the first one: a service token never is, and whoever '
   'made a service token is none to it.';
+
+create or replace function saldo_private.responsible_person()
+returns text
+language sql
+stable
+as $$
+  select coalesce((
+    select k.created_by
+    from saldo.service_token as k
+    where concat('service:', k.subject) = saldo_private.actor()
+    order by k.created_at
+    limit 1
+  ), saldo_private.actor())
+$$;
+comment on function saldo_private.responsible_person is
+  'Who acts; for a service token, who made it.';
 
 create or replace function saldo_private.require_another_person(first_person text, what text)
 returns void

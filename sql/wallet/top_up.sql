@@ -3,6 +3,8 @@
 -- Public: top_up. Posts: debit cash, credit the wallet account. Where the member owes something
 -- it is paid by an entry of its own (debt.sql).
 
+select saldo_private.describe_source('top_up');
+
 create or replace function saldo.top_up(
   member_id bigint,
   amount numeric,

@@ -53,6 +53,24 @@ test.serial(
   },
 );
 
+test.serial("service tokens make no second person, and no second allowance", async (t) => {
+  const member = await wallet.member(1000);
+  const make = "select saldo.create_service_token('admin', $1)";
+  for (const subject of ["night 1", "night 2"]) await as("dewi", make, [subject]);
+  t.is(await codeAs("service:night 1", make, ["night 3"]), "SB006");
+  await as("service:night 1", adjust, [member.account_id, 9_001_000]);
+  for (const person of ["service:night 1", "service:night 2", "dewi"]) {
+    t.is(await codeAs(person, adjust, [member.account_id, 12_001_000]), "SB662", person);
+  }
+  const [proposal] = await as("service:night 2", propose, [member.account_id, 99_000_000]);
+  t.is(await codeAs("dewi", approve, [proposal?.["id"]]), "SB621");
+  t.is(await codeAs("Dewi", approve, [proposal?.["id"]]), "SB621");
+  t.is(
+    await codeAs("anna", "select saldo.reject_decision($1, 'a test')", [proposal?.["id"]]),
+    "none",
+  );
+});
+
 test.serial(
   "another administrator approves an adjustment, against the balance that was seen",
   async (t) => {
@@ -140,6 +158,9 @@ test.serial(
 );
 
 test.serial("limits are raised a little alone, and further by two", async (t) => {
+  const raise = "select saldo.set_setting($1, $2)";
+  t.is(await codeAs("anna", raise, ["raise_alone_percent", "101"]), "SB662");
+  t.is(await codeAs("anna", raise, ["heal_share_free_count", "100000000"]), "SB662");
   const set = "select value from saldo.set_setting($1, $2)";
   t.is(await codeAs("anna", set, ["refund_max_amount", "20000001"]), "SB662");
   await as("anna", set, ["refund_max_amount", "20000000"]);

@@ -143,3 +143,37 @@ test("a role composed of two may what both may, within the limits of each", asyn
     client.release();
   }
 });
+
+test("a role of one's own with single functions has limits as well", async (t) => {
+  const member = await wallet.member(0);
+  const role = `kiosk_${process.pid}_${Date.now()}`;
+  await wallet.root(`create role ${role}; grant usage on schema saldo, saldo_private to ${role};
+    grant execute on function saldo.top_up to ${role}`);
+  try {
+    t.is(await codeOf(topUp(role, "kiosk", member, 1001)), "SB660");
+    await topUp(role, "kiosk", member, 1000);
+    t.is(await codeOf(topUp(role, "kiosk", member, 501)), "SB661");
+  } finally {
+    await wallet.root(`drop owned by ${role}; drop role ${role}`);
+  }
+});
+
+test("an entry of a person does not pass for a top-up or a purchase", async (t) => {
+  const member = await wallet.member(500);
+  for (const source of ["top_up", "purchase", "refund", " top_up "]) {
+    const entry = {
+      description: "As if",
+      source,
+      lines: [
+        { account_code: "cash:IDR", debit: "5" },
+        { account_id: member.account_id, credit: "5" },
+      ],
+    };
+    const post = "select * from saldo.post_entries($1)";
+    t.is(
+      await codeOf(as("saldo_accountant", "ayu", post, [JSON.stringify([entry])])),
+      "SB010",
+      source,
+    );
+  }
+});
