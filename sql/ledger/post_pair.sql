@@ -1,9 +1,11 @@
 -- Posting a pair: an entry of two lines, by far the most frequent of all.
 --
--- Private: post_pair (for all rooms) and its steps; has_own_triggers.
+-- Private: post_pair (for all rooms) and its steps; has_own_triggers, require_no_own_triggers.
 -- Where all is usual, both accounts immediate say, two statements do it: one looks and locks, one
 -- writes entry, lines, totals and months. The posting trigger lets that pass (posting.sql). What
--- is not usual goes the way of any posting, and nothing is written or locked for it before.
+-- is not usual goes the way of any posting, and nothing is written or locked for it before: only
+-- where an account becomes hot while the look waits for it are both locked by then, and a deadlock
+-- with a posting to its slots is possible, which PostgreSQL ends (SB015).
 -- Locks: the month, then both accounts in id order: in the order in which FROM names them.
 
 create or replace function saldo_private.has_own_triggers()
@@ -19,13 +21,18 @@ as $$
       'saldo.account'::regclass, 'saldo.month_movement'::regclass)
     and not t.tgisinternal
     and p.pronamespace <> 'saldo_private'::regnamespace
+    union all
+    select
+    from pg_catalog.pg_rewrite as r
+    where r.ev_class in ('saldo.journal_entry'::regclass, 'saldo.journal_line'::regclass,
+      'saldo.account'::regclass, 'saldo.month_movement'::regclass)
   )
 $$;
 comment on function saldo_private.has_own_triggers is
-  'Whether triggers that are not the engine''s stand on what a posting writes: they see it in the '
-  'order in which the posting trigger does it. Called immutable, so that it is asked while a '
-  'statement is planned, and costs no posting: what adds or drops a trigger has every statement '
-  'planned again that names its table.';
+  'Whether triggers or rules that are not the engine''s stand on what a posting writes: they see '
+  'it in the order in which the posting trigger does it. Called immutable, so that it is asked '
+  'while a statement is planned, and costs no posting: what adds or drops a trigger has every '
+  'statement planned again that names its table.';
 
 create or replace function saldo_private.holds_month_of(at timestamptz)
 returns boolean
@@ -51,6 +58,19 @@ comment on function saldo_private.holds_month_of is
   'Takes the shared lock of the month in which this moment is posted. False, and without it, on a '
   'standby, and under an isolation whose snapshot may be older than the lock.';
 
+create or replace function saldo_private.require_no_own_triggers()
+returns integer
+language plpgsql
+as $$
+begin
+  perform saldo_private.fail('conflict_retry', 'a trigger was made meanwhile');
+  return null;
+end
+$$;
+comment on function saldo_private.require_no_own_triggers is
+  'Refuses a posting that was looked at before a trigger was made, and is written after it: '
+  'SB015 conflict_retry.';
+
 create or replace function saldo_private.post_pair__usual_day(
   first_id bigint,
   second_id bigint,
@@ -75,6 +95,9 @@ begin
   cross join saldo_private.book_state as book
   where a.id = first_id
   and b.id = second_id
+  -- Callers have looked at both; where one has not, the way of any posting says what is wrong.
+  and first_id <> second_id
+  and amount > 0
   and zone.name = 'business_time_zone'
   and book.id = 1
   and a.mode = 'immediate'
@@ -223,7 +246,9 @@ begin
     update saldo.account as a
     set debit_total = a.debit_total + case when a.id = debit_account_id then amount else 0 end,
       credit_total = a.credit_total + case when a.id = debit_account_id then 0 else amount end,
-      version = a.version + 1
+      -- The tables are locked by now: what is planned here is what their triggers are.
+      version = a.version + case when saldo_private.has_own_triggers()
+        then saldo_private.require_no_own_triggers() else 1 end
     where a.id in (debit_account_id, credit_account_id)
   ),
   month_moved as (

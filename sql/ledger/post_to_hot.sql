@@ -29,6 +29,7 @@ begin
   cross join saldo_private.book_state as book
   where a.id = debit_account_id
   and hot.id = credit_account_id
+  and amount > 0
   and zone.name = 'business_time_zone'
   and book.id = 1
   and a.mode = 'immediate'
@@ -89,7 +90,9 @@ begin
   with moved as (
     update saldo.account as a
     set debit_total = a.debit_total + amount,
-      version = a.version + 1
+      -- The tables are locked by now: what is planned here is what their triggers are.
+      version = a.version + case when saldo_private.has_own_triggers()
+        then saldo_private.require_no_own_triggers() else 1 end
     where a.id = debit_account_id
     and a.mode = 'immediate'
     returning a.closed_at is null and a.frozen_at is null and saldo_private.allows_change(

@@ -105,6 +105,44 @@ test.serial(
   },
 );
 
+test.serial("a trigger that is made while a posting waits finds it refused", async (t) => {
+  const before = [await total("till"), await total("owner")];
+  const holder = await database.pool.connect();
+  try {
+    await holder.query("begin; select from saldo.account where id in (1, 2) for update");
+    const waiting = errorCode(admin("select saldo.transfer(1, 2, 40)"));
+    const isWaiting = `select from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`;
+    while ((await database.pool.query(isWaiting)).rows.length === 0);
+    await database.pool.query(`
+      create function public.swallow() returns trigger language plpgsql as 'begin return null; end';
+      create trigger zz_swallow before insert on saldo.journal_line
+        for each row execute function public.swallow()`);
+    await holder.query("commit");
+    t.is(await waiting, "SB015");
+  } finally {
+    holder.release();
+    await database.pool.query(`drop trigger if exists zz_swallow on saldo.journal_line;
+      drop function if exists public.swallow`);
+  }
+  t.deepEqual([await total("till"), await total("owner")], before);
+  await admin("select saldo.transfer(1, 2, 40)");
+});
+
+test.serial("a rule of the user's on what a posting writes does not stop it", async (t) => {
+  await database.pool.query(`create table public.seen (id uuid);
+    grant insert on public.seen to saldo_owner;
+    create rule zz_see as on insert to saldo.journal_line
+      do also insert into public.seen values (new.entry_id)`);
+  try {
+    await admin("select saldo.transfer(1, 2, 3)");
+    const { rows } = await database.pool.query("select count(*) from public.seen");
+    t.deepEqual(rows, [{ count: "2" }]);
+  } finally {
+    await database.pool.query("drop rule zz_see on saldo.journal_line; drop table public.seen");
+  }
+});
+
 test.serial("lines that join a pair later in its transaction are refused", async (t) => {
   const client = await database.pool.connect();
   try {
