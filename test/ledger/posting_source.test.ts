@@ -5,12 +5,16 @@ import { errorCode, openTestDatabase } from "../_support/database.ts";
 const sources = [
   ["adjust_balance", { is_reserved: true, moves_no_funds: true }],
   ["branch", { is_reserved: true, moves_no_funds: false, passes_minimum: true }],
+  ["charge", { is_reserved: true, moves_no_funds: false }],
   ["close_year", { is_reserved: true, moves_no_funds: true, passes_all: true }],
   ["debt_payment", { is_reserved: true, moves_no_funds: false }],
   ["deposit", { is_reserved: true, moves_no_funds: false }],
   ["partial_refund", { is_reserved: true, moves_no_funds: false }],
+  ["purchase", { is_reserved: true, moves_no_funds: false }],
   ["rating", { is_reserved: true, moves_no_funds: false }],
+  ["refund", { is_reserved: true, moves_no_funds: false }],
   ["settlement", { is_reserved: true, moves_no_funds: true }],
+  ["top_up", { is_reserved: true, moves_no_funds: false }],
   ["top_up_reversal", { is_reserved: true, moves_no_funds: false }],
 ] as const;
 
@@ -68,12 +72,16 @@ test("a fact that was changed past the engine is found", async (t) => {
     await pool.query("select saldo_private.describe_source('shop', moves_no_funds => true)");
     t.deepEqual((await found()).map(({ key, stored }) => `${key}: ${stored}`).sort(), [
       "posting source adjust_balance: changed",
+      "posting source charge: changed",
       "posting source debt_payment: changed",
       "posting source deposit: changed",
       "posting source partial_refund: changed",
+      "posting source purchase: changed",
       "posting source rating: missing",
+      "posting source refund: changed",
       "posting source settlement: changed",
       "posting source shop: added",
+      "posting source top_up: changed",
       "posting source top_up_reversal: changed",
     ]);
   } finally {
