@@ -129,6 +129,7 @@ test("a report's login reads the views, and comes to nothing else of Saldo", asy
   // What a view calls, and what every writer is asked.
   t.deepEqual(callable.map(({ name }) => name).sort(), [
     "saldo_private.is_debit_normal(saldo.account_type)",
+    "saldo_private.is_moved_by_trigger()",
     "saldo_private.is_past_engine()",
     "saldo_private.normal_sign(saldo.account_type)",
   ]);
