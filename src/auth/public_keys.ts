@@ -28,7 +28,7 @@ interface KnownKey {
 }
 
 const TRY_AGAIN_MS = 10_000;
-// From then on they are fetched beside the requests, from twice that on before them.
+// From then on they are fetched beside the requests, from twice that on before the first of them.
 const REFRESH_MS = 300_000;
 // An address that does not answer for so long may be kept from us to hide that a key was withdrawn.
 const TRUSTED_MS = 86_400_000;
@@ -77,7 +77,8 @@ export function makePublicKeys(source: string, log: Log, now: () => number = Dat
     begin: refresh,
     async find(algorithm, id) {
       const age = now() - fetchedAt;
-      if (age > 2 * REFRESH_MS) await refresh();
+      // Where the last try failed the next may hang, and holds up nobody who has a key.
+      if (age > 2 * REFRESH_MS && triedAt <= fetchedAt) await refresh();
       else if (age > REFRESH_MS) void refresh();
       const key = match(algorithm, id);
       if (key !== undefined) return key;

@@ -5,6 +5,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
 import { exportJWK, exportSPKI, generateKeyPair, type JWK, SignJWT } from "jose";
 import { makePublicKeys } from "../../src/auth/public_keys.ts";
@@ -34,9 +35,10 @@ function token({ alg, kid, privateKey }: Pair, claims: object = {}, header: obje
 
 /** A server that answers with what `answer` says now, and counts how often it was asked. */
 async function issuer(keys: JWK[]) {
-  const state = { body: JSON.stringify({ keys }), status: 200, askedCount: 0 };
+  const state = { body: JSON.stringify({ keys }), status: 200, askedCount: 0, isHanging: false };
   const server: Server = createServer((_request, response) => {
     state.askedCount += 1;
+    if (state.isHanging) return;
     response.writeHead(state.status, { location: "https://example.com/" }).end(state.body);
   });
   server.listen(0, "127.0.0.1");
@@ -159,11 +161,29 @@ test("where keys cannot be fetched it is said, and the last ones are good for a 
   ] as const) {
     Object.assign(state, { status, body });
     clock.now += 700_000;
+    const lineCount = lines.length;
     t.is(await verdict(trust, await token(ec)), "saldo_operator", `${status} ${body.slice(0, 20)}`);
+    while (lines.length === lineCount) await sleep(1);
   }
   t.is(lines.length, 7);
   clock.now += 86_400_000;
   t.is(await verdict(trust, await token(ec)), "unauthenticated");
+  server.close();
+});
+
+test("an address that does not answer holds up nobody whose key is known", async (t) => {
+  const { trust, state, clock, lines, server } = await issuer([ec.jwk]);
+  t.is(await verdict(trust, await token(ec)), "saldo_operator");
+  state.status = 500;
+  clock.now += 700_000;
+  t.is(await verdict(trust, await token(ec)), "saldo_operator");
+  state.isHanging = true;
+  clock.now += 20_000;
+  const asked = verdict(trust, await token(ec));
+  t.is(await Promise.race([asked, sleep(2000, "still waiting")]), "saldo_operator");
+  t.is(state.askedCount, 3, "it was asked all the same");
+  server.closeAllConnections();
+  while (lines.length < 2) await sleep(1);
   server.close();
 });
 
