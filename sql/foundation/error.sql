@@ -332,7 +332,8 @@ comment on function saldo_private.fail is
   'Raises the named condition of the catalogue. The name travels in the error''s constraint field, '
   'which drivers hand on.';
 grant execute on function saldo_private.fail to
-  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous;
+  saldo_admin, saldo_operator, saldo_member, saldo_branch, saldo_anonymous, saldo_cashier,
+  saldo_biller, saldo_app;
 
 select saldo_private.secure_table('saldo.error_code');
 drop policy if exists select_all on saldo.error_code;
