@@ -1340,7 +1340,7 @@ export interface Customer {
 export interface CustomerAdjustment {
   /** First day of the earlier month that it is about. */
   origin_month: Date | null;
-  /** deposit, purchase or other. */
+  /** deposit, purchase, charge or other. */
   kind: string | null;
   /** What kind of adjustment it is, in words. */
   description: string | null;

@@ -1,12 +1,11 @@
 -- Charges: what the parts of the tariff come to for a customer and month, posted once and kept.
 --
--- Public: saldo.customer_charge, charge_customers. Private: charges_of, charge_customer,
--- rule_customer_charge.
+-- Public: saldo.customer_charge, charge_customers. Private: charges_of, rule_customer_charge.
 -- Charges are computed from the rated lines that count and the parts in effect, and posted as the
 -- difference to what was charged before: called again they change what has changed, and nothing
 -- otherwise. A charge is never rewritten, it is superseded.
 -- Each charge is rounded once, to cents; a tax is computed of the sum of the others.
--- Locks: lock_rating of the customer, then months and accounts.
+-- Locks: lock_rating of the customers, then months and accounts.
 
 create or replace function saldo_private.charges_of(customer saldo.customer, month date)
 returns setof saldo_private.charge
@@ -79,104 +78,157 @@ comment on function saldo_private.charges_of is
   'What the parts of the tariff charge a customer for a month: those in effect on its last day, or '
   'the last one with a meter; a standing charge by the day for each day with a meter.';
 
-create or replace function saldo_private.charge_customer__post(
-  customer saldo.customer,
-  month date,
-  charges saldo_private.charge[]
+create or replace function saldo_private.charge_customers__due(account_ids bigint[], month date)
+returns saldo.customer_charge[]
+language sql
+as $$
+  select array(
+    select jsonb_populate_record(null::saldo.customer_charge, jsonb_build_object(
+      'account_id', c.account_id,
+      'id', saldo_private.uuid_v7(),
+      'month', charge_customers__due.month,
+      'part_id', n.part_id,
+      'kind', n.kind,
+      'name', n.name,
+      'quantity', n.quantity,
+      'price', n.price,
+      'amount', n.amount,
+      'target_account_id', coalesce(n.target_account_id, revenue.id)
+    ))
+    from saldo.customer as c
+    join saldo.account as revenue on revenue.code = 'revenue:' || c.currency
+    cross join lateral saldo_private.charges_of(c, charge_customers__due.month) as n
+    where c.account_id = any (account_ids)
+  )
+$$;
+comment on function saldo_private.charge_customers__due is
+  'What has to stand for these customers and a month.';
+
+create or replace function saldo_private.charge_customers__difference(
+  due saldo.customer_charge[],
+  account_ids bigint[],
+  month date
+)
+returns saldo.customer_charge[]
+language sql
+stable
+as $$
+  select array(
+    select jsonb_populate_record(null::saldo.customer_charge, jsonb_build_object(
+      'account_id', side.account_id,
+      'target_account_id', side.target_account_id,
+      'amount', sum(side.sign) * side.amount
+    ))
+    from (
+      select d.account_id, d.part_id, d.kind, d.name, d.quantity, d.price, d.amount,
+        d.target_account_id, 1 as sign
+      from unnest(due) as d
+      union all
+      select o.account_id, o.part_id, o.kind, o.name, o.quantity, o.price, o.amount,
+        o.target_account_id, -1
+      from saldo.customer_charge as o
+      where o.account_id = any (account_ids)
+      and o.month = charge_customers__difference.month
+      and o.superseded_at is null
+    ) as side
+    group by side.account_id, side.part_id, side.kind, side.name, side.quantity, side.price,
+      side.amount, side.target_account_id
+    having sum(side.sign) <> 0
+  )
+$$;
+comment on function saldo_private.charge_customers__difference is
+  'What has to stand less what stands, by account and target: nothing of a customer where each '
+  'charge is as it was.';
+
+create or replace function saldo_private.charge_customers__post(
+  difference saldo.customer_charge[],
+  month date
 )
 returns void
 language plpgsql
 as $$
 declare
-  v_at timestamptz := least(now(), saldo_private.day_begins_at(
-    (charge_customer__post.month + interval '1 month')::date) - interval '1 second');
-  v_revenue_id bigint := saldo_private.system_account('revenue', customer.currency);
-  v_change record;
+  v_actor text := saldo_private.actor();
+  v_day saldo_private.dated_day := (saldo_private.posting_days_of(array[
+    least(now(), saldo_private.day_begins_at(
+      (charge_customers__post.month + interval '1 month')::date) - interval '1 second')
+  ]))[1];
 begin
-  for v_change in
-    select side.target_id, sum(side.amount) as amount
-    from (
-      select coalesce(n.target_account_id, v_revenue_id) as target_id, n.amount
-      from unnest(charges) as n
-      union all
-      select o.target_account_id, -o.amount
-      from saldo.customer_charge as o
-      where o.account_id = customer.account_id
-      and o.month = charge_customer__post.month
-      and o.superseded_at is null
-    ) as side
-    group by side.target_id
-    having sum(side.amount) <> 0
-    order by side.target_id
-  loop
-    perform saldo_private.post_pair(
-      entry_id => saldo_private.uuid_v7(),
-      debit_account_id => case when v_change.amount > 0 then customer.account_id
-        else v_change.target_id end,
-      credit_account_id => case when v_change.amount > 0 then v_change.target_id
-        else customer.account_id end,
-      amount => abs(v_change.amount),
-      description => 'Charges for ' || to_char(charge_customer__post.month, 'YYYY-MM'),
-      source => 'charge',
-      occurred_at => v_at,
-      metadata => jsonb_build_object('month', to_char(charge_customer__post.month, 'YYYY-MM'))
-    );
-  end loop;
+  perform saldo_private.leave_moves_to_trigger();
+  with posting as materialized (
+    select saldo_private.uuid_v7() as id, d.account_id, d.target_account_id, sum(d.amount) as amount
+    from unnest(difference) as d
+    group by d.account_id, d.target_account_id
+    having sum(d.amount) <> 0
+  ),
+  entry as (
+    insert into saldo.journal_entry (
+      id, occurred_at, posting_date, origin_month, description, source, metadata, line_count,
+      posted_at, posted_by, posted_in
+    )
+    select p.id, v_day.occurred_at, v_day.posting_date, v_day.origin_month,
+      'Charges for ' || to_char(charge_customers__post.month, 'YYYY-MM'), 'charge',
+      jsonb_build_object('month', to_char(charge_customers__post.month, 'YYYY-MM')), 2,
+      clock_timestamp(), v_actor, pg_current_xact_id()
+    from posting as p
+  )
+  insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
+  select side.account_id, v_day.posting_date, p.id, side.line_no,
+    greatest(side.sign * p.amount, 0), greatest(-side.sign * p.amount, 0)
+  from posting as p
+  cross join lateral (values (p.account_id, 1, 1), (p.target_account_id, 2, -1))
+    as side (account_id, line_no, sign);
 end
 $$;
 -- What has this source is what charges come to: the rule compares the two.
 select saldo_private.describe_source('charge');
-comment on function saldo_private.charge_customer__post is
-  'Posts what these charges differ by from those that stand: an entry for each account.';
+comment on function saldo_private.charge_customers__post is
+  'Posts the difference: an entry for each customer and account that it is credited to.';
 
-create or replace function saldo_private.charge_customer(customer saldo.customer, month date)
-returns boolean
+create or replace function saldo_private.charge_customers__write(account_ids bigint[], month date)
+returns integer
 language plpgsql
 as $$
 declare
-  v_new saldo_private.charge[];
-  v_old saldo_private.charge[];
-  v_revenue_id bigint;
+  v_due saldo.customer_charge[];
+  v_difference saldo.customer_charge[];
+  v_changed_ids bigint[];
 begin
-  perform saldo_private.lock_rating(array[customer.account_id]);
-  v_new := array(
-    select c
-    from saldo_private.charges_of(customer, charge_customer.month) as c
+  perform saldo_private.lock_rating(account_ids);
+  -- In a statement of its own: the account may have to be opened.
+  perform saldo_private.system_account('revenue', c.currency)
+  from (
+    select distinct each.currency
+    from saldo.customer as each
+    where each.account_id = any (account_ids)
+  ) as c;
+  v_due := saldo_private.charge_customers__due(account_ids, charge_customers__write.month);
+  v_difference := saldo_private.charge_customers__difference(
+    v_due, account_ids, charge_customers__write.month
   );
-  v_revenue_id := saldo_private.system_account('revenue', customer.currency);
-  v_old := array(
-    select jsonb_populate_record(null::saldo_private.charge, to_jsonb(c) || jsonb_build_object(
-      'target_account_id', nullif(c.target_account_id, v_revenue_id)
-    ))
-    from saldo.customer_charge as c
-    where c.account_id = customer.account_id
-    and c.month = charge_customer.month
-    and c.superseded_at is null
-    order by c.kind, c.name, c.part_id
-  );
-  if v_new = v_old then
-    return false;
-  end if;
-  perform saldo_private.charge_customer__post(customer, charge_customer.month, v_new);
+  v_changed_ids := array(select distinct d.account_id from unnest(v_difference) as d);
+  perform saldo_private.charge_customers__post(v_difference, charge_customers__write.month)
+  where cardinality(v_changed_ids) > 0;
+
   update saldo.customer_charge as c
   set superseded_at = clock_timestamp()
-  where c.account_id = customer.account_id
-  and c.month = charge_customer.month
+  where c.account_id = any (v_changed_ids)
+  and c.month = charge_customers__write.month
   and c.superseded_at is null;
   insert into saldo.customer_charge (
     account_id, id, month, part_id, kind, name, quantity, price, amount, target_account_id,
     charged_by
   )
-  select customer.account_id, saldo_private.uuid_v7(), charge_customer.month, n.part_id, n.kind,
-    n.name, n.quantity, n.price, n.amount, coalesce(n.target_account_id, v_revenue_id),
-    saldo_private.actor()
-  from unnest(v_new) as n;
-  return true;
+  select d.account_id, d.id, d.month, d.part_id, d.kind, d.name, d.quantity, d.price, d.amount,
+    d.target_account_id, saldo_private.actor()
+  from unnest(v_due) as d
+  where d.account_id = any (v_changed_ids);
+  return cardinality(v_changed_ids);
 end
 $$;
-comment on function saldo_private.charge_customer is
-  'Brings the charges of a customer and month up to date: whether any changed. Errors: '
-  'SB020 isolation_unsupported, SB108 period_locked, and those of a posting.';
+comment on function saldo_private.charge_customers__write is
+  'Brings the charges of these customers and a month up to date, in a handful of statements '
+  'whatever their number: of how many any changed.';
 
 create or replace function saldo.charge_customers(month date, customer_id bigint default null)
 returns integer
@@ -186,30 +238,22 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_month date := saldo_private.require_month(charge_customers.month);
-  v_customer saldo.customer;
-  v_count integer := 0;
 begin
   if v_month > saldo_private.business_date(now()) then
     perform saldo_private.fail('input_invalid', 'month: not in the future');
   end if;
-  if charge_customers.customer_id is not null then
-    return saldo_private.charge_customer(
-      saldo_private.require_customer(charge_customers.customer_id), v_month
-    )::integer;
-  end if;
-  for v_customer in
-    select c.*
-    from saldo.customer as c
-    join saldo.account as a on a.id = c.account_id
-    where a.closed_at is null
-    and a.frozen_at is null
-    order by c.account_id
-  loop
-    if saldo_private.charge_customer(v_customer, v_month) then
-      v_count := v_count + 1;
-    end if;
-  end loop;
-  return v_count;
+  return saldo_private.charge_customers__write(
+    case when charge_customers.customer_id is not null
+      then array[(saldo_private.require_customer(charge_customers.customer_id)).account_id]
+    else array(
+      select c.account_id
+      from saldo.customer as c
+      join saldo.account as a on a.id = c.account_id
+      where a.closed_at is null
+      and a.frozen_at is null
+    ) end,
+    v_month
+  );
 end
 $$;
 comment on function saldo.charge_customers is

@@ -1,6 +1,6 @@
 -- The bill of a customer and month, and its transactions: by the lines that count today.
 --
--- Public: customer_bill, customer_transactions. Private: bill_line__*.
+-- Public: customer_bill, customer_transactions. Private: bill_line__*, bill_lines.
 -- Both go by the month that things are about (restated): a line that was superseded is not in them,
 -- and a late price stands in the month of its reading. So the lines of a bill add up exactly to the
 -- purchases of customer_month, restated, less what it calls others.
@@ -61,10 +61,8 @@ as $$
   ))
   from saldo_private.customer_movement(bill_line__other.account_id, 'restated') as m
   join saldo.journal_entry as e on e.id = m.entry_id
-  left join saldo.journal_entry as reversed on reversed.id = e.reverses
   where m.month = bill_line__other.month
   and m.kind = 'other'
-  and coalesce(reversed.source, e.source) <> 'charge'
   order by e.occurred_at, e.id
 $$;
 comment on function saldo_private.bill_line__other is
@@ -92,6 +90,30 @@ $$;
 comment on function saldo_private.bill_line__charge is
   'What the parts of the tariff charged for a month, taxes last.';
 
+create or replace function saldo_private.bill_lines(account_id bigint, month date)
+returns saldo.bill_line[]
+language sql
+stable
+as $$
+  select array(
+    select jsonb_populate_record(l.line, jsonb_build_object(
+      'line_no', row_number() over (order by l.section, l.place)
+    ))
+    from (
+      select 1 as section, row_number() over () as place, line
+      from saldo_private.bill_line__consumption(account_id, bill_lines.month) as line
+      union all
+      select 2, row_number() over (), line
+      from saldo_private.bill_line__charge(account_id, bill_lines.month) as line
+      union all
+      select 3, row_number() over (), line
+      from saldo_private.bill_line__other(account_id, bill_lines.month) as line
+    ) as l
+    order by l.section, l.place
+  )
+$$;
+comment on function saldo_private.bill_lines is 'The lines of a bill, numbered from 1.';
+
 create or replace function saldo.customer_bill(customer_id bigint, month date)
 returns saldo.customer_bill
 language plpgsql
@@ -108,19 +130,7 @@ begin
   select *
   into strict v_figures
   from saldo.customer_month(v_customer.id, v_month, v_month, 'restated');
-  v_bill.lines := array(
-    select line
-    from saldo_private.bill_line__consumption(v_customer.account_id, v_month) as line
-  ) || array(
-    select line
-    from saldo_private.bill_line__charge(v_customer.account_id, v_month) as line
-  ) || array(
-    select line
-    from saldo_private.bill_line__other(v_customer.account_id, v_month) as line
-  );
-  for v_no in 1 .. cardinality(v_bill.lines) loop
-    v_bill.lines[v_no].line_no := v_no;
-  end loop;
+  v_bill.lines := saldo_private.bill_lines(v_customer.account_id, v_month);
   v_bill.customer_id := v_customer.id;
   v_bill.customer_code := v_customer.code;
   v_bill.customer_name := v_customer.name;
@@ -234,10 +244,8 @@ as $$
   ))
   from saldo_private.customer_movement(customer_transaction__rows.account_id, 'restated') as m
   join saldo.journal_entry as e on e.id = m.entry_id
-  left join saldo.journal_entry as reversed on reversed.id = e.reverses
   where m.month = customer_transaction__rows.month
   and m.kind = 'other'
-  and coalesce(reversed.source, e.source) <> 'charge'
   union all
   select jsonb_populate_record(null::saldo.customer_transaction, jsonb_build_object(
     'occurred_at', least(c.charged_at, saldo_private.day_begins_at(

@@ -25,7 +25,7 @@ as $$
     else saldo_private.month_of(l.posting_date) end,
     case when basis = 'reported' then e.origin_month end,
     case coalesce(reversed.source, e.source) when 'deposit' then 'deposit'
-      when 'rating' then 'purchase' else 'other' end,
+      when 'rating' then 'purchase' when 'charge' then 'charge' else 'other' end,
     l.credit - l.debit, e.id, e.posted_at
   from saldo.journal_line as l
   join saldo.journal_entry as e on e.id = l.entry_id
@@ -34,7 +34,8 @@ as $$
   where l.account_id = customer_movement.account_id
 $$;
 comment on function saldo_private.customer_movement is
-  'The lines of a deposit account by month and kind. change: what it does to the balance; '
+  'The lines of a deposit account by month and kind (deposit, purchase, charge or other). change: '
+  'what it does to the balance; '
   'origin_month: of what is late, where that is reported.';
 
 create or replace function saldo_private.customer_rating(
@@ -131,7 +132,7 @@ begin
   return query
   select m.month, coalesce(sum(m.change) filter (where m.kind = 'deposit'), 0),
     coalesce(-sum(m.change) filter (where m.kind = 'purchase'), 0), 0.0, 0.0,
-    coalesce(sum(m.change) filter (where m.kind = 'other'), 0), null::numeric, 0.0,
+    coalesce(sum(m.change) filter (where m.kind in ('charge', 'other')), 0), null::numeric, 0.0,
     max(m.posted_at)
   from saldo_private.customer_movement(customer_figure.account_id, basis) as m
   group by m.month;
@@ -305,7 +306,7 @@ comment on column saldo.customer_month.last_calculated_at is
 comment on type saldo.customer_adjustment is 'What a month says about an earlier one.';
 comment on column saldo.customer_adjustment.origin_month is
   'First day of the earlier month that it is about.';
-comment on column saldo.customer_adjustment.kind is 'deposit, purchase or other.';
+comment on column saldo.customer_adjustment.kind is 'deposit, purchase, charge or other.';
 comment on column saldo.customer_adjustment.description is
   'What kind of adjustment it is, in words.';
 comment on column saldo.customer_adjustment.amount is

@@ -181,7 +181,7 @@ test("an address that does not answer holds up nobody whose key is known", async
   clock.now += 20_000;
   const asked = verdict(trust, await token(ec));
   t.is(await Promise.race([asked, sleep(2000, "still waiting")]), "saldo_operator");
-  t.is(state.askedCount, 3, "it was asked all the same");
+  while (state.askedCount < 3) await sleep(1); // it is asked all the same
   server.closeAllConnections();
   while (lines.length < 2) await sleep(1);
   server.close();
