@@ -15,7 +15,7 @@ import { GRAPHIQL_PATH, makePreset, queryLimitsOf } from "../graphql/preset.ts";
 import { reportNamesOf } from "../graphql/reports.ts";
 import { type Lanes, makeLanes, retryAfter, shareFairly } from "./admission.ts";
 import type { AppContext } from "./app_context.ts";
-import { authenticateRequests } from "./authenticate_requests.ts";
+import { authenticateRequests, type Gatekeeper } from "./authenticate_requests.ts";
 import {
   answerOf,
   type BalanceHealth,
@@ -73,9 +73,11 @@ export async function createApp(context: AppContext): Promise<App> {
   app.use(logRequests(context.log, context.config.requestLog ?? "none"));
   installHeaders(app, context);
   installProbes(app, context, readWorker, readReplica);
-  const failures = makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS);
-  const trust = await trustOf(context);
-  const isInsider = makeInsider(trust, context.config.metricsToken, failures);
+  const gatekeeper: Gatekeeper = {
+    trust: await trustOf(context),
+    failures: makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS),
+  };
+  const isInsider = makeInsider(gatekeeper, context.config.metricsToken);
   app.get("/metrics", async (request, response) => {
     const withAmounts = await isInsider(request);
     // Where a token is set it is for everybody.
@@ -86,9 +88,8 @@ export async function createApp(context: AppContext): Promise<App> {
   });
   installBalanceHealth(app, isInsider, readHealth, readWorker, readReplica);
   installBranchSync(app, context);
-  const failuresOfDoor = makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS);
-  app.use(await simpleDoor(context, { lanes, trust, failures: failuresOfDoor }));
-  const { websockets, release } = await installGraphql(app, context, lanes, trust);
+  app.use(await simpleDoor(context, lanes, gatekeeper));
+  const { websockets, release } = await installGraphql(app, context, lanes, gatekeeper);
   installFrontDoor(app, context);
   installErrors(app, context);
   return { express: app, websockets, release };
@@ -198,33 +199,37 @@ function installBranchSync(app: Express, context: AppContext): void {
 function installGraphqlGate(
   app: Express,
   context: AppContext,
-  { lanes, trust }: { lanes: Lanes; trust: Trust },
+  { lanes, gatekeeper }: { lanes: Lanes; gatekeeper: Gatekeeper },
   reportNames: ReadonlySet<string>,
 ): void {
   const { config } = context;
-  const failures = makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS);
   app.use(
     "/graphql",
     requireJsonPost(config.isGetEnabled === true),
-    authenticateRequests(trust, failures),
+    authenticateRequests(gatekeeper),
     readJson(() => bodyLimitsOf(config), bodyFromUrl),
     limitQuery({ ...queryLimitsOf(config), isReadOnly: context.isStandby === true }),
     shareFairly(lanes, config, (name) => reportNames.has(name)),
   );
 }
 
-async function installGraphql(app: Express, context: AppContext, lanes: Lanes, trust: Trust) {
+async function installGraphql(
+  app: Express,
+  context: AppContext,
+  lanes: Lanes,
+  gatekeeper: Gatekeeper,
+) {
   const notifications = context.isStandby
     ? refusedNotifications
     : makeNotifications(context.serverConnectionString, context.log);
   const instance = postgraphile(makePreset(context, notifications));
   const schema = await instance.getSchema();
-  installGraphqlGate(app, context, { lanes, trust }, reportNamesOf(schema));
+  installGraphqlGate(app, context, { lanes, gatekeeper }, reportNamesOf(schema));
   const serv = instance.createServ(grafserv);
   // The library's own websockets know nothing of our callers and limits.
   await serv.addTo(app, null, false);
   return {
-    websockets: makeWebsockets(serv, context, trust, app.get("trust proxy fn")),
+    websockets: makeWebsockets(serv, context, gatekeeper.trust, app.get("trust proxy fn")),
     async release() {
       await notifications.release();
       await instance.release();

@@ -1,11 +1,7 @@
 /** Who is told amounts outside of GraphQL: whoever has the token of metrics, or one of the staff. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Request } from "express";
-import { authenticate, type Trust } from "../auth/token.ts";
-import { Refusal } from "../errors/refusal.ts";
-import { isNoGuess } from "./authenticate_requests.ts";
-import { networkOf } from "./client_address.ts";
-import type { FailureLimit } from "./failure_limit.ts";
+import { callerOfRequest, type Gatekeeper } from "./authenticate_requests.ts";
 
 /** Who reads the totals in GraphQL as well. */
 const STAFF = new Set(["saldo_admin", "saldo_accountant", "saldo_operator", "saldo_auditor"]);
@@ -18,11 +14,7 @@ export type IsInsider = (request: Request) => Promise<boolean>;
  *
  * @throws Refusal unauthenticated, or too_many_requests, for a token that is not good
  */
-export function makeInsider(
-  trust: Trust,
-  metricsToken: string | undefined,
-  failures: FailureLimit,
-): IsInsider {
+export function makeInsider(gatekeeper: Gatekeeper, metricsToken: string | undefined): IsInsider {
   return async (request) => {
     const { authorization } = request.headers;
     if (authorization === undefined) return false;
@@ -30,14 +22,8 @@ export function makeInsider(
     if (metricsToken !== undefined && bearer !== undefined && isSame(bearer, metricsToken)) {
       return true;
     }
-    try {
-      const { role } = await authenticate(trust, authorization);
-      return STAFF.has(role);
-    } catch (error) {
-      throw isNoGuess(error) || !failures.isExceededBy(networkOf(request.ip ?? ""))
-        ? error
-        : new Refusal("too_many_requests");
-    }
+    const { role } = await callerOfRequest(gatekeeper, request);
+    return STAFF.has(role);
   };
 }
 

@@ -186,6 +186,21 @@ test("a bad token is 401 with a code, whatever the query", async (t) => {
   }
 });
 
+test("guesses count whatever they ask for", async (t) => {
+  const guessed = await openApi();
+  const guess = { authorization: "Bearer e.e.e", "content-type": "application/json" };
+  const doors = ["/metrics", "/api/v1/balance/cash:IDR", "/graphql"] as const;
+  const statuses: number[] = [];
+  for (let round = 0; round < 4; round += 1) {
+    for (const path of doors) {
+      const body = path === "/graphql" ? { method: "POST", body: QUERY } : {};
+      statuses.push((await guessed.request(path, { headers: guess, ...body })).status);
+    }
+  }
+  t.deepEqual(statuses, [...Array(10).fill(401), 429, 429]);
+  await guessed.close();
+});
+
 test("many bad tokens are answered 429, a good one is still served", async (t) => {
   const own = await openApi();
   const codes = new Set<string | undefined>();

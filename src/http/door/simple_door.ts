@@ -10,13 +10,11 @@ import express, {
   type Router,
 } from "express";
 import { currentCaller, settingsFor } from "../../auth/caller.ts";
-import type { Trust } from "../../auth/token.ts";
 import { withRole } from "../../database/with_role.ts";
 import { Refusal } from "../../errors/refusal.ts";
 import { admit, type Lanes } from "../admission.ts";
 import type { AppContext } from "../app_context.ts";
-import { authenticateRequests } from "../authenticate_requests.ts";
-import type { FailureLimit } from "../failure_limit.ts";
+import { authenticateRequests, type Gatekeeper } from "../authenticate_requests.ts";
 import { bodyLimitsOf, requireJson } from "../graphql_gate.ts";
 import { readJson } from "../json_body.ts";
 import { answerRefusal, readStatuses } from "./answer.ts";
@@ -33,14 +31,15 @@ const routes: readonly Route[] = [...hotRoutes, ...monthRoutes, ...meteringRoute
 /** The routes, and the document that describes them. */
 export async function simpleDoor(
   context: AppContext,
-  { lanes, trust, failures }: { lanes: Lanes; trust: Trust; failures: FailureLimit },
+  lanes: Lanes,
+  gatekeeper: Gatekeeper,
 ): Promise<Router> {
   const router = express.Router();
   const document = openApi([...routes, describedCheck]);
   router.get(OPEN_API_PATH, (_request, response) => {
     response.json(document);
   });
-  const authenticate = authenticateRequests(trust, failures);
+  const authenticate = authenticateRequests(gatekeeper);
   const readBody = readJson(() => bodyLimitsOf(context.config));
   for (const route of routes) {
     const path = route.path.replaceAll(/\{(\w+)\}/g, ":$1");
