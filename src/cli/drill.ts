@@ -108,13 +108,6 @@ async function follow(drill: Drill, seconds: number) {
   return { lines, isGood };
 }
 
-interface Seen {
-  readonly count: number;
-  readonly refusedCount: number;
-  readonly medianMs: number;
-  readonly slowestMs: number;
-}
-
-const wordsOf = ({ count, refusedCount, medianMs, slowestMs }: Seen): string =>
+const wordsOf = ({ count, refusedCount, medianMs, slowestMs }: ReturnType<Drill["figures"]>) =>
   `${count} transactions, ${refusedCount} refused, median ${medianMs.toFixed(1)} ms, ` +
   `slowest ${slowestMs.toFixed(1)} ms`;

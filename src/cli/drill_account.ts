@@ -12,32 +12,6 @@ const AMOUNTS = [
   { direction: "debit", cents: 50 },
 ] as const;
 
-/** A drill on its account. */
-export interface Drill {
-  readonly code: string;
-  /** Who settles, in words. */
-  readonly settler: string;
-  /** Lets the writers begin. */
-  begin(): void;
-  /** Lets them end what they are at. */
-  stop(): Promise<void>;
-  /** How many transactions were acknowledged. */
-  sent(): number;
-  /** What was seen since this was last asked. */
-  figures(): { count: number; refusedCount: number; medianMs: number; slowestMs: number };
-  rebuildCount(): Promise<number>;
-  /** Takes the slots away; how many there were. */
-  loseSlots(): Promise<number>;
-  /** Waits for this many answers that begin from now on. */
-  answersAfter(count: number): Promise<void>;
-  /** Waits until as many transactions are settled; false when that takes too long. */
-  settledUpTo(count: number, limitMs: number): Promise<boolean>;
-  /** Waits for settlement, and compares what was acknowledged with what is there. */
-  verdict(limitMs: number): Promise<{ fault: string | undefined; words: string }>;
-  /** Takes back what was put there, and closes the account. */
-  close(): Promise<void>;
-}
-
 const amountOf = (cents: number): string => (cents / 100).toFixed(2);
 
 /** Opens an account for a drill. */
@@ -55,7 +29,7 @@ export async function openDrill(client: Client, writers: readonly Client[]): Pro
       "select seen_at is not null and not is_silent as is_there from saldo_private.worker_state()",
     )
   ).is_there;
-  return new OpenDrill(client, writers, account.id, code, hasWorker);
+  return new Drill(client, writers, account.id, code, hasWorker);
 }
 
 async function one<Row>(client: Client, text: string, values: unknown[] = []): Promise<Row> {
@@ -63,8 +37,10 @@ async function one<Row>(client: Client, text: string, values: unknown[] = []): P
   return rows[0] as Row;
 }
 
-class OpenDrill implements Drill {
+/** A drill on its account. */
+export class Drill {
   readonly code: string;
+  /** Who settles, in words. */
   readonly settler: string;
   readonly #client: Client;
   readonly #writers: readonly Client[];
@@ -94,6 +70,7 @@ class OpenDrill implements Drill {
     this.settler = hasWorker ? "settled by the worker" : "settled by the drill: no worker runs";
   }
 
+  /** Lets the writers begin. */
   begin(): void {
     this.#isRunning = true;
     this.#running = Promise.all(this.#writers.map((writer) => this.#write(writer)));
@@ -124,15 +101,18 @@ class OpenDrill implements Drill {
     }
   }
 
+  /** Lets them end what they are at. */
   async stop(): Promise<void> {
     this.#isRunning = false;
     await this.#running;
   }
 
+  /** How many transactions were acknowledged. */
   sent(): number {
     return this.#count;
   }
 
+  /** What was seen since this was last asked. */
   figures() {
     const times = this.#times.toSorted((one, other) => one - other);
     const figures = {
@@ -155,6 +135,7 @@ class OpenDrill implements Drill {
     return found.count;
   }
 
+  /** Takes the slots away; how many there were. */
   async loseSlots(): Promise<number> {
     const lost = await one<{ count: number }>(
       this.#client,
@@ -164,12 +145,14 @@ class OpenDrill implements Drill {
     return lost.count;
   }
 
+  /** Waits for this many answers that begin from now on. */
   answersAfter(count: number): Promise<void> {
     return new Promise((done) => {
       this.#waiting = { since: performance.now(), left: count, done };
     });
   }
 
+  /** Waits until as many transactions are settled; false when that takes too long. */
   async settledUpTo(count: number, limitMs: number): Promise<boolean> {
     return await this.#within(limitMs, async () => {
       const found = await one<{ rows: number; pending: number }>(
@@ -192,6 +175,7 @@ class OpenDrill implements Drill {
     }
   }
 
+  /** Waits for settlement, and compares what was acknowledged with what is there. */
   async verdict(limitMs: number) {
     const isSettled = await this.#within(limitMs, async () => {
       const { pending } = await one<{ pending: number }>(
@@ -228,6 +212,7 @@ class OpenDrill implements Drill {
     };
   }
 
+  /** Takes back what was put there, and closes the account. */
   async close(): Promise<void> {
     await this.stop();
     const { available } = await one<{ available: string }>(
