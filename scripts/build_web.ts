@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
  * packages) it says so and leaves all as it is: the servers work without pages.
  */
 const root = fileURLToPath(new URL("../", import.meta.url));
-const pages = ["cashier"];
+const pages = ["cashier", "console"];
 
 function sourcesHash(page: string): string {
   const hash = createHash("sha256");

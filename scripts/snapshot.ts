@@ -8,6 +8,7 @@ import { startEmbedded } from "../src/database/embedded.ts";
 import { migrate } from "../src/database/migrate.ts";
 import { printSchemaOf } from "../src/graphql/print_schema.ts";
 import { branchSchemaPath, branchSchemaText } from "./branch_schema.ts";
+import { consoleDocuments } from "./console_documents.ts";
 import { documentParts, documentsWithParts, withParts } from "./doc_tables.ts";
 import { envExample } from "./env_example.ts";
 import { schemaSql } from "./schema_sql.ts";
@@ -16,7 +17,7 @@ import { surfaceText } from "./surface_text.ts";
 
 /**
  * `npm run snapshot` writes what is generated: migrations/schema.sql, schema.graphql,
- * src/sql_types.ts, test/house/surface.txt, .env.example, and the parts of documents that come from
+ * src/sql_types.ts, test/house/surface.txt, .env.example, the console's documents, and the parts of documents that come from
  * the program.
  */
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -49,6 +50,8 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 
+const documents = await consoleDocuments();
+for (const [path, text] of documents) await writeFile(`${root}${path}`, text);
 await writeFile(`${root}.env.example`, envExample());
 await writeFile(`${root}${branchSchemaPath}`, branchSchemaText());
 const written = ["migrations/schema.sql", "schema.graphql", "src/sql_types.ts"];

@@ -5,6 +5,8 @@ import { defineConfig } from "vite";
 
 /** How scripts/build_web.ts builds a page: the folder of its sources comes as the root. */
 export default defineConfig(({ mode }) => ({
+  // The till's page is all that its server has; the console shares its server with the API.
+  base: mode === "console" ? "/console/" : "/",
   root: fileURLToPath(new URL(`./${mode}/`, import.meta.url)),
   // Names of files in dist/web/<page>/assets change with their content.
   build: {

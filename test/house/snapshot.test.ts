@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import test from "ava";
 import { Pool } from "pg";
+import { consoleDocuments } from "../../scripts/console_documents.ts";
 import { schemaSql } from "../../scripts/schema_sql.ts";
 import { sqlTypes } from "../../scripts/sql_types.ts";
 import { printSchemaOf } from "../../src/graphql/print_schema.ts";
@@ -41,5 +42,11 @@ test("schema.graphql shows the API as it is (npm run snapshot mends it)", async 
   } finally {
     await pool.end();
     await database.close();
+  }
+});
+
+test("the console's documents are those of their .graphql files (npm run documents mends it)", async (t) => {
+  for (const [path, text] of await consoleDocuments()) {
+    t.is(await readFile(`${root}${path}`, "utf8"), text, path);
   }
 });

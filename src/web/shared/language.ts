@@ -5,10 +5,11 @@ import { useSyncExternalStore } from "react";
 export type Language = "id" | "en";
 
 const listeners = new Set<() => void>();
-let current: Language = remembered();
+let current: Language = rememberedLanguage();
 document.documentElement.lang = current;
 
-function remembered(): Language {
+/** The language that was chosen last in this browser. */
+export function rememberedLanguage(): Language {
   try {
     return localStorage.getItem("language") === "en" ? "en" : "id";
   } catch {

@@ -1,0 +1,97 @@
+/** How the page keeps what it has asked for. */
+import {
+  MutationCache,
+  QueryCache,
+  QueryClient,
+  type UseQueryResult,
+  useInfiniteQuery,
+  useMutation,
+  useQuery,
+} from "@tanstack/react-query";
+import type { TypedDocument } from "./document.ts";
+import { problemOf } from "./problem.ts";
+import { request } from "./request.ts";
+
+/** What is known of the session; screens wait until there is one. */
+export const sessionKey = ["session"];
+
+/** A session that ended is asked for again: the page then shows its sign-in, and keeps its forms. */
+function noticeSignedOut(error: unknown): void {
+  if (problemOf(error).isSignedOut) void client.invalidateQueries({ queryKey: sessionKey });
+}
+
+/** Only silence is worth another try: what the server has refused it refuses again. */
+export const client = new QueryClient({
+  queryCache: new QueryCache({ onError: noticeSignedOut }),
+  mutationCache: new MutationCache({ onError: noticeSignedOut }),
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      retry: (count, error) => problemOf(error).isSilence && count < 2,
+      // The browser's own word on the network says nothing of this server.
+      networkMode: "always",
+    },
+    mutations: { retry: false, networkMode: "always" },
+  },
+});
+
+/** How a screen follows the server. */
+export interface Following {
+  /** Asks again after so many seconds while the page is shown; a slow answer is waited for. */
+  readonly everySeconds?: number;
+  readonly enabled?: boolean;
+}
+
+/** The answer to a query, kept by its name and variables. */
+export function useDocument<Result, Variables>(
+  document: TypedDocument<Result, Variables>,
+  variables: Variables,
+  { everySeconds, enabled = true }: Following = {},
+): UseQueryResult<Result> {
+  return useQuery({
+    queryKey: [document.name, variables],
+    queryFn: ({ signal }) => request(document, variables, signal),
+    enabled,
+    ...(everySeconds !== undefined && { refetchInterval: everySeconds * 1000 }),
+  });
+}
+
+/** A connection as GraphQL gives it: a page of rows and where the next one begins. */
+export interface Connection<Row> {
+  readonly nodes: readonly Row[];
+  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
+}
+
+/** A list that grows page by page through cursors: no page costs more than the first. */
+export function usePages<Result, Variables extends { after?: string | null }, Row>(
+  document: TypedDocument<Result, Variables>,
+  variables: Omit<Variables, "after">,
+  connectionOf: (result: Result) => Connection<Row> | null | undefined,
+  { everySeconds, enabled = true }: Following = {},
+) {
+  const query = useInfiniteQuery({
+    queryKey: [document.name, variables],
+    queryFn: ({ pageParam, signal }) =>
+      request(document, { ...variables, after: pageParam } as Variables, signal),
+    initialPageParam: null as string | null,
+    getNextPageParam: (last) => {
+      const info = connectionOf(last)?.pageInfo;
+      return info?.hasNextPage ? info.endCursor : null;
+    },
+    enabled,
+    ...(everySeconds !== undefined && { refetchInterval: everySeconds * 1000 }),
+  });
+  const rows = query.data?.pages.flatMap((page) => connectionOf(page)?.nodes ?? []);
+  return { query, rows };
+}
+
+/**
+ * An action of the API. After it all that is shown is asked for again: a posting changes balances,
+ * statements, totals and findings alike.
+ */
+export function useAction<Result, Variables>(document: TypedDocument<Result, Variables>) {
+  return useMutation({
+    mutationFn: (variables: Variables) => request(document, variables),
+    onSettled: () => client.invalidateQueries(),
+  });
+}

@@ -1,0 +1,63 @@
+/** Who is signed in, and what this role may do. */
+import { useQuery } from "@tanstack/react-query";
+import type { TypedDocument } from "./document.ts";
+import { client, sessionKey as key } from "./query_client.ts";
+import { send } from "./request.ts";
+
+/** What the server says of the session; `subject` is null where there is none. */
+export interface Session {
+  readonly subject: string | null;
+  readonly role: string | null;
+  /** The role with all that it consists of. */
+  readonly roles: readonly string[];
+  readonly member_id: string | null;
+  readonly expires_at: string | null;
+  /** Zone and currency of the business. */
+  readonly time_zone: string;
+  readonly currency: string;
+  /** Of the built page that the server has now. */
+  readonly version: string;
+  readonly sign_in: { readonly oidc: { readonly name: string } | null };
+}
+
+const AGAIN_MS = 60_000;
+
+/** The session as the server sees it, asked for again each minute while the page is shown. */
+export function useSession() {
+  return useQuery({
+    queryKey: key,
+    queryFn: ({ signal }) => send("GET", "/console/session", undefined, signal) as Promise<Session>,
+    refetchInterval: AGAIN_MS,
+    staleTime: AGAIN_MS / 2,
+  });
+}
+
+/** The session of a page that is shown to somebody who is signed in. */
+export function useSignedIn(): Session {
+  const { data } = useSession();
+  if (data === undefined) throw new Error("There is no session here.");
+  return data;
+}
+
+/** Whether this role may ask for all of an operation; the server decides again when it is asked. */
+export function useMay(document: TypedDocument<never, never> | TypedDocument<unknown, never>) {
+  const { data } = useSession();
+  return (
+    document.roles === null || document.roles.some((role) => data?.roles.includes(role) ?? false)
+  );
+}
+
+/** Begins a session with a one-time code or a token. @throws Problem */
+export async function signIn(proof: { code: string } | { token: string }): Promise<void> {
+  const session = await send("POST", "/console/session", proof);
+  // What another person has seen in this browser is not the next one's.
+  client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== key[0] });
+  client.setQueryData(key, session);
+}
+
+/** Ends the session at the server, and forgets all that was shown. */
+export async function signOut(): Promise<void> {
+  await send("DELETE", "/console/session");
+  client.clear();
+  await client.invalidateQueries({ queryKey: key });
+}

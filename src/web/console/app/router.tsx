@@ -1,0 +1,20 @@
+/** The addresses of the console, each with the screen that is loaded for it. */
+import { createRouter } from "@tanstack/react-router";
+import { overviewRoutes } from "../screens/overview/routes.ts";
+import { Frame } from "./Frame.tsx";
+import { NotFound } from "./NotFound.tsx";
+import { ScreenError } from "./ScreenError.tsx";
+import { root } from "./screen.ts";
+import { readSearch, writeSearch } from "./search.ts";
+
+root.update({ component: Frame, notFoundComponent: NotFound, errorComponent: ScreenError });
+
+/** The router; it starts when the page does. */
+export const router = createRouter({
+  routeTree: root.addChildren([...overviewRoutes]),
+  basepath: "/console",
+  parseSearch: readSearch,
+  stringifySearch: writeSearch,
+  defaultPreload: "intent",
+  scrollRestoration: true,
+});
