@@ -37,7 +37,7 @@ create or replace function saldo_private.count_use(
   action text,
   amount numeric,
   currency text,
-  person text default saldo_private.actor()
+  person text
 )
 returns numeric
 language sql
@@ -73,7 +73,7 @@ begin
       '%s of %s %s, %s_max_amount is %s', action, amount, currency, action, v_call_max
     ));
   end if;
-  v_used := saldo_private.count_use(action, amount, currency);
+  v_used := saldo_private.count_use(action, amount, currency, saldo_private.actor());
   if (v_used <= v_day_max) is not true then
     perform saldo_private.fail('day_limit_exceeded', format(
       '%s of %s %s on a day, %s_day_amount is %s', action, v_used, currency, action, v_day_max
