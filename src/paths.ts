@@ -27,6 +27,9 @@ export const logicFolder = join(rootFolder, "sql/");
 /** The jobs, one file each. */
 export const tasksFolder = join(here, "../tasks");
 
+/** The console as it is built, where it is: the package brings it along. */
+export const consoleFolder = join(rootFolder, "dist/web/console");
+
 /** Version of this Saldo. */
 export function readVersion(): string {
   return JSON.parse(readFileSync(join(rootFolder, "package.json"), "utf8")).version;

@@ -31,6 +31,7 @@ import {
 } from "./balance_health.ts";
 import { branchSync } from "./branch_sync.ts";
 import { cached } from "./cached.ts";
+import { servePages } from "./console/pages.ts";
 import { simpleDoor } from "./door/simple_door.ts";
 import { makeFailureLimit } from "./failure_limit.ts";
 import { bodyFromUrl, bodyLimitsOf, limitQuery, requireJsonPost } from "./graphql_gate.ts";
@@ -90,7 +91,7 @@ export async function createApp(context: AppContext): Promise<App> {
   installBranchSync(app, context);
   app.use(await simpleDoor(context, lanes, gatekeeper));
   const { websockets, release } = await installGraphql(app, context, lanes, gatekeeper);
-  installFrontDoor(app, context);
+  app.use(servePages(context.consoleFolder));
   installErrors(app, context);
   return { express: app, websockets, release };
 }
@@ -235,16 +236,6 @@ async function installGraphql(
       await instance.release();
     },
   };
-}
-
-function installFrontDoor(app: Express, { config }: AppContext): void {
-  app.get("/", (_request, response) => {
-    if (config.isGraphiqlEnabled) {
-      response.redirect(302, GRAPHIQL_PATH);
-    } else {
-      response.json({ name: "saldo", graphql: "/graphql", ready: "/ready" });
-    }
-  });
 }
 
 function installErrors(app: Express, { log }: AppContext): void {

@@ -36,6 +36,8 @@ export interface AppContext extends GraphqlContext {
   isReady(): boolean;
   /** Whether the database is a standby: questions are answered, and nothing is changed. */
   readonly isStandby?: boolean;
+  /** Folder of the built console; where it has no index.html it is said how to build it. */
+  readonly consoleFolder?: string | undefined;
   /** Whether the worker of this process runs; where jobs are another process's there is none. */
   areJobsRunning?(): boolean;
 }

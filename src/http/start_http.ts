@@ -12,6 +12,7 @@ import { serverLogin } from "../database/server_login.ts";
 import { watchPromotion } from "../database/standby.ts";
 import { announced } from "../database/start_wait.ts";
 import type { Log } from "../log.ts";
+import { consoleFolder } from "../paths.ts";
 import { createApp } from "./app.ts";
 import { makeHttpServer } from "./http_server.ts";
 
@@ -64,6 +65,7 @@ export async function startHttp(
     log,
     isReady: () => isReady,
     isStandby,
+    consoleFolder,
     ...(areJobsRunning && { areJobsRunning }),
   });
   stops.push(() => app.release());

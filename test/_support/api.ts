@@ -25,6 +25,8 @@ export interface ApiOptions {
   /** Statements run as the superuser before the schema is read. */
   prepare?: string;
   isReady?: () => boolean;
+  /** Folder of a built console. */
+  consoleFolder?: string;
   /** Where the process has jobs of its own: whether they run. */
   areJobsRunning?: () => boolean;
 }
@@ -116,6 +118,7 @@ export async function openApi(options: ApiOptions = {}): Promise<Api> {
     jwtSecret: SECRET,
     log: { info: write, warn: write, error: write },
     isReady: options.isReady ?? (() => true),
+    consoleFolder: options.consoleFolder,
     ...(options.areJobsRunning && { areJobsRunning: options.areJobsRunning }),
   } as unknown as AppContext);
   const server = makeHttpServer({ ...DEFAULT_CONFIG, ...options.config }, app);
