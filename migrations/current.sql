@@ -1,3 +1,37 @@
 -- The migration at hand: tables, types, indexes and changes of data, as saldo_owner. It is run at
 -- each start and each save of npm run dev, so write what can be run again: create table if not exists.
 -- npm run migrate:commit -- "what it does" makes it the next of migrations/committed/.
+
+-- The console: links by which somebody signs in once, and sessions.
+create table if not exists saldo_private.console_link (
+  code_hash bytea primary key,
+  role text not null,
+  subject text not null,
+  member_id bigint references saldo.member (id),
+  created_by text not null,
+  created_at timestamptz not null,
+  expires_at timestamptz not null,
+  used_at timestamptz,
+  constraint console_link_code_is_sha256 check (length(code_hash) = 32),
+  constraint console_link_role_is_a_word check (role ~ '^[a-z][a-z_]{0,40}$'),
+  constraint console_link_of_a_member_names_one check (role <> 'member' or member_id is not null)
+);
+create index if not exists console_link_member on saldo_private.console_link (member_id);
+create index if not exists console_link_end on saldo_private.console_link (expires_at);
+create table if not exists saldo_private.console_session (
+  id_hash bytea primary key,
+  role text not null,
+  subject text not null,
+  member_id bigint,
+  service_token_id uuid references saldo.service_token (id),
+  created_at timestamptz not null,
+  expires_at timestamptz not null,
+  seen_at timestamptz not null,
+  ended_at timestamptz,
+  constraint console_session_id_is_sha256 check (length(id_hash) = 32),
+  constraint console_session_role_is_a_word check (role ~ '^[a-z][a-z_]{0,40}$'),
+  constraint console_session_of_a_member_names_one check (role <> 'member' or member_id is not null)
+);
+create index if not exists console_session_service_token
+  on saldo_private.console_session (service_token_id);
+create index if not exists console_session_end on saldo_private.console_session (expires_at);

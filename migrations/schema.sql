@@ -1372,6 +1372,49 @@ create table saldo.configuration_acceptance (
 -- policy owner_all
 -- policy select_all
 
+create table saldo_private.console_link (
+  code_hash bytea not null,
+  role text not null,
+  subject text not null,
+  member_id bigint,
+  created_by text not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  used_at timestamp with time zone,
+  constraint console_link_pkey PRIMARY KEY (code_hash),
+  constraint console_link_member_id_fkey FOREIGN KEY (member_id) REFERENCES saldo.member(id),
+  constraint console_link_code_is_sha256 CHECK ((length(code_hash) = 32)),
+  constraint console_link_of_a_member_names_one CHECK (((role <> 'member'::text) OR (member_id IS NOT NULL))),
+  constraint console_link_role_is_a_word CHECK ((role ~ '^[a-z][a-z_]{0,40}$'::text))
+);
+CREATE INDEX console_link_end ON saldo_private.console_link USING btree (expires_at);
+CREATE INDEX console_link_member ON saldo_private.console_link USING btree (member_id);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
+-- policy owner_all
+
+create table saldo_private.console_session (
+  id_hash bytea not null,
+  role text not null,
+  subject text not null,
+  member_id bigint,
+  service_token_id uuid,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  seen_at timestamp with time zone not null,
+  ended_at timestamp with time zone,
+  constraint console_session_pkey PRIMARY KEY (id_hash),
+  constraint console_session_service_token_id_fkey FOREIGN KEY (service_token_id) REFERENCES saldo.service_token(id),
+  constraint console_session_id_is_sha256 CHECK ((length(id_hash) = 32)),
+  constraint console_session_of_a_member_names_one CHECK (((role <> 'member'::text) OR (member_id IS NOT NULL))),
+  constraint console_session_role_is_a_word CHECK ((role ~ '^[a-z][a-z_]{0,40}$'::text))
+);
+CREATE INDEX console_session_end ON saldo_private.console_session USING btree (expires_at);
+CREATE INDEX console_session_service_token ON saldo_private.console_session USING btree (service_token_id);
+-- trigger record_bypass, always
+-- trigger record_bypass_truncate, always
+-- policy owner_all
+
 create table saldo.consumption_profile (
   profile text not null,
   day date not null,

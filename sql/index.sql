@@ -91,6 +91,7 @@
 --!include wallet/member.sql
 --!include wallet/assign_member_login.sql
 --!include wallet/service_token.sql
+--!include wallet/console_session.sql
 --!include wallet/debt.sql
 --!include wallet/top_up.sql
 --!include wallet/top_up_reversal.sql

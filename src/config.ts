@@ -68,6 +68,12 @@ export const settings = {
     "Audience (aud) that tokens of SALDO_JWKS have to name",
     z.string().min(1).default("saldo"),
   ),
+  consoleUrl: setting(
+    "SALDO_CONSOLE_URL",
+    "Address by which browsers reach this server, for links that sign in to the console",
+    webAddress,
+    "`http://localhost` with PORT",
+  ),
   metricsToken: setting(
     "SALDO_METRICS_TOKEN",
     "Bearer token of whoever reads /metrics, amounts included, at least 16 characters",

@@ -1,6 +1,8 @@
 import { join } from "node:path";
+import { makeConsoleLink } from "./auth/console_link.ts";
 import { signToken } from "./auth/token.ts";
 import { type Config, ConfigError, readConfig } from "./config.ts";
+import { OwnClient } from "./database/own_client.ts";
 import { GRAPHIQL_PATH } from "./graphql/preset.ts";
 import { makeLog } from "./log.ts";
 import { shellWord } from "./shell_word.ts";
@@ -68,11 +70,36 @@ function firstSignal(): Promise<string> {
   });
 }
 
+/** A link that signs in once, within ten minutes; none on a standby, which keeps no sessions. */
+async function consoleLink(config: Config, running: Running): Promise<string | undefined> {
+  const owner = new OwnClient({ connectionString: running.databaseUrl });
+  owner.on("error", () => {}); // a lost connection fails the query that was under way
+  await owner.connect();
+  try {
+    const { rows } = await owner.query<{ is_standby: boolean }>(
+      "select pg_is_in_recovery() as is_standby",
+    );
+    if (rows[0]?.is_standby) return undefined;
+    const port = Number(new URL(running.address).port || 80);
+    return await makeConsoleLink(
+      owner,
+      { role: "admin", subject: "developer" },
+      { ...config, port },
+    );
+  } finally {
+    await owner.end();
+  }
+}
+
 async function tellHowToUse(config: Config, running: Running): Promise<void> {
+  if (running.address !== "") {
+    const link = await consoleLink(config, running);
+    if (link !== undefined) process.stdout.write(`\nConsole      ${link}\n`);
+  }
   if (running.jwtSecret !== undefined) {
     const token = await signToken(running.jwtSecret, { sub: "developer", role: "admin" }, "12h");
     process.stdout.write(
-      `\nGraphiQL     ${running.address}${GRAPHIQL_PATH}\nAdmin token  ${token}\n` +
+      `GraphiQL     ${running.address}${GRAPHIQL_PATH}\nAdmin token  ${token}\n` +
         `             (header Authorization: Bearer ..., valid for 12 hours)\n`,
     );
   }

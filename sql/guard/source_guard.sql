@@ -203,6 +203,8 @@ select saldo_private.guard_table('saldo.decision');
 select saldo_private.guard_table('saldo.limit_use');
 select saldo_private.guard_table('saldo.service_token');
 select saldo_private.guard_table('saldo_private.service_token_secret');
+select saldo_private.guard_table('saldo_private.console_link');
+select saldo_private.guard_table('saldo_private.console_session');
 
 select saldo_private.stamp_source('saldo.hold');
 select saldo_private.stamp_source('saldo.purchase');

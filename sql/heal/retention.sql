@@ -269,7 +269,8 @@ as $$
     (8, 'account_stripe', 'working_history_days', 'prune_account_stripes'),
     (9, 'account_slot', null, 'prune_account_slots'),
     (10, 'limit_use', 'working_history_days', 'prune_limit_uses'),
-    (11, 'sub_balance', 'sub_balance_keep_days', 'prune_sub_balances')
+    (11, 'sub_balance', 'sub_balance_keep_days', 'prune_sub_balances'),
+    (12, 'console_session', 'working_history_days', 'prune_console_sessions')
 $$;
 comment on function saldo_private.retention_plan is
   'Tables that are pruned, in this order, the setting of each, and the function that does it. '

@@ -1,14 +1,14 @@
 -- Service tokens: for jobs and applications that call the API. Hashed, shown once, revocable.
 --
 -- Public: saldo.service_token, create_service_token, revoke_service_token. Private:
--- good_service_tokens, is_another_person, responsible_person, require_another_person; table
--- saldo_private.service_token_secret.
+-- require_token_role, good_service_tokens, is_another_person, responsible_person,
+-- require_another_person; table saldo_private.service_token_secret.
 -- A server reads the good ones every few seconds, and asks no database for each request. The
 -- secret has 256 random bits, so that one hash of it is enough. Who acts with such a token is
 -- written as service:<subject>, which no signed token may claim: it decides nothing that needs a
 -- second person, and whoever made it is no second person to it.
 
-create or replace function saldo_private.create_service_token__role(role text)
+create or replace function saldo_private.require_token_role(role text)
 returns text
 language plpgsql
 stable
@@ -20,7 +20,7 @@ begin
     or not exists (
       select
       from pg_catalog.pg_auth_members as m
-      where m.roleid = to_regrole(concat('saldo_', create_service_token__role.role))
+      where m.roleid = to_regrole(concat('saldo_', require_token_role.role))
       and m.member = to_regrole('saldo_server')
     )
   then
@@ -29,7 +29,7 @@ begin
   return role;
 end
 $$;
-comment on function saldo_private.create_service_token__role is
+comment on function saldo_private.require_token_role is
   'The role, where a token may have it: SB010 input_invalid.';
 
 create or replace function saldo.create_service_token(
@@ -44,7 +44,7 @@ security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
-  v_role text := saldo_private.create_service_token__role(create_service_token.role);
+  v_role text := saldo_private.require_token_role(create_service_token.role);
   v_subject text := saldo_private.require_line(create_service_token.subject, 'subject', 100);
   v_expires_at timestamptz := coalesce(
     create_service_token.expires_at, clock_timestamp() + interval '90 days'

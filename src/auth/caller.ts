@@ -26,6 +26,8 @@ export interface Caller {
   readonly expiresAt?: number;
   /** Its service token, which may be revoked before. */
   readonly serviceTokenId?: string;
+  /** Its session of the console, which may be ended before. */
+  readonly sessionHash?: Buffer;
 }
 
 /** The caller of a request without a token. */

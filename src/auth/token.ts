@@ -6,6 +6,7 @@
 import { decodeProtectedHeader, type JWTPayload, jwtVerify, SignJWT } from "jose";
 import { Refusal } from "../errors/refusal.ts";
 import { ANONYMOUS, type Caller, DATABASE_ROLES, type TokenRole } from "./caller.ts";
+import type { ConsoleSessions } from "./console_sessions.ts";
 import type { PublicAlgorithm, PublicKeys } from "./public_keys.ts";
 import { SERVICE_TOKEN, type ServiceToken, type ServiceTokens } from "./service_tokens.ts";
 
@@ -30,6 +31,8 @@ export interface Trust {
   /** The audience that these have to name. */
   readonly audience?: string | undefined;
   readonly serviceTokens?: ServiceTokens | undefined;
+  /** Sessions of the console, which cookies name. */
+  readonly sessions?: ConsoleSessions | undefined;
   /** Roles that somebody has composed, as a token names them. */
   readonly composedRoles?: ReadonlySet<string> | undefined;
 }
@@ -84,7 +87,7 @@ export async function authenticate(trust: Trust, authorization?: string): Promis
     // Why it failed would help nobody but a forger.
     throw new Refusal("unauthenticated");
   }
-  return callerOf(claims, trust);
+  return callerOfClaims(claims, trust);
 }
 
 /**
@@ -125,12 +128,12 @@ async function serviceCaller(trust: Trust, token: string): Promise<Caller> {
     exp: Math.floor(known.expires_at.getTime() / 1000),
     ...(known.member_id !== null && { member_id: known.member_id }),
   };
-  const caller = callerOf(claims, trust);
+  const caller = callerOfClaims(claims, trust);
   return { ...caller, subject: SERVICE_PREFIX + known.subject, serviceTokenId: known.id };
 }
 
 /** One person has one name: what looks like another's, or like that of a service token, is none. */
-function isName(text: string): boolean {
+export function isName(text: string): boolean {
   return (
     text.length > 0 &&
     text.length <= 200 &&
@@ -140,9 +143,21 @@ function isName(text: string): boolean {
   );
 }
 
-function callerOf(claims: JWTPayload, { composedRoles }: Trust): Caller {
+/**
+ * The caller of claims that somebody has verified. `isService`: it is a service token's session, which
+ * has its name from the database.
+ *
+ * @throws Refusal unauthenticated
+ */
+export function callerOfClaims(
+  claims: JWTPayload,
+  { composedRoles }: Trust,
+  isService = false,
+): Caller {
   const { sub, role, iat, exp = 0, member_id: memberId } = claims;
-  if (typeof sub !== "string" || !isName(sub)) throw new Refusal("unauthenticated", "claim sub");
+  const name = isService && typeof sub === "string" ? sub.slice(SERVICE_PREFIX.length) : sub;
+  if (typeof sub !== "string" || !isName(String(name)))
+    throw new Refusal("unauthenticated", "claim sub");
   if (typeof iat === "number" && iat > Date.now() / 1000 + 60) {
     throw new Refusal("unauthenticated", "claim iat");
   }

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Client } from "pg";
+import type { ServerAddress } from "../auth/console_link.ts";
 import { readConfig } from "../config.ts";
 import { GuestClient } from "../database/own_client.ts";
 import { StartError } from "../start_error.ts";
@@ -8,6 +9,11 @@ import { StartError } from "../start_error.ts";
 // A server's secret is no concern of the command line.
 const readSettings = (environment: NodeJS.ProcessEnv) =>
   readConfig({ ...environment, NODE_ENV: undefined });
+
+/** Where browsers reach the server of this environment. */
+export function serverAddress(environment: NodeJS.ProcessEnv): ServerAddress {
+  return readSettings(environment);
+}
 
 /** DATABASE_URL, or the address of the PostgreSQL that a Saldo runs in the data folder. */
 export async function databaseUrl(environment: NodeJS.ProcessEnv): Promise<string> {

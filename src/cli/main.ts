@@ -12,6 +12,7 @@ import { branchFileCommand } from "./branch_file.ts";
 import { checkCommand, healCommand } from "./check_and_heal.ts";
 import { type Command, UsageError } from "./command.ts";
 import { connect, databaseUrl } from "./connection.ts";
+import { consoleCommand } from "./console.ts";
 import { compareCommand, initCommand, syncCommand } from "./customer_months.ts";
 import { drillCommand } from "./drill.ts";
 import { importCommand } from "./import.ts";
@@ -44,6 +45,7 @@ const commands: Record<string, Command> = {
   rules: rulesCommand,
   adopt: adoptCommand,
   token: tokenCommand,
+  console: consoleCommand,
   branch: branchCommand,
   "branch-file": branchFileCommand,
   job: jobCommand,

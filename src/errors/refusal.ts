@@ -149,6 +149,24 @@ export const CATALOGUE = {
     hint: "Wait as long as Retry-After says, then send the same again.",
     status: 429,
   },
+  session_ended: {
+    code: "SB060",
+    message: "The session has ended.",
+    hint: "Sign in again.",
+    status: 401,
+  },
+  session_refused: {
+    code: "SB061",
+    message: "The session is taken from the console's own pages only.",
+    hint: "Open the console, or send Authorization: Bearer with a token; DETAIL tells what is missing.",
+    status: 401,
+  },
+  link_invalid: {
+    code: "SB062",
+    message: "The link for signing in is not valid: it was used, or its ten minutes are over.",
+    hint: "Make another one: npx saldo console.",
+    status: 401,
+  },
   branch_key_invalid: {
     code: "SB504",
     message: "The branch key is missing or not valid.",

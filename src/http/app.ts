@@ -5,6 +5,7 @@ import express, { type ErrorRequestHandler, type Express } from "express";
 import { postgraphile } from "postgraphile";
 import { grafserv } from "postgraphile/grafserv/express/v4";
 import { readComposedRoles } from "../auth/composed_roles.ts";
+import { makeConsoleSessions, sessionSource } from "../auth/console_sessions.ts";
 import { makeServiceTokens, readServiceTokens } from "../auth/service_tokens.ts";
 import type { Trust } from "../auth/token.ts";
 import { causeOf } from "../errors/database_error.ts";
@@ -32,6 +33,7 @@ import {
 import { branchSync } from "./branch_sync.ts";
 import { cached } from "./cached.ts";
 import { servePages } from "./console/pages.ts";
+import { sessionRoutes } from "./console/session_routes.ts";
 import { simpleDoor } from "./door/simple_door.ts";
 import { makeFailureLimit } from "./failure_limit.ts";
 import { bodyFromUrl, bodyLimitsOf, limitQuery, requireJsonPost } from "./graphql_gate.ts";
@@ -77,6 +79,7 @@ export async function createApp(context: AppContext): Promise<App> {
   const gatekeeper: Gatekeeper = {
     trust: await trustOf(context),
     failures: makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS),
+    proxyTrust: app.get("trust proxy fn"),
   };
   const isInsider = makeInsider(gatekeeper, context.config.metricsToken);
   app.get("/metrics", async (request, response) => {
@@ -91,6 +94,7 @@ export async function createApp(context: AppContext): Promise<App> {
   installBranchSync(app, context);
   app.use(await simpleDoor(context, lanes, gatekeeper));
   const { websockets, release } = await installGraphql(app, context, lanes, gatekeeper);
+  app.use(sessionRoutes({ context, lanes, gatekeeper, offer: { oidc: null } }));
   app.use(servePages(context.consoleFolder));
   installErrors(app, context);
   return { express: app, websockets, release };
@@ -105,6 +109,7 @@ async function trustOf(context: AppContext): Promise<Trust> {
     issuer: config.jwtIssuer,
     audience: config.jwtAudience,
     serviceTokens: makeServiceTokens(readServiceTokens(serverPool)),
+    sessions: makeConsoleSessions(sessionSource(serverPool, context.isStandby === true)),
     composedRoles: await readComposedRoles(serverPool),
   };
 }
@@ -230,7 +235,7 @@ async function installGraphql(
   // The library's own websockets know nothing of our callers and limits.
   await serv.addTo(app, null, false);
   return {
-    websockets: makeWebsockets(serv, context, gatekeeper.trust, app.get("trust proxy fn")),
+    websockets: makeWebsockets(serv, context, gatekeeper.trust, gatekeeper.proxyTrust),
     async release() {
       await notifications.release();
       await instance.release();

@@ -2,16 +2,23 @@ import type { Request, RequestHandler } from "express";
 import { type Caller, withCaller } from "../auth/caller.ts";
 import { authenticate, type Trust } from "../auth/token.ts";
 import { Refusal } from "../errors/refusal.ts";
-import { networkOf } from "./client_address.ts";
+import { networkOf, type Trust as ProxyTrust } from "./client_address.ts";
+import { callerOfSession } from "./console/session_caller.ts";
 import type { FailureLimit } from "./failure_limit.ts";
 
-/** A database that does not answer says nothing about the token. */
-export const isNoGuess = (error: unknown) => error instanceof Refusal && error.condition === "busy";
+/**
+ * A database that does not answer says nothing about the token, and who has had a session, or was
+ * made to send it by another page, guesses at none.
+ */
+export const isNoGuess = (error: unknown) =>
+  error instanceof Refusal &&
+  ["busy", "session_ended", "session_refused"].includes(error.condition);
 
 /** Whose tokens are believed, and how often an address may fail with one, whatever it asks for. */
 export interface Gatekeeper {
   readonly trust: Trust;
   readonly failures: FailureLimit;
+  readonly proxyTrust: ProxyTrust;
 }
 
 /**
@@ -20,12 +27,24 @@ export interface Gatekeeper {
  *
  * @throws Refusal unauthenticated, or too_many_requests, for a token that is not good
  */
-export async function callerOfRequest(
-  { trust, failures }: Gatekeeper,
+export async function callerOfRequest(gatekeeper: Gatekeeper, request: Request): Promise<Caller> {
+  const { trust, proxyTrust } = gatekeeper;
+  const { authorization } = request.headers;
+  return await countingFailures(gatekeeper, request, () =>
+    authorization === undefined
+      ? callerOfSession(trust, proxyTrust, request)
+      : authenticate(trust, authorization),
+  );
+}
+
+/** @throws Refusal too_many_requests instead of what a guess fails with, after too many */
+export async function countingFailures<Result>(
+  { failures }: Gatekeeper,
   request: Request,
-): Promise<Caller> {
+  work: () => Promise<Result>,
+): Promise<Result> {
   try {
-    return await authenticate(trust, request.headers.authorization);
+    return await work();
   } catch (error) {
     throw isNoGuess(error) || !failures.isExceededBy(networkOf(request.ip ?? ""))
       ? error

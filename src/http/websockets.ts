@@ -15,6 +15,7 @@ import type { AppContext } from "./app_context.ts";
 import { isNoGuess } from "./authenticate_requests.ts";
 import { makeBoundedLog } from "./bounded_log.ts";
 import { clientAddress, networkOf, type Trust as ProxyTrust } from "./client_address.ts";
+import { callerOfSession } from "./console/session_caller.ts";
 import { type FailureLimit, makeFailureLimit } from "./failure_limit.ts";
 import { ownQueryLimits } from "./graphql_gate.ts";
 import { countValues } from "./json_body.ts";
@@ -32,6 +33,7 @@ const ANONYMOUS_COUNT_MAX = 20;
 const ANONYMOUS_IDLE_MS_MAX = 10_000;
 const TRY_AGAIN_LATER = 1013;
 const TIMER_MS_MAX = 2 ** 31 - 1;
+const SESSION_END = new Refusal("session_ended").message;
 const FAILED_TOKEN_COUNT_MAX = 10;
 const FAILED_TOKEN_WINDOW_MS = 10_000;
 
@@ -58,7 +60,7 @@ export function makeWebsockets(
   });
   const seats = makeSeats();
   const failures = makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS);
-  const carry = makeCarrier(makeOptions(serv, context, trust, seats, failures), {
+  const carry = makeCarrier(makeOptions(serv, context, { trust, proxyTrust }, seats, failures), {
     idleMsOf: ({ caller }) =>
       Math.min(
         config.socketIdleSeconds * 1000,
@@ -114,7 +116,7 @@ const isAnonymous = ({ role }: Caller) => role === "saldo_anonymous";
 function makeOptions(
   serv: GrafservBase,
   context: AppContext,
-  trust: Trust,
+  { trust, proxyTrust }: { trust: Trust; proxyTrust: ProxyTrust },
   seats: Seats,
   failures: FailureLimit,
 ): ServerOptions {
@@ -134,17 +136,13 @@ function makeOptions(
       const { socket, address } = extra;
       extra.subscriptions = () => ctx.subscriptions;
       try {
-        extra.caller = await authenticate(trust, authorizationOf(ctx.connectionParams));
+        const authorization = authorizationOf(ctx.connectionParams);
+        extra.caller =
+          authorization === undefined
+            ? await callerOfSession(trust, proxyTrust, extra.request)
+            : await authenticate(trust, authorization);
       } catch (error) {
-        if (isNoGuess(error)) {
-          socket.close(TRY_AGAIN_LATER, new Refusal("busy").message);
-          return;
-        }
-        const isTooMany = failures.isExceededBy(address);
-        const { code, message } = isTooMany
-          ? { code: CloseCode.Forbidden, message: new Refusal("too_many_requests").message }
-          : { code: CloseCode.Unauthorized, message: new Refusal("unauthenticated").message };
-        socket.close(code, message);
+        closeRefused(socket, error, () => failures.isExceededBy(address));
         return;
       }
       const giveBack = isAnonymous(extra.caller)
@@ -186,6 +184,16 @@ function makeOptions(
   } as ServerOptions;
 }
 
+/** A refused socket is told why, as a request is. */
+function closeRefused(socket: WebSocket, error: unknown, isTooMany: () => boolean): void {
+  const refusal = error instanceof Refusal ? error : new Refusal("unauthenticated");
+  if (refusal.condition === "busy") socket.close(TRY_AGAIN_LATER, refusal.message);
+  else if (isNoGuess(refusal)) socket.close(CloseCode.Unauthorized, refusal.message);
+  else if (isTooMany()) {
+    socket.close(CloseCode.Forbidden, new Refusal("too_many_requests").message);
+  } else socket.close(CloseCode.Unauthorized, new Refusal("unauthenticated").message);
+}
+
 function subjectOf({ role, memberId, subject }: Caller): string {
   return `subject ${role} ${memberId} ${subject}`;
 }
@@ -198,10 +206,11 @@ function authorizationOf(parameters: Record<string, unknown> | undefined): strin
 }
 
 /** A caller that may no longer begin a subscription may not go on with one either. */
-function closeWhenExpired(socket: WebSocket, { expiresAt }: Caller): void {
+function closeWhenExpired(socket: WebSocket, { expiresAt, sessionHash }: Caller): void {
   if (expiresAt === undefined) return;
+  const end = sessionHash === undefined ? "The token has expired." : SESSION_END;
   const timer = setTimeout(
-    () => socket.close(CloseCode.Forbidden, "The token has expired."),
+    () => socket.close(CloseCode.Forbidden, end),
     Math.min(expiresAt - Date.now(), TIMER_MS_MAX),
   );
   socket.once("close", () => clearTimeout(timer));
@@ -210,14 +219,19 @@ function closeWhenExpired(socket: WebSocket, { expiresAt }: Caller): void {
 /** All sockets ask the same list, which is read once for all of them. */
 function closeWhenRevoked(
   socket: WebSocket,
-  { serviceTokenId: id }: Caller,
-  { serviceTokens }: Trust,
+  { serviceTokenId: id, sessionHash: hash }: Caller,
+  { serviceTokens, sessions }: Trust,
 ): void {
-  if (id === undefined) return;
+  if (id === undefined && hash === undefined) return;
   const timer = setInterval(async () => {
     // A database that does not answer tells its subscriptions nothing either.
-    const isGood = await serviceTokens?.isGood(id).catch(() => true);
-    if (!isGood) socket.close(CloseCode.Forbidden, "The token has been revoked.");
+    if (hash !== undefined) {
+      const isGood = await sessions?.isGood(hash).catch(() => true);
+      if (!isGood) socket.close(CloseCode.Forbidden, SESSION_END);
+    } else if (id !== undefined) {
+      const isGood = await serviceTokens?.isGood(id).catch(() => true);
+      if (!isGood) socket.close(CloseCode.Forbidden, "The token has been revoked.");
+    }
   }, FRESH_MS);
   socket.once("close", () => clearInterval(timer));
 }
