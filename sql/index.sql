@@ -274,6 +274,7 @@
 --!include alert/alert_delivery.sql
 --!include alert/alert_evaluation.sql
 --!include alert/acknowledge_alert.sql
+--!include alert/attention.sql
 --!include alert/health_metric.sql
 --!include alert/job.sql
 

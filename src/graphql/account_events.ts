@@ -9,7 +9,8 @@ import type { Notifications, Source } from "./notifications.ts";
 export type Topic =
   | AccountTopic
   | { readonly customerId: string }
-  | { readonly reratingId: string };
+  | { readonly reratingId: string }
+  | { readonly needs: "attention" };
 
 interface AccountTopic {
   readonly accountId: string;
@@ -18,7 +19,23 @@ interface AccountTopic {
 }
 
 /** What it gets. */
-export type Told = AccountEvent | { readonly rerating_id: string };
+export type Told =
+  | AccountEvent
+  | { readonly rerating_id: string }
+  | { readonly event: AttentionEvent };
+
+/** What of that which needs a person may have changed. */
+export type AttentionEvent = "subscribed" | "check" | "heal" | "decision" | "freeze" | "alert";
+
+// Tables that announce themselves (sql/alert/attention.sql), in words of the API.
+const attentionEvents: ReadonlyMap<string, AttentionEvent> = new Map([
+  ["check_run", "check"],
+  ["heal_run", "heal"],
+  ["heal_proposal", "decision"],
+  ["decision", "decision"],
+  ["account_freeze", "freeze"],
+  ["alert", "alert"],
+]);
 
 interface AccountEvent {
   readonly event: "subscribed" | "balance" | "settled";
@@ -72,6 +89,12 @@ export function accountEventsFor(
         const events = await ofAccount({ accountId });
         return releasing(ofCustomer(topic.customerId, events), events);
       }
+      if ("needs" in topic) {
+        // Whoever may not read checks is refused here.
+        await read("select from saldo.check_run limit 0", []);
+        const source = await notifications.subscribe("saldo:attention");
+        return releasing(attention(source), source);
+      }
       await isRerated(read, topic.reratingId);
       const source = await notifications.subscribe(`saldo:rerating:${topic.reratingId}`);
       return releasing(progress(read, topic.reratingId, source), source);
@@ -83,6 +106,14 @@ async function* changes(accountId: string, source: Source): AsyncGenerator<Accou
   // At once, so that no change between an earlier query and this is missed.
   yield { event: "subscribed", account_id: accountId };
   for await (const word of source) yield { event: eventIn(word), account_id: accountId };
+}
+
+async function* attention(source: Source): AsyncGenerator<{ event: AttentionEvent }> {
+  yield { event: "subscribed" };
+  for await (const word of source) {
+    const event = attentionEvents.get(String(word));
+    if (event !== undefined) yield { event };
+  }
 }
 
 /** The engine says what it was; anybody may say anything, and is heard as some change. */

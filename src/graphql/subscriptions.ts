@@ -52,6 +52,19 @@ export const SubscriptionsPlugin = extendSchema((build) => {
         done or has failed. Errors: SB007, SB006.
         """
         reratingChanged(reratingId: BigInt!): ReratingChange
+
+        """
+        Tells when what needs a person may have changed: once at the start, then after each check,
+        heal, decision, freeze, and when an alert is opened, acknowledged or resolved. Ask for what
+        is shown. Error: SB006. Who may: admin, accountant, operator, auditor.
+        """
+        attentionChanged: AttentionChange
+      }
+
+      """What of that which needs a person may have changed."""
+      type AttentionChange {
+        """subscribed: the start; check, heal, decision, freeze, alert: one was made or decided."""
+        event: String
       }
 
       """A change of the balance of a customer's deposit account."""
@@ -110,7 +123,14 @@ export const SubscriptionsPlugin = extendSchema((build) => {
               follow(([reratingId]) => ({ reratingId }), [args.getRaw("reratingId")]),
             plan: ($event: Step) => $event,
           },
+          attentionChanged: {
+            subscribePlan: () => follow(() => ({ needs: "attention" }), []),
+            plan: ($event: Step) => $event,
+          },
         },
+      },
+      AttentionChange: {
+        plans: { event: ($event: Step) => fieldOf($event, "event") },
       },
       CustomerBalanceChange: {
         plans: {

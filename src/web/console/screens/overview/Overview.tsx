@@ -1,17 +1,26 @@
-/** Whether all is in order, and what needs a person. */
-import { Card } from "../../../shared/ui.tsx";
-import { useDocument } from "../../api/query_client.ts";
+/** Whether all is in order, and what needs a person; told by the server when it changes. */
+
+import { useLive } from "../../api/live.ts";
+import { client, useDocument } from "../../api/query_client.ts";
 import { ActionButton } from "../../parts/action_dialog.tsx";
-import { Figure, Money } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Page } from "../../parts/page.tsx";
-import { Facts, Stat } from "../../parts/table.tsx";
-import { Overview, type OverviewQuery, RunCheck } from "./overview.documents.ts";
+import { Attention } from "./Attention.tsx";
+import { Books } from "./Books.tsx";
+import { JobList } from "./JobList.tsx";
+import { AttentionChanged, Overview, RunCheck } from "./overview.documents.ts";
+import { Rules } from "./Rules.tsx";
 import { useOverviewWords } from "./words.ts";
+
+// The subscription tells of changes; what only grows older, as a backlog does, is asked for.
+const EVERY_SECONDS = 60;
 
 export function Screen() {
   const words = useOverviewWords();
-  const query = useDocument(Overview, {}, { everySeconds: 30 });
+  const query = useDocument(Overview, {}, { everySeconds: EVERY_SECONDS });
+  useLive(AttentionChanged, {}, ({ attentionChanged }) => {
+    if (attentionChanged?.event !== "subscribed") void client.invalidateQueries();
+  });
   return (
     <Page
       title={words("title")}
@@ -22,50 +31,20 @@ export function Screen() {
           document={RunCheck}
           variables={() => ({})}
           submit={words("check")}
-          onDone={() => words("checked")}
+          onDone={({ checkBalanceHealth }) =>
+            words("checked", { count: checkBalanceHealth?.result?.findingCount ?? 0 })
+          }
         >
           <p>{words("checkHelp")}</p>
         </ActionButton>
       }
     >
       <Loaded query={query} document={Overview}>
-        {({ balanceHealth }) => <Health health={balanceHealth} />}
+        {(overview) => <Books overview={overview} />}
       </Loaded>
+      <Attention />
+      <Rules />
+      <JobList />
     </Page>
-  );
-}
-
-function Health({ health }: { health: OverviewQuery["balanceHealth"] }) {
-  const words = useOverviewWords();
-  if (health === null) return <p>{words("neverChecked")}</p>;
-  const state =
-    health.lastCheckAt === null ? "neverChecked" : health.isHealthy ? "isHealthy" : "isUnhealthy";
-  return (
-    <>
-      <div className="grid gap-3 sm:grid-cols-2 xl:grid-cols-4">
-        <Stat label={words("lastCheck")} tone={health.isHealthy ? "good" : "bad"}>
-          {words(state)}
-        </Stat>
-        <Stat label={words("assets")}>
-          <Money amount={health.totalAssets} currency={health.currency} />
-        </Stat>
-        <Stat label={words("liabilities")}>
-          <Money amount={health.totalLiabilities} currency={health.currency} />
-        </Stat>
-        <Stat label={words("equity")}>
-          <Money amount={health.totalEquity} currency={health.currency} />
-        </Stat>
-      </div>
-      <Card title={words(health.isValid === false ? "doesNotBalance" : "balances")}>
-        <Facts
-          facts={[
-            [words("findings"), <Figure key="findings" value={health.driftCount} />],
-            [words("rules"), <Figure key="rules" value={health.ruleCount} />],
-            [words("lines"), <Figure key="lines" value={health.lineCount} />],
-            [words("accounts"), <Figure key="accounts" value={health.accountCount} />],
-          ]}
-        />
-      </Card>
-    </>
   );
 }

@@ -5,6 +5,17 @@ import type { TypedDocument } from "../../api/document.ts";
 type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
+/** critical: money or its safety is in doubt; warning: look at it today; info: nothing is wrong. */
+export type AlertSeverity =
+  | 'critical'
+  | 'info'
+  | 'warning';
+
+/** How much a check looks at. */
+export type CheckScope =
+  | 'full'
+  | 'incremental';
+
 /** healthy: no finding; unhealthy: findings; failed: a rule could not run. */
 export type CheckStatus =
   | 'failed'
@@ -14,23 +25,71 @@ export type CheckStatus =
 export type OverviewQueryVariables = Exact<{ [key: string]: never; }>;
 
 
-export type OverviewQuery = { balanceHealth: { isHealthy: boolean | null, isOverdue: boolean | null, isValid: boolean | null, lastCheckAt: string | null, lastCheckStatus: CheckStatus | null, driftCount: number | null, ruleCount: number | null, lineCount: string | null, accountCount: string | null, currency: string | null, totalAssets: string | null, totalLiabilities: string | null, totalEquity: string | null } | null };
+export type OverviewQuery = { balanceHealth: { isHealthy: boolean | null, isOverdue: boolean | null, isValid: boolean | null, lastCheckAt: string | null, lastCheckAgeSeconds: string | null, driftCount: number | null, currency: string | null, totalAssets: string | null, totalLiabilities: string | null, totalEquity: string | null } | null, healthSummary: { status: CheckStatus | null, scope: CheckScope | null, findingCount: number | null, lineCount: string | null, accountCount: string | null, fullCheckAt: string | null, unhealthySince: string | null } | null, settlementHealth: { hotAccountCount: string | null, pendingCount: string | null, oldestPendingAgeSeconds: string | null, lastSettledAt: string | null, openHoldCount: string | null, overdueHoldCount: string | null } | null };
+
+export type AttentionQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type AttentionQuery = { alerts: { nodes: Array<{ id: string, title: string, severity: AlertSeverity, openedAt: string, acknowledgedAt: string | null } | null> } | null, decisions: { nodes: Array<{ id: string, action: string, amount: string | null, currency: string | null, proposedBy: string, proposedAt: string } | null> } | null, healProposals: { nodes: Array<{ id: string, rule: string, difference: string | null, isEscalated: boolean, proposedBy: string, proposedAt: string } | null> } | null };
+
+export type RulesOfLastCheckQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type RulesOfLastCheckQuery = { healthByRule: { nodes: Array<{ rule: string | null, title: string | null, room: string | null, findingCount: string | null, accountCount: string | null, differenceSum: string | null } | null> } | null };
+
+export type JobsOnOverviewQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type JobsOnOverviewQuery = { jobs: { nodes: Array<{ name: string, schedule: string, lastFinishedAt: string | null, lastError: string | null, nextRunAt: string | null } | null> } | null };
+
+export type AttentionChangedSubscriptionVariables = Exact<{ [key: string]: never; }>;
+
+
+export type AttentionChangedSubscription = { attentionChanged: { event: string | null } | null };
 
 export type RunCheckMutationVariables = Exact<{ [key: string]: never; }>;
 
 
-export type RunCheckMutation = { checkBalanceHealth: { result: { id: string } | null } | null };
+export type RunCheckMutation = { checkBalanceHealth: { result: { status: CheckStatus, findingCount: number } | null } | null };
 
 export const Overview: TypedDocument<OverviewQuery, OverviewQueryVariables> = {
   name: "Overview",
   kind: "query",
-  roles: ["admin","accountant","operator","auditor","member","branch","anonymous"],
-  text: "query Overview {\n  balanceHealth {\n    isHealthy\n    isOverdue\n    isValid\n    lastCheckAt\n    lastCheckStatus\n    driftCount\n    ruleCount\n    lineCount\n    accountCount\n    currency\n    totalAssets\n    totalLiabilities\n    totalEquity\n  }\n}",
+  roles: ["admin","accountant","operator","auditor"],
+  text: "query Overview {\n  balanceHealth {\n    isHealthy\n    isOverdue\n    isValid\n    lastCheckAt\n    lastCheckAgeSeconds\n    driftCount\n    currency\n    totalAssets\n    totalLiabilities\n    totalEquity\n  }\n  healthSummary {\n    status\n    scope\n    findingCount\n    lineCount\n    accountCount\n    fullCheckAt\n    unhealthySince\n  }\n  settlementHealth {\n    hotAccountCount\n    pendingCount\n    oldestPendingAgeSeconds\n    lastSettledAt\n    openHoldCount\n    overdueHoldCount\n  }\n}",
+};
+
+export const Attention: TypedDocument<AttentionQuery, AttentionQueryVariables> = {
+  name: "Attention",
+  kind: "query",
+  roles: null,
+  text: "query Attention {\n  alerts(\n    first: 20\n    filter: {resolvedAt: {isNull: true}}\n    orderBy: [OPENED_AT_DESC]\n  ) {\n    nodes {\n      id\n      title\n      severity\n      openedAt\n      acknowledgedAt\n    }\n  }\n  decisions(\n    first: 20\n    filter: {status: {equalTo: proposed}}\n    orderBy: [PROPOSED_AT_DESC]\n  ) {\n    nodes {\n      id\n      action\n      amount\n      currency\n      proposedBy\n      proposedAt\n    }\n  }\n  healProposals(\n    first: 20\n    filter: {status: {equalTo: proposed}}\n    orderBy: [PROPOSED_AT_DESC]\n  ) {\n    nodes {\n      id\n      rule\n      difference\n      isEscalated\n      proposedBy\n      proposedAt\n    }\n  }\n}",
+};
+
+export const RulesOfLastCheck: TypedDocument<RulesOfLastCheckQuery, RulesOfLastCheckQueryVariables> = {
+  name: "RulesOfLastCheck",
+  kind: "query",
+  roles: ["admin","accountant","operator","auditor"],
+  text: "query RulesOfLastCheck {\n  healthByRule {\n    nodes {\n      rule\n      title\n      room\n      findingCount\n      accountCount\n      differenceSum\n    }\n  }\n}",
+};
+
+export const JobsOnOverview: TypedDocument<JobsOnOverviewQuery, JobsOnOverviewQueryVariables> = {
+  name: "JobsOnOverview",
+  kind: "query",
+  roles: null,
+  text: "query JobsOnOverview {\n  jobs(first: 100) {\n    nodes {\n      name\n      schedule\n      lastFinishedAt\n      lastError\n      nextRunAt\n    }\n  }\n}",
+};
+
+export const AttentionChanged: TypedDocument<AttentionChangedSubscription, AttentionChangedSubscriptionVariables> = {
+  name: "AttentionChanged",
+  kind: "subscription",
+  roles: ["admin","accountant","operator","auditor"],
+  text: "subscription AttentionChanged {\n  attentionChanged {\n    event\n  }\n}",
 };
 
 export const RunCheck: TypedDocument<RunCheckMutation, RunCheckMutationVariables> = {
   name: "RunCheck",
   kind: "mutation",
   roles: ["admin","accountant","operator","auditor"],
-  text: "mutation RunCheck {\n  checkBalanceHealth(input: {}) {\n    result {\n      id\n    }\n  }\n}",
+  text: "mutation RunCheck {\n  checkBalanceHealth(input: {}) {\n    result {\n      status\n      findingCount\n    }\n  }\n}",
 };

@@ -1,0 +1,88 @@
+/** What waits for a person: alerts, decisions of a second person, heals that need approval. */
+import type { ReactNode } from "react";
+import { Badge, Card } from "../../../shared/ui.tsx";
+import { useDocument } from "../../api/query_client.ts";
+import { Moment, Money } from "../../parts/figures.tsx";
+import { Loaded } from "../../parts/loaded.tsx";
+import { Go } from "../../parts/page.tsx";
+import { type AttentionQuery, Attention as Document } from "./overview.documents.ts";
+import { useOverviewWords } from "./words.ts";
+
+export function Attention() {
+  const words = useOverviewWords();
+  const query = useDocument(Document, {}, { everySeconds: 60 });
+  return (
+    <Card title={words("attention")}>
+      <Loaded query={query} document={Document}>
+        {(data) => <List data={data} />}
+      </Loaded>
+    </Card>
+  );
+}
+
+function List({ data }: { data: AttentionQuery }) {
+  const words = useOverviewWords();
+  const alerts = data.alerts?.nodes ?? [];
+  const decisions = data.decisions?.nodes ?? [];
+  const proposals = data.healProposals?.nodes ?? [];
+  if (alerts.length + decisions.length + proposals.length === 0) {
+    return <p className="text-good">{words("nothingWaits")}</p>;
+  }
+  return (
+    <ul className="flex flex-col divide-y divide-line">
+      {alerts.map((alert) => (
+        <Item
+          key={alert.id}
+          kind={words("alert")}
+          at={alert.openedAt}
+          isBad={alert.severity === "critical"}
+        >
+          <Go to={`/alerts/${alert.id}`}>{alert.title}</Go>
+          {alert.acknowledgedAt !== null && <> ({words("seen")})</>}
+        </Item>
+      ))}
+      {decisions.map((decision) => (
+        <Item key={decision.id} kind={words("decision")} at={decision.proposedAt}>
+          <Go to="/decisions">{decision.action}</Go>{" "}
+          {decision.amount !== null && (
+            <Money amount={decision.amount} currency={decision.currency} />
+          )}{" "}
+          {words("by", { person: decision.proposedBy })}
+        </Item>
+      ))}
+      {proposals.map((proposal) => (
+        <Item
+          key={proposal.id}
+          kind={words("proposal")}
+          at={proposal.proposedAt}
+          isBad={proposal.isEscalated}
+        >
+          <Go to="/heal">{proposal.rule}</Go> <Money amount={proposal.difference} signed />{" "}
+          {words("by", { person: proposal.proposedBy })}
+        </Item>
+      ))}
+    </ul>
+  );
+}
+
+function Item({
+  kind,
+  at,
+  isBad = false,
+  children,
+}: {
+  kind: string;
+  at: string;
+  isBad?: boolean;
+  children: ReactNode;
+}) {
+  return (
+    <li className="flex flex-wrap items-center gap-x-3 gap-y-1 py-2">
+      <Badge tone={isBad ? "bad" : "wait"}>{kind}</Badge>
+      <span className="min-w-0 flex-1 break-words">{children}</span>
+      <span className="text-sm text-soft">
+        <Moment at={at} />
+      </span>
+    </li>
+  );
+}
