@@ -818,6 +818,7 @@ create table saldo.account_freeze (
   constraint account_freeze_end_has_a_reason CHECK (((unfrozen_at IS NULL) = (unfreeze_reason IS NULL)))
 );
 CREATE UNIQUE INDEX account_freeze_account_id_idx ON saldo.account_freeze USING btree (account_id) WHERE (unfrozen_at IS NULL);
+-- trigger announce_attention
 -- trigger record_bypass, always
 -- trigger record_bypass_truncate, always
 -- policy owner_all
@@ -908,6 +909,7 @@ create table saldo.alert (
 );
 CREATE UNIQUE INDEX alert_condition_key_open_idx ON saldo.alert USING btree (condition, key) WHERE (resolved_at IS NULL);
 CREATE INDEX alert_resolved_at_idx ON saldo.alert USING btree (resolved_at);
+-- trigger announce_attention
 -- policy owner_all
 -- policy select_all
 
@@ -1313,6 +1315,7 @@ create table saldo.check_run (
 );
 CREATE INDEX check_run_finished_at_idx ON saldo.check_run USING btree (finished_at);
 CREATE INDEX check_run_number_finished_at_idx ON saldo.check_run USING btree (number, finished_at);
+-- trigger announce_attention
 -- trigger keep_totals
 -- policy owner_all
 -- policy select_all
@@ -1556,6 +1559,7 @@ create table saldo.decision (
 CREATE INDEX decision_account ON saldo.decision USING btree (account_id);
 CREATE INDEX decision_time ON saldo.decision USING btree (decided_at);
 CREATE INDEX decision_waiting ON saldo.decision USING btree (action) WHERE (status = 'proposed'::saldo.decision_status);
+-- trigger announce_attention
 -- trigger record_bypass, always
 -- trigger record_bypass_truncate, always
 -- policy owner_all
@@ -1770,6 +1774,7 @@ create table saldo.heal_proposal (
 CREATE INDEX heal_proposal_account_id_idx ON saldo.heal_proposal USING btree (account_id);
 CREATE INDEX heal_proposal_heal_run_id_idx ON saldo.heal_proposal USING btree (heal_run_id);
 CREATE UNIQUE INDEX heal_proposal_rule_key_idx ON saldo.heal_proposal USING btree (rule, key) WHERE (status = 'proposed'::saldo.heal_proposal_status);
+-- trigger announce_attention
 -- trigger record_bypass, always
 -- trigger record_bypass_truncate, always
 -- policy owner_all
@@ -1790,6 +1795,7 @@ create table saldo.heal_run (
   constraint heal_run_pkey PRIMARY KEY (id),
   constraint heal_run_check_run_id_fkey FOREIGN KEY (check_run_id) REFERENCES saldo.check_run(id)
 );
+-- trigger announce_attention
 -- policy owner_all
 -- policy select_all
 

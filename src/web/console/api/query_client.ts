@@ -58,8 +58,15 @@ export function useDocument<Result, Variables>(
 
 /** A connection as GraphQL gives it: a page of rows and where the next one begins. */
 export interface Connection<Row> {
-  readonly nodes: readonly Row[];
+  readonly nodes: readonly (Row | null)[];
   readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
+}
+
+/** The rows of a connection; GraphQL has it that a row may be null, and none is. */
+export function rowsOf<Row>(
+  connection: { readonly nodes: readonly (Row | null)[] } | null | undefined,
+): Row[] {
+  return (connection?.nodes ?? []).filter((row) => row !== null);
 }
 
 /** A list that grows page by page through cursors: no page costs more than the first. */
@@ -81,7 +88,7 @@ export function usePages<Result, Variables extends { after?: string | null }, Ro
     enabled,
     ...(everySeconds !== undefined && { refetchInterval: everySeconds * 1000 }),
   });
-  const rows = query.data?.pages.flatMap((page) => connectionOf(page)?.nodes ?? []);
+  const rows = query.data?.pages.flatMap((page) => rowsOf(connectionOf(page)));
   return { query, rows };
 }
 

@@ -1,7 +1,7 @@
 /** What waits for a person: alerts, decisions of a second person, heals that need approval. */
 import type { ReactNode } from "react";
 import { Badge, Card } from "../../../shared/ui.tsx";
-import { useDocument } from "../../api/query_client.ts";
+import { rowsOf, useDocument } from "../../api/query_client.ts";
 import { Moment, Money } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Go } from "../../parts/page.tsx";
@@ -22,9 +22,9 @@ export function Attention() {
 
 function List({ data }: { data: AttentionQuery }) {
   const words = useOverviewWords();
-  const alerts = data.alerts?.nodes ?? [];
-  const decisions = data.decisions?.nodes ?? [];
-  const proposals = data.healProposals?.nodes ?? [];
+  const alerts = rowsOf(data.alerts);
+  const decisions = rowsOf(data.decisions);
+  const proposals = rowsOf(data.healProposals);
   if (alerts.length + decisions.length + proposals.length === 0) {
     return <p className="text-good">{words("nothingWaits")}</p>;
   }

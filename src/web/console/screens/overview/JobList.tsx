@@ -1,6 +1,6 @@
 /** The jobs that run by themselves, and when they last did. */
 import { Badge, Card } from "../../../shared/ui.tsx";
-import { useDocument } from "../../api/query_client.ts";
+import { rowsOf, useDocument } from "../../api/query_client.ts";
 import { Moment } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Go } from "../../parts/page.tsx";
@@ -17,7 +17,7 @@ export function JobList() {
         {({ jobs }) => (
           <Table
             caption={words("jobs")}
-            rows={jobs?.nodes ?? []}
+            rows={rowsOf(jobs)}
             keyOf={({ name }) => name}
             empty={words("noJobs")}
             columns={[

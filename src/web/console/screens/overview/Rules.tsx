@@ -1,7 +1,7 @@
 /** Rule by rule what the last check found; those that found something stand first. */
 import { useState } from "react";
 import { Badge, Button, Card } from "../../../shared/ui.tsx";
-import { useDocument } from "../../api/query_client.ts";
+import { rowsOf, useDocument } from "../../api/query_client.ts";
 import { Figure, Money } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Go } from "../../parts/page.tsx";
@@ -9,7 +9,7 @@ import { Table } from "../../parts/table.tsx";
 import { RulesOfLastCheck, type RulesOfLastCheckQuery } from "./overview.documents.ts";
 import { useOverviewWords } from "./words.ts";
 
-type Rule = NonNullable<RulesOfLastCheckQuery["healthByRule"]>["nodes"][number];
+type Rule = NonNullable<NonNullable<RulesOfLastCheckQuery["healthByRule"]>["nodes"][number]>;
 
 export function Rules() {
   const words = useOverviewWords();
@@ -17,7 +17,7 @@ export function Rules() {
   return (
     <Card title={words("rules")}>
       <Loaded query={query} document={RulesOfLastCheck}>
-        {({ healthByRule }) => <RuleTable rules={healthByRule?.nodes ?? []} />}
+        {({ healthByRule }) => <RuleTable rules={rowsOf(healthByRule)} />}
       </Loaded>
     </Card>
   );
