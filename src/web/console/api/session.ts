@@ -8,8 +8,8 @@ import { send } from "./request.ts";
 export interface Session {
   readonly subject: string | null;
   readonly role: string | null;
-  /** The role with all that it consists of. */
-  readonly roles: readonly string[];
+  /** The role with all that it consists of; not there while nobody is signed in. */
+  readonly roles?: readonly string[];
   readonly member_id: string | null;
   readonly expires_at: string | null;
   /** Zone and currency of the business. */
@@ -22,11 +22,18 @@ export interface Session {
 
 const AGAIN_MS = 60_000;
 
+/** Of a session that has ended the page keeps zone, currency and roles: its forms stay as they are. */
+async function ask(signal: AbortSignal): Promise<Session> {
+  const session = (await send("GET", "/console/session", undefined, signal)) as Session;
+  if (session.subject !== null) return session;
+  return { ...client.getQueryData<Session>(key), ...session };
+}
+
 /** The session as the server sees it, asked for again each minute while the page is shown. */
 export function useSession() {
   return useQuery({
     queryKey: key,
-    queryFn: ({ signal }) => send("GET", "/console/session", undefined, signal) as Promise<Session>,
+    queryFn: ({ signal }) => ask(signal),
     refetchInterval: AGAIN_MS,
     staleTime: AGAIN_MS / 2,
   });
@@ -42,9 +49,7 @@ export function useSignedIn(): Session {
 /** Whether this role may ask for all of an operation; the server decides again when it is asked. */
 export function useMay(document: TypedDocument<never, never> | TypedDocument<unknown, never>) {
   const { data } = useSession();
-  return (
-    document.roles === null || document.roles.some((role) => data?.roles.includes(role) ?? false)
-  );
+  return document.roles === null || document.roles.some((role) => data?.roles?.includes(role));
 }
 
 /** Begins a session with a one-time code or a token. @throws Problem */
@@ -58,6 +63,5 @@ export async function signIn(proof: { code: string } | { token: string }): Promi
 /** Ends the session at the server, and forgets all that was shown. */
 export async function signOut(): Promise<void> {
   await send("DELETE", "/console/session");
-  client.clear();
-  await client.invalidateQueries({ queryKey: key });
+  location.replace("/console/");
 }

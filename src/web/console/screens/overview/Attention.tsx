@@ -43,7 +43,7 @@ function List({ data }: { data: AttentionQuery }) {
       ))}
       {decisions.map((decision) => (
         <Item key={decision.id} kind={words("decision")} at={decision.proposedAt}>
-          <Go to="/decisions">{decision.action}</Go>{" "}
+          <Go to="/decisions">{decision.action.replaceAll("_", " ")}</Go>{" "}
           {decision.amount !== null && (
             <Money amount={decision.amount} currency={decision.currency} />
           )}{" "}
@@ -79,7 +79,7 @@ function Item({
   return (
     <li className="flex flex-wrap items-center gap-x-3 gap-y-1 py-2">
       <Badge tone={isBad ? "bad" : "wait"}>{kind}</Badge>
-      <span className="min-w-0 flex-1 break-words">{children}</span>
+      <span className="min-w-44 flex-1 break-words">{children}</span>
       <span className="text-sm text-soft">
         <Moment at={at} />
       </span>

@@ -1,0 +1,179 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import test from "ava";
+import type { Browser } from "playwright-core";
+import type { Api } from "../_support/api.ts";
+import { chromiumPath, launch, noChromium, picture, violations } from "./_browser.ts";
+import { consoleFolder, openConsole, overhang, serveConsole } from "./_console.ts";
+
+/** The frame of the console in a real browser: signing in, moving about, and trouble. */
+
+const inBrowser = chromiumPath === undefined ? test.serial.skip : test.serial;
+let browser: Browser;
+let api: Api;
+test.before(async (t) => {
+  api = await serveConsole();
+  if (chromiumPath === undefined) t.log(`skipped: ${noChromium}`);
+  else browser = await launch();
+});
+test.after.always(async () => {
+  await browser?.close();
+  await api.close();
+});
+
+test.serial(
+  "the first screen needs at most 200 KB of JavaScript, and names no other place",
+  (t) => {
+    const page = readFileSync(join(consoleFolder, "index.html"), "utf8");
+    const first = [...page.matchAll(/"\/console\/(assets\/[^"]+\.js)"/g)].map(([, file]) => file);
+    const texts = first.map((file) => readFileSync(join(consoleFolder, file ?? "")));
+    const overview = /assets\/Overview-[\w-]+\.js/.exec(texts.map(String).join());
+    t.truthy(overview, "the overview is fetched when it is shown");
+    texts.push(readFileSync(join(consoleFolder, overview?.[0] ?? "")));
+    const size = texts.reduce((sum, each) => sum + gzipSync(each).length, 0);
+    t.true(size > 80_000 && size <= 200 * 1024, `${size} bytes`);
+    t.notRegex(page, /https?:\/\//);
+  },
+);
+
+inBrowser("a stranger is asked to sign in, in both languages, and a token does it", async (t) => {
+  const { page, errors } = await openConsole(t, browser, api, { role: null });
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  t.deepEqual(await violations(page), []);
+  await page.getByRole("button", { name: "Bahasa Indonesia" }).click();
+  await page.getByRole("button", { name: "Masuk", exact: true }).click();
+  await page.getByText("Tempelkan token.").waitFor();
+  await page.getByLabel("Token").fill(await api.token({ sub: "ani" }));
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Ringkasan" }).waitFor();
+  await page.getByText("ani, admin").waitFor();
+  t.deepEqual(errors, []);
+});
+
+inBrowser("the overview tells how things stand, and of a change without being asked", async (t) => {
+  const { page, errors } = await openConsole(t, browser, api);
+  await page.getByText("No check has run yet").waitFor();
+  await page.getByText("Nothing waits for a person.").waitFor();
+  await api.root("select from saldo.check_balance_health()");
+  await page.getByText("All is in order").waitFor();
+  const { accountId } = await api.member("ayu", "500000");
+  await api.root("select from saldo.freeze_account($1, 'looks odd')", [accountId]);
+  await api.root("select from saldo.propose_unfreeze($1, 'it is fine')", [accountId]);
+  await page.getByText("asked for by").first().waitFor();
+  await picture(page, "overview");
+  t.deepEqual(await violations(page), []);
+  await page.getByRole("button", { name: "Run a check" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Run a check" }).click();
+  await page.getByText("The check has run. Findings: 0.").waitFor();
+  t.deepEqual(errors, []);
+});
+
+inBrowser("keys alone lead everywhere, and say what they do", async (t) => {
+  const { page } = await openConsole(t, browser, api);
+  await page.getByRole("heading", { name: "Overview", exact: true }).waitFor();
+  await page.keyboard.press("?");
+  await page.getByRole("dialog", { name: "Keys" }).waitFor();
+  t.deepEqual(await violations(page), []);
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox").waitFor();
+  await page.keyboard.type("heal");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/console/heal");
+  await page.keyboard.press("g");
+  await page.keyboard.press("o");
+  await page.waitForURL("**/console/");
+  t.is(await page.evaluate("document.activeElement.id"), "content");
+});
+
+inBrowser(
+  "a session that ends is begun again over the form, which keeps what was typed",
+  async (t) => {
+    const { page, context } = await openConsole(t, browser, api);
+    await page.getByRole("button", { name: "Run a check" }).click();
+    const cookies = await context.cookies();
+    await context.clearCookies();
+    await page.getByRole("dialog").getByRole("button", { name: "Run a check" }).click();
+    await page.getByRole("dialog", { name: "Sign in" }).waitFor();
+    await page.getByText("The session has ended.").waitFor();
+    await picture(page, "signed_out");
+    t.true(cookies.every(({ httpOnly, sameSite }) => httpOnly && sameSite === "Strict"));
+    await page.getByLabel("Token").fill(await api.token({ sub: "ani" }));
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog", { name: "Sign in" }).waitFor({ state: "detached" });
+    await page.getByRole("dialog").getByRole("button", { name: "Run a check" }).click();
+    await page.getByText("The check has run.").first().waitFor();
+    await page.getByText("Assets", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    t.deepEqual(await context.cookies(), []);
+  },
+);
+
+inBrowser(
+  "a server that is gone is said, what was shown stays, and it comes back by itself",
+  async (t) => {
+    const { page } = await openConsole(t, browser, api);
+    await page.getByText("Assets", { exact: true }).waitFor();
+    await page.route(/\/(graphql|console\/session)/, (route) => route.abort());
+    await page.getByRole("button", { name: "Run a check" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Run a check" }).click();
+    await page.getByText("nobody knows yet whether this was done").waitFor();
+    await page.getByText("The server does not answer.").first().waitFor({ timeout: 30_000 });
+    t.true(await page.getByText("Assets", { exact: true }).isVisible());
+    await page.unroute(/\/(graphql|console\/session)/);
+    await page.getByRole("dialog").getByRole("button", { name: "Run a check" }).click();
+    await page.getByText("The check has run.").first().waitFor();
+    await page.getByText("The server does not answer.").first().waitFor({ state: "detached" });
+  },
+);
+
+inBrowser("an old tab is asked to reload when the server has a newer page", async (t) => {
+  const { page } = await openConsole(t, browser, api);
+  await page.getByText("Assets", { exact: true }).waitFor();
+  // The page asks each minute, and after each refusal for want of a session.
+  await page.route("**/graphql", (route) =>
+    route.fulfill({
+      status: 401,
+      json: { errors: [{ message: "Sign in.", extensions: { condition: "unauthenticated" } }] },
+    }),
+  );
+  await page.route("**/console/session", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, json: { ...(await response.json()), version: "newer" } });
+  });
+  await page.getByRole("button", { name: "Run a check" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Run a check" }).click();
+  await page.getByText("The server has a newer console.").waitFor();
+  t.true(await page.getByText("Reload", { exact: true }).isVisible());
+});
+
+inBrowser(
+  "a phone, a dark theme and the other zone: readable, and nothing to scroll sideways",
+  async (t) => {
+    const { page } = await openConsole(t, browser, api, {
+      viewport: { width: 360, height: 740 },
+      colorScheme: "dark",
+      language: "id",
+    });
+    await page.getByRole("heading", { name: "Ringkasan" }).waitFor();
+    await page.getByText("Aset", { exact: true }).waitFor();
+    t.true((await overhang(page)) <= 0);
+    t.deepEqual(await violations(page), []);
+    await picture(page, "overview_phone_dark");
+    await page.getByRole("button", { name: "Menu" }).click();
+    t.deepEqual(await violations(page), []);
+    await page.getByRole("link", { name: "Akun", exact: true }).waitFor();
+    t.true((await overhang(page)) <= 0);
+  },
+);
+
+inBrowser("without JavaScript the page says what it needs", async (t) => {
+  const context = await browser.newContext({ javaScriptEnabled: false, baseURL: api.url });
+  t.teardown(() => context.close());
+  const page = await context.newPage();
+  await page.goto("/console/");
+  t.regex((await page.textContent("body")) ?? "", /needs JavaScript/);
+});
