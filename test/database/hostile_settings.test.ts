@@ -136,7 +136,8 @@ for (const [kind, settings] of Object.entries(settingsByKind)) {
 }
 
 test.serial("a login that is given another role is itself again in our sessions", async (t) => {
-  const login = `saldo_test_${randomBytes(6).toString("hex")}`;
+  // Checks of other tests look at the roles of the whole server whose names begin with saldo_.
+  const login = `keeper_${randomBytes(6).toString("hex")}`;
   try {
     await withEmptyDatabase(async (url) => {
       await withClient(url, async (client) => {

@@ -105,7 +105,8 @@ test.serial("a start says that it waits for another, and does not wait forever",
     const waiting = migrate(database.connectionString, {
       log: { info: (message) => said.push(message) },
     });
-    await sleep(3000);
+    while (said.length === 0) await sleep(50);
+    await sleep(1000);
     t.deepEqual(said, ["waiting for another Saldo that migrates the database"]);
     await other.query("select pg_advisory_unlock($1)", [locks.migration]);
     await waiting;
