@@ -1,5 +1,6 @@
 import test from "ava";
 import fc from "fast-check";
+import { amountToSend, readAmountText } from "../../src/web/console/parts/amount.ts";
 import { formatAmount, groupAmount, readAmount } from "../../src/web/shared/money.ts";
 
 /** Rupiah as people type them: 20.000 is twenty thousand, and never twenty. */
@@ -70,4 +71,26 @@ test("amounts are shown exactly", (t) => {
   t.is(formatAmount(20000, "IDR", 0, "id").replace("\u00a0", " "), "Rp 20.000");
   t.is(formatAmount(-2050n, "SAR", 2, "en").replace("\u00a0", " "), "-SAR 20.50");
   t.is(formatAmount(9_007_199_254_740_993n, "IDR", 0, "id").slice(-21), "9.007.199.254.740.993");
+});
+
+test("the console gives the API what was read, with a sign only where one may stand", (t) => {
+  const text = (typed: string, isSigned = false) => {
+    const amount = readAmountText(typed, { isSigned });
+    return amount.kind === "amount" ? amount.text : amount.kind;
+  };
+  t.is(text("20.000"), "20000");
+  t.is(text("20,000"), "20000");
+  t.is(text("20.5"), "20.50");
+  t.is(text("1.234,56"), "1234.56");
+  t.is(text("1,5jt"), "1500000");
+  t.is(text("1,2345"), "wrong");
+  t.is(text("-20.000"), "wrong");
+  t.is(text("-20.000", true), "-20000");
+  t.is(text("-0,05", true), "-0.05");
+  t.is(text("-", true), "wrong");
+  t.is(text("", true), "empty");
+  t.is(amountToSend("20.000"), "20000");
+  t.is(amountToSend("0,00"), null);
+  t.is(amountToSend("-0", { isSigned: true }), null);
+  t.is(amountToSend("twenty"), null);
 });

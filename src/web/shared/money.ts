@@ -76,8 +76,8 @@ export function groupAmount(units: bigint, decimals: number): string {
   return format.format(decimalText(units, decimals) as never);
 }
 
-/** Intl formats texts exactly; a number it would round first. */
-function decimalText(units: bigint, decimals: number): string {
+/** An amount as a decimal text. Intl formats such exactly; a number it would round first. */
+export function decimalText(units: bigint, decimals: number): string {
   const digits = String(units < 0n ? -units : units).padStart(decimals + 1, "0");
   const place = digits.length - decimals;
   const fraction = decimals === 0 ? "" : `.${digits.slice(place)}`;

@@ -28,6 +28,18 @@ export function formatNumber(figure: string | number, language: string): string 
   return format.format(text as never);
 }
 
+/** "20 thousand": large amounts as one says them, exact; nothing where that says no more. */
+export function formatShort(figure: string, language: string): string | undefined {
+  // Three zeros at its end: the word is then shorter than the digits.
+  if (!/000(\.0*)?$/.test(figure)) return undefined;
+  const format = new Intl.NumberFormat(localeOf(language), {
+    notation: "compact",
+    compactDisplay: "long",
+    maximumFractionDigits: 20,
+  });
+  return format.format(figure as never);
+}
+
 /** Decimals of a plain number without the zeros at its end. */
 function decimalsOf(text: string): number {
   return /\.(\d*?)0*$/.exec(text)?.[1]?.length ?? 0;

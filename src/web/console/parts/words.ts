@@ -40,6 +40,9 @@ const en = {
   from: "From",
   to: "To",
   clear: "Clear filters",
+  amountHint: "20.000 and 20,000 are twenty thousand.",
+  amountWrong: "This is no amount. Write 20000 or 20.000, with at most two decimals.",
+  amountMissing: "Enter an amount.",
 };
 
 const id: { [Key in keyof typeof en]: string } = {
@@ -82,6 +85,9 @@ const id: { [Key in keyof typeof en]: string } = {
   from: "Dari",
   to: "Sampai",
   clear: "Hapus saringan",
+  amountHint: "20.000 dan 20,000 adalah dua puluh ribu.",
+  amountWrong: "Ini bukan jumlah uang. Tulis 20000 atau 20.000, paling banyak dua desimal.",
+  amountMissing: "Isi jumlahnya.",
 };
 
 export const usePartWords = makeWords("parts", { en, id });
