@@ -35,3 +35,25 @@ create table if not exists saldo_private.console_session (
 create index if not exists console_session_service_token
   on saldo_private.console_session (service_token_id);
 create index if not exists console_session_end on saldo_private.console_session (expires_at);
+-- Members are looked up by a beginning of their code and by words of their name.
+-- squawk-ignore require-concurrent-index-creation
+create index if not exists member_code_beginning
+  on saldo.member (lower(code) text_pattern_ops);
+-- squawk-ignore require-concurrent-index-creation
+create index if not exists member_name_words
+  on saldo.member using gin (to_tsvector('simple'::regconfig, name));
+-- What a wallet's balance is made of.
+do $types$
+begin
+  if to_regtype('saldo.wallet_balance_part') is null then
+    create type saldo.wallet_balance_part as (
+      kind saldo.wallet_line_kind,
+      line_count bigint,
+      first_at timestamptz,
+      last_at timestamptz,
+      amount numeric,
+      total numeric
+    );
+  end if;
+end
+$types$;

@@ -748,6 +748,15 @@ create type saldo.wallet_balance as (
   debt numeric
 );
 
+create type saldo.wallet_balance_part as (
+  kind saldo.wallet_line_kind,
+  line_count bigint,
+  first_at timestamp with time zone,
+  last_at timestamp with time zone,
+  amount numeric,
+  total numeric
+);
+
 create type saldo.wallet_history_line as (
   occurred_at timestamp with time zone,
   id uuid,
@@ -2038,6 +2047,8 @@ create table saldo.member (
   constraint member_pkey PRIMARY KEY (id),
   constraint member_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.account(id)
 );
+CREATE INDEX member_code_beginning ON saldo.member USING btree (lower(code) text_pattern_ops);
+CREATE INDEX member_name_words ON saldo.member USING gin (to_tsvector('simple'::regconfig, name));
 -- trigger record_bypass, always
 -- trigger record_bypass_truncate, always
 -- policy owner_all

@@ -89,6 +89,7 @@
 -- wallet: members, top-ups and charge-backs, products and stock, purchases, refunds
 --!include wallet/member_login.sql
 --!include wallet/member.sql
+--!include wallet/find_members.sql
 --!include wallet/assign_member_login.sql
 --!include wallet/service_token.sql
 --!include wallet/console_session.sql

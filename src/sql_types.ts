@@ -3345,6 +3345,22 @@ export interface WalletBalance {
   debt: string | null;
 }
 
+/** What lines of one kind add to a wallet's balance, or take from it. */
+export interface WalletBalancePart {
+  /** Kind of the lines. */
+  kind: WalletLineKind | null;
+  /** How many lines there are of it. */
+  line_count: string | null;
+  /** When the first of them occurred. */
+  first_at: Date | null;
+  /** When the last of them occurred. */
+  last_at: Date | null;
+  /** Their sum, in the currency of the wallet; below zero: they took from it. */
+  amount: string | null;
+  /** Sum of this part and of those before it; of the last one, the balance. */
+  total: string | null;
+}
+
 /** A line of a wallet's history. */
 export interface WalletHistoryLine {
   /** When it took place, by the business. */
@@ -3497,6 +3513,7 @@ export interface Rows {
   trial_balance_movement: TrialBalanceMovement;
   unrated_reading: UnratedReading;
   wallet_balance: WalletBalance;
+  wallet_balance_part: WalletBalancePart;
   wallet_history_line: WalletHistoryLine;
 }
 
@@ -4348,6 +4365,17 @@ export interface Functions {
       reason: string;
     };
     row: Purchase;
+  };
+  /**
+   * Members whose code begins with search, or whose name has words that begin with the words of
+   * it; case does not matter.
+   */
+  find_members: {
+    args: {
+      search: string;
+      row_limit?: number | null;
+    };
+    row: Member;
   };
   /**
    * The thirteen periods of a year with their status, those that were never closed included; none
@@ -5343,13 +5371,24 @@ export interface Functions {
     row: WalletBalance;
   };
   /**
+   * Why a wallet's balance is what it is: a row for each kind of line that was ever posted to it,
+   * with their sum, and with the sum so far.
+   */
+  wallet_balance_parts: {
+    args: {
+      member_id: string | number | bigint;
+    };
+    row: WalletBalancePart;
+  };
+  /**
    * Top-ups, purchases, refunds, charge-backs, payments of debts and adjustments of a member's
    * wallet, oldest first: by posting date, by the time at which they occurred, and in the order of
-   * recording, each with the balance after it.
+   * recording, each with the balance after it; is_newest_first: the other way round.
    */
   wallet_history: {
     args: {
       member_id: string | number | bigint;
+      is_newest_first?: boolean | null;
     };
     row: WalletHistoryLine;
   };

@@ -1,6 +1,6 @@
 -- Wallet history: what a member reads about the own wallet, line by line.
 --
--- Public: wallet_history.
+-- Public: wallet_history, wallet_balance_parts.
 -- Posted lines carry the balance on from line to line; pending and failed purchases stand among
 -- them with the balance unmoved, since they posted nothing.
 
@@ -79,7 +79,10 @@ $$;
 comment on function saldo_private.wallet_history__lines is
   'All lines of a wallet account, oldest first.';
 
-create or replace function saldo.wallet_history(member_id bigint)
+create or replace function saldo.wallet_history(
+  member_id bigint,
+  is_newest_first boolean default false
+)
 returns setof saldo.wallet_history_line
 language plpgsql
 stable
@@ -92,17 +95,50 @@ begin
   return query
   select h.occurred_at, h.id, h.kind, h.status, h.description, h.amount,
     trim_scale(h.balance), h.purchase_id, h.product_id, h.quantity
-  from saldo_private.wallet_history__lines(v_member.account_id) as h;
+  from saldo_private.wallet_history__lines(v_member.account_id) with ordinality as h
+  order by case when is_newest_first then -h.ordinality else h.ordinality end;
 end
 $$;
 comment on function saldo.wallet_history is
   'Top-ups, purchases, refunds, charge-backs, payments of debts and adjustments of a member''s '
   'wallet, oldest first: by posting date, by the time at which they occurred, and in the order '
-  'of recording, each with the balance '
-  'after it. Pending and failed purchases leave the balance as it was. Members may ask for '
-  'themselves. Errors in checking order: SB007 not_found, SB304 member_not_found.';
+  'of recording, each with the balance after it; is_newest_first: the other way round. Pending and '
+  'failed purchases leave the balance as it was. Members may ask for themselves. Errors in checking order: SB007 not_found, SB304 member_not_found.';
 revoke execute on function saldo.wallet_history from public;
 grant execute on function saldo.wallet_history to
+  saldo_admin, saldo_operator, saldo_member, saldo_cashier, saldo_app;
+
+create or replace function saldo.wallet_balance_parts(member_id bigint)
+returns setof saldo.wallet_balance_part
+language plpgsql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_member saldo.member := saldo_private.require_member(wallet_balance_parts.member_id);
+begin
+  return query
+  select part.kind, part.line_count, part.first_at, part.last_at, trim_scale(part.amount),
+    trim_scale(sum(part.amount) over (order by part.kind))
+  from (
+    select h.kind, count(*) as line_count, min(h.occurred_at) as first_at,
+      max(h.occurred_at) as last_at, sum(h.amount) as amount
+    from saldo_private.wallet_history__lines(v_member.account_id) as h
+    -- These two have posted nothing.
+    where (h.status in ('pending', 'failed')) is not true
+    group by h.kind
+  ) as part
+  order by part.kind;
+end
+$$;
+comment on function saldo.wallet_balance_parts is
+  'Why a wallet''s balance is what it is: a row for each kind of line that was ever posted to it, '
+  'with their sum, and with the sum so far. The total of the last row is the balance, derived from '
+  'the journal; wallet_balance has the one that is kept. No row: nothing was posted. Members may '
+  'ask for themselves. Errors in checking order: SB007 not_found, SB304 member_not_found.';
+revoke execute on function saldo.wallet_balance_parts from public;
+grant execute on function saldo.wallet_balance_parts to
   saldo_admin, saldo_operator, saldo_member, saldo_cashier, saldo_app;
 
 comment on type saldo.wallet_line_kind is
@@ -125,3 +161,13 @@ comment on column saldo.wallet_history_line.purchase_id is 'Purchase paid or ref
 comment on column saldo.wallet_history_line.product_id is
   'Product of that purchase; null without one.';
 comment on column saldo.wallet_history_line.quantity is 'Units of that purchase; null without one.';
+comment on type saldo.wallet_balance_part is
+  'What lines of one kind add to a wallet''s balance, or take from it.';
+comment on column saldo.wallet_balance_part.kind is 'Kind of the lines.';
+comment on column saldo.wallet_balance_part.line_count is 'How many lines there are of it.';
+comment on column saldo.wallet_balance_part.first_at is 'When the first of them occurred.';
+comment on column saldo.wallet_balance_part.last_at is 'When the last of them occurred.';
+comment on column saldo.wallet_balance_part.amount is
+  'Their sum, in the currency of the wallet; below zero: they took from it.';
+comment on column saldo.wallet_balance_part.total is
+  'Sum of this part and of those before it; of the last one, the balance.';

@@ -30,6 +30,7 @@ test("what a function does as the owner for members and strangers was looked at"
     "saldo.balance_health",
     "saldo.purchase_with_balance_deduction",
     "saldo.wallet_balance",
+    "saldo.wallet_balance_parts",
     "saldo.wallet_history",
     "saldo_private.current_account_id",
     "saldo_private.fail",
@@ -45,7 +46,12 @@ test("what a function does as the owner for members and strangers was looked at"
 });
 
 test("what cashiers, billers and applications do was looked at", (t) => {
-  const wallet = ["purchase_with_balance_deduction", "wallet_balance", "wallet_history"];
+  const wallet = [
+    "purchase_with_balance_deduction",
+    "wallet_balance",
+    "wallet_balance_parts",
+    "wallet_history",
+  ];
   const purchases = ["complete_purchase", "fail_purchase", ...wallet];
   // All of them may be told what is wrong.
   const functions = (role: string) =>

@@ -134,3 +134,54 @@ test("members call the functions that are theirs, and no others", async (t) => {
     }
   }
 });
+
+test("members are found by the beginning of a code and by words of a name", async (t) => {
+  await wallet.query(
+    "admin",
+    `select saldo.create_member(m.code, m.name) from (values
+      ('MB-0001', 'Siti Nurhaliza'), ('MB-0002', 'Budi Sitorus'), ('mb-001', 'O''Brien, 100% & Co'),
+      ('nur', 'Someone Other')
+    ) as m (code, name)`,
+  );
+  const find = async (search: string | null, more: object = {}) =>
+    (await wallet.rows("operator", "find_members", { search, ...more })).map((row) => row.code);
+  t.deepEqual(await find("mb-000"), ["MB-0001", "MB-0002"]);
+  t.deepEqual((await find(" MB-00 ")).toSorted(), ["MB-0001", "MB-0002", "mb-001"]);
+  t.deepEqual(await find("siti"), ["MB-0001"]);
+  t.deepEqual(await find("SIT"), ["MB-0001", "MB-0002"]);
+  t.deepEqual(await find("nur sit"), ["MB-0001"]);
+  t.deepEqual(await find("nur"), ["nur", "MB-0001"], "the code that is searched for comes first");
+  t.deepEqual(await find("o'brien"), ["mb-001"]);
+  t.deepEqual(await find("100%"), ["mb-001"]);
+  t.deepEqual(await find("%"), []);
+  t.deepEqual(await find("' | siti:*"), ["MB-0001"]);
+  t.is((await find("mb", { row_limit: 2 })).length, 2);
+  for (const search of ["", " ", null, "x".repeat(201)]) {
+    t.is(await errorCode(find(search)), "SB010", String(search?.length));
+  }
+  t.is(await errorCode(find("mb", { row_limit: 1001 })), "SB010");
+  const asMember = wallet.rows({ memberId: "1" }, "find_members", { search: "mb" });
+  t.is(await errorCode(asMember), "42501");
+});
+
+test("a search reads an index, not all members", async (t) => {
+  await wallet.root(
+    `insert into saldo.account (code, name, type, currency)
+    select 'bulk:' || n, 'Bulk', 'liability', 'IDR' from generate_series(1, 3000) as n`,
+  );
+  await wallet.root(
+    `insert into saldo.member (code, name, account_id)
+    select 'bulk-' || a.id, 'Bulk ' || a.id, a.id from saldo.account as a where a.code like 'bulk:%'`,
+  );
+  await wallet.root("analyze saldo.member");
+  const plan = await wallet.root(
+    `explain (format json) select from saldo.member as c
+    where lower(c.code) ~>=~ 'bulk-12' and lower(c.code) ~<~ 'bulk-13'`,
+  );
+  t.regex(JSON.stringify(plan), /member_code_beginning/);
+  const words = await wallet.root(
+    `explain (format json) select from saldo.member as n
+    where to_tsvector('simple', n.name) @@ to_tsquery('simple', '1234:*')`,
+  );
+  t.regex(JSON.stringify(words), /member_name_words/);
+});

@@ -79,9 +79,46 @@ test("every kind of line shows, and only posted ones move the balance", async (t
     ["refund", "refunded", "200", "1000"],
     ["adjustment", null, "-50", "950"],
   ]);
+  const newestFirst = await wallet.rows("admin", "wallet_history", {
+    member_id: member.id,
+    is_newest_first: true,
+  });
+  t.deepEqual(newestFirst, lines.toReversed());
   t.is(lines[1]?.description, `2 x ${cheap.name}`);
   t.is(lines[4]?.description, "Refund: Broken");
   t.is(lines[4]?.purchase_id, purchase.id);
+});
+
+test("the parts of a balance add up to it, and leave out what posted nothing", async (t) => {
+  const parts = (who: Parameters<typeof wallet.rows>[0], member: Row) =>
+    wallet.rows(who, "wallet_balance_parts", { member_id: member.id });
+  const member = await wallet.member(1000);
+  const other = await wallet.member();
+  t.deepEqual(await parts("admin", other), []);
+  const product = await wallet.product(100);
+  await wallet.call("admin", "top_up", { member_id: member.id, amount: 500 });
+  const purchase = await wallet.buy(member, product, { quantity: 2 });
+  await wallet.buy(member, product);
+  await wallet.buy(member, product, { hold_only: true });
+  const failed = await wallet.buy(member, product, { hold_only: true });
+  await wallet.call("admin", "fail_purchase", { purchase_id: failed.id, reason: "Late" });
+  await wallet.call("admin", "refund_purchase", {
+    purchase_id: purchase.id,
+    reason: "Broken",
+    amount: 50.5,
+  });
+  const found = await parts({ memberId: member.id }, member);
+  t.deepEqual(
+    found.map((part) => [part.kind, part.line_count, part.amount, part.total]),
+    [
+      ["top_up", "2", "1500", "1500"],
+      ["purchase", "2", "-300", "1200"],
+      ["refund", "1", "50.5", "1250.5"],
+    ],
+  );
+  t.is((await wallet.balance(member)).balance, "1250.5");
+  t.is(await errorCode(parts({ memberId: other.id }, member)), "SB007");
+  t.is(await errorCode(parts("admin", { id: "999999999" })), "SB304");
 });
 
 test("a purchase that was pending shows at the time it was paid", async (t) => {
