@@ -57,3 +57,17 @@ begin
   end if;
 end
 $types$;
+-- Months that are charged: what comes late to one of them is charged again by itself.
+create table if not exists saldo_private.charged_month (
+  account_id bigint not null,
+  month date not null,
+  charged_at timestamptz not null default clock_timestamp(),
+  charged_by text not null,
+  constraint charged_month_pkey primary key (month, account_id)
+);
+insert into saldo_private.charged_month (account_id, month, charged_at, charged_by)
+select c.account_id, c.month, min(c.charged_at), min(c.charged_by)
+from saldo.customer_charge as c
+group by c.account_id, c.month
+on conflict do nothing;
+alter table saldo.rerating add column if not exists is_of_charges boolean not null default false;

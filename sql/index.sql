@@ -120,8 +120,13 @@
 --!include metering/sealed_metering.sql
 --!include metering/customer_month_rule.sql
 --!include metering/unrated_reading.sql
+--!include metering/tariff_part.sql
+--!include metering/charge.sql
+--!include metering/recharge.sql
+--!include metering/install_meter.sql
 --!include metering/rate_readings.sql
 --!include metering/rerating.sql
+--!include metering/recharge_queue.sql
 --!include metering/unrated_reason.sql
 --!include metering/rerating_step.sql
 --!include metering/consumption_profile.sql
@@ -131,8 +136,8 @@
 --!include metering/withdraw_estimates.sql
 --!include metering/add_reading.sql
 --!include metering/exchange_meter.sql
---!include metering/tariff_part.sql
---!include metering/charge.sql
+--!include metering/add_tariff_part.sql
+--!include metering/charge_customers.sql
 --!include metering/customer_month.sql
 --!include metering/customer_bill.sql
 --!include metering/customers_month.sql

@@ -75,7 +75,7 @@ from (
       'What is posted for a customer and month is the sum of its current lines.', null, false),
     ('customer_charge', 'metering', 'Charges agree with the journal and with the tariff',
       'What is posted as charges of a month is the sum of those that stand, and of an open month '
-        'what the parts of the tariff make.', null, false),
+        'that is charged what the parts of the tariff make.', null, false),
     ('reading_rated', 'metering', 'Each reading is rated that can be',
       'A current reading with price and factor is rated by them, and no other reading is.', null,
       false),

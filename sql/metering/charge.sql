@@ -1,11 +1,11 @@
 -- Charges: what the parts of the tariff come to for a customer and month, posted once and kept.
 --
--- Public: saldo.customer_charge, charge_customers. Private: charges_of, rule_customer_charge.
+-- Public: saldo.customer_charge. Private: charges_of, charge_instant, charge_month.
 -- Charges are computed from the rated lines that count and the parts in effect, and posted as the
 -- difference to what was charged before: called again they change what has changed, and nothing
 -- otherwise. A charge is never rewritten, it is superseded.
 -- Each charge is rounded once, to cents; a tax is computed of the sum of the others.
--- Locks: lock_rating of the customers, then months and accounts.
+-- Locks: the caller holds those of lock_rating; here the months, then the accounts.
 
 create or replace function saldo_private.charges_of(customer saldo.customer, month date)
 returns setof saldo_private.charge
@@ -19,6 +19,7 @@ as $$
         (charges_of.month + interval '1 month - 1 day')::date) as last_day
     from saldo.meter as m
     where m.account_id = customer.account_id
+    having count(*) > 0
   ),
   consumed as (
     select coalesce(sum(l.volume_sm3), 0) as volume, coalesce(sum(l.amount), 0) as amount
@@ -78,7 +79,18 @@ comment on function saldo_private.charges_of is
   'What the parts of the tariff charge a customer for a month: those in effect on its last day, or '
   'the last one with a meter; a standing charge by the day for each day with a meter.';
 
-create or replace function saldo_private.charge_customers__due(account_ids bigint[], month date)
+create or replace function saldo_private.charge_instant(month date)
+returns timestamptz
+language sql
+stable
+as $$
+  select least(now(), saldo_private.day_begins_at(
+    (charge_instant.month + interval '1 month')::date) - interval '1 second')
+$$;
+comment on function saldo_private.charge_instant is
+  'When the charges of a month happen: at its end, or now where it is not over.';
+
+create or replace function saldo_private.charge_month__due(account_ids bigint[], month date)
 returns saldo.customer_charge[]
 language sql
 as $$
@@ -86,7 +98,7 @@ as $$
     select jsonb_populate_record(null::saldo.customer_charge, jsonb_build_object(
       'account_id', c.account_id,
       'id', saldo_private.uuid_v7(),
-      'month', charge_customers__due.month,
+      'month', charge_month__due.month,
       'part_id', n.part_id,
       'kind', n.kind,
       'name', n.name,
@@ -97,14 +109,14 @@ as $$
     ))
     from saldo.customer as c
     join saldo.account as revenue on revenue.code = 'revenue:' || c.currency
-    cross join lateral saldo_private.charges_of(c, charge_customers__due.month) as n
+    cross join lateral saldo_private.charges_of(c, charge_month__due.month) as n
     where c.account_id = any (account_ids)
   )
 $$;
-comment on function saldo_private.charge_customers__due is
+comment on function saldo_private.charge_month__due is
   'What has to stand for these customers and a month.';
 
-create or replace function saldo_private.charge_customers__difference(
+create or replace function saldo_private.charge_month__difference(
   due saldo.customer_charge[],
   account_ids bigint[],
   month date
@@ -128,7 +140,7 @@ as $$
         o.target_account_id, -1
       from saldo.customer_charge as o
       where o.account_id = any (account_ids)
-      and o.month = charge_customers__difference.month
+      and o.month = charge_month__difference.month
       and o.superseded_at is null
     ) as side
     group by side.account_id, side.part_id, side.kind, side.name, side.quantity, side.price,
@@ -136,11 +148,11 @@ as $$
     having sum(side.sign) <> 0
   )
 $$;
-comment on function saldo_private.charge_customers__difference is
+comment on function saldo_private.charge_month__difference is
   'What has to stand less what stands, by account and target: nothing of a customer where each '
   'charge is as it was.';
 
-create or replace function saldo_private.charge_customers__post(
+create or replace function saldo_private.charge_month__post(
   difference saldo.customer_charge[],
   month date
 )
@@ -150,8 +162,7 @@ as $$
 declare
   v_actor text := saldo_private.actor();
   v_day saldo_private.dated_day := (saldo_private.posting_days_of(array[
-    least(now(), saldo_private.day_begins_at(
-      (charge_customers__post.month + interval '1 month')::date) - interval '1 second')
+    saldo_private.charge_instant(charge_month__post.month)
   ]))[1];
 begin
   perform saldo_private.leave_moves_to_trigger();
@@ -163,12 +174,14 @@ begin
   ),
   entry as (
     insert into saldo.journal_entry (
-      id, occurred_at, posting_date, origin_month, description, source, metadata, line_count,
+      id, kind, occurred_at, posting_date, origin_month, description, source, metadata, line_count,
       posted_at, posted_by, posted_in
     )
-    select p.id, v_day.occurred_at, v_day.posting_date, v_day.origin_month,
-      'Charges for ' || to_char(charge_customers__post.month, 'YYYY-MM'), 'charge',
-      jsonb_build_object('month', to_char(charge_customers__post.month, 'YYYY-MM')), 2,
+    select p.id, case when v_day.origin_month is null then 'normal' else 'adjustment' end
+        ::saldo.entry_kind,
+      v_day.occurred_at, v_day.posting_date, v_day.origin_month,
+      'Charges for ' || to_char(charge_month__post.month, 'YYYY-MM'), 'charge',
+      jsonb_build_object('month', to_char(charge_month__post.month, 'YYYY-MM')), 2,
       clock_timestamp(), v_actor, pg_current_xact_id()
     from posting as p
   )
@@ -182,10 +195,10 @@ end
 $$;
 -- What has this source is what charges come to: the rule compares the two.
 select saldo_private.describe_source('charge');
-comment on function saldo_private.charge_customers__post is
+comment on function saldo_private.charge_month__post is
   'Posts the difference: an entry for each customer and account that it is credited to.';
 
-create or replace function saldo_private.charge_customers__write(account_ids bigint[], month date)
+create or replace function saldo_private.charge_month(account_ids bigint[], month date)
 returns integer
 language plpgsql
 as $$
@@ -194,7 +207,6 @@ declare
   v_difference saldo.customer_charge[];
   v_changed_ids bigint[];
 begin
-  perform saldo_private.lock_rating(account_ids);
   -- In a statement of its own: the account may have to be opened.
   perform saldo_private.system_account('revenue', c.currency)
   from (
@@ -202,18 +214,18 @@ begin
     from saldo.customer as each
     where each.account_id = any (account_ids)
   ) as c;
-  v_due := saldo_private.charge_customers__due(account_ids, charge_customers__write.month);
-  v_difference := saldo_private.charge_customers__difference(
-    v_due, account_ids, charge_customers__write.month
+  v_due := saldo_private.charge_month__due(account_ids, charge_month.month);
+  v_difference := saldo_private.charge_month__difference(
+    v_due, account_ids, charge_month.month
   );
   v_changed_ids := array(select distinct d.account_id from unnest(v_difference) as d);
-  perform saldo_private.charge_customers__post(v_difference, charge_customers__write.month)
+  perform saldo_private.charge_month__post(v_difference, charge_month.month)
   where cardinality(v_changed_ids) > 0;
 
   update saldo.customer_charge as c
   set superseded_at = clock_timestamp()
   where c.account_id = any (v_changed_ids)
-  and c.month = charge_customers__write.month
+  and c.month = charge_month.month
   and c.superseded_at is null;
   insert into saldo.customer_charge (
     account_id, id, month, part_id, kind, name, quantity, price, amount, target_account_id,
@@ -226,109 +238,10 @@ begin
   return cardinality(v_changed_ids);
 end
 $$;
-comment on function saldo_private.charge_customers__write is
+comment on function saldo_private.charge_month is
   'Brings the charges of these customers and a month up to date, in a handful of statements '
-  'whatever their number: of how many any changed.';
-
-create or replace function saldo.charge_customers(month date, customer_id bigint default null)
-returns integer
-language plpgsql
-security definer
-set search_path = saldo, saldo_private, pg_temp
-as $$
-declare
-  v_month date := saldo_private.require_month(charge_customers.month);
-begin
-  if v_month > saldo_private.business_date(now()) then
-    perform saldo_private.fail('input_invalid', 'month: not in the future');
-  end if;
-  return saldo_private.charge_customers__write(
-    case when charge_customers.customer_id is not null
-      then array[(saldo_private.require_customer(charge_customers.customer_id)).account_id]
-    else array(
-      select c.account_id
-      from saldo.customer as c
-      join saldo.account as a on a.id = c.account_id
-      where a.closed_at is null
-      and a.frozen_at is null
-    ) end,
-    v_month
-  );
-end
-$$;
-comment on function saldo.charge_customers is
-  'Posts what the parts of the tariff charge for a month, of a customer or of all that are open '
-  'and not frozen, as the difference to what was charged before; called again after late prices it '
-  'puts that right, in a closed month as an adjustment. Returns how many customers'' charges '
-  'changed. Errors in checking order: SB010 input_invalid, SB401 customer_not_found, '
-  'SB020 isolation_unsupported, SB108 period_locked, SB102 account_closed, and those of a posting.';
-revoke execute on function saldo.charge_customers from public;
-grant execute on function saldo.charge_customers to saldo_admin, saldo_biller;
-
-create or replace function saldo_private.rule_customer_charge(account_ids bigint[] default null)
-returns table (
-  key text,
-  account_id bigint,
-  stored text,
-  derived text,
-  difference numeric,
-  detail jsonb
-)
-language sql
-stable
-as $$
-  with charged as (
-    select c.account_id, c.month::date as month,
-      coalesce(sum(c.amount) filter (where c.superseded_at is null), 0) as amount
-    from saldo.customer_charge as c
-    where account_ids is null
-    or c.account_id = any (account_ids)
-    group by 1, 2
-  ),
-  posted as (
-    select l.account_id, coalesce(e.origin_month, saldo_private.month_of(l.posting_date)) as month,
-      sum(l.debit - l.credit) as amount
-    from (select distinct each.account_id from charged as each) as a
-    join saldo.journal_line as l on l.account_id = a.account_id
-    join saldo.journal_entry as e on e.id = l.entry_id
-    left join saldo.journal_entry as reversed on reversed.id = e.reverses
-    where coalesce(reversed.source, e.source) = 'charge'
-    group by 1, 2
-  ),
-  due as (
-    select c.account_id, c.month, coalesce(sum(n.amount), 0) as amount
-    from charged as c
-    join saldo.customer as s on s.account_id = c.account_id
-    join saldo.account as a on a.id = c.account_id
-    left join saldo_private.book_state as b on b.id = 1
-    left join lateral saldo_private.charges_of(s, c.month) as n on true
-    -- A closed month stays as it was charged, until somebody charges it again; a month that is not
-    -- over may still have readings.
-    where (c.month <= b.closed_through) is not true
-    and c.month < saldo_private.month_of(saldo_private.business_date(now()))
-    and a.closed_at is null
-    and a.frozen_at is null
-    group by c.account_id, c.month
-  )
-  select format('%s %s', coalesce(c.account_id, p.account_id), coalesce(c.month, p.month)),
-    coalesce(c.account_id, p.account_id), coalesce(p.amount, 0)::text,
-    coalesce(c.amount, 0)::text, coalesce(p.amount, 0) - coalesce(c.amount, 0),
-    jsonb_build_object('month', coalesce(c.month, p.month))
-  from charged as c
-  full join posted as p on p.account_id = c.account_id and p.month = c.month
-  where coalesce(p.amount, 0) <> coalesce(c.amount, 0)
-  union all
-  select format('%s %s due', d.account_id, d.month), d.account_id, c.amount::text, d.amount::text,
-    c.amount - d.amount, jsonb_build_object('month', d.month)
-  from due as d
-  join charged as c on c.account_id = d.account_id and c.month = d.month
-  join posted as p on p.account_id = d.account_id and p.month = d.month and p.amount = c.amount
-  where d.amount <> c.amount
-$$;
-comment on function saldo_private.rule_customer_charge is
-  'Customers and months whose posted charges are not the sum of those that stand, and months that '
-  'are over and open whose charges are not what the parts of the tariff make: of all accounts, or '
-  'of these.';
+  'whatever their number: of how many any changed. The caller holds the locks of lock_rating. '
+  'Errors: SB108 period_locked, SB102 account_closed, and those of a posting.';
 
 select saldo_private.secure_table('saldo.customer_charge');
 drop policy if exists select_all on saldo.customer_charge;

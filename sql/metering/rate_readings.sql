@@ -4,7 +4,8 @@
 -- Private: rate_readings. Public: rerate_readings.
 -- Posts one entry per customer and month of business date: debit the deposit account, credit
 -- revenue, or the reverse when it has become less. An open month is put right within itself; what
--- is about a closed one is posted on the first open day with its origin month.
+-- is about a closed one is posted on the first open day with its origin month. Months that are
+-- charged are charged again (recharge.sql).
 -- Invariant: over all time the entries of a customer and month sum to its current lines.
 -- Locks: the caller holds those of lock_rating; here the months, then the accounts.
 
@@ -162,6 +163,7 @@ set plan_cache_mode = auto
 as $$
 declare
   v_lines saldo.rated_line[];
+  v_charged saldo.rated_line[];
   v_postings saldo_private.rating_posting[];
 begin
   perform saldo_private.plan_for(cardinality(rate_readings.reading_ids));
@@ -172,6 +174,10 @@ begin
   if cardinality(v_lines) = 0 then
     perform saldo_private.note_unrated(rate_readings.reading_ids, v_lines);
     return 0;
+  end if;
+  v_charged := saldo_private.lines_of_charged(v_lines);
+  if v_charged <> '{}' then
+    perform saldo_private.hold_charged_lines(v_lines);
   end if;
   v_postings := saldo_private.rate_readings__postings(v_lines);
   perform saldo_private.rate_readings__post(v_postings);
@@ -203,6 +209,9 @@ begin
   from written as w;
   perform saldo_private.add_rated_volumes(v_lines);
   perform saldo_private.note_unrated(rate_readings.reading_ids, v_lines);
+  if v_charged <> '{}' then
+    perform saldo_private.recharge_lines(v_charged);
+  end if;
   return cardinality(v_lines);
 end
 $$;

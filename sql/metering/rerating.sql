@@ -1,5 +1,6 @@
 -- Re-rating as a job: a change of price or factor that touches more readings than the setting
--- rerate_at_once_max is recorded at once, and its readings are rated in slices afterwards.
+-- rerate_at_once_max is recorded at once, and its readings are rated in slices afterwards. A change
+-- of a part of the tariff is the same for months that are charged: recharge_queue.sql.
 --
 -- Public: saldo.rerating, start_rerating, retry_rerating. Private: queue_rerating, rate_or_queue,
 -- rate_since, rate_released, is_rerating_due, rule_rerating.
@@ -20,6 +21,7 @@ begin
     select
     from saldo.rerating as g
     where g.status in ('waiting', 'running')
+    and not g.is_of_charges
     and g.from_date <= is_rerating_due.read_on
     and (g.account_id is null or g.account_id = is_rerating_due.account_id)
     and (is_rerating_due.account_id, saldo_private.month_of(is_rerating_due.read_on))
@@ -174,11 +176,14 @@ begin
     'unfreeze_account', null, coalesce(v_locked_through + 1, '1900-01-01'),
     rate_released.account_id, null
   );
+  perform saldo_private.recharge_since(
+    rate_released.account_id, coalesce(v_locked_through + 1, '1900-01-01')
+  );
 end
 $$;
 comment on function saldo_private.rate_released is
-  'Rates what changed while the account of a customer was frozen. Months that were locked '
-  'meanwhile stay as they were billed. The caller holds the locks of lock_rating. Errors: '
+  'Rates and charges what changed while the account of a customer was frozen. Months that were '
+  'locked meanwhile stay as they were billed. The caller holds the locks of lock_rating. Errors: '
   'SB004 amount_out_of_range, SB102 account_closed.';
 
 create or replace function saldo.retry_rerating(rerating_id bigint)
@@ -282,20 +287,25 @@ comment on type saldo.rerating_status is
   'waiting: not begun; running: in part; done: all its readings were looked at; failed: the books '
   'refused a slice, see error.';
 comment on table saldo.rerating is
-  'A change of price or factor whose readings are rated again by a job, and how far that is.';
+  'A change of price or factor whose readings are rated again by a job, or of a part of the tariff '
+  'whose months are charged again, and how far that is.';
 comment on column saldo.rerating.id is 'Id, in the order in which the changes were made.';
 comment on column saldo.rerating.operation is 'Function that made the change.';
 comment on column saldo.rerating.version_id is
-  'Version of price or factor that came or went; null = none did.';
+  'Version of price or factor, or part of the tariff, that came or went; null = none did.';
 comment on column saldo.rerating.account_id is
   'Account of the customer whose readings they are; null = of all.';
 comment on column saldo.rerating.currency is 'Currency of these customers; null = any.';
 comment on column saldo.rerating.from_date is 'First business date of the readings.';
 comment on column saldo.rerating.status is 'waiting, running, done or failed.';
 comment on column saldo.rerating.reading_count is
-  'Readings to look at, as counted when it was made; more when more came.';
-comment on column saldo.rerating.done_count is 'Readings that were looked at so far.';
-comment on column saldo.rerating.line_count is 'Rated lines that were written so far.';
+  'Readings to look at, as counted when it was made, or months of customers where is_of_charges; '
+  'more when more came.';
+comment on column saldo.rerating.done_count is 'How many of these were looked at so far.';
+comment on column saldo.rerating.line_count is
+  'Rated lines that were written so far, or months whose charges changed.';
+comment on column saldo.rerating.is_of_charges is
+  'Whether a part of the tariff came or went, and months are charged again.';
 comment on column saldo.rerating.done_account_id is
   'Readings are looked at by account and month: the account that it has come to; 0 = none.';
 comment on column saldo.rerating.done_month is 'Last month of this account that is done.';

@@ -69,22 +69,34 @@ returns saldo.rerating
 language plpgsql
 as $$
 declare
-  v_slice record := saldo_private.continue_rerating__slice(job, row_limit);
+  v_slice record;
   v_subject text := current_setting('saldo.subject', true);
+  v_done_count integer;
   v_line_count integer;
   v_rerating saldo.rerating;
 begin
+  if job.is_of_charges then
+    v_slice := saldo_private.recharge_slice(job, row_limit);
+  else
+    v_slice := saldo_private.continue_rerating__slice(job, row_limit);
+  end if;
   perform saldo_private.lock_rating(v_slice.account_ids);
   -- The actor is the one who made the change, not the worker.
   perform set_config('saldo.subject', job.created_by, true);
-  v_line_count := saldo_private.rate_readings(v_slice.reading_ids);
+  if job.is_of_charges then
+    v_done_count := cardinality(v_slice.months);
+    v_line_count := saldo_private.recharge(v_slice.account_ids, v_slice.months);
+  else
+    v_done_count := cardinality(v_slice.reading_ids);
+    v_line_count := saldo_private.rate_readings(v_slice.reading_ids);
+  end if;
   perform set_config('saldo.subject', coalesce(v_subject, ''), true);
 
   update saldo.rerating as g
   set status = case when v_slice.is_last then 'done' else 'running' end::saldo.rerating_status,
-    done_count = g.done_count + cardinality(v_slice.reading_ids),
-    -- Readings that came meanwhile are looked at as well.
-    reading_count = greatest(g.reading_count, g.done_count + cardinality(v_slice.reading_ids)),
+    done_count = g.done_count + v_done_count,
+    -- Those that came meanwhile are looked at as well.
+    reading_count = greatest(g.reading_count, g.done_count + v_done_count),
     line_count = g.line_count + v_line_count,
     done_account_id = coalesce(v_slice.last_account_id, g.done_account_id),
     done_month = coalesce(v_slice.last_month, g.done_month),
@@ -97,7 +109,7 @@ begin
 end
 $$;
 comment on function saldo_private.continue_rerating__step is
-  'Rates the next slice of a re-rating whose row the caller has locked. Errors: '
+  'Rates or charges the next slice of a re-rating whose row the caller has locked. Errors: '
   'SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed.';
 
 create or replace function saldo.continue_rerating(row_limit integer default 2000)

@@ -43,7 +43,7 @@ export const never: readonly Never[] = [
   },
   {
     function:
-      /\.(post_entry|post_pair|post_to_hot|transfer_many__write|settle_batch__post|rate_readings__post_many|charge_customers__post|post_year_end|reverse_year_end|post_branch_rows|repost_suspense__post)$/,
+      /\.(post_entry|post_pair|post_to_hot|transfer_many__write|settle_batch__post|rate_readings__post_many|charge_month__post|post_year_end|reverse_year_end|post_branch_rows|repost_suspense__post)$/,
     codes: ["SB103", "SB107"],
     why: "the engine makes its entries whole and balanced",
   },
@@ -137,7 +137,7 @@ export const never: readonly Never[] = [
   {
     function: /\.import_(customers|meters)$/,
     codes: [...posting, "SB002", "SB003", "SB004", "SB005", "SB020", "SB022"],
-    why: "one function reads the rows of all imports; these post nothing",
+    why: "one function reads the rows of all imports, and a meter is refused in its row",
   },
   {
     function: /\.import_customers$/,

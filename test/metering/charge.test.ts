@@ -75,27 +75,129 @@ test.serial(
   },
 );
 
-test.serial("charged again nothing changes, unless a reading or a part did", async (t) => {
+test.serial("a month that is charged is charged again by itself", async (t) => {
   const site = await pricedSite();
   const { id } = await part(site, "standing_month", 500);
   await part(site, "tax", 10, { name: "vat" });
+  await part(site, "tier", -1, { from_volume: 15 });
   await metering.read(site, "2025-02-10", 10);
+  t.is(await metering.balance(site), "-100", "nothing before it is charged the first time");
   t.is(await charge(site, "2025-02"), 1);
-  t.is(await charge(site, "2025-02"), 0);
   t.is(await metering.balance(site), "-660");
-  await metering.read(site, "2025-02-20", 10);
-  t.deepEqual(
-    (await metering.findings()).map(({ rule, derived }) => `${rule} ${derived}`),
-    ["rule_customer_charge 570"],
-    "the tax is of more by now",
-  );
-  t.is(await charge(site, "2025-02"), 1);
-  t.is(await metering.balance(site), "-770");
+  const late = await metering.read(site, "2025-02-20", 10);
+  t.is(await metering.balance(site), "-764.5", "a reading: 200 + 500 - 5, and its tax");
+  await call("add_tariff_version", own(site, { price: 20, effective_from: "2025-02-15" }));
+  t.is(await metering.balance(site), "-874.5", "a price: 300 + 500 - 5, and its tax");
+  await call("add_correction_factor", own(site, { factor: 2, effective_from: "2025-02-15" }));
+  t.is(await metering.balance(site), "-1083.5", "a factor: 500 + 500 - 15, and its tax");
+  await call("remove_reading", { reading_id: late.id });
+  t.is(await metering.balance(site), "-660");
   await call("remove_tariff_part", { part_id: id });
   t.is(await errorCode(call("remove_tariff_part", { part_id: id })), "SB415");
-  t.is(await charge(site, "2025-02"), 1);
-  t.is(await metering.balance(site), "-220", "without the standing charge and its tax");
+  t.is(await metering.balance(site), "-110", "without the standing charge and its tax");
+  await part(site, "standing_day", 1, { effective_from: "2025-02-28" });
+  t.is(await metering.balance(site), "-111.1", "a part: one day");
+  await part(site, "standing_day", 1, { effective_to: "2025-01-31" });
+  t.is(await metering.balance(site), "-111.1", "one of a month that nobody charged");
+  t.is(await charge(site, "2025-02"), 0, "nothing is left to charge");
   t.deepEqual(await metering.findings(), []);
+});
+
+test.serial("a meter that comes late is charged for its days", async (t) => {
+  const customer = await call("create_customer", { code: "late", name: "Late meter" });
+  const site = { customer, meter: { id: "" } } as Site;
+  await part(site, "standing_day", 1);
+  t.is(await charge(site, "2025-02"), 0, "no meter");
+  const installed = { customer_id: customer.id, code: "m", installed_at: "2025-02-27T08:00+07" };
+  await call("install_meter", installed);
+  t.is(await metering.balance(site), "-2");
+});
+
+test.serial(
+  "what comes late to a closed month is an adjustment of its charges, and to a locked one refused",
+  async (t) => {
+    const site = await pricedSite();
+    await part(site, "standing_month", 500);
+    await part(site, "tax", 10, { name: "vat" });
+    await metering.read(site, "2025-02-10", 10);
+    await charge(site, "2025-02");
+    await metering.closeThrough("2025-02-28");
+    await call("add_tariff_version", own(site, { price: 30, effective_from: "2025-02-01" }));
+    const [feb, march] = await metering.months(site, "2025-02", "2025-03");
+    t.like(feb, { purchases: "100", others: "-560", closing: "-660" }, "as it was reported");
+    t.like(march, { purchase_adjustments: "200", others: "-20", closing: "-880" });
+    const [restated] = await metering.months(site, "2025-02", "2025-02", "restated");
+    t.like(restated, { purchases: "300", others: "-580", closing: "-880" });
+    t.deepEqual(
+      (await metering.adjustments(site, "2025-03")).map(
+        ({ origin_month: month, kind, amount }) => `${month} ${kind} ${amount}`,
+      ),
+      ["2025-02 charge -20", "2025-02 purchase 200"],
+    );
+    t.deepEqual(await lines(site, "2025-02"), [
+      "consumption 10 x 30 = 300",
+      "standing_month 1 x 500 = 500",
+      "tax 800 x 10 = 80",
+    ]);
+    const before = await metering.digest();
+    await root("update saldo_private.book_state set locked_through = '2025-02-28'");
+    t.is(await errorCode(part(site, "tier", 1)), "SB108");
+    await call("set_setting", { name: "rerate_at_once_max", value: "0" });
+    t.is(await errorCode(part(site, "tier", 1)), "SB108", "and no job is begun");
+    await call("set_setting", { name: "rerate_at_once_max", value: "20000" });
+    await root("update saldo_private.book_state set locked_through = null");
+    t.deepEqual(await metering.digest(), before);
+    await metering.closeThrough(null);
+  },
+);
+
+test.serial("a part for more months than are charged at once is left to the job", async (t) => {
+  const sites = [await pricedSite(), await pricedSite()];
+  for (const site of sites) {
+    for (const month of ["2025-02", "2025-03", "2025-04"]) await charge(site, month);
+  }
+  const balances = () => Promise.all(sites.map((site) => metering.balance(site)));
+  await call("set_setting", { name: "rerate_at_once_max", value: "0" });
+  const { id } = await call("add_tariff_part", {
+    kind: "standing_month",
+    name: "for all",
+    price: 5,
+    effective_from: "2025-03-01",
+  });
+  t.deepEqual(await balances(), ["0", "0"]);
+  t.deepEqual(await metering.findings(), [], "what waits is not wrong");
+  const counts: string[] = [];
+  for (;;) {
+    const slice = await call("continue_rerating", { row_limit: 3 });
+    if (slice.id === null) break;
+    t.like(slice, { version_id: id, is_of_charges: true, error: null });
+    counts.push(`${slice.status} ${slice.done_count}`);
+  }
+  t.deepEqual(await balances(), ["-10", "-10"]);
+  t.regex(counts.at(-1) ?? "", /^done/);
+  t.true(counts.length > 1);
+  await call("set_setting", { name: "rerate_at_once_max", value: "20000" });
+  await call("remove_tariff_part", { part_id: id });
+  t.deepEqual(await balances(), ["0", "0"]);
+  t.deepEqual(await metering.findings(), []);
+});
+
+test.serial("a frozen customer is charged with what came meanwhile when released", async (t) => {
+  const [site, other] = [await pricedSite(), await pricedSite()];
+  for (const each of [site, other]) await charge(each, "2025-02");
+  const frozen = { account_id: site.customer.account_id, reason: "looked into" };
+  await call("freeze_account", frozen);
+  const { id } = await call("add_tariff_part", {
+    kind: "standing_month",
+    name: "meanwhile",
+    price: 5,
+    effective_from: "2025-02-01",
+  });
+  t.deepEqual([await metering.balance(site), await metering.balance(other)], ["0", "-5"]);
+  await call("unfreeze_account", frozen);
+  t.is(await metering.balance(site), "-5");
+  await call("remove_tariff_part", { part_id: id });
+  t.is(await metering.balance(site), "0");
 });
 
 test.serial(
@@ -126,7 +228,8 @@ test.serial("a part counts by its days, and one of the customer before that of a
     "standing_day 10 x 1 = 10",
     "standing_day 18 x 2 = 36",
   ]);
-  t.is((await call("charge_customers", { month: "2025-02-01" })).charge_customers, 3, "the others");
+  const [all] = await root("select count(distinct account_id)::integer as count from saldo.meter");
+  t.is((await call("charge_customers", { month: "2025-06-01" })).charge_customers, all?.count);
   t.is(
     (await call("charge_customers", { month: "2024-12-01" })).charge_customers,
     0,

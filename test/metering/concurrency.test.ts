@@ -154,3 +154,38 @@ test.serial("bulk loads of the same customers in opposite orders never deadlock"
   for (const site of all) t.is(await metering.balance(site), String(await rated(site)));
   t.deepEqual(await metering.findings(), []);
 });
+
+test.serial(
+  "readings, parts, charges and postings to the tax at once: all are charged",
+  async (t) => {
+    const all = await sites(4);
+    const part = (kind: string, name: string, from: string) =>
+      call("add_tariff_part", { kind, name, price: 10, effective_from: from });
+    await part("tax", "vat", "2025-01-01");
+    const [tax] = await metering.root("select id from saldo.account where code = 'tax:vat:IDR'");
+    const charge = (month: number) => call("charge_customers", { month: `2025-0${month}-01` });
+    await charge(2);
+    const site = (index: number) => all[index % 4] as Site;
+    const result = await outcomes([
+      ...many(16, (index) => metering.read(site(index), day(index * 3), 10)),
+      ...many(4, (index) => charge(2 + (index % 2))),
+      ...many(4, (index) => part("standing_month", `part ${index}`, "2025-02-01")),
+      // Somebody else who has the accounts of a customer and of the tax, in either order.
+      ...many(8, (index) =>
+        call("transfer", {
+          debit_account_id: index % 2 ? tax?.id : site(index).customer.account_id,
+          credit_account_id: index % 2 ? site(index).customer.account_id : tax?.id,
+          amount: 1,
+        }),
+      ),
+    ]);
+    t.deepEqual(result, { none: 32 });
+    const [{ due } = {}] = await metering.root(
+      `select count(*)::integer as due from saldo.customer as c
+    cross join unnest(array['2025-02-01'::date, '2025-03-01']) as m (month)
+    cross join lateral saldo_private.charges_of(c, m.month)`,
+    );
+    t.true(Number(due) >= 4 * 2 * 4, "each customer and month has its parts");
+    t.deepEqual(await metering.findings(), []);
+  },
+);

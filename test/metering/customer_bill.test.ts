@@ -229,6 +229,7 @@ test.serial(
               t.regex(String(error.code), /^SB4(08|14)$/);
             });
           }
+          t.deepEqual(await root("select * from saldo_private.rule_customer_charge()"), []);
           for (const month of ["2025-01", "2025-02", "2025-03", "2025-04"]) {
             for (const site of sites) {
               const told = await bill(site, month);
