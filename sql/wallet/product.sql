@@ -176,7 +176,7 @@ comment on function saldo.id_of_product is
   'Id of the product with this code, for calls that take one. Error: SB301 product_not_found.';
 revoke execute on function saldo.id_of_product from public;
 grant execute on function saldo.id_of_product to
-  saldo_admin, saldo_operator, saldo_cashier, saldo_app;
+  saldo_admin, saldo_operator, saldo_member, saldo_cashier, saldo_app;
 
 select saldo_private.secure_table('saldo.product');
 drop policy if exists select_all on saldo.product;

@@ -11,6 +11,7 @@ import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connecti
 import { currentCaller, settingsFor } from "../auth/caller.ts";
 import type { Log } from "../log.ts";
 import { accountEventsFor } from "./account_events.ts";
+import { CodesPlugin } from "./codes.ts";
 import { GraphiqlPagePlugin, graphiqlPage } from "./graphiql_page.ts";
 import { makeMaskError } from "./mask_error.ts";
 import type { Notifications } from "./notifications.ts";
@@ -70,6 +71,7 @@ export function makeSchemaPreset(pool: Pool, limits: QueryLimits): GraphileConfi
       SurfacePlugin,
       StrictScalarsPlugin,
       ScalarDescriptionsPlugin,
+      CodesPlugin,
       SubscriptionsPlugin,
       makePageLimitsPlugin(limits),
     ],

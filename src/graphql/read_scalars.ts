@@ -98,8 +98,17 @@ export const readDatetime: ReadValue = textReader(
   "a time such as 2025-11-16T05:44:21+07:00",
 );
 
-/** Reads a calendar date. */
-export const readDate: ReadValue = textReader(/^\d{4}-\d\d-\d\d$/, "a date such as 2025-11-16");
+/** Reads a calendar date, or a month, which functions take where they ask for one. */
+export const readDateOrMonth: ReadValue = textReader(
+  /^\d{4}-\d\d(-\d\d)?$/,
+  "a date such as 2025-11-16, or a month such as 2025-11",
+);
+
+/** Reads a month, by its first day or as `2025-11`. */
+export const readMonth: ReadValue = (value) => {
+  const text = readDateOrMonth(value);
+  return text.length === 7 ? `${text}-01` : text;
+};
 
 /** Reads a uuid in its usual form. */
 export const readUuid: ReadValue = textReader(

@@ -14,7 +14,9 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
     "number is taken too, as long as it is exact.",
   Cursor:
     "A place in a list, to go on from with after or before. Its content means nothing outside.",
-  Date: 'A calendar date, such as "2026-11-16".',
+  Date:
+    'A calendar date, such as "2026-11-16". An argument that is a month takes "2026-11" as well; ' +
+    "any other refuses that.",
   Datetime:
     "An instant as RFC 3339 has it, with microseconds and an offset, such as " +
     '"2026-11-16T05:44:21.123456+07:00". An argument without an offset is refused.',

@@ -5,8 +5,9 @@ import {
   literalValue,
   type ReadValue,
   readBigInt,
-  readDate,
+  readDateOrMonth,
   readDatetime,
+  readMonth,
   readUuid,
 } from "./read_scalars.ts";
 
@@ -19,8 +20,8 @@ const READERS: Readonly<Record<string, ReadValue>> = {
   Volume: decimalReader(15),
   BigInt: readBigInt,
   Datetime: readDatetime,
-  Date: readDate,
-  MonthStart: readDate,
+  Date: readDateOrMonth,
+  MonthStart: readMonth,
   UUID: readUuid,
 };
 

@@ -3,8 +3,9 @@ import {
   decimalReader,
   type ReadValue,
   readBigInt,
-  readDate,
+  readDateOrMonth,
   readDatetime,
+  readMonth,
   readUuid,
 } from "../../src/graphql/read_scalars.ts";
 
@@ -147,13 +148,17 @@ test("a time needs its offset, and words are no time", (t) => {
 });
 
 test("dates and uuids have one form", (t) => {
-  t.is(codeOf(readDate, "2025-11-16"), "2025-11-16");
+  t.is(codeOf(readDateOrMonth, "2025-11-16"), "2025-11-16");
   t.is(
     codeOf(readUuid, "01a1fb70-99c4-7a13-968d-5f7dc8698753"),
     "01a1fb70-99c4-7a13-968d-5f7dc8698753",
   );
-  for (const value of ["tomorrow", "16/11/2025", "2025-1-1", 20_251_116]) {
-    t.is(codeOf(readDate, value), "SB010");
+  t.is(codeOf(readDateOrMonth, "2025-11"), "2025-11");
+  t.is(codeOf(readMonth, "2025-11"), "2025-11-01");
+  t.is(codeOf(readMonth, "2025-11-16"), "2025-11-16");
+  for (const value of ["tomorrow", "16/11/2025", "2025-1-1", "2025-1", "2025-11-", 20_251_116]) {
+    t.is(codeOf(readDateOrMonth, value), "SB010");
+    t.is(codeOf(readMonth, value), "SB010");
   }
   for (const value of ["", "xyz", "{01a1fb70-99c4-7a13-968d-5f7dc8698753}", 1]) {
     t.is(codeOf(readUuid, value), "SB010");
