@@ -53,6 +53,28 @@ begin
       last_at timestamptz,
       amount numeric,
       total numeric
+-- Customers by words of their names and by their codes, and what a change of price would change.
+-- squawk-ignore require-concurrent-index-creation
+create index if not exists customer_name_words_idx on saldo.customer
+  using gin (to_tsvector('simple', name));
+-- squawk-ignore require-concurrent-index-creation
+create index if not exists customer_code_prefix_idx on saldo.customer
+  ((lower(code) collate "C"));
+do $types$
+begin
+  if to_regtype('saldo.rating_preview') is null then
+    create type saldo.rating_preview as (
+      currency text,
+      customer_id bigint,
+      customer_code text,
+      customer_name text,
+      month date,
+      is_closed boolean,
+      reading_count bigint,
+      amount_before numeric,
+      amount_after numeric,
+      amount_change numeric,
+      volume_change numeric
     );
   end if;
 end

@@ -12,6 +12,7 @@
 --!include foundation/set_setting.sql
 --!include foundation/money.sql
 --!include foundation/propose_setting.sql
+--!include foundation/word_search.sql
 --!include foundation/uuid_v7.sql
 --!include foundation/business_time.sql
 --!include foundation/retention.sql
@@ -109,6 +110,7 @@
 
 -- metering: customers, meters, readings, prices and factors, rating, deposits, monthly figures
 --!include metering/customer.sql
+--!include metering/find_customers.sql
 --!include metering/meter.sql
 --!include metering/reading.sql
 --!include metering/version.sql
@@ -131,6 +133,7 @@
 --!include metering/rerating_step.sql
 --!include metering/consumption_profile.sql
 --!include metering/tariff.sql
+--!include metering/preview_rating.sql
 --!include metering/correction_factor.sql
 --!include metering/reading_check.sql
 --!include metering/withdraw_estimates.sql

@@ -86,9 +86,10 @@ $$;
 comment on function saldo_private.tariff__profile is
   'The profile of a version that divides by one; null = it does not: SB007 not_found.';
 
-create or replace function saldo_private.tariff__lock(version_id bigint)
+create or replace function saldo_private.tariff__standing(version_id bigint)
 returns saldo.tariff_version
 language plpgsql
+stable
 as $$
 declare
   v_version saldo.tariff_version;
@@ -96,19 +97,10 @@ begin
   select *
   into v_version
   from saldo.tariff_version
-  where id = tariff__lock.version_id;
+  where id = tariff__standing.version_id;
   if v_version.id is null then
     perform saldo_private.fail('version_not_found', format('tariff version %s', version_id));
-  end if;
-  perform saldo_private.lock_rating(
-    case when v_version.account_id is not null then array[v_version.account_id] end
-  );
-  -- Read again: only now is sure whether it still stands.
-  select *
-  into strict v_version
-  from saldo.tariff_version
-  where id = tariff__lock.version_id;
-  if v_version.removed_at is not null then
+  elsif v_version.removed_at is not null then
     perform saldo_private.fail('version_not_found', format(
       'tariff version %s was removed at %s', version_id, v_version.removed_at
     ));
@@ -116,9 +108,105 @@ begin
   return v_version;
 end
 $$;
+comment on function saldo_private.tariff__standing is
+  'The version, if it stands: SB415 version_not_found.';
+
+create or replace function saldo_private.tariff__lock(version_id bigint)
+returns saldo.tariff_version
+language plpgsql
+as $$
+declare
+  v_version saldo.tariff_version := saldo_private.tariff__standing(tariff__lock.version_id);
+begin
+  perform saldo_private.lock_rating(
+    case when v_version.account_id is not null then array[v_version.account_id] end
+  );
+  -- Read again: only now is sure whether it still stands.
+  return saldo_private.tariff__standing(tariff__lock.version_id);
+end
+$$;
 comment on function saldo_private.tariff__lock is
   'The version, with all that its rating rests on locked: SB415 version_not_found, '
   'SB020 isolation_unsupported.';
+
+create or replace function saldo_private.tariff__drafted(
+  price numeric,
+  effective_from date,
+  effective_to date,
+  customer_id bigint,
+  currency text,
+  spanning saldo.spanning_rule,
+  profile text
+)
+returns saldo.tariff_version
+language plpgsql
+stable
+as $$
+declare
+  v_version saldo.tariff_version;
+  v_customer saldo.customer;
+begin
+  v_version.price := saldo_private.require_price(tariff__drafted.price);
+  perform saldo_private.require_version_dates(
+    tariff__drafted.effective_from, tariff__drafted.effective_to
+  );
+  v_version.effective_from := tariff__drafted.effective_from;
+  v_version.effective_to := tariff__drafted.effective_to;
+  v_version.spanning := coalesce(tariff__drafted.spanning, 'reading_day');
+  v_version.profile := saldo_private.tariff__profile(
+    v_version.spanning, tariff__drafted.profile
+  );
+  if tariff__drafted.customer_id is not null then
+    v_customer := saldo_private.require_customer(tariff__drafted.customer_id);
+    v_version.account_id := v_customer.account_id;
+  end if;
+  v_version.currency := coalesce(
+    tariff__drafted.currency, v_customer.currency, saldo_private.setting_value('currency')
+  );
+  if v_version.currency !~ '^[A-Z]{3}$' or v_version.currency <> v_customer.currency then
+    perform saldo_private.fail('input_invalid', format(
+      'currency %L: three capital letters, those of the customer', v_version.currency
+    ));
+  end if;
+  return v_version;
+end
+$$;
+comment on function saldo_private.tariff__drafted is
+  'A version that is not written yet: SB412 price_invalid, SB010 input_invalid, SB007 not_found '
+  'for a profile, SB401 customer_not_found.';
+
+create or replace function saldo_private.tariff__replace(
+  version saldo.tariff_version,
+  price numeric,
+  effective_from date,
+  effective_to date,
+  spanning saldo.spanning_rule,
+  profile text
+)
+returns saldo.tariff_version
+language plpgsql
+as $$
+declare
+  v_new saldo.tariff_version := version;
+begin
+  v_new.supersedes := version.id;
+  v_new.price := coalesce(tariff__replace.price, version.price);
+  v_new.effective_from := coalesce(tariff__replace.effective_from, version.effective_from);
+  v_new.effective_to := coalesce(tariff__replace.effective_to, version.effective_to);
+  perform saldo_private.require_version_dates(v_new.effective_from, v_new.effective_to);
+  v_new.spanning := coalesce(tariff__replace.spanning, version.spanning);
+  v_new.profile := saldo_private.tariff__profile(
+    v_new.spanning, coalesce(tariff__replace.profile, version.profile)
+  );
+  update saldo.tariff_version as v
+  set removed_at = clock_timestamp(), removed_by = saldo_private.actor()
+  where v.id = version.id;
+  return saldo_private.tariff__record(v_new);
+end
+$$;
+comment on function saldo_private.tariff__replace is
+  'Writes another version in the place of one; null = as it was. SB010 input_invalid, '
+  'SB007 not_found for a profile, SB414 version_overlap.';
 
 create or replace function saldo.add_tariff_version(
   price numeric,
@@ -135,32 +223,12 @@ security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
-  v_version saldo.tariff_version;
-  v_customer saldo.customer;
+  v_version saldo.tariff_version := saldo_private.tariff__drafted(
+    add_tariff_version.price, add_tariff_version.effective_from,
+    add_tariff_version.effective_to, add_tariff_version.customer_id,
+    add_tariff_version.currency, add_tariff_version.spanning, add_tariff_version.profile
+  );
 begin
-  v_version.price := saldo_private.require_price(add_tariff_version.price);
-  perform saldo_private.require_version_dates(
-    add_tariff_version.effective_from, add_tariff_version.effective_to
-  );
-  v_version.effective_from := add_tariff_version.effective_from;
-  v_version.effective_to := add_tariff_version.effective_to;
-  v_version.spanning := coalesce(add_tariff_version.spanning, 'reading_day');
-  v_version.profile := saldo_private.tariff__profile(
-    v_version.spanning, add_tariff_version.profile
-  );
-  if add_tariff_version.customer_id is not null then
-    v_customer := saldo_private.require_customer(add_tariff_version.customer_id);
-    v_version.account_id := v_customer.account_id;
-  end if;
-  v_version.currency := coalesce(
-    add_tariff_version.currency, v_customer.currency, saldo_private.setting_value('currency')
-  );
-  if v_version.currency !~ '^[A-Z]{3}$' or v_version.currency <> v_customer.currency then
-    perform saldo_private.fail('input_invalid', format(
-      'currency %L: three capital letters, those of the customer', v_version.currency
-    ));
-  end if;
-
   perform saldo_private.lock_rating(
     case when v_version.account_id is not null then array[v_version.account_id] end
   );
@@ -201,22 +269,12 @@ declare
   v_price numeric := case when change_tariff_version.price is not null
     then saldo_private.require_price(change_tariff_version.price) end;
   v_old saldo.tariff_version := saldo_private.tariff__lock(change_tariff_version.version_id);
-  v_new saldo.tariff_version := v_old;
+  v_new saldo.tariff_version;
 begin
-  v_new.supersedes := v_old.id;
-  v_new.price := coalesce(v_price, v_old.price);
-  v_new.effective_from := coalesce(change_tariff_version.effective_from, v_old.effective_from);
-  v_new.effective_to := coalesce(change_tariff_version.effective_to, v_old.effective_to);
-  perform saldo_private.require_version_dates(v_new.effective_from, v_new.effective_to);
-  v_new.spanning := coalesce(change_tariff_version.spanning, v_old.spanning);
-  v_new.profile := saldo_private.tariff__profile(
-    v_new.spanning, coalesce(change_tariff_version.profile, v_old.profile)
+  v_new := saldo_private.tariff__replace(
+    v_old, v_price, change_tariff_version.effective_from, change_tariff_version.effective_to,
+    change_tariff_version.spanning, change_tariff_version.profile
   );
-
-  update saldo.tariff_version as v
-  set removed_at = clock_timestamp(), removed_by = saldo_private.actor()
-  where v.id = v_old.id;
-  v_new := saldo_private.tariff__record(v_new);
   perform saldo_private.rate_since(
     'change_tariff_version', v_new.id, least(v_old.effective_from, v_new.effective_from),
     v_new.account_id, v_new.currency

@@ -151,3 +151,33 @@ test("ten changes of one deposit at once: one is first, the others are told", as
   t.deepEqual(await outcomes(changes), { none: 1, SB403: 9 });
   t.deepEqual(await metering.findings(), []);
 });
+
+test("customers are found by their code and the words of their name", async (t) => {
+  await metering.root(`select saldo.create_customer(c.code, c.name)
+    from (values ('Q-100', 'Warung Soto Pak Édi'), ('q-101', 'Warung Bakso'),
+      ('q%', 'Percent (100%)'), ('q-2', null)) as c (code, name)
+    where c.name is not null`);
+  const found = async (search: string | null, after: string | null = null) => {
+    const rows = await metering.query(
+      "operator",
+      "select code from saldo.find_customers($1, $2) where lower(code) like 'q%'",
+      [search, after],
+    );
+    return rows.map(({ code }) => code);
+  };
+  const all = await found(null);
+  t.is(all.length, 3);
+  t.deepEqual(await found("  "), all);
+  t.deepEqual(await found(null, String(all[0])), all.slice(1));
+  t.deepEqual(await found("Q-10"), await found("warung"));
+  t.deepEqual(await found("so war"), ["Q-100"]);
+  t.deepEqual(await found("Éd"), ["Q-100"]);
+  t.deepEqual(await found("q%"), ["q%"]);
+  t.deepEqual(await found("arung"), []);
+  t.deepEqual(await found("' | & ! :* <-> \\"), []);
+  t.deepEqual(await found("warung ".repeat(1500)), await found("warung"));
+  t.is(
+    await errorCode(metering.query({ memberId: "1" }, "select saldo.find_customers()")),
+    "42501",
+  );
+});

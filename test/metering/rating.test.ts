@@ -343,3 +343,52 @@ test.serial(
     t.is(await metering.balance(site), "-2986");
   },
 );
+
+test.serial("a change of price is told before it is made, and then is what was told", async (t) => {
+  const site = await pricedSite();
+  await metering.read(site, "2025-01-31", 100);
+  await metering.read(site, "2025-02-28", 250);
+  await metering.closeThrough("2025-01-31");
+  const told = (args: Row) => metering.rows("admin", "preview_tariff_version", args);
+  const before = await metering.digest();
+  const change = { version_id: site.tariff.id, price: 13 };
+  const preview = await told(change);
+  t.deepEqual(await metering.digest(), before);
+  t.deepEqual(
+    preview.map((line) => [
+      line.customer_code ?? line.month ?? "all",
+      line.is_closed,
+      Number(line.reading_count),
+      Number(line.amount_before),
+      Number(line.amount_after),
+      Number(line.amount_change),
+    ]),
+    [
+      ["all", null, 2, 5000, 6500, 1500],
+      [preview[1]?.month, true, 1, 2000, 2600, 600],
+      [preview[2]?.month, false, 1, 3000, 3900, 900],
+      [site.customer.code, null, 2, 5000, 6500, 1500],
+    ],
+  );
+  const balance = Number(await metering.balance(site));
+  await call("change_tariff_version", change);
+  t.is(Number(await metering.balance(site)), balance - 1500);
+  t.deepEqual(await told(own(site, { price: 20, effective_from: "2030-01-01" })), []);
+  const [added] = await told(own(site, { price: 20, effective_from: "2025-02-01" }));
+  t.is(Number(added?.amount_change), 300 * 20 - 3900);
+  await metering.closeThrough(null);
+});
+
+test.serial("a change that would be refused is refused before it is made", async (t) => {
+  const site = await pricedSite();
+  const refused = (args: Row, actor: Parameters<typeof metering.rows>[0] = "admin") =>
+    errorCode(metering.rows(actor, "preview_tariff_version", args));
+  const before = await metering.digest();
+  t.is(await refused(own(site, { effective_from: "2026-01-01" })), "SB412");
+  t.is(await refused({ version_id: 0, price: 1 }), "SB415");
+  t.is(await refused(own(site, { price: 1, effective_from: null })), "SB010");
+  t.is(await refused({ customer_id: 0, price: 1, effective_from: "2026-01-01" }), "SB401");
+  t.is(await refused(own(site, { price: 1, effective_from: "2025-01-01" })), "SB414");
+  t.is(await refused({ version_id: site.tariff.id, price: 1 }, "operator"), "42501");
+  t.deepEqual(await metering.digest(), before);
+});
