@@ -1,0 +1,22 @@
+/** The present day of the business, as the books date what is posted now. */
+import { useZone } from "./zone.ts";
+
+/** Today in the zone of the business, as YYYY-MM-DD. */
+export function useToday(): string {
+  const { business } = useZone();
+  return new Intl.DateTimeFormat("en-CA", { timeZone: business }).format(new Date());
+}
+
+/** The month so many months after the one of this day, as YYYY-MM. */
+export function monthAfter(day: string, count: number): string {
+  const date = new Date(`${day.slice(0, 7)}-01T00:00:00Z`);
+  date.setUTCMonth(date.getUTCMonth() + count);
+  return date.toISOString().slice(0, 7);
+}
+
+/** The last day of the month of this day, as YYYY-MM-DD. */
+export function lastDayOf(day: string): string {
+  const date = new Date(`${monthAfter(day, 1)}-01T00:00:00Z`);
+  date.setUTCDate(0);
+  return date.toISOString().slice(0, 10);
+}

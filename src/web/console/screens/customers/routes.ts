@@ -1,0 +1,6 @@
+import { screen } from "../../app/screen.ts";
+
+export const customerRoutes = [
+  screen("customers", () => import("./Customers.tsx")),
+  screen("customers/$id", () => import("./Customer.tsx")),
+];
