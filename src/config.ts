@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { consoleSettings } from "./console_settings.ts";
 import { hasKnownPassword, isKnownSecret } from "./known_secrets.ts";
 import {
   databaseUrl,
@@ -68,12 +69,7 @@ export const settings = {
     "Audience (aud) that tokens of SALDO_JWKS have to name",
     z.string().min(1).default("saldo"),
   ),
-  consoleUrl: setting(
-    "SALDO_CONSOLE_URL",
-    "Address by which browsers reach this server, for links that sign in to the console",
-    webAddress,
-    "`http://localhost` with PORT",
-  ),
+  ...consoleSettings,
   metricsToken: setting(
     "SALDO_METRICS_TOKEN",
     "Bearer token of whoever reads /metrics, amounts included, at least 16 characters",
@@ -336,6 +332,7 @@ export function readConfig(environment: Environment): Config {
   if (config.pageSizeDefault > config.pageSizeMax) {
     throw new ConfigError("SALDO_PAGE_SIZE is not valid: give at most SALDO_PAGE_SIZE_MAX.");
   }
+  requireWholeOidc(config);
   const mail = [config.alertSmtpUrl, config.alertEmailFrom, config.alertEmailTo];
   if (mail.includes(undefined) && mail.some((each) => each !== undefined)) {
     throw new ConfigError(
@@ -353,6 +350,15 @@ export function readConfig(environment: Environment): Config {
     isIntrospectionEnabled: config.isIntrospectionEnabled ?? isOpen,
     isGetEnabled: config.isGetEnabled ?? false,
   };
+}
+
+function requireWholeOidc({ oidcIssuer, oidcClientId, oidcRoles }: Config): void {
+  const parts = [oidcIssuer, oidcClientId, oidcRoles];
+  if (parts.includes(undefined) && parts.some((each) => each !== undefined)) {
+    throw new ConfigError(
+      "OpenID Connect needs SALDO_OIDC_ISSUER, SALDO_OIDC_CLIENT_ID and SALDO_OIDC_ROLES, all three.",
+    );
+  }
 }
 
 /** In production nobody else may know what keeps it closed. */

@@ -111,6 +111,33 @@ export const keySource = z
   })
   .optional();
 
+/** An identity provider: https, or plain http on the same machine. */
+export const issuerAddress = z
+  .string()
+  .refine(isKeyAddress, { error: "an address like https://host/realm (http only of this machine)" })
+  .optional();
+
+/** A value of a claim with the role that it gives. */
+export interface RoleOfValue {
+  readonly value: string;
+  readonly role: string;
+}
+
+/** Roles by value, the first one counts. */
+export const roleMapping = z
+  .string()
+  .transform((text) =>
+    text.split(",").map((part): RoleOfValue => {
+      const at = part.lastIndexOf("=");
+      return { value: part.slice(0, Math.max(at, 0)).trim(), role: part.slice(at + 1).trim() };
+    }),
+  )
+  .refine(
+    (all) => all.every(({ value, role }) => value !== "" && /^[a-z][a-z_]{0,40}$/.test(role)),
+    { error: "values with roles like it-admins=admin,finance=accountant" },
+  )
+  .optional();
+
 function isKeyAddress(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, hostname, username } = new URL(text);

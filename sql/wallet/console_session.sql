@@ -98,7 +98,7 @@ comment on function saldo_private.begin_console_session is
   'with what it was begun by: expires_at. Gives when. id_hash: SHA-256 of its id. Error: SB006 '
   'forbidden for another login than the server''s.';
 revoke execute on function saldo_private.begin_console_session from public;
-grant execute on function saldo_private.begin_console_session to saldo_anonymous;
+grant execute on function saldo_private.begin_console_session to saldo_server;
 
 create or replace function saldo_private.use_console_link(code_hash bytea, id_hash bytea)
 returns boolean
@@ -133,7 +133,7 @@ comment on function saldo_private.use_console_link is
   'Begins a session by a link, which is good no longer; false for one that is not good. Error: '
   'SB006 forbidden for another login than the server''s.';
 revoke execute on function saldo_private.use_console_link from public;
-grant execute on function saldo_private.use_console_link to saldo_anonymous;
+grant execute on function saldo_private.use_console_link to saldo_server;
 
 create or replace function saldo_private.console_sessions(id_hashes bytea[])
 returns table (
@@ -166,7 +166,7 @@ comment on function saldo_private.console_sessions is
   'The sessions with these ids, and whether they are good: neither ended nor expired, nor begun by '
   'a service token that is. Nothing for another login than the server''s.';
 revoke execute on function saldo_private.console_sessions from public;
-grant execute on function saldo_private.console_sessions to saldo_anonymous;
+grant execute on function saldo_private.console_sessions to saldo_server;
 
 create or replace function saldo_private.see_console_sessions(id_hashes bytea[])
 returns void
@@ -184,7 +184,7 @@ $$;
 comment on function saldo_private.see_console_sessions is
   'Notes that sessions are in use, every five minutes at most.';
 revoke execute on function saldo_private.see_console_sessions from public;
-grant execute on function saldo_private.see_console_sessions to saldo_anonymous;
+grant execute on function saldo_private.see_console_sessions to saldo_server;
 
 create or replace function saldo_private.end_console_session(id_hash bytea)
 returns void
@@ -201,7 +201,7 @@ $$;
 comment on function saldo_private.end_console_session is
   'Ends a session. Nothing for another login than the server''s.';
 revoke execute on function saldo_private.end_console_session from public;
-grant execute on function saldo_private.end_console_session to saldo_anonymous;
+grant execute on function saldo_private.end_console_session to saldo_server;
 
 create or replace function saldo_private.end_console_sessions_of(subject text)
 returns bigint
@@ -265,6 +265,9 @@ end
 $$;
 comment on function saldo_private.prune_console_sessions is
   'Deletes up to a thousand sessions, and as many links, whose time ended before the cutoff.';
+
+-- The server calls them as itself, for nobody: no caller may.
+grant usage on schema saldo_private to saldo_server;
 
 select saldo_private.secure_table('saldo_private.console_link');
 select saldo_private.secure_table('saldo_private.console_session');

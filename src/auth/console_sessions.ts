@@ -137,7 +137,7 @@ function oneAtATime(read: (hashes: readonly Buffer[]) => Promise<void>) {
 
 /** Sessions of a database, asked as the server's login. A standby notes nothing. */
 export function sessionSource(serverPool: Pool, isStandby: boolean): SessionSource {
-  const settings = { role: "saldo_anonymous", statement_timeout: "5s" };
+  const settings = { role: "saldo_server", statement_timeout: "5s" };
   return {
     read: (hashes) =>
       withRole(serverPool, { settings, mode: "read only" }, async (client) => {

@@ -167,6 +167,24 @@ export const CATALOGUE = {
     hint: "Make another one: npx saldo console.",
     status: 401,
   },
+  sign_in_unavailable: {
+    code: "SB063",
+    message: "The identity provider does not answer as it should.",
+    hint: "Try again later, or sign in by a link: npx saldo console. The log has the cause.",
+    status: 503,
+  },
+  sign_in_failed: {
+    code: "SB064",
+    message: "Signing in with the identity provider did not work.",
+    hint: "Begin again, from the console.",
+    status: 401,
+  },
+  sign_in_without_role: {
+    code: "SB065",
+    message: "The identity provider knows you, but nothing says what you may do here.",
+    hint: "Ask an administrator: SALDO_OIDC_ROLES says which role is whose.",
+    status: 403,
+  },
   branch_key_invalid: {
     code: "SB504",
     message: "The branch key is missing or not valid.",

@@ -6,6 +6,7 @@ import { postgraphile } from "postgraphile";
 import { grafserv } from "postgraphile/grafserv/express/v4";
 import { readComposedRoles } from "../auth/composed_roles.ts";
 import { makeConsoleSessions, sessionSource } from "../auth/console_sessions.ts";
+import { makeOidc } from "../auth/oidc.ts";
 import { makeServiceTokens, readServiceTokens } from "../auth/service_tokens.ts";
 import type { Trust } from "../auth/token.ts";
 import { causeOf } from "../errors/database_error.ts";
@@ -30,8 +31,10 @@ import {
   silenceOf,
   type WorkerState,
 } from "./balance_health.ts";
+import { makeBoundedLog } from "./bounded_log.ts";
 import { branchSync } from "./branch_sync.ts";
 import { cached } from "./cached.ts";
+import { oidcRoutes } from "./console/oidc_routes.ts";
 import { servePages } from "./console/pages.ts";
 import { sessionRoutes } from "./console/session_routes.ts";
 import { simpleDoor } from "./door/simple_door.ts";
@@ -94,7 +97,7 @@ export async function createApp(context: AppContext): Promise<App> {
   installBranchSync(app, context);
   app.use(await simpleDoor(context, lanes, gatekeeper));
   const { websockets, release } = await installGraphql(app, context, lanes, gatekeeper);
-  app.use(sessionRoutes({ context, lanes, gatekeeper, offer: { oidc: null } }));
+  installConsole(app, context, lanes, gatekeeper);
   app.use(servePages(context.consoleFolder));
   installErrors(app, context);
   return { express: app, websockets, release };
@@ -241,6 +244,21 @@ async function installGraphql(
       await instance.release();
     },
   };
+}
+
+function installConsole(
+  app: Express,
+  context: AppContext,
+  lanes: Lanes,
+  gatekeeper: Gatekeeper,
+): void {
+  const report = makeBoundedLog(context.log, "signing in by OpenID Connect failed");
+  const oidc = makeOidc(context.config, report);
+  const offer = { oidc: oidc === undefined ? null : { name: oidc.name } };
+  const parts = { context, lanes, gatekeeper, offer };
+  app.use(sessionRoutes(parts));
+  if (oidc !== undefined) app.use(oidcRoutes(parts, oidc));
+  app.use(servePages(context.consoleFolder));
 }
 
 function installErrors(app: Express, { log }: AppContext): void {

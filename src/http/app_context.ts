@@ -1,3 +1,4 @@
+import type { OidcConfig } from "../auth/oidc.ts";
 import type { PublicKeys } from "../auth/public_keys.ts";
 import type { GraphqlConfig, GraphqlContext } from "../graphql/preset.ts";
 import type { AdmissionConfig } from "./admission.ts";
@@ -6,9 +7,16 @@ import type { RequestLogChoice } from "./request_log.ts";
 import type { SocketConfig } from "./seats.ts";
 
 /** The settings that the HTTP side goes by. */
-export interface ApiConfig extends GraphqlConfig, BodyConfig, AdmissionConfig, SocketConfig {
+export interface ApiConfig
+  extends GraphqlConfig,
+    BodyConfig,
+    AdmissionConfig,
+    SocketConfig,
+    OidcConfig {
   readonly environment: "development" | "production" | "test";
   readonly port: number;
+  /** Address by which browsers reach this server, where it is not seen from their requests. */
+  readonly consoleUrl?: string | undefined;
   /** Proxies whose word about a client's address is taken: their addresses, or their number. */
   readonly trustProxy?: readonly string[] | number | undefined;
   /** The issuer and the audience that tokens of others have to name. */

@@ -12,7 +12,7 @@ import type { FailureLimit } from "./failure_limit.ts";
  */
 export const isNoGuess = (error: unknown) =>
   error instanceof Refusal &&
-  ["busy", "session_ended", "session_refused"].includes(error.condition);
+  ["busy", "session_ended", "session_refused", "sign_in_unavailable"].includes(error.condition);
 
 /** Whose tokens are believed, and how often an address may fail with one, whatever it asks for. */
 export interface Gatekeeper {

@@ -72,6 +72,9 @@ const DEFAULT_CONFIG = {
   socketIdleSeconds: 60,
   pageSizeDefault: 50,
   pageSizeMax: 1000,
+  oidcScope: "openid profile",
+  oidcRoleClaim: "groups",
+  oidcSubjectClaim: "sub",
 };
 
 export const BUY = `mutation (

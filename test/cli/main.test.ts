@@ -363,24 +363,6 @@ test("start, server and worker run until a signal, as main.ts does", async (t) =
   t.is(await program.ended, 0);
 });
 
-test.serial("links for the console are made, and sessions of somebody ended", async (t) => {
-  const made = await saldo(["console", "--role", "operator", "--subject", "anna"]);
-  t.is(made.code, 0);
-  t.regex(made.output, /^http:\/\/localhost:8080\/console\/sign-in#[0-9a-f]{64}\n/m);
-  const good = "select count(*) from saldo_private.console_link where expires_at > now()";
-  t.is(await one(good), "1");
-  t.is((await saldo(["console", "end", "Anna"])).code, 0);
-  t.is(await one(good), "0");
-  t.regex((await saldo(["console", "--role", "owner"])).output, /^SB010/m);
-  for (const words of [
-    ["console", "end"],
-    ["console", "--subject", "service:x"],
-    ["console", "x"],
-  ]) {
-    t.is((await saldo(words)).code, 2, words.join(" "));
-  }
-});
-
 test.serial("service tokens are made, listed without their secrets, and revoked", async (t) => {
   await database.pool.query("select saldo.create_member('kiosk', 'Kiosk')");
   const words = ["token", "--role", "member", "--subject", "till", "--member", "kiosk"];

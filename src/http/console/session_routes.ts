@@ -1,7 +1,7 @@
 /** Signing in to the console, who is signed in, and signing out. */
 import express, { type Request, type RequestHandler, type Response, type Router } from "express";
 import { z } from "zod";
-import type { Caller } from "../../auth/caller.ts";
+import { ANONYMOUS, type Caller } from "../../auth/caller.ts";
 import { type ConsoleSession, hashOf, newSecret } from "../../auth/console_sessions.ts";
 import { authenticate, type Trust } from "../../auth/token.ts";
 import { withRole } from "../../database/with_role.ts";
@@ -110,7 +110,7 @@ async function inTurn<Result>(
   const { turn } = await admit(lanes, context.config, load, request, response);
   const endWork = turn.begin();
   try {
-    const settings = { role: "saldo_anonymous", statement_timeout: "5s" };
+    const settings = { role: "saldo_server", statement_timeout: "5s" };
     const mode = "read write";
     return await withRole(context.serverPool, { settings, mode }, async (client) => {
       const { rows } = await client.query<{ result: Result }>(text, [...values]);
@@ -197,7 +197,7 @@ async function endCurrent(parts: SessionParts, request: Request): Promise<void> 
   const { sessions } = parts.gatekeeper.trust;
   // One that was made up is no reason to write.
   if (sessions === undefined || (await findSession(sessions, id)) === undefined) return;
-  const settings = { role: "saldo_anonymous", statement_timeout: "5s" };
+  const settings = { role: "saldo_server", statement_timeout: "5s" };
   await withRole(serverPool, { settings, mode: "read write" }, (client) =>
     client.query("select saldo_private.end_console_session($1)", [hashOf(id)]),
   );
@@ -219,18 +219,17 @@ function answerSession(parts: SessionParts) {
       if (request.headers.cookie?.includes("saldo_session")) {
         clearSession(response, isSecure(parts, request));
       }
-      response.json({ subject: null, version, sign_in: offer });
+      const facts = await readFacts(ANONYMOUS.role);
+      const nobody = { subject: null, role: null, member_id: null, expires_at: null };
+      response.json({ ...nobody, ...facts, version, sign_in: offer });
       return;
     }
-    const { roles, time_zone, currency } = await readFacts(caller.role);
     response.json({
       subject: caller.subject,
       role: session.role,
-      roles,
       member_id: session.member_id,
       expires_at: session.expires_at.toISOString(),
-      time_zone,
-      currency,
+      ...(await readFacts(caller.role)),
       version,
       sign_in: offer,
     });

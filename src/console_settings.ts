@@ -1,0 +1,54 @@
+/** Settings of the console: its address, and signing in by OpenID Connect. */
+import { z } from "zod";
+import { issuerAddress, roleMapping, setting, webAddress } from "./setting_schemas.ts";
+
+const line = z.string().min(1).max(200);
+
+/** As src/config.ts has them, in the order of the documents. */
+export const consoleSettings = {
+  consoleUrl: setting(
+    "SALDO_CONSOLE_URL",
+    "Address by which browsers reach this server, for links that sign in, and OpenID Connect",
+    webAddress,
+    "`http://localhost` with PORT; for OpenID Connect as the browser has it",
+  ),
+  oidcIssuer: setting(
+    "SALDO_OIDC_ISSUER",
+    "Identity provider by which people sign in to the console (OpenID Connect), as it names itself",
+    issuerAddress,
+    "none",
+  ),
+  oidcClientId: setting(
+    "SALDO_OIDC_CLIENT_ID",
+    "Name that it knows Saldo by; `/console/oidc/callback` is the address to return to",
+    line.optional(),
+  ),
+  oidcClientSecret: setting(
+    "SALDO_OIDC_CLIENT_SECRET",
+    "Secret that it has given to Saldo",
+    line.optional(),
+    "none, it is a public client",
+  ),
+  oidcScope: setting("SALDO_OIDC_SCOPE", "What is asked of it", line.default("openid profile")),
+  oidcRoleClaim: setting(
+    "SALDO_OIDC_ROLE_CLAIM",
+    "Claim that says what somebody may do, a text or a list; `realm_access.roles` looks inside",
+    line.default("groups"),
+  ),
+  oidcRoles: setting(
+    "SALDO_OIDC_ROLES",
+    "Which role each of its values has, the first that fits: `it-admins=admin,finance=accountant`",
+    roleMapping,
+  ),
+  oidcSubjectClaim: setting(
+    "SALDO_OIDC_SUBJECT_CLAIM",
+    "Claim that says who acts, as the records have it: none that people can change themselves",
+    line.default("sub"),
+  ),
+  oidcName: setting(
+    "SALDO_OIDC_NAME",
+    "Its name on the button",
+    line.optional(),
+    "the host of SALDO_OIDC_ISSUER",
+  ),
+};
