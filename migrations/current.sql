@@ -75,6 +75,36 @@ begin
       amount_after numeric,
       amount_change numeric,
       volume_change numeric
+-- Entries as they are found and read: what a page of the journal and an entry's page show.
+do $types$
+begin
+  if to_regtype('saldo.found_entry') is null then
+    create type saldo.found_entry as (
+      id uuid,
+      is_match boolean,
+      posting_date date,
+      occurred_at timestamptz,
+      kind saldo.entry_kind,
+      status saldo.entry_status,
+      description text,
+      source text,
+      idempotency_key text,
+      reverses uuid,
+      posted_by text,
+      line_count integer,
+      debit_codes text,
+      credit_codes text,
+      amount numeric,
+      currency text
+    );
+    create type saldo.entry_line as (
+      line_no integer,
+      account_id bigint,
+      account_code text,
+      account_name text,
+      currency text,
+      debit numeric,
+      credit numeric
     );
   end if;
 end

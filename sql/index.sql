@@ -56,6 +56,8 @@
 --!include ledger/account_statement.sql
 --!include ledger/entry_text.sql
 --!include ledger/journal_seal.sql
+--!include ledger/find_accounts.sql
+--!include ledger/find_entries.sql
 
 -- hot: many writers on one account, settlement in the background, holds
 --!include hot/account_slot.sql
