@@ -123,3 +123,18 @@ from saldo.customer_charge as c
 group by c.account_id, c.month
 on conflict do nothing;
 alter table saldo.rerating add column if not exists is_of_charges boolean not null default false;
+-- A heal that is applied against the plan that was looked at.
+alter table saldo.heal_run add column if not exists plan_hash text;
+do $$
+begin
+  if to_regtype('saldo.heal_run_total') is null then
+    create type saldo.heal_run_total as (
+      outcome saldo.heal_outcome,
+      rule text,
+      currency text,
+      finding_count bigint,
+      difference_sum numeric
+    );
+  end if;
+end
+$$;

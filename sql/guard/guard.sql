@@ -299,6 +299,7 @@ create policy select_all on saldo.guard_event for select
 grant select on saldo.guard_event to saldo_admin, saldo_operator;
 
 comment on table saldo.guard_event is
+  E'@foreignKey (account_id) references saldo.account (id)|@backwardBehavior -*\n'
   'A write to the journal, to a cached balance or to the terms of an account that got past the '
   'engine and its guard.';
 comment on column saldo.guard_event.id is 'Id, ordered by time.';

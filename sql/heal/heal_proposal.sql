@@ -12,7 +12,10 @@ grant select on saldo.heal_proposal to saldo_admin, saldo_operator;
 
 comment on type saldo.heal_proposal_status is
   'proposed: it waits; approved: healed; rejected: not to be healed; stale: it is not so any more.';
-comment on table saldo.heal_proposal is 'A heal that waits for an administrator''s decision.';
+comment on table saldo.heal_proposal is
+  E'@foreignKey (account_id) references saldo.account (id)|@backwardBehavior -*\n'
+  '@foreignKey (finding_id) references saldo.finding (id)|@backwardBehavior -*\n'
+  'A heal that waits for an administrator''s decision.';
 comment on column saldo.heal_proposal.id is 'Id, ordered by time.';
 comment on column saldo.heal_proposal.heal_run_id is 'Run of auto_heal that proposed it.';
 comment on column saldo.heal_proposal.finding_id is 'Finding that would be healed.';

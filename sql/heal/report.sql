@@ -1,6 +1,7 @@
 -- Reports over checks and heals: how it is, rule by rule, account by account, and how it has been.
 --
--- Public: health_summary, health_by_rule, health_by_account, health_trend, account_health_history.
+-- Public: health_summary, health_by_rule, health_by_account, health_trend, account_health_history,
+-- heal_run_totals.
 -- All of them read what checks and heals have recorded; none looks at a balance.
 
 create or replace function saldo.health_summary()
@@ -166,6 +167,26 @@ comment on function saldo.account_health_history is
 revoke execute on function saldo.account_health_history from public;
 grant execute on function saldo.account_health_history to saldo_admin, saldo_operator;
 
+create or replace function saldo.heal_run_totals(heal_run_id uuid)
+returns setof saldo.heal_run_total
+language sql
+stable
+as $$
+  select h.outcome, h.rule, a.currency, count(*),
+    coalesce(sum(abs(f.difference)) filter (where abs(f.difference) < 'Infinity'), 0)
+  from saldo.heal_action as h
+  left join saldo.finding as f on f.id = h.finding_id
+  left join saldo.account as a on a.id = h.account_id
+  where h.heal_run_id = heal_run_totals.heal_run_id
+  group by h.outcome, h.rule, a.currency
+  order by h.outcome, count(*) desc, h.rule, a.currency
+$$;
+comment on function saldo.heal_run_totals is
+  'How many findings a heal, or a dry run of one, has dealt with in which way, and what their '
+  'differences sum to, rule by rule and currency by currency; no row for an unknown run.';
+revoke execute on function saldo.heal_run_totals from public;
+grant execute on function saldo.heal_run_totals to saldo_admin, saldo_operator;
+
 comment on type saldo.health_summary_result is 'How the balances were at the last check.';
 comment on column saldo.health_summary_result.check_run_id is
   'Check that the figures are of: the last one.';
@@ -232,3 +253,11 @@ comment on column saldo.health_event.difference is
   'Stored less derived; null where it is no finding.';
 comment on column saldo.health_event.text is 'Explanation, reason, or statement.';
 comment on column saldo.health_event.actor is 'Who asked for the check or the heal, or wrote.';
+comment on type saldo.heal_run_total is 'What a heal did about findings of one kind.';
+comment on column saldo.heal_run_total.outcome is 'What was done, or would be.';
+comment on column saldo.heal_run_total.rule is 'Rule of the findings.';
+comment on column saldo.heal_run_total.currency is
+  'Currency of their accounts; null = they are about no account.';
+comment on column saldo.heal_run_total.finding_count is 'Number of the findings.';
+comment on column saldo.heal_run_total.difference_sum is
+  'Sum of their differences without the signs.';

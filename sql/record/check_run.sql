@@ -56,7 +56,9 @@ comment on column saldo.check_run.line_count is 'Journal lines that were looked 
 comment on column saldo.check_run.snapshot is
   'Snapshot at its beginning (pg_snapshot): whose writes it saw at least.';
 
-comment on table saldo.finding is 'A violation of a rule that a check found.';
+comment on table saldo.finding is
+  E'@foreignKey (account_id) references saldo.account (id)|@backwardBehavior -*\n'
+  'A violation of a rule that a check found.';
 comment on column saldo.finding.id is 'Id of the finding.';
 comment on column saldo.finding.check_run_id is 'Check that found it.';
 comment on column saldo.finding.rule is 'Name of the rule that is violated.';

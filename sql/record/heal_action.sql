@@ -27,6 +27,8 @@ comment on column saldo.heal_run.check_run_id is 'The check whose findings it wo
 comment on column saldo.heal_run.started_at is 'When the run began.';
 comment on column saldo.heal_run.finished_at is 'When the run ended.';
 comment on column saldo.heal_run.actor is 'Who asked: token subject or login.';
+comment on column saldo.heal_run.plan_hash is
+  'Hash of what became of which finding, as auto_heal takes it; null = from before there was one.';
 comment on column saldo.heal_run.healed_count is
   'Findings that were healed; 0 in a dry run.';
 comment on column saldo.heal_run.refused_count is 'Findings that it refused to heal.';
@@ -37,7 +39,10 @@ comment on column saldo.heal_run.escalated_count is
 comment on column saldo.heal_run.frozen_count is
   'Accounts that were frozen because their journal was changed.';
 
-comment on table saldo.heal_action is 'What a heal did about one finding: the audit trail.';
+comment on table saldo.heal_action is
+  E'@foreignKey (account_id) references saldo.account (id)|@backwardBehavior -*\n'
+  '@foreignKey (finding_id) references saldo.finding (id)|@backwardBehavior -*\n'
+  'What a heal did about one finding: the audit trail.';
 comment on column saldo.heal_action.id is 'Id, ordered by time.';
 comment on column saldo.heal_action.heal_run_id is 'Its run; null = a human decided on this one.';
 comment on column saldo.heal_action.finding_id is 'The finding; null = an adjustment without one.';

@@ -28,11 +28,15 @@ const autoHeal = route({
   name: "autoHeal",
   summary: "Checks all balances, and heals what is safe; tells what it would do unless told to.",
   roles: ["admin"],
-  inBody: { dry_run: z.boolean().default(true).describe("false = heal") },
+  inBody: {
+    dry_run: z.boolean().default(true).describe("false = heal"),
+    plan_hash: z.string().max(200).optional().describe("heals only what a dry run has shown"),
+  },
   data: z.strictObject({
     id: z.uuid(),
     check_run_id: z.uuid(),
     is_dry_run: z.boolean(),
+    plan_hash: z.string(),
     started_at: shownInstant,
     finished_at: shownInstant,
     healed_count: z.int(),
@@ -42,15 +46,15 @@ const autoHeal = route({
     frozen_count: z.int(),
     actions: z.array(shownAction),
   }),
-  answers: { 409: "a maintenance is running" },
+  answers: { 409: "a maintenance is running, or the plan is another one by now" },
   isReport: true,
   async ask(client, given) {
     const run = await row<{ id: string }>(
       client,
-      `select id, check_run_id, is_dry_run, started_at, finished_at, healed_count, refused_count,
-        needs_approval_count, escalated_count, frozen_count
-      from saldo.auto_heal($1)`,
-      [given.dry_run],
+      `select id, check_run_id, is_dry_run, plan_hash, started_at, finished_at, healed_count,
+        refused_count, needs_approval_count, escalated_count, frozen_count
+      from saldo.auto_heal($1, $2)`,
+      [given.dry_run, given.plan_hash ?? null],
     );
     const actions = await rowsOf(
       client,
