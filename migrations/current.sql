@@ -35,6 +35,7 @@ create table if not exists saldo_private.console_session (
 create index if not exists console_session_service_token
   on saldo_private.console_session (service_token_id);
 create index if not exists console_session_end on saldo_private.console_session (expires_at);
+
 -- Members are looked up by a beginning of their code and by words of their name.
 -- squawk-ignore require-concurrent-index-creation
 create index if not exists member_code_beginning
@@ -42,6 +43,7 @@ create index if not exists member_code_beginning
 -- squawk-ignore require-concurrent-index-creation
 create index if not exists member_name_words
   on saldo.member using gin (to_tsvector('simple'::regconfig, name));
+
 -- What a wallet's balance is made of.
 do $types$
 begin
@@ -53,6 +55,11 @@ begin
       last_at timestamptz,
       amount numeric,
       total numeric
+    );
+  end if;
+end
+$types$;
+
 -- Customers by words of their names and by their codes, and what a change of price would change.
 -- squawk-ignore require-concurrent-index-creation
 create index if not exists customer_name_words_idx on saldo.customer
@@ -75,6 +82,11 @@ begin
       amount_after numeric,
       amount_change numeric,
       volume_change numeric
+    );
+  end if;
+end
+$types$;
+
 -- Entries as they are found and read: what a page of the journal and an entry's page show.
 do $types$
 begin
@@ -109,6 +121,7 @@ begin
   end if;
 end
 $types$;
+
 -- Months that are charged: what comes late to one of them is charged again by itself.
 create table if not exists saldo_private.charged_month (
   account_id bigint not null,
@@ -123,6 +136,7 @@ from saldo.customer_charge as c
 group by c.account_id, c.month
 on conflict do nothing;
 alter table saldo.rerating add column if not exists is_of_charges boolean not null default false;
+
 -- A heal that is applied against the plan that was looked at.
 alter table saldo.heal_run add column if not exists plan_hash text;
 do $$

@@ -347,6 +347,16 @@ create type saldo_private.dated_day as (
   origin_month date
 );
 
+create type saldo.entry_line as (
+  line_no integer,
+  account_id bigint,
+  account_code text,
+  account_name text,
+  currency text,
+  debit numeric,
+  credit numeric
+);
+
 create type saldo_private.finding_gap as (
   finding_id uuid,
   rule text,
@@ -363,6 +373,33 @@ create type saldo_private.finding_gap as (
 create type saldo_private.fingerprint as (
   amount numeric,
   line_count numeric
+);
+
+create type saldo.found_entry as (
+  id uuid,
+  is_match boolean,
+  posting_date date,
+  occurred_at timestamp with time zone,
+  kind saldo.entry_kind,
+  status saldo.entry_status,
+  description text,
+  source text,
+  idempotency_key text,
+  reverses uuid,
+  posted_by text,
+  line_count integer,
+  debit_codes text,
+  credit_codes text,
+  amount numeric,
+  currency text
+);
+
+create type saldo.heal_run_total as (
+  outcome saldo.heal_outcome,
+  rule text,
+  currency text,
+  finding_count bigint,
+  difference_sum numeric
 );
 
 create type saldo_private.healed_key as (
@@ -589,6 +626,20 @@ create type saldo_private.rating_posting as (
   volume numeric,
   reading_count bigint,
   entry_id uuid
+);
+
+create type saldo.rating_preview as (
+  currency text,
+  customer_id bigint,
+  customer_code text,
+  customer_name text,
+  month date,
+  is_closed boolean,
+  reading_count bigint,
+  amount_before numeric,
+  amount_after numeric,
+  amount_change numeric,
+  volume_change numeric
 );
 
 create type saldo.reading_request as (
@@ -1267,6 +1318,15 @@ create table saldo.centre_epoch (
 -- policy owner_all
 -- policy select_all
 
+create table saldo_private.charged_month (
+  account_id bigint not null,
+  month date not null,
+  charged_at timestamp with time zone default clock_timestamp() not null,
+  charged_by text not null,
+  constraint charged_month_pkey PRIMARY KEY (month, account_id)
+);
+-- policy owner_all
+
 create table saldo.check_progress (
   id uuid not null,
   kind saldo.check_kind not null,
@@ -1497,6 +1557,8 @@ create table saldo.customer (
   constraint customer_pkey PRIMARY KEY (id),
   constraint customer_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.account(id)
 );
+CREATE INDEX customer_code_prefix_idx ON saldo.customer USING btree (lower(code) COLLATE "C");
+CREATE INDEX customer_name_words_idx ON saldo.customer USING gin (to_tsvector('simple'::regconfig, name));
 -- trigger record_bypass, always
 -- trigger record_bypass_truncate, always
 -- policy owner_all
@@ -1801,6 +1863,7 @@ create table saldo.heal_run (
   needs_approval_count integer default 0 not null,
   escalated_count integer default 0 not null,
   frozen_count integer default 0 not null,
+  plan_hash text,
   constraint heal_run_pkey PRIMARY KEY (id),
   constraint heal_run_check_run_id_fkey FOREIGN KEY (check_run_id) REFERENCES saldo.check_run(id)
 );
@@ -2466,6 +2529,7 @@ create table saldo.rerating (
   moved_at timestamp with time zone,
   finished_at timestamp with time zone,
   error text,
+  is_of_charges boolean default false not null,
   constraint rerating_pkey PRIMARY KEY (id),
   constraint rerating_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.customer(account_id),
   constraint rerating_failed_one_says_why CHECK (((error IS NOT NULL) = (status = 'failed'::saldo.rerating_status))),

@@ -1634,6 +1634,24 @@ export interface EntryDraft {
   reason: string | null;
 }
 
+/** A line of an entry, with what its account is called. */
+export interface EntryLine {
+  /** Number of the line within its entry. */
+  line_no: number | null;
+  /** Account. */
+  account_id: string | null;
+  /** Code of the account. */
+  account_code: string | null;
+  /** Name of the account. */
+  account_name: string | null;
+  /** Currency of the account and so of the line. */
+  currency: string | null;
+  /** Debit of the line, or 0. */
+  debit: string | null;
+  /** Credit of the line, or 0. */
+  credit: string | null;
+}
+
 /** The catalogue of errors that Saldo raises. */
 export interface ErrorCode {
   /** SQLSTATE of class SB; extensions.code in GraphQL. */
@@ -1648,7 +1666,10 @@ export interface ErrorCode {
   http_status: number;
 }
 
-/** A violation of a rule that a check found. */
+/**
+ * @foreignKey (account_id) references saldo.account (id)|@backwardBehavior -* A violation of a
+ * rule that a check found.
+ */
 export interface Finding {
   /** Id of the finding. */
   id: string;
@@ -1692,9 +1713,46 @@ export interface FindingExplanation {
   evidence: unknown;
 }
 
+/** An entry as a page of the journal shows it. */
+export interface FoundEntry {
+  /** Entry. */
+  id: string | null;
+  /** False: not looked for, but how far the page came before it was full. */
+  is_match: boolean | null;
+  /** Date on which it counts. */
+  posting_date: Date | null;
+  /** When it took place, by the business. */
+  occurred_at: Date | null;
+  /** What the entry is for. */
+  kind: EntryKind | null;
+  /** posted or reversed. */
+  status: EntryStatus | null;
+  /** What happened, in words. */
+  description: string | null;
+  /** The function or room that posted it. */
+  source: string | null;
+  /** Key that the client gave, if any. */
+  idempotency_key: string | null;
+  /** The entry that this reversal cancels. */
+  reverses: string | null;
+  /** Who posted it: token subject or login. */
+  posted_by: string | null;
+  /** Number of its lines. */
+  line_count: number | null;
+  /** Codes of the accounts that its first twenty lines debit. */
+  debit_codes: string | null;
+  /** Codes of the accounts that its first twenty lines credit. */
+  credit_codes: string | null;
+  /** Sum of its debits, which is that of its credits; null where it has several currencies. */
+  amount: string | null;
+  /** Their currency; null where it has several. */
+  currency: string | null;
+}
+
 /**
- * A write to the journal, to a cached balance or to the terms of an account that got past the
- * engine and its guard.
+ * @foreignKey (account_id) references saldo.account (id)|@backwardBehavior -* A write to the
+ * journal, to a cached balance or to the terms of an account that got past the engine and its
+ * guard.
  */
 export interface GuardEvent {
   /** Id, ordered by time. */
@@ -1729,7 +1787,11 @@ export interface GuardEvent {
   key: string | null;
 }
 
-/** What a heal did about one finding: the audit trail. */
+/**
+ * @foreignKey (account_id) references saldo.account (id)|@backwardBehavior -* @foreignKey
+ * (finding_id) references saldo.finding (id)|@backwardBehavior -* What a heal did about one
+ * finding: the audit trail.
+ */
 export interface HealAction {
   /** Id, ordered by time. */
   id: string;
@@ -1786,7 +1848,11 @@ export interface HealPolicy {
   max_percent: string | null;
 }
 
-/** A heal that waits for an administrator's decision. */
+/**
+ * @foreignKey (account_id) references saldo.account (id)|@backwardBehavior -* @foreignKey
+ * (finding_id) references saldo.finding (id)|@backwardBehavior -* A heal that waits for an
+ * administrator's decision.
+ */
 export interface HealProposal {
   /** Id, ordered by time. */
   id: string;
@@ -1852,6 +1918,22 @@ export interface HealRun {
   escalated_count: number;
   /** Accounts that were frozen because their journal was changed. */
   frozen_count: number;
+  /** Hash of what became of which finding, as auto_heal takes it; null = from before there was one. */
+  plan_hash: string | null;
+}
+
+/** What a heal did about findings of one kind. */
+export interface HealRunTotal {
+  /** What was done, or would be. */
+  outcome: HealOutcome | null;
+  /** Rule of the findings. */
+  rule: string | null;
+  /** Currency of their accounts; null = they are about no account. */
+  currency: string | null;
+  /** Number of the findings. */
+  finding_count: string | null;
+  /** Sum of their differences without the signs. */
+  difference_sum: string | null;
 }
 
 /** What a check found about one account. */
@@ -2692,6 +2774,32 @@ export interface RatedPart {
   factor_version_id: string | null;
 }
 
+/** What a change of price would do to the readings of a month, of a customer, or of all. */
+export interface RatingPreview {
+  /** Currency of the amounts. */
+  currency: string | null;
+  /** Customer; null = all. */
+  customer_id: string | null;
+  /** Code of the customer; null = all. */
+  customer_code: string | null;
+  /** Name of the customer; null = all. */
+  customer_name: string | null;
+  /** First day of the month; null = all months. */
+  month: Date | null;
+  /** Whether the month is closed, so that its difference is posted on the first open day. */
+  is_closed: boolean | null;
+  /** Readings whose rating would change. */
+  reading_count: string | null;
+  /** What they cost now. */
+  amount_before: string | null;
+  /** What they would cost. */
+  amount_after: string | null;
+  /** How much more they would cost; negative = less. */
+  amount_change: string | null;
+  /** How much more Sm3 they would be. */
+  volume_change: string | null;
+}
+
 /** A reading of a meter. */
 export interface Reading {
   /** Deposit account of the customer. */
@@ -2801,13 +2909,16 @@ export interface RegisteredRuleResult {
   differing_count: string;
 }
 
-/** A change of price or factor whose readings are rated again by a job, and how far that is. */
+/**
+ * A change of price or factor whose readings are rated again by a job, or of a part of the tariff
+ * whose months are charged again, and how far that is.
+ */
 export interface Rerating {
   /** Id, in the order in which the changes were made. */
   id: string;
   /** Function that made the change. */
   operation: string;
-  /** Version of price or factor that came or went; null = none did. */
+  /** Version of price or factor, or part of the tariff, that came or went; null = none did. */
   version_id: string | null;
   /** Account of the customer whose readings they are; null = of all. */
   account_id: string | null;
@@ -2817,11 +2928,14 @@ export interface Rerating {
   from_date: Date;
   /** waiting, running, done or failed. */
   status: ReratingStatus;
-  /** Readings to look at, as counted when it was made; more when more came. */
+  /**
+   * Readings to look at, as counted when it was made, or months of customers where is_of_charges;
+   * more when more came.
+   */
   reading_count: string;
-  /** Readings that were looked at so far. */
+  /** How many of these were looked at so far. */
   done_count: string;
-  /** Rated lines that were written so far. */
+  /** Rated lines that were written so far, or months whose charges changed. */
   line_count: string;
   /** Readings are looked at by account and month: the account that it has come to; 0 = none. */
   done_account_id: string;
@@ -2839,6 +2953,8 @@ export interface Rerating {
   finished_at: Date | null;
   /** Code and reason of the failure. */
   error: string | null;
+  /** Whether a part of the tariff came or went, and months are charged again. */
+  is_of_charges: boolean;
 }
 
 /** How far a table has been gone through for what is older than it is kept. */
@@ -3439,14 +3555,17 @@ export interface Rows {
   decision: Decision;
   deposit: Deposit;
   entry_draft: EntryDraft;
+  entry_line: EntryLine;
   error_code: ErrorCode;
   finding: Finding;
   finding_explanation: FindingExplanation;
+  found_entry: FoundEntry;
   guard_event: GuardEvent;
   heal_action: HealAction;
   heal_policy: HealPolicy;
   heal_proposal: HealProposal;
   heal_run: HealRun;
+  heal_run_total: HealRunTotal;
   health_by_account_row: HealthByAccountRow;
   health_by_rule_row: HealthByRuleRow;
   health_event: HealthEvent;
@@ -3483,6 +3602,7 @@ export interface Rows {
   purchase_refund: PurchaseRefund;
   rated_line: RatedLine;
   rated_part: RatedPart;
+  rating_preview: RatingPreview;
   reading: Reading;
   reading_request: ReadingRequest;
   registered_rule: RegisteredRule;
@@ -3809,6 +3929,7 @@ export interface Functions {
   auto_heal: {
     args: {
       dry_run?: boolean | null;
+      plan_hash?: string | null;
     };
     row: HealRun;
   };
@@ -3995,8 +4116,7 @@ export interface Functions {
   };
   /**
    * Posts what the parts of the tariff charge for a month, of a customer or of all that are open
-   * and not frozen, as the difference to what was charged before; called again after late prices
-   * it puts that right, in a closed month as an adjustment.
+   * and not frozen, as the difference to what was charged before.
    */
   charge_customers: {
     args: {
@@ -4324,6 +4444,13 @@ export interface Functions {
     };
     row: RegisteredRule;
   };
+  /** The lines of an entry with the codes and names of their accounts. */
+  entry_lines: {
+    args: {
+      entry_id: string;
+    };
+    row: EntryLine;
+  };
   /**
    * Looks at all conditions, opens, reminds of and resolves alerts, and makes the messages, which
    * jobs send.
@@ -4366,6 +4493,48 @@ export interface Functions {
     };
     row: Purchase;
   };
+  /** Accounts in the order of their codes. */
+  find_accounts: {
+    args: {
+      search?: string | null;
+      type?: AccountType | null;
+      currency?: string | null;
+      mode?: AccountMode | null;
+      is_frozen?: boolean | null;
+      is_closed?: boolean | null;
+      after_code?: string | null;
+      row_limit?: number | null;
+    };
+    row: Account;
+  };
+  /**
+   * Customers whose code begins with the text, or whose name has words that begin with each of its
+   * words, in the order of their codes; capitals do not count.
+   */
+  find_customers: {
+    args: {
+      search?: string | null;
+      after_code?: string | null;
+    };
+    row: Customer;
+  };
+  /** Posted entries, the last recorded first; those of an account by posting date, the last first. */
+  find_entries: {
+    args: {
+      from_date?: Date | string | null;
+      to_date?: Date | string | null;
+      account_id?: string | number | bigint | null;
+      min_amount?: string | number | null;
+      max_amount?: string | number | null;
+      source?: string | null;
+      kind?: EntryKind | null;
+      reference?: string | null;
+      search?: string | null;
+      before_id?: string | null;
+      row_limit?: number | null;
+    };
+    row: FoundEntry;
+  };
   /**
    * Members whose code begins with search, or whose name has words that begin with the words of
    * it; case does not matter.
@@ -4397,6 +4566,16 @@ export interface Functions {
       reason: string;
     };
     row: Account;
+  };
+  /**
+   * How many findings a heal, or a dry run of one, has dealt with in which way, and what their
+   * differences sum to, rule by rule and currency by currency; no row for an unknown run.
+   */
+  heal_run_totals: {
+    args: {
+      heal_run_id: string;
+    };
+    row: HealRunTotal;
   };
   /**
    * What a check found, account by account, the largest difference first; the last check when none
@@ -4715,6 +4894,22 @@ export interface Functions {
     };
     row: JournalEntry;
   };
+  /**
+   * Tells what add_tariff_version, or with version_id change_tariff_version, would do to readings
+   * that are there, and changes nothing: in all of a currency (month and customer null), by month,
+   * and for the 100 customers whose bill would change most.
+   */
+  preview_tariff_version: {
+    args: {
+      price?: string | number | null;
+      effective_from?: Date | string | null;
+      effective_to?: Date | string | null;
+      customer_id?: string | number | bigint | null;
+      currency?: string | null;
+      version_id?: string | number | bigint | null;
+    };
+    row: RatingPreview;
+  };
   /** Proposes what adjust_balance does, for another administrator to approve: see approve_decision. */
   propose_adjustment: {
     args: {
@@ -4905,8 +5100,8 @@ export interface Functions {
     row: Reading;
   };
   /**
-   * Takes a part of the tariff out of use; it stays as history, and so does what it charged until
-   * charge_customers is called again.
+   * Takes a part of the tariff out of use; it stays as history, and months that it is charged in
+   * are charged again as in add_tariff_part.
    */
   remove_tariff_part: {
     args: {
