@@ -103,7 +103,8 @@ comment on function saldo.wallet_history is
   'Top-ups, purchases, refunds, charge-backs, payments of debts and adjustments of a member''s '
   'wallet, oldest first: by posting date, by the time at which they occurred, and in the order '
   'of recording, each with the balance after it; is_newest_first: the other way round. Pending and '
-  'failed purchases leave the balance as it was. Members may ask for themselves. Errors in checking order: SB007 not_found, SB304 member_not_found.';
+  'failed purchases leave the balance as it was. Members may ask for themselves. Errors in '
+  'checking order: SB007 not_found, SB304 member_not_found.';
 revoke execute on function saldo.wallet_history from public;
 grant execute on function saldo.wallet_history to
   saldo_admin, saldo_operator, saldo_member, saldo_cashier, saldo_app;

@@ -22,6 +22,11 @@ export const never: readonly Never[] = [
     why: "nobody has decided before, so no decision can be outdated",
   },
   {
+    function: /^saldo\.(scheduled_maintenance|continue_maintenance)$/,
+    codes: ["SB417"],
+    why: "nobody has looked at a plan before",
+  },
+  {
     function: /^saldo\.approve_decision$/,
     codes: ["SB660", "SB661", "SB662"],
     why: "limits of one person do not hold for two",

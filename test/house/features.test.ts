@@ -65,7 +65,7 @@ function missingOf({ kind, call }: Feature): string[] {
     if (kind === "setting") return settings.includes(`${call}=`);
     if (kind === "subscription") {
       const [, fields = ""] = /^type Subscription \{([\s\S]*?)^\}/m.exec(schema) ?? [];
-      return new RegExp(`^  ${call}\\(`, "m").test(fields);
+      return new RegExp(`^  ${call}[(:]`, "m").test(fields);
     }
     if (first === "npx") return help.includes(`\n  npx saldo ${third}`);
     if (first === "npm") return third in scripts;

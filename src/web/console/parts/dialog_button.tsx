@@ -5,7 +5,7 @@ import type { TypedDocument } from "../api/document.ts";
 import { useMay } from "../api/session.ts";
 
 /**
- * Where the role may not ask for `document` there is no button. The dialog begins anew each time that
+ * Where the role may not ask for `document` there is no button. The dialog is a new one each time that
  * it is opened, with its fields and its idempotency key: a second top-up is not the first one again.
  */
 export function DialogButton({

@@ -13,7 +13,7 @@ import {
 import { useLanguage } from "../../../shared/language.ts";
 import { useSignedIn } from "../../api/session.ts";
 import { formatMoney, formatNumber } from "../../parts/figures.tsx";
-import type { ChartMonth } from "./FiguresChart.tsx";
+import type { ChartMonth } from "./chart_month.ts";
 import { useCustomerWords } from "./words.ts";
 
 export default function Charts({

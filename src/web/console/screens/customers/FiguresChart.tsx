@@ -1,16 +1,8 @@
 /** The chart of months; the table beside it says the same. */
 import { lazy, Suspense } from "react";
 import { Card } from "../../../shared/ui.tsx";
+import type { ChartMonth } from "./chart_month.ts";
 import { useCustomerWords } from "./words.ts";
-
-/** What is drawn of a month. */
-export interface ChartMonth {
-  readonly month: string | null;
-  readonly deposits: string | null;
-  readonly purchases: string | null;
-  readonly closingBalance: string | null;
-  readonly volumeSm3: string | null;
-}
 
 const Charts = lazy(() => import("./Charts.tsx"));
 
