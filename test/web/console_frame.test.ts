@@ -82,6 +82,11 @@ inBrowser("keys alone lead everywhere, and say what they do", async (t) => {
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
   await page.waitForURL("**/console/heal");
+  const { accountId } = await api.member("sari");
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox").fill("wallet:sari");
+  await page.getByRole("option", { name: "wallet:sari · Wallet of sari" }).click();
+  await page.waitForURL(`**/console/accounts/${accountId}`);
   await page.keyboard.press("g");
   await page.keyboard.press("o");
   await page.waitForURL("**/console/");

@@ -1,15 +1,10 @@
-/** Finds a screen by its name. */
+/** Finds a screen by its name, and an account, member, customer or entry by code, name or id. */
 import { useNavigate } from "@tanstack/react-router";
 import { type KeyboardEvent, useId, useState } from "react";
 import { Dialog } from "../../shared/ui.tsx";
 import type { Session } from "../api/session.ts";
 import { useAppWords } from "./app_words.ts";
-import { placesOf } from "./places.ts";
-
-interface Found {
-  readonly path: string;
-  readonly title: string;
-}
+import { type Found, useFound } from "./use_found.ts";
 
 export default function Palette({ session, close }: { session: Session; close: () => void }) {
   const words = useAppWords();
@@ -17,10 +12,7 @@ export default function Palette({ session, close }: { session: Session; close: (
   const id = useId();
   const [typed, setTyped] = useState("");
   const [at, setAt] = useState(0);
-  const sought = typed.trim().toLowerCase();
-  const found: Found[] = placesOf(session)
-    .map(({ path, name }) => ({ path, title: words(name) }))
-    .filter(({ title }) => title.toLowerCase().includes(sought));
+  const found = useFound(session, typed);
   const chosen = Math.min(at, found.length - 1);
   const go = (place: Found | undefined) => {
     if (place === undefined) return;
@@ -66,6 +58,7 @@ export default function Palette({ session, close }: { session: Session; close: (
             className="cursor-pointer rounded-lg px-3 py-2 aria-selected:bg-ground"
           >
             {each.title}
+            {each.kind && <span className="ml-2 text-sm text-soft">{each.kind}</span>}
           </div>
         ))}
         {found.length === 0 && <p className="px-3 text-soft">{words("paletteNone")}</p>}

@@ -56,6 +56,10 @@ const en = {
   palette: "Go to",
   paletteHint: "A screen, a code of an account, member or customer, an id of an entry",
   paletteNone: "Nothing has this name or code.",
+  account: "Account",
+  member: "Member",
+  customer: "Customer",
+  entry: "Entry",
 };
 
 const id: { [Key in keyof typeof en]: string } = {
@@ -113,6 +117,10 @@ const id: { [Key in keyof typeof en]: string } = {
   palette: "Pergi ke",
   paletteHint: "Layar, kode akun, anggota atau pelanggan, id entri",
   paletteNone: "Tidak ada yang bernama atau berkode itu.",
+  account: "Akun",
+  member: "Anggota",
+  customer: "Pelanggan",
+  entry: "Entri",
 };
 
 /** A word of the frame. */
