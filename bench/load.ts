@@ -1,70 +1,14 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { Client } from "pg";
-import { signToken } from "../src/auth/token.ts";
 import { type Measurement, table } from "./measure.ts";
-import { drive, type Outcome, quantile, type Target } from "./offered_load.ts";
+import { drive, type Outcome, quantile } from "./offered_load.ts";
+import { startServer } from "./server.ts";
 
 const seconds = Number(process.env.BENCH_LOAD_SECONDS ?? 10);
 const plans = [
   ...[10, 30, 50, 100].map((rate) => ({ accounts: 1, rate })),
   ...[10, 30, 50, 100, 200, 300].map((rate) => ({ accounts: 5, rate })),
 ];
-
-/** A server in a process of its own, as a user runs it. */
-interface Server extends Target {
-  stop(): Promise<void>;
-}
-
-async function startServer(connectionString: string): Promise<Server> {
-  const secret = randomBytes(32).toString("base64url");
-  const port = await freePort();
-  const child: ChildProcess = spawn(
-    process.execPath,
-    [fileURLToPath(new URL("../src/main.ts", import.meta.url))],
-    {
-      stdio: "ignore",
-      env: {
-        ...process.env,
-        NODE_ENV: "production",
-        DATABASE_URL: connectionString,
-        SALDO_JWT_SECRET: secret,
-        PORT: String(port),
-      },
-    },
-  );
-  const url = `http://127.0.0.1:${port}`;
-  const isReady = () =>
-    fetch(`${url}/ready`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  while (!(await isReady())) {
-    if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}`);
-    await sleep(100);
-  }
-  return {
-    url,
-    token: await signToken(secret, { sub: "bench", role: "admin" }, "1h"),
-    async stop() {
-      const ended = new Promise((done) => child.once("exit", done));
-      child.kill("SIGTERM");
-      await ended;
-    },
-  };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((done) => {
-    const probe = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => done(port));
-    });
-  });
-}
 
 /** Whether money and rows are what was acknowledged, no more and no less. */
 async function verdict(client: Client, accounts: string[], outcomes: Outcome[]): Promise<string> {

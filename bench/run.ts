@@ -3,6 +3,7 @@ import { cpus } from "node:os";
 import { Client } from "pg";
 import { booksReport } from "./books.ts";
 import { branchReport } from "./branches.ts";
+import { consoleReport } from "./console.ts";
 import { benchDatabase } from "./database.ts";
 import { chooseDriver, type Driver } from "./driver.ts";
 import { figure } from "./figure.ts";
@@ -32,6 +33,7 @@ import { ceiling, growJournal, prepare, purchase, transfer, transferMany } from 
  * `npm run bench -- books`: statements over five years of many accounts.
  * `npm run bench -- metering`: readings of many customers, loaded, one by one, and rated again.
  * `npm run bench -- branches`: a backlog of tills, drained over HTTP.
+ * `npm run bench -- console`: the console's first screen, and what open consoles cost.
  * `npm run bench -- health`: what checks, heals and the guard cost on ten million lines.
  */
 
@@ -135,6 +137,7 @@ function sizeTable(before: Size[], after: Size[]): string[] {
 
 /** The modes that write a report of their own. */
 const reports: Record<string, (bench: Bench, head: string[]) => Promise<string>> = {
+  console: ({ connectionString }, head) => consoleReport(connectionString, head.slice(0, 1)),
   books: ({ client, driver }, head) => booksReport(client, driver, head),
   metering: ({ client, driver }, head) => meteringReport(client, driver, head),
   branches: ({ client, driver, connectionString }, head) =>
@@ -213,7 +216,7 @@ async function ownServer(words: string[]): Promise<boolean> {
 
 const [mode, ...words] = process.argv.slice(2);
 if (mode !== undefined && mode !== "load" && !(mode in reports)) {
-  console.error("Say nothing, load, books, metering, branches or health.");
+  console.error("Say nothing, load, books, metering, branches, console or health.");
   process.exit(1);
 }
 if (mode !== "load" || !(await ownServer(words))) await main(mode);

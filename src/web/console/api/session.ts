@@ -20,7 +20,7 @@ export interface Session {
   readonly sign_in: { readonly oidc: { readonly name: string } | null };
 }
 
-const AGAIN_MS = 60_000;
+const AGAIN_MS = 120_000;
 
 /** Of a session that has ended the page keeps zone, currency and roles: its forms stay as they are. */
 async function ask(signal: AbortSignal): Promise<Session> {
@@ -29,7 +29,7 @@ async function ask(signal: AbortSignal): Promise<Session> {
   return { ...client.getQueryData<Session>(key), ...session };
 }
 
-/** The session as the server sees it, asked for again each minute while the page is shown. */
+/** The session as the server sees it, asked for again every two minutes while the page is shown. */
 export function useSession() {
   return useQuery({
     queryKey: key,

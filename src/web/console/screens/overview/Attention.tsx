@@ -10,7 +10,7 @@ import { useOverviewWords } from "./words.ts";
 
 export function Attention() {
   const words = useOverviewWords();
-  const query = useDocument(Document, {}, { everySeconds: 60 });
+  const query = useDocument(Document, {});
   return (
     <Card title={words("attention")}>
       <Loaded query={query} document={Document}>

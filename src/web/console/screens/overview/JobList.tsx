@@ -10,7 +10,7 @@ import { useOverviewWords } from "./words.ts";
 
 export function JobList() {
   const words = useOverviewWords();
-  const query = useDocument(JobsOnOverview, {}, { everySeconds: 60 });
+  const query = useDocument(JobsOnOverview, {}, { everySeconds: 120 });
   return (
     <Card title={words("jobs")}>
       <Loaded query={query} document={JobsOnOverview}>

@@ -1,5 +1,6 @@
 /** Whether all is in order, and what needs a person; told by the server when it changes. */
 
+import { useRef } from "react";
 import { useLive } from "../../api/live.ts";
 import { client, useDocument } from "../../api/query_client.ts";
 import { ActionButton } from "../../parts/action_dialog.tsx";
@@ -18,8 +19,12 @@ const EVERY_SECONDS = 60;
 export function Screen() {
   const words = useOverviewWords();
   const query = useDocument(Overview, {}, { everySeconds: EVERY_SECONDS });
+  const hasBegun = useRef(false);
   useLive(AttentionChanged, {}, ({ attentionChanged }) => {
-    if (attentionChanged?.event !== "subscribed") void client.invalidateQueries();
+    // A subscription that begins again has missed what came in between.
+    const isStart = attentionChanged?.event === "subscribed" && !hasBegun.current;
+    hasBegun.current = true;
+    if (!isStart) void client.invalidateQueries();
   });
   return (
     <Page

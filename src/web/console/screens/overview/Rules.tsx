@@ -13,7 +13,7 @@ type Rule = NonNullable<NonNullable<RulesOfLastCheckQuery["healthByRule"]>["node
 
 export function Rules() {
   const words = useOverviewWords();
-  const query = useDocument(RulesOfLastCheck, {}, { everySeconds: 300 });
+  const query = useDocument(RulesOfLastCheck, {});
   return (
     <Card title={words("rules")}>
       <Loaded query={query} document={RulesOfLastCheck}>
