@@ -1,6 +1,7 @@
 /** The addresses of the console, each with the screen that is loaded for it. */
 import { createRouter } from "@tanstack/react-router";
 import { customerRoutes } from "../screens/customers/routes.ts";
+import { membersRoutes } from "../screens/members/routes.ts";
 import { overviewRoutes } from "../screens/overview/routes.ts";
 import { Frame } from "./Frame.tsx";
 import { NotFound } from "./NotFound.tsx";
@@ -12,7 +13,7 @@ root.update({ component: Frame, notFoundComponent: NotFound, errorComponent: Scr
 
 /** The router; it starts when the page does. */
 export const router = createRouter({
-  routeTree: root.addChildren([...overviewRoutes, ...customerRoutes]),
+  routeTree: root.addChildren([...overviewRoutes, ...membersRoutes, ...customerRoutes]),
   basepath: "/console",
   parseSearch: readSearch,
   stringifySearch: writeSearch,

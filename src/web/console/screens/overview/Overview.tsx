@@ -1,10 +1,11 @@
 /** Whether all is in order, and what needs a person; told by the server when it changes. */
-
-import { useRef } from "react";
+import { lazy, Suspense, useRef } from "react";
 import { useLive } from "../../api/live.ts";
 import { client, useDocument } from "../../api/query_client.ts";
+import { useSignedIn } from "../../api/session.ts";
+import { isMemberOnly } from "../../app/places.ts";
 import { ActionButton } from "../../parts/action_dialog.tsx";
-import { Loaded } from "../../parts/loaded.tsx";
+import { Loaded, Skeleton } from "../../parts/loaded.tsx";
 import { Page } from "../../parts/page.tsx";
 import { Attention } from "./Attention.tsx";
 import { Books } from "./Books.tsx";
@@ -16,7 +17,21 @@ import { useOverviewWords } from "./words.ts";
 // The subscription tells of changes; what only grows older, as a backlog does, is asked for.
 const EVERY_SECONDS = 60;
 
+const Wallet = lazy(() =>
+  import("../wallet/Wallet.tsx").then(({ Screen }) => ({ default: Screen })),
+);
+
+/** To staff the state of the whole; to a member the own wallet, which is all that one may see. */
 export function Screen() {
+  if (!isMemberOnly(useSignedIn())) return <StaffOverview />;
+  return (
+    <Suspense fallback={<Skeleton />}>
+      <Wallet />
+    </Suspense>
+  );
+}
+
+function StaffOverview() {
   const words = useOverviewWords();
   const query = useDocument(Overview, {}, { everySeconds: EVERY_SECONDS });
   const hasBegun = useRef(false);
