@@ -152,3 +152,25 @@ begin
   end if;
 end
 $$;
+-- How branches stand.
+do $branch_state$
+begin
+  if to_regtype('saldo.branch_state') is null then
+    create type saldo.branch_state as (
+      branch_id bigint,
+      branch_code text,
+      branch_name text,
+      device_count bigint,
+      forked_count bigint,
+      last_push_at timestamptz,
+      is_silent boolean,
+      missing_count bigint,
+      missing_since timestamptz,
+      quarantined_count bigint,
+      conflict_count bigint,
+      waiting_since timestamptz,
+      suspense_count bigint
+    );
+  end if;
+end
+$branch_state$;

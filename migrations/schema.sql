@@ -241,6 +241,22 @@ create type saldo.branch_gap as (
   known_since timestamp with time zone
 );
 
+create type saldo.branch_state as (
+  branch_id bigint,
+  branch_code text,
+  branch_name text,
+  device_count bigint,
+  forked_count bigint,
+  last_push_at timestamp with time zone,
+  is_silent boolean,
+  missing_count bigint,
+  missing_since timestamp with time zone,
+  quarantined_count bigint,
+  conflict_count bigint,
+  waiting_since timestamp with time zone,
+  suspense_count bigint
+);
+
 create type saldo.branch_suspense_move as (
   branch_id bigint,
   flow saldo.branch_flow,

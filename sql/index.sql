@@ -179,6 +179,7 @@
 --!include branch/decide_branch_row.sql
 --!include branch/repost_suspense.sql
 --!include branch/branch_rule.sql
+--!include branch/branch_state.sql
 
 -- guard: writes past the engine are refused or recorded, and whether the engine is as it was built
 --!include guard/without_literals.sql

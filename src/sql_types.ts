@@ -1061,6 +1061,36 @@ export interface BranchKey {
   end_reason: string | null;
 }
 
+/** How a branch stands. */
+export interface BranchState {
+  /** Branch. */
+  branch_id: string | null;
+  /** Its code. */
+  branch_code: string | null;
+  /** Its name. */
+  branch_name: string | null;
+  /** Its devices that are not closed. */
+  device_count: string | null;
+  /** Its devices of which two programs went on from one store. */
+  forked_count: string | null;
+  /** When one of its devices last pushed; null = never. */
+  last_push_at: Date | null;
+  /** Whether nothing was heard of it for longer than the setting branch_silent_hours. */
+  is_silent: boolean | null;
+  /** Rows that its tills have told of and not sent, less those that were waived. */
+  missing_count: string | null;
+  /** When the first of them was told of; null = nothing is missing. */
+  missing_since: Date | null;
+  /** Its rows in quarantine. */
+  quarantined_count: string | null;
+  /** Its rows in conflict with another row. */
+  conflict_count: string | null;
+  /** When the oldest of these came; null = none waits for a decision. */
+  waiting_since: Date | null;
+  /** Its rows that are posted to suspense, since no rule knows an account for them. */
+  suspense_count: string | null;
+}
+
 /** What was moved out of suspense. */
 export interface BranchSuspenseMove {
   /** Branch. */
@@ -3532,6 +3562,7 @@ export interface Rows {
   branch_head: BranchHead;
   branch_intake: BranchIntake;
   branch_key: BranchKey;
+  branch_state: BranchState;
   branch_suspense_move: BranchSuspenseMove;
   centre_epoch: CentreEpoch;
   check_progress: CheckProgress;
@@ -4011,6 +4042,16 @@ export interface Functions {
       branch_id?: string | number | bigint | null;
     };
     row: BranchGap;
+  };
+  /**
+   * How each branch stands, by code: when a till of it was last heard of, what the centre lacks,
+   * and what waits for a decision or for a posting rule.
+   */
+  branch_states: {
+    args: {
+      branch_id?: string | number | bigint | null;
+    };
+    row: BranchState;
   };
   /** Gives up closing a month: it takes entries again. */
   cancel_closing: {

@@ -1,5 +1,5 @@
 import test from "ava";
-import { errorCode } from "../_support/database.ts";
+import { asMember, errorCode } from "../_support/database.ts";
 import { type Centre, openCentre } from "./_branch.ts";
 
 let centre: Centre;
@@ -171,3 +171,50 @@ for (const [index, { title, plant, rules: expected }] of faults.entries()) {
     }
   });
 }
+
+const states = (branchId: string | null) =>
+  centre.rows("select * from saldo.branch_states($1)", [branchId]);
+
+test("a branch's state tells what it lacks, what waits, and whether it is heard of", async (t) => {
+  const branch = await centre.branch("S1");
+  const other = await centre.branch("S2");
+  const till = await centre.till(branch.id);
+  t.like((await states(branch.id))[0], { device_count: "1", last_push_at: null, is_silent: false });
+  const first = till.add();
+  till.add();
+  const third = till.add({ currency: "SAR" });
+  const fourth = till.add({ category: "parkir" });
+  const clash = till.add({ id: first.id, amount: "999" });
+  till.add();
+  await centre.push(till, till.body([first, third, fourth, clash]));
+  const [state] = await states(branch.id);
+  t.like(state, {
+    branch_code: "S1",
+    branch_name: "Toko S1",
+    device_count: "1",
+    forked_count: "0",
+    is_silent: false,
+    missing_count: "2",
+    quarantined_count: "1",
+    conflict_count: "1",
+    suspense_count: "1",
+  });
+  t.true(state?.last_push_at instanceof Date);
+  t.true(state?.missing_since instanceof Date);
+  t.true(state?.waiting_since instanceof Date);
+  t.like((await states(other.id))[0], { missing_count: "0", waiting_since: null });
+  const codes = (await states(null)).map((row) => row.branch_code);
+  t.deepEqual(codes, codes.toSorted());
+  t.true(codes.includes("S1") && codes.includes("S2"));
+  await centre.rows(
+    "update saldo.branch_device set last_push_at = now() - interval '1 year' where id = $1",
+    [till.device],
+  );
+  t.like((await states(branch.id))[0], { is_silent: true });
+  await centre.call("close_branch_device", { device_id: till.device, reason: "lost" });
+  t.like((await states(branch.id))[0], { device_count: "0", is_silent: false });
+  const asAMember = asMember(centre.pool, "1", (client) =>
+    client.query("select * from saldo.branch_states()"),
+  );
+  t.is(await errorCode(asAMember), "42501");
+});
