@@ -99,6 +99,8 @@ export function usePages<Result, Variables extends { after?: string | null }, Ro
 export function useAction<Result, Variables>(document: TypedDocument<Result, Variables>) {
   return useMutation({
     mutationFn: (variables: Variables) => request(document, variables),
-    onSettled: () => client.invalidateQueries(),
+    // Not waited for: what was acted on may leave the screen with what is asked for again, and with
+    // it the dialog that has to say what became of it.
+    onSettled: () => void client.invalidateQueries(),
   });
 }
