@@ -1,10 +1,12 @@
 import test, { type ExecutionContext } from "ava";
 import type { Browser, Page } from "playwright-core";
+import { keyProof } from "../../src/branch/protocol/key.ts";
 import type { Api } from "../_support/api.ts";
+import { tillOf } from "../branch/_branch.ts";
 import { chromiumPath, launch, noChromium, picture, violations } from "./_browser.ts";
 import { openConsole, overhang, serveConsole, type Visit } from "./_console.ts";
 
-/** Members, their wallets and purchases on screen: for staff, and for the member alone. */
+/** Members, their wallets and branches on screen: for staff, and for the member alone. */
 
 const inBrowser = chromiumPath === undefined ? test.serial.skip : test.serial;
 let api: Api;
@@ -43,6 +45,33 @@ test.after.always(async () => {
   await browser?.close();
   await api?.close();
 });
+
+/** A branch whose till has told of a row that did not come, and sent some that nobody can post. */
+async function seedBranch(): Promise<string> {
+  const [made] = await api.root("select id from saldo.create_branch('JKT-01', 'Toko Satu')");
+  const [answer] = await api.root(
+    `select saldo_private.enrol_branch_device(
+      (select code from saldo.issue_enrolment_code($1)), 'kasir depan', 'till/1') as a`,
+    [made?.["id"]],
+  );
+  const till = tillOf(answer?.["a"] as never);
+  const first = till.add({ amount: "20000" });
+  till.add();
+  till.add();
+  const rows = [
+    first,
+    till.add({ currency: "SAR", amount: "75000" }),
+    till.add({ currency: "SAR", type: "OUT", amount: "5000.50", description: "Es batu" }),
+    till.add({ id: first.id, amount: "99000" }),
+  ];
+  const proof = keyProof(till.key);
+  await api.root("select saldo_private.push_branch_rows($1, $2, $3)", [
+    proof?.id,
+    proof?.secretHash,
+    JSON.stringify(till.body(rows)),
+  ]);
+  return String(made?.["id"]);
+}
 
 const phone = { width: 360, height: 780 };
 
@@ -196,3 +225,90 @@ inBrowser("a member sees the own wallet only, live, in both languages", async (t
     t.deepEqual(errors, []);
   }
 });
+
+inBrowser("a branch: what is missing, what waits, its tills and keys", async (t) => {
+  const branch = await seedBranch();
+  const { page, errors } = await visit(t, { path: "/branches", role: "admin" });
+  await page.getByRole("link", { name: "JKT-01" }).waitFor();
+  await isWellMade(t, page, "branches");
+  await page.getByRole("link", { name: "JKT-01" }).click();
+  await page.getByRole("tab", { name: "To decide (3)" }).waitFor();
+  await page.getByLabel("Choose row 1-4").check();
+  await page.getByLabel("Choose row 1-5").check();
+  await page.getByText(/Rows chosen: 2/).waitFor();
+  await isWellMade(t, page, "branch");
+  const refuse = await open(page, "Refuse");
+  await refuse.getByLabel("Reason").fill("riyals by mistake");
+  await refuse.getByRole("button", { name: "Refuse" }).click();
+  await picture(page, "branch-refuse");
+  await refuse.getByLabel("Type 2 to confirm").fill("2");
+  await refuse.getByRole("button", { name: "Refuse" }).click();
+  await page.getByText("Refused.").waitFor();
+  const resolve = await open(page, "Resolve");
+  await resolve.getByText(/99,000/).waitFor();
+  await resolve.getByText(/20,000/).waitFor();
+  await picture(page, "branch-resolve");
+  await resolve.getByLabel("Is it a fact of its own?").selectOption("yes");
+  await resolve.getByLabel("Reason").fill("two sales under one number");
+  await resolve.getByRole("button", { name: "Resolve" }).click();
+  await page.getByText("No row waits for a decision.").waitFor();
+  const verdicts = await api.root(
+    "select verdict::text from saldo.branch_intake where branch_id = $1 order by id",
+    [branch],
+  );
+  t.deepEqual(
+    verdicts.map(({ verdict }) => verdict),
+    ["accepted", "refused", "refused", "accepted"],
+  );
+
+  await page.getByRole("tab", { name: "Missing rows (2)" }).click();
+  const waive = await open(page, "Waive");
+  await waive.getByLabel("Reason").fill("the till burnt");
+  await waive.getByLabel("Type 2 to confirm").fill("2");
+  await waive.getByRole("button", { name: "Waive" }).click();
+  await page.getByText("Nothing is missing").waitFor();
+
+  await page.getByRole("tab", { name: "Tills" }).click();
+  await page.getByText("kasir depan").first().waitFor();
+  await isWellMade(t, page, "branch-tills");
+  await (await open(page, "New key")).getByRole("button", { name: "New key" }).click();
+  await page.getByText("It is kept nowhere").waitFor();
+  t.regex((await page.locator("output").textContent()) ?? "", /^sbk_/);
+  await page.keyboard.press("Escape");
+  const close = await open(page, "Close till");
+  await close.getByLabel("Reason").fill("burnt");
+  await close.getByRole("button", { name: "Close till" }).click();
+  await page.getByText("closed", { exact: true }).waitFor();
+  await (await open(page, "Enrol a till")).getByRole("button", { name: "Issue the code" }).click();
+  await page.getByText("npx saldo branch enrol").waitFor();
+  t.regex((await page.locator("output").textContent()) ?? "", /^[0-9A-F]{5}(-[0-9A-F]{5}){3}$/);
+  await page.keyboard.press("Escape");
+  await page.getByRole("tab", { name: "All rows" }).click();
+  await page.getByText("riyals by mistake").first().waitFor();
+  await isWellMade(t, page, "branch-rows");
+  t.deepEqual(errors, []);
+});
+
+inBrowser(
+  "an operator sees a branch and changes nothing; its words are Indonesian too",
+  async (t) => {
+    const [row] = await api.root("select id from saldo.branch where code = 'JKT-01'");
+    const { page, errors } = await visit(t, {
+      role: "operator",
+      language: "id",
+      path: `/branches/${row?.["id"]}?tab=devices`,
+    });
+    await page.getByText("kasir depan").first().waitFor();
+    const texts = await page.locator("main button").allTextContents();
+  const buttons = texts.map((each) => each.replace(/ \(\d+\)$/, ""));
+    t.deepEqual(buttons, [
+      "Salin",
+      "Perlu diputuskan",
+      "Baris yang belum ada",
+      "Mesin kasir",
+      "Semua baris",
+    ]);
+    await isWellMade(t, page, "branch-id");
+    t.deepEqual(errors, []);
+  },
+);

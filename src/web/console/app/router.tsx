@@ -1,5 +1,6 @@
 /** The addresses of the console, each with the screen that is loaded for it. */
 import { createRouter } from "@tanstack/react-router";
+import { branchRoutes } from "../screens/branches/routes.ts";
 import { customerRoutes } from "../screens/customers/routes.ts";
 import { membersRoutes } from "../screens/members/routes.ts";
 import { overviewRoutes } from "../screens/overview/routes.ts";
@@ -13,7 +14,12 @@ root.update({ component: Frame, notFoundComponent: NotFound, errorComponent: Scr
 
 /** The router; it starts when the page does. */
 export const router = createRouter({
-  routeTree: root.addChildren([...overviewRoutes, ...membersRoutes, ...customerRoutes]),
+  routeTree: root.addChildren([
+    ...overviewRoutes,
+    ...membersRoutes,
+    ...branchRoutes,
+    ...customerRoutes,
+  ]),
   basepath: "/console",
   parseSearch: readSearch,
   stringifySearch: writeSearch,

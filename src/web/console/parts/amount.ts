@@ -42,3 +42,13 @@ export function timesAmount(price: string, count: number): string {
 export const isSameAmount = (one: string, other: string) => trimmed(one) === trimmed(other);
 
 const trimmed = (text: string) => text.replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+
+/** The sum of some decimal texts, as one: of what somebody has chosen, never a balance. */
+export function sumAmounts(amounts: readonly string[]): string {
+  const units = (text: string) => {
+    const [whole = "0", fraction = ""] = text.split(".");
+    return BigInt(whole + fraction.padEnd(DECIMALS, "0").slice(0, DECIMALS));
+  };
+  const sum = amounts.reduce((total, text) => total + units(text), 0n);
+  return decimalText(sum, DECIMALS).replace(/\.00$/, "");
+}
