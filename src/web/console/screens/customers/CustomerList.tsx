@@ -1,6 +1,6 @@
 /** Customers by code, searched for at the server. */
 import { Badge } from "../../../shared/ui.tsx";
-import { usePages } from "../../api/query_client.ts";
+import { rowsOf, usePages } from "../../api/query_client.ts";
 import { Moment, Money } from "../../parts/figures.tsx";
 import { FilterBar, SearchFilter, useFilters } from "../../parts/filters.tsx";
 import { Go } from "../../parts/page.tsx";
@@ -13,7 +13,7 @@ type Found = NonNullable<NonNullable<FindCustomersQuery["findCustomers"]>["nodes
 
 /** The next page begins behind the last code: no page costs more than the first. */
 function pageOf(result: FindCustomersQuery) {
-  const nodes = (result.findCustomers?.nodes ?? []).filter((node): node is Found => node !== null);
+  const nodes = rowsOf(result.findCustomers);
   const hasNextPage = result.findCustomers?.pageInfo.hasNextPage ?? false;
   return { nodes, pageInfo: { hasNextPage, endCursor: nodes.at(-1)?.code ?? null } };
 }

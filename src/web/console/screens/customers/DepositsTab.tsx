@@ -16,10 +16,10 @@ type Deposit = NonNullable<NonNullable<CustomerDepositsQuery["deposits"]>["nodes
 
 export function CustomerDepositsTab({ customer }: { customer: Customer }) {
   const words = useCustomerWords();
-  const pages = usePages(CustomerDeposits, { accountId: customer.accountId }, ({ deposits }) =>
-    deposits === null
-      ? null
-      : { ...deposits, nodes: deposits.nodes.filter((each) => each !== null) },
+  const pages = usePages(
+    CustomerDeposits,
+    { accountId: customer.accountId },
+    ({ deposits }) => deposits,
   );
   const columns: Column<Deposit>[] = [
     { title: words("at"), cell: ({ occurredAt }) => <Moment at={occurredAt} /> },

@@ -1,5 +1,5 @@
 /** The figures of all customers: a month with a line for each, and the totals of a year. */
-import { useDocument, usePages } from "../../api/query_client.ts";
+import { rowsOf, useDocument, usePages } from "../../api/query_client.ts";
 import { Figure, Money, Month } from "../../parts/figures.tsx";
 import { FilterBar } from "../../parts/filters.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
@@ -15,8 +15,6 @@ import {
 } from "./customers.documents.ts";
 import { FiguresChart } from "./FiguresChart.tsx";
 import { useCustomerWords } from "./words.ts";
-
-const isThere = <Row,>(row: Row | null): row is Row => row !== null;
 
 /** What the columns behind the first one show. */
 type Shown = Omit<
@@ -59,11 +57,7 @@ export function MonthOfAll() {
   const month = useMonth();
   const basis = useShown() === "restated" ? "restated" : "reported";
   const variables = { month, basis } as const;
-  const pages = usePages(CustomersOfMonth, variables, ({ customersMonth }) =>
-    customersMonth === null
-      ? null
-      : { ...customersMonth, nodes: customersMonth.nodes.filter(isThere) },
-  );
+  const pages = usePages(CustomersOfMonth, variables, ({ customersMonth }) => customersMonth);
   const figures = useFigureColumns<Figures>(({ currency }) => currency);
   const columns: Column<Figures>[] = [
     {
@@ -127,7 +121,9 @@ export function YearOfAll() {
           </strong>
         ) : (
           <Go to="/customers" search={{ view: "month", month: month.slice(0, 7) }}>
-            <Month day={month} />
+            <span className="whitespace-nowrap">
+              <Month day={month} />
+            </span>
           </Go>
         ),
     },
@@ -149,9 +145,7 @@ export function YearOfAll() {
       </FilterBar>
       <Loaded query={query} document={CustomersOfYear} lines={12}>
         {({ customersYear }) => {
-          const totals = (customersYear?.nodes ?? [])
-            .filter(isThere)
-            .filter(({ customerId }) => customerId === null);
+          const totals = rowsOf(customersYear).filter(({ customerId }) => customerId === null);
           const currencies = [...new Set(totals.map(({ currency }) => currency))];
           return (
             <>

@@ -1,6 +1,6 @@
 /** A month of a customer: its bill, what happened, and what it says about earlier months. */
 import { Badge, Card, Notice } from "../../../shared/ui.tsx";
-import { useDocument, usePages } from "../../api/query_client.ts";
+import { rowsOf, useDocument, usePages } from "../../api/query_client.ts";
 import { Day, Figure, Moment, Money, Month } from "../../parts/figures.tsx";
 import { FilterBar } from "../../parts/filters.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
@@ -49,10 +49,7 @@ export function MonthTab({ customer }: { customer: Customer }) {
         {({ customerBill, customerAdjustments }) => (
           <>
             {customerBill && <BillCard bill={customerBill} />}
-            <Adjustments
-              currency={customer.currency}
-              rows={(customerAdjustments?.nodes ?? []).filter((each) => each !== null)}
-            />
+            <Adjustments currency={customer.currency} rows={rowsOf(customerAdjustments)} />
           </>
         )}
       </Loaded>
@@ -147,7 +144,7 @@ function Adjustments({ rows, currency }: { rows: readonly Adjustment[]; currency
   return (
     <Card title={words("adjustments")}>
       <Table
-        caption={words("adjustments")}
+        caption={words("adjustmentRows")}
         columns={columns}
         rows={rows}
         keyOf={({ originMonth, kind }) => `${originMonth} ${kind}`}
@@ -163,8 +160,7 @@ function Movements({ customer, month }: { customer: Customer; month: string }) {
   const pages = usePages(
     CustomerMovements,
     { id: customer.id, month },
-    ({ customerTransactions: all }) =>
-      all === null ? null : { ...all, nodes: all.nodes.filter((each) => each !== null) },
+    ({ customerTransactions }) => customerTransactions,
   );
   const money = (title: string, of: (row: Movement) => string | null): Column<Movement> => ({
     title,
@@ -197,7 +193,7 @@ function Movements({ customer, month }: { customer: Customer; month: string }) {
   return (
     <Card title={words("movements")}>
       <PagedTable
-        caption={words("movements")}
+        caption={words("movementRows")}
         pages={pages}
         document={CustomerMovements}
         columns={columns}

@@ -1,7 +1,7 @@
 /** The twelve months of a customer: as reported, restated, or both. */
 import { Badge } from "../../../shared/ui.tsx";
-import { useDocument } from "../../api/query_client.ts";
-import { Figure, Money, Month } from "../../parts/figures.tsx";
+import { rowsOf, useDocument } from "../../api/query_client.ts";
+import { Money, Month } from "../../parts/figures.tsx";
 import { FilterBar } from "../../parts/filters.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Go } from "../../parts/page.tsx";
@@ -77,17 +77,17 @@ export function MonthsTab({ customer }: { customer: Customer }) {
 type Months = { readonly nodes: readonly (Figures | null)[] } | null;
 
 function pairsOf(reported: Months, restated: Months): Pair[] {
-  return (reported?.nodes ?? [])
-    .filter((each) => each !== null)
-    .map((each) => ({
-      reported: each,
-      restated: restated?.nodes.find((other) => other?.month === each.month) ?? undefined,
-    }));
+  return rowsOf(reported).map((each) => ({
+    reported: each,
+    restated: rowsOf(restated).find(({ month }) => month === each.month),
+  }));
 }
 
 const MonthLink = ({ customer, month }: { customer: Customer; month: string | null }) => (
   <Go to={`/customers/${customer.id}`} search={{ tab: "bill", month: month?.slice(0, 7) }}>
-    <Month day={month} />
+    <span className="whitespace-nowrap">
+      <Month day={month} />
+    </span>
   </Go>
 );
 
@@ -142,11 +142,6 @@ function BothTable({ customer, pairs }: { customer: Customer; pairs: readonly Pa
     money(words("purchasesRestated"), ({ restated }) => restated?.purchases),
     money(words("closingReported"), ({ reported }) => reported.closingBalance),
     money(words("closingRestated"), ({ restated }) => restated?.closingBalance),
-    {
-      title: `${words("volume")}, ${words("restated")}`,
-      align: "right",
-      cell: ({ restated }) => <Figure value={restated?.volumeSm3} />,
-    },
   ];
   return (
     <>

@@ -1,7 +1,7 @@
 /** Readings of a customer, each with the factor and price it is rated by, and how that came. */
 import { useState } from "react";
 import { Badge, Button, Dialog } from "../../../shared/ui.tsx";
-import { useDocument, usePages } from "../../api/query_client.ts";
+import { rowsOf, useDocument, usePages } from "../../api/query_client.ts";
 import { Day, Figure, Moment, Money } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Go } from "../../parts/page.tsx";
@@ -26,11 +26,7 @@ export function ReadingsTab({ customer }: { customer: Customer }) {
   const words = useCustomerWords();
   const [shown, setShown] = useState<Reading>();
   const variables = { accountId: customer.accountId };
-  const pages = usePages(CustomerReadings, variables, ({ readings }) =>
-    readings === null
-      ? null
-      : { ...readings, nodes: readings.nodes.filter((each) => each !== null) },
-  );
+  const pages = usePages(CustomerReadings, variables, ({ readings }) => readings);
   const columns = useReadingColumns(customer.currency, setShown);
   return (
     <>
@@ -128,11 +124,9 @@ function Ratings({
       <div className="flex flex-col gap-4">
         <Loaded query={query} document={ReadingRatings}>
           {({ ratedLines }) =>
-            (ratedLines?.nodes ?? [])
-              .filter((each) => each !== null)
-              .map((rating) => (
-                <OneRating key={rating.id} rating={rating} currency={customer.currency} />
-              ))
+            rowsOf(ratedLines).map((rating) => (
+              <OneRating key={rating.id} rating={rating} currency={customer.currency} />
+            ))
           }
         </Loaded>
         <Button onClick={close}>{words("close")}</Button>

@@ -1,0 +1,131 @@
+import test from "ava";
+import type { Browser } from "playwright-core";
+import type { Api } from "../_support/api.ts";
+import { chromiumPath, launch, noChromium, picture, violations } from "./_browser.ts";
+import { openConsole, overhang, serveConsole, type Visit } from "./_console.ts";
+
+/** Customers, their prices, statements and closing, as people work with them in a browser. */
+
+/** A bakery whose June was closed before its price turned out to be higher, and a thousand others. */
+const books = `
+  select set_config('request.jwt.claims', '{"role": "admin", "sub": "seed"}', false);
+  select saldo.create_customer('bakery', 'Toko Roti Melati');
+  select saldo.create_customer(format('c%s', n), format('Warung %s', n))
+  from generate_series(101, 160) as n;
+  select saldo.install_meter(c.id, 'M-1', 'volume', '2025-01-01 00:00+07')
+  from saldo.customer as c where c.code in ('bakery', 'c101');
+  select saldo.add_deposit(c.id, 20000000 + n * 500000, '2025-06-02 09:00+07'::timestamptz
+    + n * interval '1 month', 'Transfer BCA')
+  from saldo.customer as c, generate_series(0, 4) as n where c.code in ('bakery', 'c101');
+  select saldo.add_tariff_version(5000, '2025-06-01');
+  select saldo.add_correction_factor('2025-06-01', 'gas_300k', 0.85, 25.01);
+  select saldo.add_reading(m.id, '2025-06-30 12:00+07'::timestamptz + n * interval '1 month',
+    volume => 1000 + 50 * n)
+  from saldo.meter as m, generate_series(0, 4) as n;
+  select saldo.close_period('2025-06-01');
+  select saldo.change_tariff_version(
+    (select id from saldo.tariff_version where removed_at is null), price => 5200);
+`;
+
+const inBrowser = chromiumPath === undefined ? test.serial.skip : test.serial;
+let browser: Browser;
+let api: Api;
+test.before(async (t) => {
+  api = await serveConsole({ prepare: books });
+  if (chromiumPath === undefined) t.log(`skipped: ${noChromium}`);
+  else browser = await launch();
+});
+test.after.always(async () => {
+  await browser?.close();
+  await api.close();
+});
+
+const phone = { width: 360, height: 740 };
+const wide = { width: 1280, height: 900 };
+const open = (t: Parameters<typeof openConsole>[0], visit: Visit) =>
+  openConsole(t, browser, api, visit);
+const idOf = async (code: string) => {
+  const [row] = await api.root("select id from saldo.customer where code = $1", [code]);
+  return String(row?.["id"]);
+};
+
+inBrowser("customers are found, and a month that was closed is shown on both bases", async (t) => {
+  const { page, errors } = await open(t, { path: "/customers" });
+  await page.getByRole("link", { name: "bakery" }).waitFor();
+  await picture(page, "customers");
+  t.deepEqual(await violations(page), []);
+  await page.getByLabel("Search").fill("roti mel");
+  await page.getByRole("link", { name: "c101" }).waitFor({ state: "detached" });
+  await page.getByRole("link", { name: "bakery" }).click();
+  await page.getByRole("heading", { name: "Toko Roti Melati" }).waitFor();
+  await page.goto(`/console/customers/${await idOf("bakery")}?year=2025&basis=both`);
+  const june = page.getByRole("row").filter({ hasText: "June 2025" });
+  await june.getByText("differs").waitFor();
+  t.regex(await june.innerText(), /9,271,500[^]*9,642,360/);
+  await page.locator("svg.recharts-surface").first().waitFor();
+  await picture(page, "customer_months");
+  t.deepEqual(await violations(page), []);
+  t.deepEqual(errors, []);
+});
+
+inBrowser(
+  "a month of a customer is explained, down to a reading that was rated twice",
+  async (t) => {
+    const id = await idOf("bakery");
+    const { page, errors } = await open(t, { path: `/customers/${id}?tab=bill&month=2025-07` });
+    await page.getByText("adjustments of earlier", { exact: false }).first().waitFor();
+    await page.getByRole("cell", { name: "+Rp 370,860" }).waitFor();
+    await picture(page, "customer_bill");
+    t.deepEqual(await violations(page), []);
+    await page.getByRole("tab", { name: "Readings" }).click();
+    await page.getByRole("button", { name: "Revision 2" }).last().click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByText("superseded").waitFor();
+    t.regex(await dialog.innerText(), /1,000 m³ × 1.8543 = 1,854.3 Sm³ × 5,200 = Rp\s9,642,360/);
+    await picture(page, "customer_reading");
+    t.deepEqual(await violations(page), []);
+    t.deepEqual(errors, []);
+  },
+);
+
+inBrowser(
+  "a deposit is recorded once, by the keyboard, and who may not sees no button",
+  async (t) => {
+    const id = await idOf("c110");
+    const { page } = await open(t, { path: `/customers/${id}?tab=deposits` });
+    const button = page.getByRole("button", { name: "Record a deposit" });
+    await button.focus();
+    await page.keyboard.press("Enter");
+    await page.getByLabel("Amount").fill("20.000");
+    await page.keyboard.press("Enter");
+    await page.getByRole("cell", { name: "Rp 20,000" }).waitFor();
+    const rows = await api.root("select amount from saldo.deposit where amount = 20000");
+    t.is(rows.length, 1);
+    const operator = await open(t, { role: "operator", path: `/customers/${id}` });
+    await operator.page.getByRole("heading", { name: "Warung 110" }).waitFor();
+    t.is(await operator.page.getByRole("button", { name: "Record a deposit" }).count(), 0);
+  },
+);
+
+inBrowser(
+  "the figures of all customers add up, on a phone and in Indonesian as well",
+  async (t) => {
+    const { page } = await open(t, {
+      path: "/customers?view=year&year=2025",
+      language: "id",
+      viewport: phone,
+    });
+    await page.getByText("Setahun penuh IDR").waitFor();
+    await page.locator("svg.recharts-surface").first().waitFor();
+    await picture(page, "customers_year_phone");
+    t.true((await overhang(page)) <= 0);
+    t.deepEqual(await violations(page), []);
+    await page.goto("/console/customers?view=month&month=2025-06");
+    await page.getByText("Semua 61 pelanggan").waitFor();
+    t.true((await overhang(page)) <= 0);
+    await page.goto(`/console/customers/${await idOf("bakery")}?year=2025&basis=both`);
+    await page.getByText("berbeda").waitFor();
+    t.true((await overhang(page)) <= 0);
+    await picture(page, "customer_phone");
+  },
+);
