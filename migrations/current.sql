@@ -174,3 +174,12 @@ begin
   end if;
 end
 $branch_state$;
+
+-- Totals of statements.
+do $types$
+begin
+  if to_regtype('saldo.statement_total') is null then
+    create type saldo.statement_total as (currency text, section text, amount numeric);
+  end if;
+end
+$types$;

@@ -52,6 +52,7 @@
 --!include ledger/trial_balance.sql
 --!include ledger/balance_sheet.sql
 --!include ledger/income_statement.sql
+--!include ledger/statement_totals.sql
 --!include ledger/account_month.sql
 --!include ledger/account_statement.sql
 --!include ledger/entry_text.sql

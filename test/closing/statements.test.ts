@@ -203,3 +203,36 @@ test("dropping all snapshots changes no figure, and each way to count comes to t
   );
   t.is(differing?.days, 0);
 });
+
+test("the totals of statements are those of their lines", async (t) => {
+  const books = await openBooks();
+  t.teardown(books.close);
+  const [cash, owed] = [await books.account("asset"), await books.account("liability")];
+  const [revenue, expense] = [await books.account("revenue"), await books.account("expense")];
+  await books.post("2026-06-15", cash, revenue, 100);
+  await books.post("2026-06-16", expense, cash, 30);
+  await books.post("2026-06-17", cash, owed, 50);
+  await books.post("2026-07-01", cash, owed, 1);
+  const totals = async (name: string, args: Row) =>
+    Object.fromEntries(
+      (await books.rows(name, args)).map(({ section, amount }) => [section, Number(amount)]),
+    );
+  const as_of = "2026-06-30";
+  t.deepEqual(await totals("trial_balance_totals", { as_of }), { debit: 150, credit: 150 });
+  t.deepEqual(await totals("balance_sheet_sums", { as_of }), {
+    assets: 120,
+    liabilities: 50,
+    equity: 70,
+    liabilities_and_equity: 120,
+  });
+  const range = { from_date: "2026-06-01", to_date: as_of };
+  t.deepEqual(await totals("income_statement_sums", range), {
+    revenue: 100,
+    expense: 30,
+    net_income: 70,
+  });
+  t.deepEqual(await totals("balance_sheet_sums", { as_of, currency: "XXX" }), {});
+  const restated = { as_of: "2026-06-29", basis: "restated" };
+  t.is(await errorCode(totals("trial_balance_totals", restated)), "SB010");
+  t.is(await errorCode(totals("income_statement_sums", { ...range, to_date: null })), "SB010");
+});

@@ -4,6 +4,7 @@ import { branchRoutes } from "../screens/branches/routes.ts";
 import { customerRoutes } from "../screens/customers/routes.ts";
 import { membersRoutes } from "../screens/members/routes.ts";
 import { overviewRoutes } from "../screens/overview/routes.ts";
+import { statementRoutes } from "../screens/statements/routes.ts";
 import { Frame } from "./Frame.tsx";
 import { NotFound } from "./NotFound.tsx";
 import { ScreenError } from "./ScreenError.tsx";
@@ -16,9 +17,10 @@ root.update({ component: Frame, notFoundComponent: NotFound, errorComponent: Scr
 export const router = createRouter({
   routeTree: root.addChildren([
     ...overviewRoutes,
-    ...membersRoutes,
     ...branchRoutes,
     ...customerRoutes,
+    ...membersRoutes,
+    ...statementRoutes,
   ]),
   basepath: "/console",
   parseSearch: readSearch,

@@ -92,10 +92,13 @@ export function ChoiceFilter({
   name,
   label,
   options,
+  none,
 }: {
   name: string;
   label: string;
   options: readonly (readonly [value: string, text: string])[];
+  /** What it means that nothing is chosen; "All" where it is not said. */
+  none?: string;
 }) {
   const words = usePartWords();
   const id = useId();
@@ -111,7 +114,7 @@ export function ChoiceFilter({
         onChange={({ target }) => setFilters({ [name]: target.value })}
         className={field}
       >
-        <option value="">{words("all")}</option>
+        <option value="">{none ?? words("all")}</option>
         {options.map(([value, text]) => (
           <option key={value} value={value}>
             {text}
