@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
@@ -37,6 +37,9 @@ for (const page of pages) {
   }
   const configFile = join(root, "src/web/vite.config.ts");
   await vite.build({ configFile, mode: page, logLevel: "warn" });
+  // What SALDO_ALLOWED_DOCUMENTS=console goes by, where only the built files are.
+  const documents = join(root, "src/web", page, "allowed_documents.json");
+  if (existsSync(documents)) copyFileSync(documents, join(dirname(stamp), basename(documents)));
   writeFileSync(stamp, hash);
   console.log(`dist/web/${page} is built.`);
 }

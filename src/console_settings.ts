@@ -12,6 +12,12 @@ export const consoleSettings = {
     webAddress,
     "`http://localhost` with PORT; for OpenID Connect as the browser has it",
   ),
+  allowedDocuments: setting(
+    "SALDO_ALLOWED_DOCUMENTS",
+    "The only GraphQL documents that are taken: those of the `console`, or of a JSON file of SHA-256 hashes",
+    z.string().min(1).optional(),
+    "none, any is taken",
+  ),
   oidcIssuer: setting(
     "SALDO_OIDC_ISSUER",
     "Identity provider by which people sign in to the console (OpenID Connect), as it names itself",

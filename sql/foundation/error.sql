@@ -100,6 +100,8 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
   ('SB065', 'sign_in_without_role',
     'The identity provider knows you, but nothing says what you may do here.',
     'Ask an administrator: SALDO_OIDC_ROLES says which role is whose.', 403),
+  ('SB066', 'document_refused', 'The document is none of those that this server takes.',
+    'Send one of SALDO_ALLOWED_DOCUMENTS to the letter, or have it added there.', 403),
   ('SB101', 'account_not_found', 'There is no such account.',
     'Check the account id or code.', 404),
   ('SB102', 'account_closed', 'The account is closed, or cannot be closed yet.',

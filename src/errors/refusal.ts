@@ -185,6 +185,12 @@ export const CATALOGUE = {
     hint: "Ask an administrator: SALDO_OIDC_ROLES says which role is whose.",
     status: 403,
   },
+  document_refused: {
+    code: "SB066",
+    message: "The document is none of those that this server takes.",
+    hint: "Send one of SALDO_ALLOWED_DOCUMENTS to the letter, or have it added there.",
+    status: 403,
+  },
   branch_key_invalid: {
     code: "SB504",
     message: "The branch key is missing or not valid.",

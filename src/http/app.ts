@@ -217,7 +217,10 @@ function installGraphqlGate(
     requireJsonPost(config.isGetEnabled === true),
     authenticateRequests(gatekeeper),
     readJson(() => bodyLimitsOf(config), bodyFromUrl),
-    limitQuery({ ...queryLimitsOf(config), isReadOnly: context.isStandby === true }),
+    limitQuery(
+      { ...queryLimitsOf(config), isReadOnly: context.isStandby === true },
+      context.allowedDocuments,
+    ),
     shareFairly(lanes, config, (name) => reportNames.has(name)),
   );
 }

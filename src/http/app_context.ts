@@ -2,6 +2,7 @@ import type { OidcConfig } from "../auth/oidc.ts";
 import type { PublicKeys } from "../auth/public_keys.ts";
 import type { GraphqlConfig, GraphqlContext } from "../graphql/preset.ts";
 import type { AdmissionConfig } from "./admission.ts";
+import type { AllowedDocuments } from "./allowed_documents.ts";
 import type { BodyConfig } from "./graphql_gate.ts";
 import type { RequestLogChoice } from "./request_log.ts";
 import type { SocketConfig } from "./seats.ts";
@@ -44,6 +45,8 @@ export interface AppContext extends GraphqlContext {
   isReady(): boolean;
   /** Whether the database is a standby: questions are answered, and nothing is changed. */
   readonly isStandby?: boolean;
+  /** The only documents that are taken, where the settings name some. */
+  readonly allowedDocuments?: AllowedDocuments | undefined;
   /** Folder of the built console; where it has no index.html it is said how to build it. */
   readonly consoleFolder?: string | undefined;
   /** Whether the worker of this process runs; where jobs are another process's there is none. */

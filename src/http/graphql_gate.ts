@@ -6,6 +6,7 @@ import type { Request, RequestHandler, Response } from "express";
 import { currentCaller } from "../auth/caller.ts";
 import { Refusal } from "../errors/refusal.ts";
 import { ANONYMOUS_QUERY_LIMITS, checkQuery, type QueryLimits } from "../graphql/query_cost.ts";
+import { type AllowedDocuments, requireAllowed } from "./allowed_documents.ts";
 import type { BodyLimits } from "./json_body.ts";
 
 // Deeper than any argument of ours; jsonb of the database would take thousands of levels.
@@ -123,7 +124,10 @@ export function requireJson(request: Request): void {
 }
 
 /** Refuses a body that is no single GraphQL request, or one that asks for too much. */
-export function limitQuery(limits: QueryLimits): RequestHandler {
+export function limitQuery(
+  limits: QueryLimits,
+  allowed: AllowedDocuments | undefined,
+): RequestHandler {
   return (request: Request, response, next) => {
     const body: unknown = request.body;
     if (Array.isArray(body)) {
@@ -133,6 +137,7 @@ export function limitQuery(limits: QueryLimits): RequestHandler {
       throw new Refusal("input_invalid", "the body is an object with a text field query");
     }
     const { query, operationName = null } = body;
+    requireAllowed(allowed, query as string);
     const variables = body.variables ?? {};
     if (!isRecord(variables)) {
       throw new Refusal("input_invalid", "variables is an object");

@@ -13,6 +13,7 @@ import { watchPromotion } from "../database/standby.ts";
 import { announced } from "../database/start_wait.ts";
 import type { Log } from "../log.ts";
 import { consoleFolder } from "../paths.ts";
+import { readAllowedDocuments } from "./allowed_documents.ts";
 import { createApp } from "./app.ts";
 import { makeHttpServer } from "./http_server.ts";
 
@@ -54,6 +55,7 @@ export async function startHttp(
   const publicKeys = config.jwks === undefined ? undefined : makePublicKeys(config.jwks, log);
   await publicKeys?.begin();
   const jwtSecret = config.jwtSecret ?? (await secretOfOurOwn(config));
+  const allowedDocuments = await readAllowedDocuments(config.allowedDocuments, consoleFolder);
   let isReady = true;
   const app = await createApp({
     config,
@@ -66,6 +68,7 @@ export async function startHttp(
     isReady: () => isReady,
     isStandby,
     consoleFolder,
+    allowedDocuments,
     ...(areJobsRunning && { areJobsRunning }),
   });
   stops.push(() => app.release());

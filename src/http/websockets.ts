@@ -11,6 +11,7 @@ import { authenticate, type Trust } from "../auth/token.ts";
 import { Refusal } from "../errors/refusal.ts";
 import { queryLimitsOf } from "../graphql/preset.ts";
 import { checkQuery, type Variables } from "../graphql/query_cost.ts";
+import { requireAllowed } from "./allowed_documents.ts";
 import type { AppContext } from "./app_context.ts";
 import { isNoGuess } from "./authenticate_requests.ts";
 import { makeBoundedLog } from "./bounded_log.ts";
@@ -166,6 +167,7 @@ function makeOptions(
             `${SUBSCRIPTION_COUNT_MAX} subscriptions a socket`,
           );
         }
+        requireAllowed(context.allowedDocuments, payload.query);
         const variables = (payload.variables ?? {}) as Variables;
         checkQuery(payload.query, variables, ownQueryLimits(limits));
       } catch (error) {

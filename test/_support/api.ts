@@ -27,6 +27,8 @@ export interface ApiOptions {
   isReady?: () => boolean;
   /** Folder of a built console. */
   consoleFolder?: string;
+  /** The only documents that are taken. */
+  allowedDocuments?: AppContext["allowedDocuments"];
   /** Where the process has jobs of its own: whether they run. */
   areJobsRunning?: () => boolean;
 }
@@ -122,6 +124,7 @@ export async function openApi(options: ApiOptions = {}): Promise<Api> {
     log: { info: write, warn: write, error: write },
     isReady: options.isReady ?? (() => true),
     consoleFolder: options.consoleFolder,
+    allowedDocuments: options.allowedDocuments,
     ...(options.areJobsRunning && { areJobsRunning: options.areJobsRunning }),
   } as unknown as AppContext);
   const server = makeHttpServer({ ...DEFAULT_CONFIG, ...options.config }, app);
