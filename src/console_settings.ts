@@ -1,6 +1,6 @@
 /** Settings of the console: its address, and signing in by OpenID Connect. */
 import { z } from "zod";
-import { issuerAddress, roleMapping, setting, webAddress } from "./setting_schemas.ts";
+import { issuerAddress, roleMapping, setting, webAddress, whole } from "./setting_schemas.ts";
 
 const line = z.string().min(1).max(200);
 
@@ -17,6 +17,11 @@ export const consoleSettings = {
     "The only GraphQL documents that are taken: those of the `console`, or of a JSON file of SHA-256 hashes",
     z.string().min(1).optional(),
     "none, any is taken",
+  ),
+  exportTimeoutMs: setting(
+    "SALDO_EXPORT_TIMEOUT_MS",
+    "Longest time of an export as CSV, with the time that the client takes to read it",
+    whole(1000, 3_600_000, 600_000),
   ),
   oidcIssuer: setting(
     "SALDO_OIDC_ISSUER",

@@ -34,6 +34,7 @@ import {
 import { makeBoundedLog } from "./bounded_log.ts";
 import { branchSync } from "./branch_sync.ts";
 import { cached } from "./cached.ts";
+import { exportRoutes } from "./console/export/routes.ts";
 import { oidcRoutes } from "./console/oidc_routes.ts";
 import { servePages } from "./console/pages.ts";
 import { sessionRoutes } from "./console/session_routes.ts";
@@ -97,7 +98,7 @@ export async function createApp(context: AppContext): Promise<App> {
   installBranchSync(app, context);
   app.use(await simpleDoor(context, lanes, gatekeeper));
   const { websockets, release } = await installGraphql(app, context, lanes, gatekeeper);
-  installConsole(app, context, lanes, gatekeeper);
+  await installConsole(app, context, lanes, gatekeeper);
   app.use(servePages(context.consoleFolder));
   installErrors(app, context);
   return { express: app, websockets, release };
@@ -249,18 +250,19 @@ async function installGraphql(
   };
 }
 
-function installConsole(
+async function installConsole(
   app: Express,
   context: AppContext,
   lanes: Lanes,
   gatekeeper: Gatekeeper,
-): void {
+): Promise<void> {
   const report = makeBoundedLog(context.log, "signing in by OpenID Connect failed");
   const oidc = makeOidc(context.config, report);
   const offer = { oidc: oidc === undefined ? null : { name: oidc.name } };
   const parts = { context, lanes, gatekeeper, offer };
   app.use(sessionRoutes(parts));
   if (oidc !== undefined) app.use(oidcRoutes(parts, oidc));
+  app.use(await exportRoutes(parts));
   app.use(servePages(context.consoleFolder));
 }
 

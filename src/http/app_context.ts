@@ -16,6 +16,8 @@ export interface ApiConfig
     OidcConfig {
   readonly environment: "development" | "production" | "test";
   readonly port: number;
+  /** Longest time of an export. */
+  readonly exportTimeoutMs: number;
   /** Address by which browsers reach this server, where it is not seen from their requests. */
   readonly consoleUrl?: string | undefined;
   /** Proxies whose word about a client's address is taken: their addresses, or their number. */

@@ -74,6 +74,7 @@ const DEFAULT_CONFIG = {
   socketIdleSeconds: 60,
   pageSizeDefault: 50,
   pageSizeMax: 1000,
+  exportTimeoutMs: 60_000,
   oidcScope: "openid profile",
   oidcRoleClaim: "groups",
   oidcSubjectClaim: "sub",

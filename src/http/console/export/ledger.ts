@@ -1,0 +1,162 @@
+/** Exports of accounts, entries and figures of the books. */
+import {
+  amount,
+  choiceFilter,
+  dayFilter,
+  exportOf,
+  idOf,
+  named,
+  nameFilter,
+  part,
+  plain,
+  searchFilter,
+  when,
+  word,
+  wordFilter,
+} from "./query.ts";
+
+// Days that statements take.
+const FIRST_DAY = "1900-01-01";
+const LAST_DAY = "9999-12-31";
+
+const ofState = {
+  open: part("a.closed_at is null and a.frozen_at is null"),
+  frozen: part("a.frozen_at is not null"),
+  closed: part("a.closed_at is not null"),
+} as const;
+
+/** Accounts with their balances. */
+export const accounts = exportOf({
+  filters: {
+    search: searchFilter,
+    type: choiceFilter(["asset", "liability", "equity", "revenue", "expense"]),
+    currency: wordFilter,
+    mode: choiceFilter(["immediate", "hot"]),
+    state: choiceFilter(["open", "frozen", "closed"]),
+  },
+  columns: [
+    plain("id", "a.id"),
+    word("code", "a.code"),
+    word("name", "a.name"),
+    plain("type", "a.type"),
+    plain("currency", "a.currency"),
+    plain("mode", "a.mode"),
+    amount("debits", "t.debit_total"),
+    amount("credits", "t.credit_total"),
+    amount("balance", "t.balance"),
+    amount("held", "a.held_total"),
+    plain("opened_at", "a.opened_at"),
+    plain("frozen_at", "a.frozen_at"),
+    word("frozen_reason", "a.frozen_reason"),
+    plain("closed_at", "a.closed_at"),
+  ],
+  from: () =>
+    part("saldo.account as a join saldo_private.account_total as t on t.account_id = a.id"),
+  where: ({ search, type, currency, mode, state }) => [
+    when(
+      search,
+      "(starts_with(a.code, trim(normalize(%L, nfc))) " +
+        "or a.name ilike all (saldo_private.search_words(%L)))",
+    ),
+    when(type, "a.type = %L"),
+    when(currency?.toUpperCase(), "a.currency = %L"),
+    when(mode, "a.mode = %L"),
+    state === undefined ? undefined : ofState[state],
+  ],
+  order: "a.code",
+});
+
+/** Lines of posted entries, each with its entry. */
+export const entries = exportOf({
+  filters: {
+    account: nameFilter,
+    from: dayFilter,
+    to: dayFilter,
+    source: wordFilter,
+    kind: choiceFilter(["normal", "opening", "adjustment", "correction", "closing", "reversal"]),
+    search: searchFilter,
+  },
+  columns: [
+    plain("posting_date", "l.posting_date"),
+    plain("entry_id", "l.entry_id"),
+    plain("line_no", "l.line_no"),
+    plain("occurred_at", "e.occurred_at"),
+    plain("kind", "e.kind"),
+    plain("status", "e.status"),
+    word("source", "e.source"),
+    word("description", "e.description"),
+    word("account", "a.code"),
+    word("account_name", "a.name"),
+    plain("currency", "a.currency"),
+    amount("debit", "l.debit"),
+    amount("credit", "l.credit"),
+    plain("origin_month", "e.origin_month"),
+    plain("reverses", "e.reverses"),
+    word("idempotency_key", "e.idempotency_key"),
+    word("posted_by", "e.posted_by"),
+  ],
+  from: () =>
+    part(
+      "saldo.journal_line as l join saldo.journal_entry as e on e.id = l.entry_id " +
+        "join saldo.account as a on a.id = l.account_id",
+    ),
+  where: ({ account, from, to, source, kind, search }) => [
+    part("e.status <> 'draft'"),
+    named(account, "l.account_id", "account"),
+    when(from, "l.posting_date >= %L"),
+    when(to, "l.posting_date <= %L"),
+    when(source, "e.source = %L"),
+    when(kind, "e.kind = %L"),
+    when(search, "e.description ilike all (saldo_private.search_words(%L))"),
+  ],
+  order: "l.posting_date, l.entry_id, l.line_no",
+});
+
+/** Lines of an account with the balance after each. */
+export const statement = exportOf({
+  filters: { account: nameFilter, account_id: nameFilter, from: dayFilter, to: dayFilter },
+  columns: [
+    plain("posting_date", "s.posting_date"),
+    plain("entry_id", "s.entry_id"),
+    plain("line_no", "s.line_no"),
+    plain("occurred_at", "s.occurred_at"),
+    plain("kind", "s.kind"),
+    plain("origin_month", "s.origin_month"),
+    word("description", "s.description"),
+    plain("debit", "s.debit"),
+    plain("credit", "s.credit"),
+    plain("balance", "s.balance"),
+  ],
+  from: ({ account, account_id, from = FIRST_DAY, to = LAST_DAY }) => {
+    const name = account ?? account_id ?? "";
+    const call = `saldo.account_statement(${idOf("account", name)}, %L::date, %L::date)`;
+    return part(`${call} with ordinality as s`, name, from, to);
+  },
+  // What was before the first day of all is nothing.
+  where: ({ from }) => [from === undefined ? part("s.entry_id is not null") : undefined],
+  order: "s.ordinality",
+});
+
+/** Opening, movements and closing of all accounts. */
+export const trialBalance = exportOf({
+  filters: { from: dayFilter, to: dayFilter, basis: choiceFilter(["reported", "restated"]) },
+  columns: [
+    plain("account_id", "t.account_id"),
+    word("account", "t.code"),
+    word("name", "t.name"),
+    plain("type", "t.type"),
+    plain("currency", "t.currency"),
+    plain("opening", "t.opening"),
+    plain("debit", "t.debit"),
+    plain("credit", "t.credit"),
+    plain("closing", "t.closing"),
+  ],
+  from: ({ from = FIRST_DAY, to = LAST_DAY, basis = "reported" }) =>
+    part(
+      "saldo.trial_balance_between(%L::date, %L::date, %L::saldo.balance_basis) as t",
+      from,
+      to,
+      basis,
+    ),
+  order: "t.code",
+});

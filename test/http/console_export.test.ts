@@ -1,0 +1,197 @@
+import { get } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import test from "ava";
+import { exports as all } from "../../src/http/console/export/routes.ts";
+import { openApi } from "../_support/api.ts";
+import { signedIn } from "./_console.ts";
+
+const api = await openApi();
+test.after.always(() => api.close());
+
+async function fetchCsv(path: string, token?: string) {
+  const authorization = `Bearer ${token ?? (await api.token({}))}`;
+  const response = await fetch(`${api.url}/console/export/${path}`, {
+    headers: { authorization },
+  });
+  // As bytes: a text would lose the mark of its order.
+  const text = Buffer.from(await response.arrayBuffer()).toString();
+  const code = response.status === 200 ? undefined : JSON.parse(text).errors[0].extensions.code;
+  return { status: response.status, headers: response.headers, text, code };
+}
+
+test.serial(
+  "what looks like a formula is a text, amounts are numbers, and texts are whole",
+  async (t) => {
+    const names = ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", 'Ayu, "the" first', "Ünï 本"];
+    for (const [number, name] of names.entries()) {
+      await api.root("select from saldo.create_member($1, $2)", [`m-${number}`, name]);
+    }
+    await api.root("select from saldo.top_up(saldo.id_of_member('m-0'), 1500.50)");
+    const { status, headers, text } = await fetchCsv("members.csv");
+    t.is(status, 200);
+    t.is(headers.get("content-type"), "text/csv; charset=utf-8");
+    t.regex(
+      headers.get("content-disposition") ?? "",
+      /^attachment; filename="saldo-members-\d{4}-\d\d-\d\d\.csv"$/,
+    );
+    t.is(headers.get("cache-control"), "no-store");
+    const [header, ...rows] = text.trimEnd().split("\n");
+    t.is(header, "\ufeffid,code,name,created_at,account_id,currency,balance,held");
+    const cells = rows.map((row) => /^\d+,m-\d,(.*),\d{4}-\d\d-\d\d /.exec(row)?.[1]);
+    t.deepEqual(cells, [
+      "'=cmd|' /C calc'!A0",
+      "'+1",
+      "'-1",
+      "'@SUM(A1)",
+      '"Ayu, ""the"" first"',
+      "Ünï 本",
+    ]);
+    t.regex(rows[0] ?? "", /\+07,\d+,IDR,1500\.5,0$/);
+    const debts = await fetchCsv("accounts.csv?type=equity");
+    t.true(debts.text.split("\n").length >= 2);
+  },
+);
+
+test.serial("a member's file has the member's own, an operator's has all", async (t) => {
+  const ids = await api.root("select id from saldo.member where code in ('m-0', 'm-1') order by 1");
+  const own = await api.memberToken(String(ids[1]?.["id"]));
+  const members = await fetchCsv("members.csv", own);
+  t.is(members.text.trimEnd().split("\n").length, 2);
+  t.true(members.text.includes("m-1"));
+  const accounts = await fetchCsv("accounts.csv", own);
+  t.is(accounts.text.trimEnd().split("\n").length, 2);
+  t.is((await fetchCsv("entries.csv", own)).text.trimEnd().split("\n").length, 1);
+  t.is((await fetchCsv("findings.csv", own)).code, "SB006");
+  const [row] = await api.root("select account_id as id from saldo.member where code = 'm-0'");
+  t.is((await fetchCsv(`statement.csv?account=${row?.["id"]}`, own)).code, "SB101");
+  const operator = await api.token({ role: "operator" });
+  t.is((await fetchCsv("members.csv", operator)).text.trimEnd().split("\n").length, 7);
+  t.regex((await fetchCsv(`statement.csv?account=${row?.["id"]}`, operator)).text, /1500\.5\n$/);
+});
+
+test.serial("all exports are made, with all of their filters", async (t) => {
+  const values: Record<string, string> = {
+    search: "ay",
+    type: "asset",
+    currency: "IDR",
+    mode: "hot",
+    account: "m-0",
+    account_id: "1",
+    from: "2026-01-01",
+    to: "2026-12-31",
+    source: "top_up",
+    kind: "normal",
+    basis: "restated",
+    member: "m-0",
+    customer: "1",
+    year: "2026",
+    month: "2026-11",
+    check: "00000000-0000-4000-8000-000000000000",
+    rule: "balance",
+    cause: "unknown",
+    condition: "x",
+    severity: "info",
+    job: "x",
+    branch: "A",
+    status: "completed",
+  };
+  const states: Record<string, string> = {
+    accounts: "frozen",
+    findings: "all",
+    alerts: "open",
+    "branch-rows": "accepted",
+  };
+  for (const [name, { filters }] of Object.entries(all)) {
+    const given = Object.keys(filters).map((key): [string, string] => [
+      key,
+      key === "state" ? (states[name] ?? "") : (values[key] ?? ""),
+    ]);
+    t.false(
+      given.some(([, value]) => value === ""),
+      name,
+    );
+    const { status, text } = await fetchCsv(`${name}.csv?${new URLSearchParams(given)}`);
+    // The account of the statement is named twice here, and by the code first: there is none.
+    t.is(status, name === "statement" ? 404 : 200, text);
+    const needsOne = name === "statement" || name === "customer-months";
+    if (!needsOne) t.is((await fetchCsv(`${name}.csv`)).status, 200, name);
+  }
+  t.is((await fetchCsv("customer-months.csv?month=2026-11")).status, 200);
+  t.is((await fetchCsv("customer-months.csv")).code, "SB010");
+  t.is((await fetchCsv("statement.csv")).code, "SB101");
+});
+
+test.serial("a filter is a value, whatever it says", async (t) => {
+  const before = await api.digest();
+  for (const value of [
+    "' or true --",
+    "%L",
+    "%s%I",
+    "\\'; drop table x --",
+    "$1",
+    "a%%b",
+    "E'\\x'",
+  ]) {
+    for (const path of ["accounts.csv?search=", "entries.csv?account=", "purchases.csv?member="]) {
+      const { status, text } = await fetchCsv(path + encodeURIComponent(value));
+      t.is(status, 200, value);
+      t.is(text.trimEnd().split("\n").length, 1, value);
+    }
+  }
+  t.is((await fetchCsv("accounts.csv?search=%00")).status, 400);
+  t.is(await api.digest(), before);
+});
+
+test.serial(
+  "unknown names, filters and values are refused, and nobody without a caller is served",
+  async (t) => {
+    t.is((await fetchCsv("accounts.csv?serach=x")).code, "SB010");
+    t.is((await fetchCsv("accounts.csv?search=a&search=b")).code, "SB010");
+    t.is((await fetchCsv("accounts.csv?mode=slow")).code, "SB010");
+    t.is((await fetchCsv("entries.csv?from=2026-02-31x")).code, "SB010");
+    t.is((await fetchCsv("__proto__.csv")).code, "SB007");
+    t.is((await fetchCsv("toString.csv")).code, "SB007");
+    t.is((await api.request("/console/export/accounts.csv")).code, "SB011");
+    const signed = await signedIn(api, "operator");
+    const { cookie } = signed.headers as { cookie: string };
+    const ask = (headers: Record<string, string>) =>
+      api.request("/console/export/accounts.csv", { headers: { cookie, ...headers } });
+    t.is((await ask({ "sec-fetch-site": "same-origin" })).status, 200);
+    t.is((await ask({ "sec-fetch-site": "cross-site" })).code, "SB061");
+    t.is((await ask({})).code, "SB061");
+    const head = { method: "HEAD", headers: { cookie, origin: api.url } };
+    t.is((await api.request("/console/export/accounts.csv", head)).status, 405);
+  },
+);
+
+test.serial("a client that leaves ends the query, and the next one is served", async (t) => {
+  // 60 MB: more than all that lies between the database and a client that does not read.
+  await api.root(`insert into saldo.job_request (id, job, requested_by)
+    select gen_random_uuid(), 'x', repeat('y', 20000) from generate_series(1, 3000)`);
+  const headers = { authorization: `Bearer ${await api.token({ role: "operator" })}` };
+  const running = async () =>
+    Number(
+      (
+        await api.root(
+          `select count(*) from pg_stat_activity
+          where query like 'copy (%' and state = 'active' and datname = current_database()`,
+        )
+      )[0]?.["count"],
+    );
+  // So many that they would take all connections, if they kept them.
+  for (let number = 0; number < 10; number += 1) {
+    await new Promise<void>((done, refuse) => {
+      const request = get(`${api.url}/console/export/job-runs.csv`, { headers }, (response) => {
+        response.once("data", () => {
+          request.destroy();
+          done();
+        });
+      });
+      request.on("error", (error) => (request.destroyed ? done() : refuse(error)));
+    });
+  }
+  while ((await running()) > 0) await sleep(100);
+  const whole = await fetchCsv("job-runs.csv", await api.token({ role: "operator" }));
+  t.is(whole.status, 200);
+  t.is(whole.text.trimEnd().split("\n").length, 3001);
+});
