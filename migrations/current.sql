@@ -152,6 +152,7 @@ begin
   end if;
 end
 $$;
+
 -- How branches stand.
 do $branch_state$
 begin
@@ -180,6 +181,22 @@ do $types$
 begin
   if to_regtype('saldo.statement_total') is null then
     create type saldo.statement_total as (currency text, section text, amount numeric);
+  end if;
+end
+$types$;
+
+-- Checks that are under way, as another session sees them.
+do $types$
+begin
+  if to_regtype('saldo.running_check') is null then
+    create type saldo.running_check as (
+      kind saldo.check_kind,
+      started_at timestamptz,
+      line_count bigint,
+      total_line_count bigint,
+      rule text,
+      pid integer
+    );
   end if;
 end
 $types$;

@@ -249,6 +249,7 @@
 --!include check/verified_point.sql
 --!include check/verify_news.sql
 --!include check/recorded_writes.sql
+--!include check/running_check.sql
 --!include check/record_check.sql
 --!include check/check_progress.sql
 --!include check/check.sql

@@ -88,6 +88,7 @@ declare
   v_line_count bigint;
   v_months date[];
 begin
+  perform saldo_private.show_check(v_progress);
   select s.line_count, s.months
   into v_line_count, v_months
   from saldo_private.sieve_months(v_progress.next_starts_on, v_ends_on, v_progress.seed) as s;
@@ -102,6 +103,7 @@ begin
   v_progress.total_line_count := case when v_ends_on = 'infinity' then v_progress.line_count
     else greatest(v_progress.total_line_count, v_progress.line_count) end;
   v_progress.continued_at := clock_timestamp();
+  perform saldo_private.show_check(v_progress);
   return v_progress;
 end
 $$;

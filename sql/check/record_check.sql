@@ -71,7 +71,7 @@ comment on function saldo_private.record_check__rule is
   'Keeps the findings of one rule.';
 
 create or replace function saldo_private.record_check__rules(
-  check_run_id uuid,
+  progress saldo.check_progress,
   suspects saldo_private.suspects,
   is_complete boolean,
   out rule_count integer,
@@ -104,21 +104,27 @@ begin
         when 'journal' then suspects.account_ids = '{}' and suspects.entry_ids = '{}'
         else v_rule.news = 'accounts' and suspects.news_account_ids = '{}'
       end;
+    if v_rule.is_registered then
+      perform saldo_private.hide_check();
+    else
+      perform saldo_private.show_check(progress, v_rule.name);
+    end if;
     begin
-      perform saldo_private.record_check__rule(check_run_id, v_rule, suspects);
+      perform saldo_private.record_check__rule(progress.id, v_rule, suspects);
     exception
       when others then
         failed_rule_count := failed_rule_count + 1;
         get stacked diagnostics v_detail = pg_exception_detail;
         insert into saldo.finding (id, check_run_id, rule, key, cause, explanation)
         values (
-          saldo_private.uuid_v7(), check_run_id, v_rule.name, 'rule', 'rule_failed',
+          saldo_private.uuid_v7(), progress.id, v_rule.name, 'rule', 'rule_failed',
           format('The rule itself failed: %s (%s)%s', sqlerrm, sqlstate,
             nullif(': ' || v_detail, ': '))
         );
     end;
   end loop;
-  perform saldo_private.explain_findings(check_run_id);
+  perform saldo_private.hide_check();
+  perform saldo_private.explain_findings(progress.id);
 end
 $$;
 comment on function saldo_private.record_check__rules is
@@ -135,7 +141,7 @@ language plpgsql
 as $$
 declare
   v_run saldo.check_run;
-  v_rules record := saldo_private.record_check__rules(progress.id, suspects, is_complete);
+  v_rules record := saldo_private.record_check__rules(progress, suspects, is_complete);
 begin
   insert into saldo.check_run (
     id, kind, scope, status, started_at, finished_at, actor, rule_count, failed_rule_count,

@@ -1,5 +1,39 @@
+import type { Client } from "pg";
 import { type Command, isForPrograms, requireNoWords } from "./command.ts";
-import { printJson } from "./output.ts";
+import { connect } from "./connection.ts";
+import { Progress, printJson } from "./output.ts";
+
+const LOOK_MS = 1000;
+
+/** Shows how far the check of a session is, from another one, while it runs. */
+async function withProgress<TResult>(client: Client, work: Promise<TResult>): Promise<TResult> {
+  const ended = work.then(
+    () => true,
+    () => true,
+  );
+  const isOver = () =>
+    Promise.race([ended, new Promise<boolean>((go) => setTimeout(go, LOOK_MS, false).unref())]);
+  if (await isOver()) return await work;
+  const watcher = await connect(process.env);
+  let progress: Progress | undefined;
+  let told = -1;
+  try {
+    do {
+      const { rows } = await watcher.query<{ line_count: string; total_line_count: string }>(
+        "select line_count, total_line_count from saldo.running_checks() where pid = $1",
+        [(client as Client & { processID: number }).processID],
+      );
+      if (rows[0] === undefined) continue;
+      progress ??= new Progress("lines checked", Number(rows[0].total_line_count));
+      const done = Number(rows[0].line_count);
+      if (done !== told) progress.at(done);
+      told = done;
+    } while (!(await isOver()));
+  } finally {
+    await watcher.end();
+  }
+  return await work;
+}
 
 /** `saldo check`: runs every rule, and tells what it finds. */
 export const checkCommand: Command = {
@@ -9,10 +43,11 @@ export const checkCommand: Command = {
   prepare(words) {
     requireNoWords(words);
     return async () => async (client) => {
-      const { rows: runs } = await client.query(
+      const check = client.query(
         `select id, status, finding_count, rule_count, failed_rule_count, account_count, line_count
         from saldo.check_balance_health()`,
       );
+      const { rows: runs } = await (isForPrograms(words) ? check : withProgress(client, check));
       const run = runs[0];
       const { rows: findings } = await client.query(
         `select f.rule, f.key, f.stored, f.derived, f.cause, f.explanation,
