@@ -677,6 +677,15 @@ create type saldo.rule_result as (
   hint text
 );
 
+create type saldo.running_check as (
+  kind saldo.check_kind,
+  started_at timestamp with time zone,
+  line_count bigint,
+  total_line_count bigint,
+  rule text,
+  pid integer
+);
+
 create type saldo.seal_status_result as (
   head_number bigint,
   head_hash text,
@@ -703,6 +712,12 @@ create type saldo_private.slot_position as (
   counter_account_id bigint,
   debit_take smallint,
   credit_take smallint
+);
+
+create type saldo.statement_total as (
+  currency text,
+  section text,
+  amount numeric
 );
 
 create type saldo_private.submission as (

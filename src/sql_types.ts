@@ -3047,6 +3047,22 @@ export interface RuleResult {
   hint: string | null;
 }
 
+/** A check that is under way. */
+export interface RunningCheck {
+  /** What it is for: manual, reconcile, maintenance or heal. */
+  kind: CheckKind | null;
+  /** When it began. */
+  started_at: Date | null;
+  /** Journal lines that were looked at so far. */
+  line_count: string | null;
+  /** Journal lines to look at, as counted when it began. */
+  total_line_count: string | null;
+  /** Rule that is asked, once the lines are done; null = before, or one that a user has registered. */
+  rule: string | null;
+  /** Process of its session (pg_stat_activity); null = between two slices. */
+  pid: number | null;
+}
+
 /** How far the journal is sealed. */
 export interface SealStatusResult {
   /** Number of the last seal; 0 = none. */
@@ -3209,6 +3225,16 @@ export interface SlotRebuild {
   rebuilt_at: Date;
   /** Whose request it was: token subject or login. */
   rebuilt_by: string;
+}
+
+/** A total of a statement. */
+export interface StatementTotal {
+  /** Currency of the amount. */
+  currency: string | null;
+  /** What is added up: debit, credit, or a section of the statement. */
+  section: string | null;
+  /** The sum, on the normal side of the section. */
+  amount: string | null;
 }
 
 /** A unit of a tracked product; sold once at most. */
@@ -3642,6 +3668,7 @@ export interface Rows {
   retention_progress: RetentionProgress;
   rule_approval: RuleApproval;
   rule_result: RuleResult;
+  running_check: RunningCheck;
   seal_status_result: SealStatusResult;
   service_token: ServiceToken;
   setting: Setting;
@@ -3651,6 +3678,7 @@ export interface Rows {
   settlement_health_result: SettlementHealthResult;
   settlement_range: SettlementRange;
   slot_rebuild: SlotRebuild;
+  statement_total: StatementTotal;
   stock_item: StockItem;
   sub_balance: SubBalance;
   submit_request: SubmitRequest;
@@ -3993,6 +4021,19 @@ export interface Functions {
       is_before_closing?: boolean | null;
     };
     row: BalanceSheetLine;
+  };
+  /**
+   * The sums of the sections of balance_sheet, per currency: assets, liabilities, equity, and
+   * liabilities_and_equity, which equal the assets.
+   */
+  balance_sheet_sums: {
+    args: {
+      as_of?: Date | string | null;
+      currency?: string | null;
+      basis?: BalanceBasis | null;
+      is_before_closing?: boolean | null;
+    };
+    row: StatementTotal;
   };
   /** Totals of the balance sheet as the accounts show them now, per currency. */
   balance_sheet_totals: {
@@ -4751,6 +4792,16 @@ export interface Functions {
     };
     row: IncomeStatementLine;
   };
+  /** The sums of the sections of income_statement, per currency: revenue, expense, and net_income. */
+  income_statement_sums: {
+    args: {
+      from_date: Date | string;
+      to_date: Date | string;
+      currency?: string | null;
+      basis?: BalanceBasis | null;
+    };
+    row: StatementTotal;
+  };
   /**
    * Fills the months of a customer, or of all, that have movements but no stored totals; those
    * that are stored stay as they are.
@@ -5278,6 +5329,14 @@ export interface Functions {
     row: JobRequest;
   };
   /**
+   * Checks that are under way: lines of the journal that were looked at, of how many, and since
+   * when.
+   */
+  running_checks: {
+    args: Record<never, never>;
+    row: RunningCheck;
+  };
+  /**
    * Checks all balances, heals what is safe, looks again at what was wrong and records the run, in
    * one transaction; status is that of the last look.
    */
@@ -5528,6 +5587,18 @@ export interface Functions {
       is_before_closing?: boolean | null;
     };
     row: TrialBalanceMovement;
+  };
+  /**
+   * The sums of both columns of balances of trial_balance, per currency: debit and credit, which
+   * are equal.
+   */
+  trial_balance_totals: {
+    args: {
+      as_of?: Date | string | null;
+      basis?: BalanceBasis | null;
+      is_before_closing?: boolean | null;
+    };
+    row: StatementTotal;
   };
   /** Takes back what a heal did, postings since then left in place, and records it. */
   undo_heal: {

@@ -300,7 +300,7 @@ inBrowser(
     });
     await page.getByText("kasir depan").first().waitFor();
     const texts = await page.locator("main button").allTextContents();
-  const buttons = texts.map((each) => each.replace(/ \(\d+\)$/, ""));
+    const buttons = texts.map((each) => each.replace(/ \(\d+\)$/, ""));
     t.deepEqual(buttons, [
       "Salin",
       "Perlu diputuskan",
