@@ -258,21 +258,6 @@ test.serial("check and heal tell what they find, and heal only when told to", as
   await drift(-7);
 });
 
-test.serial("a check that takes its time shows how far it is", async (t) => {
-  const holder = await database.pool.connect();
-  await holder.query("begin");
-  // A rule of the check waits for it.
-  await holder.query("lock table saldo.customer_charge in access exclusive mode");
-  const program = runProgram("bin/saldo.js", ["check"], {
-    DATABASE_URL: database.connectionString,
-  });
-  await program.printed(/lines checked 100 %/);
-  await holder.query("rollback");
-  holder.release();
-  t.is(await program.ended, 0);
-  t.regex(program.output(), /healthy: 0 findings/);
-});
-
 test.serial("wrong usage and missing databases are told in a sentence, with 2", async (t) => {
   const path = await file(["code,name", "Z,Zed"]);
   const none = { DATABASE_URL: "", SALDO_DATA_DIR: join(folder, "none") };

@@ -231,7 +231,7 @@ test("the totals of statements are those of their lines", async (t) => {
     expense: 30,
     net_income: 70,
   });
-  t.deepEqual(await totals("balance_sheet_sums", { as_of, currency: "XXX" }), {});
+  t.deepEqual(await totals("balance_sheet_sums", { as_of, currency: "QQQ" }), {});
   const restated = { as_of: "2026-06-29", basis: "restated" };
   t.is(await errorCode(totals("trial_balance_totals", restated)), "SB010");
   t.is(await errorCode(totals("income_statement_sums", { ...range, to_date: null })), "SB010");

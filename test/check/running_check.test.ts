@@ -1,0 +1,69 @@
+import test from "ava";
+import { openTestDatabase } from "../_support/database.ts";
+import { runProgram } from "../_support/process.ts";
+
+/** How far a check is, while it runs. */
+
+/** Books of four accounts with a transfer in each of twelve months. */
+async function openYear() {
+  const database = await openTestDatabase(6);
+  await database.pool.query(
+    `select saldo.open_account('a' || g, 'A', (case g when 1 then 'asset' else 'liability' end)::saldo.account_type)
+    from generate_series(1, 4) as g`,
+  );
+  await database.pool.query(
+    `select saldo.transfer(1, 2 + g % 3, 10 + g,
+      occurred_at => make_timestamptz(2025, g, 15, 12, 0, 0, 'Asia/Jakarta'))
+    from generate_series(1, 12) as g`,
+  );
+  return database;
+}
+
+test("another session sees how far a check is, and the one at it keeps its name", async (t) => {
+  const database = await openYear();
+  const [checker, other] = [await database.pool.connect(), await database.pool.connect()];
+  const seen = async () => (await database.pool.query("select * from saldo.running_checks()")).rows;
+  await database.pool.query("select saldo.set_setting('check_slice_lines', '4')");
+  await checker.query("set application_name = 'the shop'");
+  // The check waits in the midst of the rules.
+  await other.query("begin");
+  await other.query("lock table saldo.customer_charge in access exclusive mode");
+  const running = checker.query("select * from saldo.check_balance_health()");
+  let [row] = await seen();
+  while (row?.rule !== "customer_charge") [row] = await seen();
+  t.like(row, { kind: "manual", line_count: "24", total_line_count: "24" });
+  t.true(Math.abs(Date.now() - row.started_at) < 600_000);
+  await other.query("rollback");
+  t.is((await running).rows[0].status, "healthy");
+  t.deepEqual(await seen(), []);
+  t.deepEqual((await checker.query("show application_name")).rows, [
+    { application_name: "the shop" },
+  ]);
+
+  await database.pool.query("select saldo.continue_check()");
+  t.deepEqual(
+    (await seen()).map(({ kind, total_line_count, pid }) => [kind, total_line_count, pid]),
+    [["reconcile", "24", null]],
+    "between two slices",
+  );
+  other.release();
+  checker.release();
+  await database.close();
+});
+
+test("a check that takes its time shows how far it is", async (t) => {
+  const database = await openYear();
+  const holder = await database.pool.connect();
+  await holder.query("begin");
+  // A rule of the check waits for it.
+  await holder.query("lock table saldo.customer_charge in access exclusive mode");
+  const program = runProgram("bin/saldo.js", ["check"], {
+    DATABASE_URL: database.connectionString,
+  });
+  await program.printed(/lines checked 100 %/);
+  await holder.query("rollback");
+  holder.release();
+  t.is(await program.ended, 0);
+  t.regex(program.output(), /healthy: 0 findings/);
+  await database.close();
+});
