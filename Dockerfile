@@ -1,9 +1,18 @@
 # Saldo from a checkout, for a PostgreSQL of its own: give DATABASE_URL and SALDO_JWT_SECRET.
+# The pages are built by what is not needed to serve them.
+FROM node:24-slim AS pages
+WORKDIR /saldo
+COPY package.json package-lock.json ./
+RUN npm ci
+COPY . .
+RUN npm run build:web -- --force
+
 FROM node:24-slim
 WORKDIR /saldo
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev
 COPY . .
+COPY --from=pages /saldo/dist/web dist/web
 # Where the embedded PostgreSQL would live, and a development secret does.
 RUN mkdir -p .saldo && chown node .saldo
 USER node

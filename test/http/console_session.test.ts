@@ -297,6 +297,29 @@ test("npx saldo console makes links, and ends the sessions of somebody", async (
   for (const each of await Promise.all(wrong)) t.is(each.code, 2, each.output);
 });
 
+test("links and sessions whose time is long over are swept, others stay", async (t) => {
+  for (const subject of ["joko", "kiki"]) {
+    await signedIn(api, "operator", subject);
+    await linkCode(api, "operator", subject);
+  }
+  for (const table of ["console_session", "console_link"]) {
+    await api.root(
+      `update saldo_private.${table} set expires_at = now() - interval '100 days'
+      where subject = 'kiki'`,
+    );
+  }
+  await api.root("select saldo_private.prune_console_sessions(now() - interval '90 days', 0)");
+  const left = async (table: string) =>
+    await api.root(`select subject from saldo_private.${table}
+      where subject in ('joko', 'kiki') group by subject`);
+  t.deepEqual(await left("console_session"), [{ subject: "joko" }]);
+  t.deepEqual(await left("console_link"), [{ subject: "joko" }]);
+  const plan = await api.root(
+    "select setting_name from saldo_private.retention_plan() where table_name = 'console_session'",
+  );
+  t.deepEqual(plan, [{ setting_name: "working_history_days" }]);
+});
+
 test("many bad tokens and codes from an address wait", async (t) => {
   const own = await openApi();
   t.teardown(() => own.close());

@@ -73,7 +73,9 @@ function pack(): string {
   if (strays.length > 0) throw new Error(`it holds what it should not: ${strays.join(", ")}`);
   const needed = ["README.md", "LICENSE", "dist/src/index.d.ts", "migrations/roles.sql"];
   needed.push("SECURITY.md", "sbom.cdx.json");
-  for (const name of [...needed, "dist/web/cashier/index.html"]) {
+  needed.push("dist/web/cashier/index.html", "dist/web/console/index.html");
+  needed.push("dist/web/console/allowed_documents.json");
+  for (const name of needed) {
     if (!names.includes(name)) throw new Error(`it lacks ${name}`);
   }
   return filename;
