@@ -119,6 +119,16 @@ begin
       credit numeric
     );
   end if;
+  if to_regtype('saldo.account_group') is null then
+    create type saldo.account_group as (
+      prefix text,
+      account_id bigint,
+      account_count bigint,
+      type saldo.account_type,
+      currency text,
+      balance numeric
+    );
+  end if;
 end
 $types$;
 

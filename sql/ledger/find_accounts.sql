@@ -1,6 +1,7 @@
--- Accounts as people look for them: by the beginning of a code, or by words of a name.
+-- Accounts as people look for them: by the beginning of a code, by words of a name, or down the
+-- tree that their codes are.
 --
--- Public: find_accounts. Private: search_words.
+-- Public: find_accounts, account_groups; type saldo.account_group. Private: search_words.
 -- A page begins after the code at which the last one ended, so that a late page costs what the
 -- first does.
 
@@ -65,3 +66,53 @@ comment on function saldo.find_accounts is
   'SB010 input_invalid, SB009 text_too_long.';
 revoke execute on function saldo.find_accounts from public;
 grant execute on function saldo.find_accounts to saldo_admin, saldo_operator;
+
+create or replace function saldo.account_groups(
+  parent text default null,
+  row_limit integer default 200
+)
+returns setof saldo.account_group
+language plpgsql
+stable
+security invoker
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_parent text := coalesce(normalize(parent, nfc), '');
+begin
+  if (row_limit between 1 and 1000) is not true then
+    perform saldo_private.fail('input_invalid', 'row_limit: a whole number from 1 to 1000');
+  end if;
+  return query
+  select g.prefix, min(g.id) filter (where g.code = g.prefix), count(*), g.type, g.currency,
+    trim_scale(sum(t.balance))
+  from (
+    select a.id, a.code, a.type, a.currency,
+      v_parent || substring(substr(a.code, length(v_parent) + 1) from '^[^:./-]*[:./-]?') as prefix
+    from saldo.account as a
+    where starts_with(a.code, v_parent)
+    and length(a.code) > length(v_parent)
+  ) as g
+  join saldo_private.account_total as t on t.account_id = g.id
+  group by g.prefix, g.type, g.currency
+  order by g.prefix, g.type, g.currency
+  limit row_limit;
+end
+$$;
+comment on function saldo.account_groups is
+  'Accounts by the beginnings of their codes, one step below parent (null = the first): a step '
+  'ends at a colon, point, slash or hyphen. Each with its accounts and the sum of their balances, '
+  'by type and currency. row_limit: 1 to 1000. Error: SB010 input_invalid.';
+revoke execute on function saldo.account_groups from public;
+grant execute on function saldo.account_groups to saldo_admin, saldo_operator;
+
+comment on type saldo.account_group is 'Accounts whose codes begin alike.';
+comment on column saldo.account_group.prefix is
+  'How their codes begin; the whole code where account_id is not null.';
+comment on column saldo.account_group.account_id is
+  'The account that has just this code; null = the step only leads to others.';
+comment on column saldo.account_group.account_count is 'How many accounts there are.';
+comment on column saldo.account_group.type is 'Their type.';
+comment on column saldo.account_group.currency is 'Their currency.';
+comment on column saldo.account_group.balance is
+  'Sum of their balances, on the normal side of the type, exact at any moment.';

@@ -149,6 +149,33 @@ test("accounts are found by the beginning of a code or words of a name", async (
   t.deepEqual(await accounts("'shop', mode => 'hot'"), []);
 });
 
+test("codes are a tree, with what is in the accounts of each step", async (t) => {
+  const groups = (parent: string) =>
+    asOperator(pool, async (client) => {
+      const { rows } = await client.query(
+        `select prefix, account_id is not null as is_account, account_count, balance
+        from saldo.account_groups($1) where type = 'asset' and currency = 'IDR'`,
+        [parent],
+      );
+      return rows;
+    });
+  const till = { prefix: "till:", is_account: false, account_count: "2" };
+  const top = await groups("");
+  t.like(
+    top.find(({ prefix }) => prefix === "till:"),
+    till,
+  );
+  const [bank] = top.filter(({ prefix }) => prefix === "bank");
+  t.true(bank.is_account);
+  const [one, two] = await groups("till:");
+  t.like(two, { prefix: "till:2", is_account: true, account_count: "1", balance: "1210" });
+  t.is(
+    top.find(({ prefix }) => prefix === "till:").balance,
+    String(Number(one.balance) + Number(two.balance)),
+  );
+  t.deepEqual(await groups("till:2"), []);
+});
+
 test("what is asked for has bounds", async (t) => {
   for (const name of ["find_entries", "find_accounts"]) {
     const ask = (filters: string) =>
@@ -161,4 +188,8 @@ test("what is asked for has bounds", async (t) => {
     t.is(await ask("search => repeat('%', 200)"), "none", name);
   }
   t.is(await errorCode(find("reference => repeat('x', 201)")), "SB009");
+  const groups = asOperator(pool, (client) =>
+    client.query("select from saldo.account_groups(row_limit => 0)"),
+  );
+  t.is(await errorCode(groups), "SB010");
 });

@@ -3,6 +3,9 @@ import { createRouter } from "@tanstack/react-router";
 import { branchRoutes } from "../screens/branches/routes.ts";
 import { customerRoutes } from "../screens/customers/routes.ts";
 import { membersRoutes } from "../screens/members/routes.ts";
+import { accountRoutes } from "../screens/accounts/routes.ts";
+import { customerRoutes } from "../screens/customers/routes.ts";
+import { journalRoutes } from "../screens/journal/routes.ts";
 import { overviewRoutes } from "../screens/overview/routes.ts";
 import { statementRoutes } from "../screens/statements/routes.ts";
 import { Frame } from "./Frame.tsx";
@@ -21,6 +24,9 @@ export const router = createRouter({
     ...customerRoutes,
     ...membersRoutes,
     ...statementRoutes,
+    ...accountRoutes,
+    ...journalRoutes,
+    ...customerRoutes,
   ]),
   basepath: "/console",
   parseSearch: readSearch,

@@ -20,3 +20,10 @@ export function lastDayOf(day: string): string {
   date.setUTCDate(0);
   return date.toISOString().slice(0, 10);
 }
+
+/** The first day of the month of this day, as YYYY-MM-DD. */
+export const firstDayOf = (day: string) => `${day.slice(0, 7)}-01`;
+
+/** The day of a filter; another one where the address has none, or one that is no day. */
+export const dayOr = (day: string | undefined, otherwise: string) =>
+  day !== undefined && /^\d{4}-\d\d-\d\d$/.test(day) ? day : otherwise;
