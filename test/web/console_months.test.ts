@@ -25,6 +25,10 @@ const books = `
   select saldo.close_period('2025-06-01');
   select saldo.change_tariff_version(
     (select id from saldo.tariff_version where removed_at is null), price => 5200);
+  select saldo.open_account(code, code, type::saldo.account_type)
+  from (values ('rent', 'expense'), ('owed', 'liability')) as a (code, type);
+  select saldo.make_draft('{"description": "Rent of July", "occurred_at": "2025-07-02T12:00:00+07:00",
+    "lines": [{"account_code": "rent", "debit": "450"}, {"account_code": "owed", "credit": "450"}]}');
 `;
 
 const inBrowser = chromiumPath === undefined ? test.serial.skip : test.serial;
@@ -182,3 +186,61 @@ inBrowser(
     await biller.page.getByText("Your role may not see this.").first().waitFor();
   },
 );
+
+inBrowser(
+  "a month is closed with its evidence, reopened, and put to a second person",
+  async (t) => {
+    const { page, errors } = await open(t, { path: "/closing?year=2025" });
+    await page.getByRole("row", { name: /June 2025.*closed/ }).waitFor();
+    await picture(page, "closing");
+    t.deepEqual(await violations(page), []);
+    await page.getByRole("link", { name: "July 2025" }).click();
+    await page.getByText("description: Rent of July").waitFor();
+    await picture(page, "period");
+    t.deepEqual(await violations(page), []);
+    await page.getByRole("button", { name: "Close", exact: true }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Type 2025-07 to confirm").fill("2025-07");
+    await dialog.getByRole("button", { name: "Close", exact: true }).click();
+    await dialog.getByText("Code SB110").waitFor();
+    await picture(page, "period_refused");
+    t.deepEqual(await violations(page), []);
+    await dialog.getByLabel("No drafts").check();
+    await dialog.getByLabel("Reason").fill("the rent is disputed");
+    await dialog.getByRole("button", { name: "Close", exact: true }).click();
+    await page.getByText("July 2025 is closed and sealed.").waitFor();
+    await page.getByRole("cell", { name: "the rent is disputed" }).first().waitFor();
+    await page.getByText("8/9 in order").click();
+    await page.getByText("waived").waitFor();
+    await picture(page, "period_closed");
+    t.deepEqual(await violations(page), []);
+    await page.getByRole("button", { name: "Reopen" }).click();
+    await dialog.getByLabel("Reason").fill("a bill is missing");
+    await dialog.getByRole("button", { name: "Reopen" }).click();
+    await page.getByRole("button", { name: "Ask a second person" }).click();
+    await dialog.getByLabel("No drafts").check();
+    await dialog.getByLabel("Reason").fill("two of us agree");
+    await dialog.getByRole("button", { name: "Ask a second person" }).click();
+    await page.getByText("Proposed: another administrator decides.").waitFor();
+    await page.goto("/console/closing?year=2025");
+    await page.getByText("ani asks to close 2025-07: two of us agree").waitFor();
+    t.deepEqual(errors, []);
+  },
+);
+
+inBrowser("closing fits a phone, and who only looks sees no button", async (t) => {
+  const { page } = await open(t, {
+    role: "operator",
+    path: "/closing/2025-08",
+    language: "id",
+    viewport: phone,
+  });
+  await page.getByRole("heading", { name: "Agustus 2025" }).waitFor();
+  await page.getByText("Tidak ada penahanan dana terbuka").waitFor();
+  t.is(await page.getByRole("button", { name: "Tutup", exact: true }).count(), 0);
+  await picture(page, "period_phone");
+  t.true((await overhang(page)) <= 0);
+  t.deepEqual(await violations(page), []);
+  await page.goto("/console/closing/2025-14");
+  await page.getByText("Tidak ada periode seperti itu.").waitFor();
+});

@@ -1,6 +1,7 @@
 /** The addresses of the console, each with the screen that is loaded for it. */
 import { createRouter } from "@tanstack/react-router";
 import { branchRoutes } from "../screens/branches/routes.ts";
+import { closingRoutes } from "../screens/closing/routes.ts";
 import { customerRoutes } from "../screens/customers/routes.ts";
 import { membersRoutes } from "../screens/members/routes.ts";
 import { accountRoutes } from "../screens/accounts/routes.ts";
@@ -27,6 +28,7 @@ export const router = createRouter({
     ...accountRoutes,
     ...journalRoutes,
     ...customerRoutes,
+    ...closingRoutes,
   ]),
   basepath: "/console",
   parseSearch: readSearch,
