@@ -244,3 +244,57 @@ inBrowser("closing fits a phone, and who only looks sees no button", async (t) =
   await page.goto("/console/closing/2025-14");
   await page.getByText("Tidak ada periode seperti itu.").waitFor();
 });
+
+inBrowser("a price is changed after it was seen whose bills it would change", async (t) => {
+  const { page, errors } = await open(t, { path: "/prices" });
+  await page.getByRole("cell", { name: "Rp 5,200" }).waitFor();
+  await picture(page, "prices");
+  t.deepEqual(await violations(page), []);
+  await page.getByRole("link", { name: "Change" }).click();
+  await page.getByLabel("Price per Sm³").fill("5.300");
+  await page.keyboard.press("Enter");
+  const inAll = page.getByRole("row", { name: /^IDR 10/ });
+  await inAll.waitFor();
+  const told = /\+Rp\s([\d,.]+)/.exec(String(await inAll.textContent()))?.[1]?.replaceAll(",", "");
+  t.true(Number(told) > 0);
+  t.is(await page.getByText("closed: posted as adjustment").count(), 1);
+  await picture(page, "price_preview");
+  t.deepEqual(await violations(page), []);
+  const cost = async () => {
+    const [row] = await api.root(
+      "select sum(amount)::text as cost from saldo.rated_line where superseded_at is null",
+    );
+    return Number(row?.["cost"]);
+  };
+  const before = await cost();
+  await page.getByLabel("Price per Sm³").fill("5.250");
+  await page.getByText("You have changed the fields").waitFor();
+  t.is(await page.getByRole("button", { name: "Make the change" }).count(), 0);
+  await page.getByLabel("Price per Sm³").fill("5.300");
+  await page.getByRole("button", { name: "Make the change" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Type 10 to confirm").fill("10");
+  await dialog.getByRole("button", { name: "Make the change" }).click();
+  await page.getByRole("cell", { name: "Rp 5,300" }).waitFor();
+  t.is(await cost(), before + Number(told));
+  t.deepEqual(errors, []);
+});
+
+inBrowser("a re-rating is followed while it runs", async (t) => {
+  await api.root("select saldo.start_rerating()");
+  const { page } = await open(t, {
+    path: "/prices?view=reratings",
+    language: "id",
+    viewport: phone,
+  });
+  await page.getByText("menunggu").waitFor();
+  await picture(page, "rerating_phone");
+  t.true((await overhang(page)) <= 0);
+  t.deepEqual(await violations(page), []);
+  await api.root("select saldo.continue_rerating()");
+  await page.getByText("selesai").waitFor();
+  await page.goto("/console/prices?view=factors");
+  await page.getByText("gas pada 300 K").waitFor();
+  t.true((await overhang(page)) <= 0);
+  t.deepEqual(await violations(page), []);
+});

@@ -8,6 +8,7 @@ import { accountRoutes } from "../screens/accounts/routes.ts";
 import { customerRoutes } from "../screens/customers/routes.ts";
 import { journalRoutes } from "../screens/journal/routes.ts";
 import { overviewRoutes } from "../screens/overview/routes.ts";
+import { priceRoutes } from "../screens/prices/routes.ts";
 import { statementRoutes } from "../screens/statements/routes.ts";
 import { Frame } from "./Frame.tsx";
 import { NotFound } from "./NotFound.tsx";
@@ -29,6 +30,7 @@ export const router = createRouter({
     ...journalRoutes,
     ...customerRoutes,
     ...closingRoutes,
+    ...priceRoutes,
   ]),
   basepath: "/console",
   parseSearch: readSearch,

@@ -66,7 +66,7 @@ const en = {
   closeTitle: "Close {{period}}",
   closeHelp:
     "All rules are checked, the checklist is gone through, and the totals of all accounts are sealed. The figures given out for this month stay as they are.",
-  waive: "Close although {{count}} are open:",
+  waive: "Waive ({{count}} open):",
   waiveReason: "Who waives what, and why, is kept with the period.",
   closeDone: "{{period}} is closed and sealed.",
   propose: "Ask a second person",
@@ -158,7 +158,7 @@ const id: { [Key in keyof typeof en]: string } = {
   closeTitle: "Tutup {{period}}",
   closeHelp:
     "Semua aturan diperiksa, daftar periksa dilalui, dan jumlah semua akun disegel. Angka bulan ini yang sudah diberikan tidak berubah lagi.",
-  waive: "Tutup walaupun {{count}} terbuka:",
+  waive: "Kecualikan ({{count}} terbuka):",
   waiveReason: "Siapa mengecualikan apa, dan alasannya, disimpan bersama periode.",
   closeDone: "{{period}} sudah ditutup dan disegel.",
   propose: "Minta orang kedua",

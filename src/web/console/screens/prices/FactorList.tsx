@@ -1,0 +1,110 @@
+/** Correction factors, the newest first. */
+
+import { useLanguage } from "../../../shared/language.ts";
+import { Badge } from "../../../shared/ui.tsx";
+import { usePages } from "../../api/query_client.ts";
+import { Day, Figure, formatNumber, Moment } from "../../parts/figures.tsx";
+import { FilterBar } from "../../parts/filters.tsx";
+import { Go } from "../../parts/page.tsx";
+import { CopyAs } from "../../parts/share.tsx";
+import { type Column, PagedTable } from "../../parts/table.tsx";
+import { Factors, type FactorsQuery } from "./prices.documents.ts";
+import { TimeLine } from "./TimeLine.tsx";
+import { useHasHistory, VersionFilter } from "./VersionFilter.tsx";
+import { usePriceWords } from "./words.ts";
+
+type Factor = NonNullable<NonNullable<FactorsQuery["correctionFactorVersions"]>["nodes"][number]>;
+
+export function FactorList() {
+  const words = usePriceWords();
+  const language = useLanguage();
+  const hasHistory = useHasHistory();
+  const filter = hasHistory ? {} : { removedAt: { isNull: true } };
+  const pages = usePages(
+    Factors,
+    { filter },
+    ({ correctionFactorVersions }) => correctionFactorVersions,
+  );
+  const columns = useColumns();
+  const spans = (pages.rows ?? [])
+    .filter(({ removedAt }) => removedAt === null)
+    .map((version) => ({
+      id: version.id,
+      scope: version.account?.code ?? words("allCustomers"),
+      text: formatNumber(version.factor, language),
+      from: version.effectiveFrom,
+      to: version.effectiveTo,
+    }));
+  return (
+    <>
+      <FilterBar
+        extra={
+          <CopyAs
+            document={Factors}
+            variables={{ filter }}
+            sql={`select * from saldo.correction_factor_version${hasHistory ? "" : " where removed_at is null"} order by effective_from desc, id desc;`}
+          />
+        }
+      >
+        <VersionFilter />
+      </FilterBar>
+      <TimeLine title={words("factorLine")} spans={spans} />
+      <PagedTable
+        caption={words("factors")}
+        pages={pages}
+        document={Factors}
+        columns={columns}
+        keyOf={({ id }) => id}
+        empty={words("noFactors")}
+      />
+    </>
+  );
+}
+
+function useColumns(): Column<Factor>[] {
+  const words = usePriceWords();
+  const figure = (title: string, of: (row: Factor) => string | null): Column<Factor> => ({
+    title,
+    align: "right",
+    cell: (row) => <Figure value={of(row)} />,
+  });
+  return [
+    { title: words("from"), cell: ({ effectiveFrom }) => <Day day={effectiveFrom} /> },
+    {
+      title: words("to"),
+      cell: ({ effectiveTo }) =>
+        effectiveTo === null ? words("noEnd") : <Day day={effectiveTo} />,
+    },
+    {
+      title: words("scope"),
+      cell: ({ account }) =>
+        account === null ? (
+          words("allCustomers")
+        ) : (
+          <>
+            <Go to={`/customers/${account.id}`}>{account.code}</Go> {account.name}
+          </>
+        ),
+    },
+    figure(words("factor"), ({ factor }) => factor),
+    { title: words("formula"), cell: ({ formula }) => words(formula) },
+    figure(words("pressure"), ({ pressure }) => pressure),
+    figure(words("temperature"), ({ temperature }) => temperature),
+    {
+      title: words("status"),
+      cell: ({ removedAt }) => (
+        <Badge tone={removedAt === null ? "good" : "wait"}>
+          {words(removedAt === null ? "stands" : "removed")}
+        </Badge>
+      ),
+    },
+    {
+      title: words("recorded"),
+      cell: ({ recordedAt, recordedBy }) => (
+        <span className="break-words">
+          <Moment at={recordedAt} />, {recordedBy}
+        </span>
+      ),
+    },
+  ];
+}
