@@ -1,5 +1,6 @@
 import "postgraphile";
 import "postgraphile/grafserv/express/v4";
+import { TOKEN_FIELD, TOKEN_SCRIPT, TOKEN_STYLE } from "./graphiql_token.ts";
 
 /** The page of GraphiQL, and what a browser lets it do: scripts of ours, and our API. */
 export function graphiqlPolicy(nonce: string): string {
@@ -19,9 +20,8 @@ export function graphiqlPolicy(nonce: string): string {
 }
 
 /** What stands in the editor of somebody who is here for the first time. */
-export const FIRST_QUERY = `# Saldo. The token goes into the tab "Headers" below the editor:
-#
-#   { "Authorization": "Bearer eyJ..." }
+export const FIRST_QUERY = `# Saldo. The token goes into the field above; a subscription takes its own from
+# the tab "Headers" below the editor: { "Authorization": "Bearer eyJ..." }
 #
 # npm start prints one of an administrator, npx saldo token makes others.
 # Without one there is health without amounts, and nothing more.
@@ -47,7 +47,12 @@ mutation PayIn {
 
 /** The page under Saldo's name. */
 export const graphiqlPage: GraphileConfig.Preset["ruru"] = {
-  htmlParts: { titleTag: "<title>Saldo: GraphiQL</title>" },
+  htmlParts: {
+    titleTag: "<title>Saldo: GraphiQL</title>",
+    styleTags: (original) => original + TOKEN_STYLE,
+    headerScripts: (original) => TOKEN_SCRIPT + original,
+    bodyContent: (original) => TOKEN_FIELD + original,
+  },
   clientConfig: { defaultQuery: FIRST_QUERY },
 };
 

@@ -245,7 +245,7 @@ test("GraphiQL is served only where it is on", async (t) => {
   const page = await open.request("/graphiql");
   t.regex(page.text, /<!DOCTYPE html>/i);
   t.regex(page.text, /<title>Saldo: GraphiQL<\/title>/);
-  t.regex(page.text, /The token goes into the tab/);
+  t.regex(page.text, /<label for="saldo-token-input">Token<\/label>/);
   const policy = page.headers.get("content-security-policy") ?? "";
   const [, nonce = ""] = /script-src 'self' 'nonce-([\w+/=]{24})';/.exec(policy) ?? [];
   t.regex(policy, /^default-src 'none';.*frame-ancestors 'none'$/);
