@@ -31,7 +31,7 @@ export async function tellAdoption(client: Client, say: (line: string) => void):
   await client.query(proposal);
   await client.query("grant update (balance) on public.users to saldo_rule_reader");
   await client.query(
-    "select saldo.change_balance_rule('users_balance', heal => 'update', guard => 'refuse')",
+    "select saldo.change_balance_rule('users_balance', heal => 'update', guard => 'refuse', writer_roles => '{}')",
   );
   const checkId = await sayCheck(client, say);
 

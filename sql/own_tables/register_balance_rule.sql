@@ -71,6 +71,12 @@ language plpgsql
 stable
 as $$
 begin
+  if rule.guard = 'refuse' and num_nonnulls(rule.writer_roles, rule.writer_applications) = 0 then
+    perform saldo_private.fail('rule_heal_unfit', format(
+      '%s: guard refuse without writers would lock out your application: name writer_roles or '
+      'writer_applications, or say with writer_roles ''{}'' that nobody writes', rule.name
+    ));
+  end if;
   rule.tolerance := coalesce(rule.tolerance, 0);
   rule.heal := coalesce(rule.heal, 'none');
   rule.guard := coalesce(rule.guard, 'none');
@@ -86,7 +92,7 @@ end
 $$;
 comment on function saldo_private.with_rule_defaults is
   'The rule as it is to be proven: what is not given has its default, and what proving finds out '
-  'is not known yet.';
+  'is not known yet. SB647 rule_heal_unfit for a guard that refuses everyone, unless that is said.';
 
 create or replace function saldo_private.registered_rule_of(name text)
 returns saldo.registered_rule
@@ -121,8 +127,8 @@ create or replace function saldo.register_balance_rule(
   heal saldo.rule_heal default 'none',
   heal_function text default null,
   guard saldo.rule_guard default 'none',
-  writer_roles text[] default '{}',
-  writer_applications text[] default '{}',
+  writer_roles text[] default null,
+  writer_applications text[] default null,
   title text default null,
   description text default null
 )
@@ -172,7 +178,8 @@ comment on function saldo.register_balance_rule is
   'sign, and whether derived counts it. heal: none, update (the column is set under the row''s '
   'lock) or function (heal_function(key text) is called); nothing is healed before '
   'approve_balance_rule. guard: none, record or refuse writes to '
-  'the column by others than writer_roles and writer_applications. Queries run as '
+  'the column by others than writer_roles and writer_applications; refuse asks for one of these, '
+  'or for writer_roles => ''{}'', which lets nobody write. Queries run as '
   'saldo_rule_reader; name each table with its schema. Errors: SB014 not_unique for a name that '
   'is taken, SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, '
   'SB640 rule_query_invalid, SB641 rule_columns_wrong, SB642 rule_key_invalid, '
@@ -206,11 +213,16 @@ as $$
 declare
   v_old saldo.registered_rule := saldo_private.registered_rule_of(name);
   v_new saldo.registered_rule := v_old;
+  v_known saldo.registered_rule;
   v_rule saldo.balance_rule;
   -- A query in the place of a table, or a table in the place of a query.
   v_is_table boolean := case when stored is not null then false when stored_table is not null
     then true else v_old.stored_table is not null end;
 begin
+  -- Where it did not refuse before, nobody has said who may write.
+  if v_old.guard = 'refuse' or cardinality(v_old.writer_roles || v_old.writer_applications) > 0 then
+    v_known := v_old;
+  end if;
   if num_nonnulls(stored, stored_table) > 1 then
     perform saldo_private.fail('input_invalid', 'either stored or stored_table');
   end if;
@@ -229,8 +241,8 @@ begin
   v_new.heal := coalesce(heal, v_old.heal);
   v_new.heal_function := coalesce(heal_function, v_old.heal_function);
   v_new.guard := coalesce(guard, v_old.guard);
-  v_new.writer_roles := coalesce(writer_roles, v_old.writer_roles);
-  v_new.writer_applications := coalesce(writer_applications, v_old.writer_applications);
+  v_new.writer_roles := coalesce(writer_roles, v_known.writer_roles);
+  v_new.writer_applications := coalesce(writer_applications, v_known.writer_applications);
   return saldo_private.save_registered_rule(
     saldo_private.with_rule_defaults(v_new), coalesce(title, v_rule.title),
     coalesce(description, v_rule.description)

@@ -29,6 +29,29 @@ const insert = (balance: number) => (client: PoolClient) =>
 const events = async (pool: Pool) =>
   (await pool.query("select * from saldo.guard_event order by id")).rows;
 
+test("a guard that would refuse everyone is taken only where that is said", async (t) => {
+  const database = await openShop();
+  const { pool } = database;
+  const change = (args: string) =>
+    errorCode(pool.query(`select saldo.change_balance_rule('user_balance', ${args})`));
+  try {
+    const error = await t.throwsAsync<Error & { code: string; detail: string }>(
+      registerShop(database, { guard: "refuse" }),
+    );
+    t.is(error.code, "SB647");
+    t.regex(error.detail, /lock out your application/);
+    await registerShop(database, { guard: "record" });
+    t.is(await change("guard => 'refuse'"), "SB647", "recorded so far, by no writer");
+    t.is(await change("guard => 'refuse', writer_applications => array['shop']"), "none");
+    t.is(await change("guard => 'record'"), "none");
+    t.is(await change("guard => 'refuse'"), "none", "the shop is known");
+    t.is(await change("writer_applications => '{}'"), "none", "said so");
+    t.is(await errorCode(add(1, 5)(pool as never)), "SB648");
+  } finally {
+    await database.close();
+  }
+});
+
 test("a guard refuses all but the writers that the rule names", async (t) => {
   const database = await openShop();
   const { pool } = database;
@@ -139,7 +162,7 @@ test("a user who silences triggers is recorded where the guard fires always", as
   const database = await openShop();
   const { pool } = database;
   try {
-    await registerShop(database, { guard: "refuse" });
+    await registerShop(database, { guard: "refuse", writer_roles: [] });
     await pool.query(`
       alter table public.users enable always trigger saldo_guard_update_user_balance;
       alter table public.users enable always trigger saldo_guard_insert_user_balance`);

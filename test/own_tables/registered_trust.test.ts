@@ -99,6 +99,7 @@ test("a guard of a table with partitions stands on each of them, or is missed", 
       stored_table: "public.parts",
       derived: "select 1 as key, 5 as derived",
       guard: "refuse",
+      writer_roles: [],
     };
     const error = await t.throwsAsync<Error & { code: string; hint: string }>(
       asAdmin(pool, () => registerShop(database, changes)),
