@@ -210,3 +210,6 @@ begin
   end if;
 end
 $types$;
+
+-- What a maintenance came to, in a sentence.
+alter table saldo.maintenance_run add column if not exists message text;

@@ -11,14 +11,14 @@ const payloadSchema = z.object({ _cron: z.unknown().optional() }).strict();
  */
 const scheduledMaintenance: SaldoTask = async (payload, helpers) => {
   payloadSchema.parse(payload);
-  let run: { id: string | null; status: string } | undefined;
+  let run: { id: string | null; message: string } | undefined;
   do {
-    run = await queryAsAdmin<{ id: string | null; status: string }>(
+    run = await queryAsAdmin<{ id: string | null; message: string }>(
       helpers,
-      "select id, status from saldo.continue_maintenance()",
+      "select id, message from saldo.continue_maintenance()",
     );
   } while (!run?.id && !helpers.abortSignal?.aborted);
-  if (run?.id) helpers.logger.info(`scheduled_maintenance ${run.id}: ${run.status}`);
+  if (run?.id) helpers.logger.info(`scheduled_maintenance ${run.id}: ${run.message}`);
 };
 
 export default scheduledMaintenance;

@@ -20,11 +20,17 @@ begin
     v_after := saldo_private.recheck(check_before.id, 'maintenance');
   end if;
   insert into saldo.maintenance_run (
-    id, status, started_at, finished_at, actor, check_before_id, heal_run_id, check_after_id
+    id, status, started_at, finished_at, actor, check_before_id, heal_run_id, check_after_id,
+    message
   )
   values (
     saldo_private.uuid_v7(), v_after.status, check_before.started_at, clock_timestamp(),
-    saldo_private.actor(), check_before.id, v_heal.id, v_after.id
+    saldo_private.actor(), check_before.id, v_heal.id, v_after.id,
+    format('%s: %s lines of %s accounts were looked at, %s findings, %s healed, %s refused, '
+      '%s left for a person, %s findings at its end', v_after.status, check_before.line_count,
+      check_before.account_count, check_before.finding_count, v_heal.healed_count,
+      v_heal.refused_count, v_heal.escalated_count + v_heal.needs_approval_count,
+      v_after.finding_count)
   )
   returning *
   into v_run;
@@ -139,3 +145,6 @@ comment on column saldo.maintenance_run.actor is 'Who asked: token subject or lo
 comment on column saldo.maintenance_run.check_before_id is 'Check that the run began with.';
 comment on column saldo.maintenance_run.heal_run_id is 'Heal of what that check found.';
 comment on column saldo.maintenance_run.check_after_id is 'Check that the run ended with.';
+comment on column saldo.maintenance_run.message is
+  'What it came to, in a sentence: over how many lines and accounts, and what became of its '
+  'findings; null = before there were such sentences.';

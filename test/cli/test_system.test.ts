@@ -68,3 +68,18 @@ test.serial("what does not work is named, and the others are tried all the same"
   }
   t.is(await digest(), before);
 });
+
+test.serial("a check that takes its time shows how far it is", async (t) => {
+  const holder = await database.pool.connect();
+  await holder.query("begin");
+  // A rule of the check waits for it.
+  await holder.query("lock table saldo.customer_charge in access exclusive mode");
+  const program = runProgram("bin/saldo.js", ["check"], {
+    DATABASE_URL: database.connectionString,
+  });
+  await program.printed(/lines checked 100 %/);
+  await holder.query("rollback");
+  holder.release();
+  await program.ended;
+  t.regex(program.output(), /^\w+: \d+ findings of \d+ rules/m);
+});

@@ -178,13 +178,15 @@ const maintenance = route({
     check_before_id: z.uuid(),
     heal_run_id: z.uuid(),
     check_after_id: z.uuid(),
+    message: z.string().describe("what it came to, and over how many lines"),
   }),
   answers: { 409: "a maintenance is running" },
   isReport: true,
   ask: async (client) =>
     await row(
       client,
-      `select id, status, started_at, finished_at, check_before_id, heal_run_id, check_after_id
+      `select id, status, started_at, finished_at, check_before_id, heal_run_id, check_after_id,
+        message
       from saldo.scheduled_maintenance()`,
     ),
 });
