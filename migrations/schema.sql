@@ -2121,6 +2121,7 @@ create table saldo.maintenance_run (
   check_before_id uuid not null,
   heal_run_id uuid not null,
   check_after_id uuid not null,
+  message text,
   constraint maintenance_run_pkey PRIMARY KEY (id),
   constraint maintenance_run_check_after_id_fkey FOREIGN KEY (check_after_id) REFERENCES saldo.check_run(id),
   constraint maintenance_run_check_before_id_fkey FOREIGN KEY (check_before_id) REFERENCES saldo.check_run(id),

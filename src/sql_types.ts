@@ -2350,6 +2350,11 @@ export interface MaintenanceRun {
   heal_run_id: string;
   /** Check that the run ended with. */
   check_after_id: string;
+  /**
+   * What it came to, in a sentence: over how many lines and accounts, and what became of its
+   * findings; null = before there were such sentences.
+   */
+  message: string | null;
 }
 
 /** A member: someone who keeps money in a wallet. */
