@@ -119,6 +119,15 @@ create type saldo.unrated_reason as enum ('price', 'factor', 'price_and_factor',
 
 create type saldo.wallet_line_kind as enum ('top_up', 'purchase', 'refund', 'charge_back', 'debt_payment', 'adjustment');
 
+create type saldo.account_group as (
+  prefix text,
+  account_id bigint,
+  account_count bigint,
+  type saldo.account_type,
+  currency text,
+  balance numeric
+);
+
 create type saldo.account_statement_line as (
   posting_date date,
   entry_id uuid,

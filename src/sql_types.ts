@@ -505,6 +505,22 @@ export interface AccountFreeze {
   unfreeze_reason: string | null;
 }
 
+/** Accounts whose codes begin alike. */
+export interface AccountGroup {
+  /** How their codes begin; the whole code where account_id is not null. */
+  prefix: string | null;
+  /** The account that has just this code; null = the step only leads to others. */
+  account_id: string | null;
+  /** How many accounts there are. */
+  account_count: string | null;
+  /** Their type. */
+  type: AccountType | null;
+  /** Their currency. */
+  currency: string | null;
+  /** Sum of their balances, on the normal side of the type, exact at any moment. */
+  balance: string | null;
+}
+
 /** A line of an account statement. */
 export interface AccountStatementLine {
   /** Posting date of the entry. */
@@ -3572,6 +3588,7 @@ export interface WalletHistoryLine {
 export interface Rows {
   account: Account;
   account_freeze: AccountFreeze;
+  account_group: AccountGroup;
   account_statement_line: AccountStatementLine;
   alert: Alert;
   alert_condition: AlertCondition;
@@ -3782,6 +3799,17 @@ export interface Functions {
       account_row: string;
     };
     row: { account_debit_total: string | null };
+  };
+  /**
+   * Accounts by the beginnings of their codes, one step below parent (null = the first): a step
+   * ends at a colon, point, slash or hyphen.
+   */
+  account_groups: {
+    args: {
+      parent?: string | null;
+      row_limit?: number | null;
+    };
+    row: AccountGroup;
   };
   /**
    * Everything that was found about an account, done about it, or written to it past the guard,

@@ -1,12 +1,11 @@
 /** The addresses of the console, each with the screen that is loaded for it. */
 import { createRouter } from "@tanstack/react-router";
+import { accountRoutes } from "../screens/accounts/routes.ts";
 import { branchRoutes } from "../screens/branches/routes.ts";
 import { closingRoutes } from "../screens/closing/routes.ts";
 import { customerRoutes } from "../screens/customers/routes.ts";
-import { membersRoutes } from "../screens/members/routes.ts";
-import { accountRoutes } from "../screens/accounts/routes.ts";
-import { customerRoutes } from "../screens/customers/routes.ts";
 import { journalRoutes } from "../screens/journal/routes.ts";
+import { membersRoutes } from "../screens/members/routes.ts";
 import { overviewRoutes } from "../screens/overview/routes.ts";
 import { priceRoutes } from "../screens/prices/routes.ts";
 import { statementRoutes } from "../screens/statements/routes.ts";
@@ -22,15 +21,14 @@ root.update({ component: Frame, notFoundComponent: NotFound, errorComponent: Scr
 export const router = createRouter({
   routeTree: root.addChildren([
     ...overviewRoutes,
-    ...branchRoutes,
-    ...customerRoutes,
-    ...membersRoutes,
-    ...statementRoutes,
     ...accountRoutes,
-    ...journalRoutes,
-    ...customerRoutes,
+    ...branchRoutes,
     ...closingRoutes,
+    ...customerRoutes,
+    ...journalRoutes,
+    ...membersRoutes,
     ...priceRoutes,
+    ...statementRoutes,
   ]),
   basepath: "/console",
   parseSearch: readSearch,
