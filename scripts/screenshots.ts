@@ -1,0 +1,107 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Client } from "pg";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { startServer } from "../bench/server.ts";
+import { forceBalance, replayIncident, type Victim } from "../demo/incident.ts";
+import { startEmbedded } from "../src/database/embedded.ts";
+import { migrate } from "../src/database/migrate.ts";
+
+/**
+ * `npm run screenshots`: pictures of the console for docs/images, on the data of the demo's incident,
+ * a gas customer's year and a month that waits to be closed.
+ */
+const folder = fileURLToPath(new URL("../docs/images/", import.meta.url));
+
+const year = `
+  select saldo.create_customer('CUST-1', 'Dapur Ibu Rini');
+  select saldo.install_meter(saldo.id_of_customer('CUST-1'), 'M-1', kind => 'volume',
+    installed_at => '2025-12-31 12:00+07');
+  select saldo.add_tariff_version(5000, '2025-12-01');
+  select saldo.add_tariff_version(5400, '2026-05-01');
+  select saldo.add_correction_factor('2025-12-01', 'fixed', factor => 1.05);
+  select saldo.add_deposit(saldo.id_of_customer('CUST-1'), 2500000,
+    deposited_at => make_timestamptz(2026, g, 3, 9, 0, 0, 'Asia/Jakarta'))
+  from generate_series(1, 10) as g;
+  select saldo.add_reading(saldo.id_of_meter('M-1'), 300 * g + 40 * (g % 4),
+    read_at => make_timestamptz(2026, g, 28, 9, 0, 0, 'Asia/Jakarta'))
+  from generate_series(1, 10) as g;
+`;
+
+type Shot = readonly [name: string, path: (victim: Victim) => string];
+
+const shots: readonly Shot[] = [
+  ["overview", () => "/"],
+  ["account", ({ accountId }) => `/accounts/${accountId}`],
+  ["journal", () => "/journal"],
+  ["member", ({ memberId }) => `/members/${memberId}`],
+  ["health", () => "/health"],
+  ["heal", () => "/heal"],
+  ["customer", () => "/customers/1"],
+  ["statements", () => "/statements"],
+  ["closing", () => "/closing"],
+];
+
+const data = join(tmpdir(), `saldo-screenshots-${randomBytes(4).toString("hex")}`);
+const database = await startEmbedded(data);
+try {
+  await migrate(database.connectionString);
+  const client = new Client({ connectionString: database.connectionString });
+  await client.connect();
+  const victim = await replayIncident(client);
+  await client.query(year);
+  await forceBalance(client, victim);
+  await client.query("select from saldo.check_balance_health()");
+  await client.query("select from saldo.evaluate_alerts()");
+  await client.end();
+  const server = await startServer(database.connectionString);
+  const browser = await chromium.launch({
+    executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
+    args: ["--no-sandbox"],
+  });
+  await mkdir(folder, { recursive: true });
+  for (const [device, width, height] of [
+    ["desktop", 1280, 860],
+    ["phone", 390, 780],
+  ] as const) {
+    const context = await browser.newContext({
+      baseURL: server.url,
+      viewport: { width, height },
+    });
+    await context.addInitScript('localStorage.setItem("language", "en")');
+    await context.request.post("/console/session", { data: { token: server.token } });
+    const page = await context.newPage();
+    for (const [name, path] of shots) {
+      await page.goto(`/console${path(victim)}`, { waitUntil: "networkidle" });
+      await writeFile(join(folder, `console-${name}-${device}.webp`), await webp(browser, page));
+    }
+    await context.close();
+  }
+  await browser.close();
+  await server.stop();
+} finally {
+  await database.stop();
+  await rm(data, { recursive: true, force: true });
+}
+console.log("written: docs/images");
+
+/** What the page shows, as a small file: the browser itself makes WebP of its PNG. */
+async function webp(browser: Browser, page: Page): Promise<Buffer> {
+  const png = (await page.screenshot()).toString("base64");
+  const painter = await browser.newPage();
+  const text: string = await painter.evaluate(`(async () => {
+    const image = new Image();
+    image.src = "data:image/png;base64,${png}";
+    await image.decode();
+    const canvas = document.createElement("canvas");
+    canvas.width = image.width;
+    canvas.height = image.height;
+    canvas.getContext("2d").drawImage(image, 0, 0);
+    return canvas.toDataURL("image/webp", 0.85);
+  })()`);
+  await painter.close();
+  return Buffer.from(text.split(",")[1] ?? "", "base64");
+}
