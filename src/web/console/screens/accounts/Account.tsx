@@ -12,15 +12,13 @@ import { CopyAs } from "../../parts/share.tsx";
 import { Facts, Stat } from "../../parts/table.tsx";
 import { AccountActions } from "./AccountActions.tsx";
 import { AccountState } from "./AccountState.tsx";
-import { AccountChanged, AccountPage, type AccountPageQuery } from "./accounts.documents.ts";
+import type { AccountFacts } from "./account_facts.ts";
+import { AccountChanged, AccountPage } from "./accounts.documents.ts";
 import { HistoryTab } from "./HistoryTab.tsx";
 import { HoldsTab, PendingTab } from "./HoldsTab.tsx";
 import { MonthsTab } from "./MonthsTab.tsx";
 import { StatementTab } from "./StatementTab.tsx";
 import { useAccountWords } from "./words.ts";
-
-/** What the page knows of its account. */
-export type AccountFacts = NonNullable<AccountPageQuery["account"]>;
 
 export function Screen() {
   const id = useParameter("id");

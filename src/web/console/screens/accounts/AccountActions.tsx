@@ -6,7 +6,7 @@ import { ActionButton, ActionDialog, useIdempotencyKey } from "../../parts/actio
 import { readAmountText } from "../../parts/amount.ts";
 import { DialogButton } from "../../parts/dialog_button.tsx";
 import { Money } from "../../parts/figures.tsx";
-import type { AccountFacts } from "./Account.tsx";
+import type { AccountFacts } from "./account_facts.ts";
 import {
   AccountAdjust,
   AccountClose,

@@ -2,7 +2,7 @@
 import { usePages } from "../../api/query_client.ts";
 import { Moment, Money } from "../../parts/figures.tsx";
 import { PagedTable } from "../../parts/table.tsx";
-import type { AccountFacts } from "./Account.tsx";
+import type { AccountFacts } from "./account_facts.ts";
 import { AccountHistory } from "./accounts.documents.ts";
 import { useAccountWords } from "./words.ts";
 

@@ -4,7 +4,7 @@ import { usePages } from "../../api/query_client.ts";
 import { Figure, Moment, Money } from "../../parts/figures.tsx";
 import { Go } from "../../parts/page.tsx";
 import { PagedTable } from "../../parts/table.tsx";
-import type { AccountFacts } from "./Account.tsx";
+import type { AccountFacts } from "./account_facts.ts";
 import { AccountHolds, AccountPending } from "./accounts.documents.ts";
 import { useAccountWords } from "./words.ts";
 

@@ -9,7 +9,7 @@ import { Go } from "../../parts/page.tsx";
 import { Table } from "../../parts/table.tsx";
 import { lastDayOf, useToday } from "../../parts/today.ts";
 import { usePartWords } from "../../parts/words.ts";
-import type { AccountFacts } from "./Account.tsx";
+import type { AccountFacts } from "./account_facts.ts";
 import { AccountMonths, type BalanceBasis } from "./accounts.documents.ts";
 import { useAccountWords } from "./words.ts";
 

@@ -9,7 +9,7 @@ import { CopyAs, CsvLink, sqlText } from "../../parts/share.tsx";
 import { type Column, PagedTable } from "../../parts/table.tsx";
 import { dayOr, firstDayOf, useToday } from "../../parts/today.ts";
 import { usePartWords } from "../../parts/words.ts";
-import type { AccountFacts } from "./Account.tsx";
+import type { AccountFacts } from "./account_facts.ts";
 import { AccountStatement, type AccountStatementQuery } from "./accounts.documents.ts";
 import { useAccountWords } from "./words.ts";
 
