@@ -3,12 +3,13 @@
  * No token is the role saldo_anonymous; a token that is not good in every respect is refused, never
  * downgraded.
  */
-import { decodeProtectedHeader, type JWTPayload, jwtVerify, SignJWT } from "jose";
+import { type CryptoKey, decodeProtectedHeader, type JWTPayload, jwtVerify, SignJWT } from "jose";
 import { Refusal } from "../errors/refusal.ts";
 import { ANONYMOUS, type Caller, DATABASE_ROLES, type TokenRole } from "./caller.ts";
 import type { ConsoleSessions } from "./console_sessions.ts";
 import type { PublicAlgorithm, PublicKeys } from "./public_keys.ts";
 import { SERVICE_TOKEN, type ServiceToken, type ServiceTokens } from "./service_tokens.ts";
+import type { VerifiedToken, VerifiedTokens } from "./verified_tokens.ts";
 
 const AUDIENCE = "saldo";
 const TOKEN_LENGTH_MAX = 4096;
@@ -35,6 +36,8 @@ export interface Trust {
   readonly sessions?: ConsoleSessions | undefined;
   /** Roles that somebody has composed, as a token names them. */
   readonly composedRoles?: ReadonlySet<string> | undefined;
+  /** Signed tokens that were good before; without it each is verified each time. */
+  readonly verified?: VerifiedTokens | undefined;
 }
 
 /** What a token of Saldo says. */
@@ -80,38 +83,65 @@ export async function authenticate(trust: Trust, authorization?: string): Promis
   }
   if (SERVICE_TOKEN.test(token)) return await serviceCaller(trust, token);
 
-  let claims: JWTPayload;
+  const known = trust.verified?.find(token);
+  if (known !== undefined) {
+    if (await isStillGood(trust, known)) return known.caller;
+    trust.verified?.forget(token);
+  }
+  let verified: Verified;
   try {
-    claims = await verify(trust, token);
+    verified = await verify(trust, token);
   } catch {
     // Why it failed would help nobody but a forger.
     throw new Refusal("unauthenticated");
   }
-  return callerOfClaims(claims, trust);
+  const { claims, ...rest } = verified;
+  const caller = callerOfClaims(claims, trust);
+  trust.verified?.add(token, { ...rest, caller, exp: claims.exp ?? 0 });
+  return caller;
+}
+
+type Verified = Pick<VerifiedToken, "algorithm" | "keyId" | "key"> & {
+  readonly claims: JWTPayload;
+};
+
+/** Of what a token was found good for, time and keys go on; what it says and who trusts it do not. */
+async function isStillGood(trust: Trust, known: VerifiedToken): Promise<boolean> {
+  return (
+    known.exp > Math.floor(Date.now() / 1000) &&
+    known.key === (await keyFor(trust, known.algorithm, known.keyId))
+  );
 }
 
 /**
  * Which key a token is verified with follows from its algorithm, and each kind of key is good for its
  * own only: a public key is no secret for HS256, and none and all others have no key.
  */
-async function verify(trust: Trust, token: string): Promise<JWTPayload> {
-  const { alg = "", kid } = decodeProtectedHeader(token);
-  const requiredClaims = ["exp", "sub", "role"];
-  if (alg === "HS256" && trust.secret !== undefined) {
-    const options = { algorithms: [alg], audience: AUDIENCE, requiredClaims };
-    return (await jwtVerify(token, keyOf(trust.secret), options)).payload;
-  }
-  const key = PUBLIC_ALGORITHMS.includes(alg)
-    ? await trust.keys?.find(alg as PublicAlgorithm, kid)
+async function keyFor(
+  trust: Trust,
+  algorithm: string,
+  id: string | undefined,
+): Promise<CryptoKey | string | undefined> {
+  if (algorithm === "HS256") return trust.secret;
+  return PUBLIC_ALGORITHMS.includes(algorithm)
+    ? await trust.keys?.find(algorithm as PublicAlgorithm, id)
     : undefined;
+}
+
+async function verify(trust: Trust, token: string): Promise<Verified> {
+  const { alg: algorithm = "", kid: keyId } = decodeProtectedHeader(token);
+  const key = await keyFor(trust, algorithm, keyId);
   if (key === undefined) throw new Error("there is no key for it");
-  const { payload } = await jwtVerify(token, key, {
-    algorithms: [alg],
-    audience: trust.audience ?? AUDIENCE,
-    requiredClaims,
-    ...(trust.issuer !== undefined && { issuer: trust.issuer }),
-  });
-  return payload;
+  const options = { algorithms: [algorithm], requiredClaims: ["exp", "sub", "role"] };
+  const { payload } =
+    typeof key === "string"
+      ? await jwtVerify(token, keyOf(key), { ...options, audience: AUDIENCE })
+      : await jwtVerify(token, key, {
+          ...options,
+          audience: trust.audience ?? AUDIENCE,
+          ...(trust.issuer !== undefined && { issuer: trust.issuer }),
+        });
+  return { claims: payload, algorithm, keyId, key };
 }
 
 async function serviceCaller(trust: Trust, token: string): Promise<Caller> {

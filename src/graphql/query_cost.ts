@@ -76,17 +76,24 @@ const INTROSPECTION_DEPTH_EXTRA = 8;
 /** Values of the request's variables. */
 export type Variables = Readonly<Record<string, unknown>>;
 
+/** A document within the limits. */
+export interface MeasuredDocument {
+  /** Names of the fields of its top level. */
+  readonly rootNames: readonly string[];
+  /** Itself, where other variables may take it over the limits. */
+  readonly document?: DocumentNode;
+}
+
 /**
  * Refuses a document that would cost too much.
  *
- * @returns names of the fields of its top level
  * @throws Refusal query_too_complex, page_invalid, text_invalid, read_only, or input_invalid for bad syntax
  */
-export function checkQuery(
+export function measureQuery(
   query: string,
   variables: Variables,
   limits: QueryLimits,
-): readonly string[] {
+): MeasuredDocument {
   scanTokens(query, limits);
   let document: DocumentNode;
   try {
@@ -94,7 +101,35 @@ export function checkQuery(
   } catch (error) {
     throw new Refusal("input_invalid", (error as Error).message);
   }
-  return new DocumentMeasure(document, variables, limits).check();
+  return measureDocument(document, variables, limits);
+}
+
+/**
+ * The same for a document that was read before.
+ *
+ * @throws Refusal query_too_complex, page_invalid, read_only, or input_invalid
+ */
+export function measureDocument(
+  document: DocumentNode,
+  variables: Variables,
+  limits: QueryLimits,
+): MeasuredDocument {
+  const measure = new DocumentMeasure(document, variables, limits);
+  const rootNames = measure.check();
+  return { rootNames, ...(measure.goesByVariables && { document }) };
+}
+
+/**
+ * As measureQuery, for a document that is asked once.
+ *
+ * @returns names of the fields of its top level
+ */
+export function checkQuery(
+  query: string,
+  variables: Variables,
+  limits: QueryLimits,
+): readonly string[] {
+  return measureQuery(query, variables, limits).rootNames;
 }
 
 /** Stops at the first token over a limit: a long document costs no more than a short one. */
@@ -160,6 +195,8 @@ class DocumentMeasure {
   readonly #variables: Variables;
   readonly #limits: QueryLimits;
   readonly #fragments = new Map<string, FragmentDefinitionNode>();
+  /** Whether a size was a variable's. */
+  goesByVariables = false;
   #stepCount = 0;
   #defaults = new Map<string, ValueNode>();
 
@@ -276,6 +313,7 @@ class DocumentMeasure {
     if (value.kind !== Kind.VARIABLE) {
       return undefined;
     }
+    this.goesByVariables = true;
     const name = value.name.value;
     const given = Object.hasOwn(this.#variables, name) ? this.#variables[name] : undefined;
     if (given !== undefined) {

@@ -120,9 +120,9 @@ export function shareFairly(
     const rootNames = response.locals["rootNames"] as readonly string[];
     const load = { isReport: rootNames.some(isReport), slotCount: rootNames.length };
     const { turn, left } = await admit(lanes, config, load, request, response);
-    const { query } = request.body as { query: string };
+    const hash = response.locals["documentHash"] as string;
     let planned = () => {};
-    if (!documents.has(query)) {
+    if (!documents.has(hash)) {
       const planning = await lanes.plan.enter(
         { shares: sharesOf(1, networkOf(request.ip ?? "")), slotCount: 1 },
         left,
@@ -131,7 +131,7 @@ export function shareFairly(
       // Whoever waits for the thread comes before the next plan.
       await setImmediate();
       planned = () => {
-        documents.add(query);
+        documents.add(hash);
         planning.end();
       };
     }

@@ -9,6 +9,7 @@ import { makeConsoleSessions, sessionSource } from "../auth/console_sessions.ts"
 import { makeOidc } from "../auth/oidc.ts";
 import { makeServiceTokens, readServiceTokens } from "../auth/service_tokens.ts";
 import type { Trust } from "../auth/token.ts";
+import { makeVerifiedTokens } from "../auth/verified_tokens.ts";
 import { causeOf } from "../errors/database_error.ts";
 import { Refusal, refusalBody } from "../errors/refusal.ts";
 import { graphiqlPolicy } from "../graphql/graphiql_page.ts";
@@ -115,6 +116,7 @@ async function trustOf(context: AppContext): Promise<Trust> {
     serviceTokens: makeServiceTokens(readServiceTokens(serverPool)),
     sessions: makeConsoleSessions(sessionSource(serverPool, context.isStandby === true)),
     composedRoles: await readComposedRoles(serverPool),
+    verified: makeVerifiedTokens(),
   };
 }
 

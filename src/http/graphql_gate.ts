@@ -5,7 +5,8 @@
 import type { Request, RequestHandler, Response } from "express";
 import { currentCaller } from "../auth/caller.ts";
 import { Refusal } from "../errors/refusal.ts";
-import { ANONYMOUS_QUERY_LIMITS, checkQuery, type QueryLimits } from "../graphql/query_cost.ts";
+import { makeCheckedDocuments } from "../graphql/checked_documents.ts";
+import { ANONYMOUS_QUERY_LIMITS, type QueryLimits } from "../graphql/query_cost.ts";
 import { type AllowedDocuments, requireAllowed } from "./allowed_documents.ts";
 import type { BodyLimits } from "./json_body.ts";
 
@@ -41,6 +42,21 @@ const isAnonymous = () => currentCaller().role === "saldo_anonymous";
 /** These ceilings of a document, or the lower ones of a current caller without a token. */
 export function ownQueryLimits(limits: QueryLimits): QueryLimits {
   return isAnonymous() ? { ...limits, ...ANONYMOUS_QUERY_LIMITS } : limits;
+}
+
+/** Documents that were checked before, apart by the ceilings that they were checked against. */
+function checkedDocuments(limits: QueryLimits) {
+  const lower = { ...limits, ...ANONYMOUS_QUERY_LIMITS };
+  const ofAll = {
+    signedIn: makeCheckedDocuments(limits),
+    signedInByGet: makeCheckedDocuments({ ...limits, isQueryOnly: true }),
+    anonymous: makeCheckedDocuments(lower),
+    anonymousByGet: makeCheckedDocuments({ ...lower, isQueryOnly: true }),
+  };
+  return (isByGet: boolean) => {
+    if (isAnonymous()) return isByGet ? ofAll.anonymousByGet : ofAll.anonymous;
+    return isByGet ? ofAll.signedInByGet : ofAll.signedIn;
+  };
 }
 
 /**
@@ -128,6 +144,7 @@ export function limitQuery(
   limits: QueryLimits,
   allowed: AllowedDocuments | undefined,
 ): RequestHandler {
+  const checkFor = checkedDocuments(limits);
   return (request: Request, response, next) => {
     const body: unknown = request.body;
     if (Array.isArray(body)) {
@@ -148,10 +165,10 @@ export function limitQuery(
     if (typeof operationName === "string" && /^[_A-Za-z]\w*$/.test(operationName)) {
       response.locals["operationName"] = operationName;
     }
-    response.locals["rootNames"] = checkQuery(query as string, variables, {
-      ...ownQueryLimits(limits),
-      isQueryOnly: bodyFromUrl(request) !== undefined,
-    });
+    const check = checkFor(bodyFromUrl(request) !== undefined);
+    const { hash, rootNames } = check(query as string, variables);
+    response.locals["documentHash"] = hash;
+    response.locals["rootNames"] = rootNames;
     // Only these go on: the rest (onError, extensions) would change how errors are answered.
     request.body = { query, variables, operationName: operationName ?? undefined };
     next();

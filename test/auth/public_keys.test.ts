@@ -10,6 +10,7 @@ import test from "ava";
 import { exportJWK, exportSPKI, generateKeyPair, type JWK, SignJWT } from "jose";
 import { makePublicKeys } from "../../src/auth/public_keys.ts";
 import { authenticate, signToken, type Trust } from "../../src/auth/token.ts";
+import { makeVerifiedTokens } from "../../src/auth/verified_tokens.ts";
 
 const SECRET = "a secret of more than thirty-two characters";
 
@@ -50,7 +51,7 @@ async function issuer(keys: JWK[]) {
   const clock = { now: 1_000_000_000 };
   const url = `http://127.0.0.1:${port}/jwks`;
   const source = makePublicKeys(url, log, () => clock.now);
-  const trust: Trust = { secret: SECRET, keys: source };
+  const trust: Trust = { secret: SECRET, keys: source, verified: makeVerifiedTokens() };
   return { state, clock, lines, source, trust, url, server };
 }
 
@@ -135,10 +136,25 @@ test("a new key is fetched when a token names it, and unknown ones ask seldom", 
 
 test("a key that was withdrawn ends, though no token names another", async (t) => {
   const { trust, state, clock, server } = await issuer([ec.jwk, ed.jwk]);
-  t.is(await verdict(trust, await token(ec)), "saldo_operator");
+  const [old, kept] = await Promise.all([token(ec), token(ed)]);
+  for (const each of [old, kept, old]) t.is(await verdict(trust, each), "saldo_operator");
+  t.truthy(trust.verified?.find(old), "it is remembered as good");
   state.body = JSON.stringify({ keys: [ed.jwk] });
   clock.now += 600_001;
-  t.is(await verdict(trust, await token(ec)), "unauthenticated");
+  t.is(await verdict(trust, old), "unauthenticated");
+  t.is(trust.verified?.find(old), undefined);
+  t.is(await verdict(trust, kept), "saldo_operator", "the same key, fetched again");
+  server.close();
+});
+
+test("a key that another takes the place of under its id ends", async (t) => {
+  const { trust, state, clock, server } = await issuer([ec.jwk]);
+  const old = await token(ec);
+  t.is(await verdict(trust, old), "saldo_operator");
+  state.body = JSON.stringify({ keys: [{ ...next.jwk, kid: ec.kid }] });
+  clock.now += 600_001;
+  t.is(await verdict(trust, old), "unauthenticated");
+  t.is(await verdict(trust, await token({ ...next, kid: ec.kid })), "saldo_operator");
   server.close();
 });
 

@@ -3,6 +3,7 @@ import test from "ava";
 import { SignJWT } from "jose";
 import { ANONYMOUS, settingsFor, type TokenRole } from "../../src/auth/caller.ts";
 import { authenticate, signToken } from "../../src/auth/token.ts";
+import { makeVerifiedTokens } from "../../src/auth/verified_tokens.ts";
 import { makeFailureLimit } from "../../src/http/failure_limit.ts";
 
 const SECRET = "a secret of more than thirty-two characters";
@@ -193,4 +194,36 @@ test("failures from very many addresses do not fill the memory", (t) => {
     failures.isExceededBy(`address ${index}`);
   }
   t.false(failures.isExceededBy("address 1"));
+});
+
+test("a token that was good before ends with its time, its secret and its signature", async (t) => {
+  const verified = makeVerifiedTokens(2);
+  const own = { secret: SECRET, verified };
+  const until = Math.floor(Date.now() / 1000) + 2;
+  const token = await signToken(SECRET, { sub: "ayu", role: "operator" }, until);
+  const first = await authenticate(own, `Bearer ${token}`);
+  t.is(await authenticate(own, `Bearer ${token}`), first, "the very caller of before");
+
+  const [header, , signature] = token.split(".");
+  const more = Buffer.from(
+    JSON.stringify({ sub: "ayu", role: "admin", aud: "saldo", exp: until }),
+  ).toString("base64url");
+  const refused = { name: "Refusal" };
+  await t.throwsAsync(authenticate(own, `Bearer ${header}.${more}.${signature}`), refused);
+  const other = { secret: `${SECRET} of another server`, verified };
+  await t.throwsAsync(authenticate(other, `Bearer ${token}`), refused);
+
+  t.is((await authenticate(own, `Bearer ${token}`)).subject, "ayu");
+  await new Promise((done) => setTimeout(done, until * 1000 - Date.now()));
+  t.truthy(verified.find(token));
+  await t.throwsAsync(authenticate(own, `Bearer ${token}`), refused);
+
+  const tokens = await Promise.all(
+    [1, 2, 3].map((number) => signToken(SECRET, { sub: `s${number}`, role: "auditor" }, "1h")),
+  );
+  for (const each of tokens) await authenticate(own, `Bearer ${each}`);
+  t.deepEqual(
+    tokens.map((each) => verified.find(each)?.caller.subject),
+    [undefined, "s2", "s3"],
+  );
 });

@@ -1,5 +1,6 @@
 import test from "ava";
 import { getIntrospectionQuery } from "graphql";
+import { makeCheckedDocuments } from "../../src/graphql/checked_documents.ts";
 import { checkQuery, DEFAULT_QUERY_LIMITS, type Variables } from "../../src/graphql/query_cost.ts";
 
 function codeOf(act: () => void): unknown {
@@ -32,6 +33,28 @@ const nest = (depth: number) => `${"{ a ".repeat(depth)}${"}".repeat(depth)}`;
 test("an ordinary query and the standard introspection pass", (t) => {
   t.is(check("query Q($n: Int) { accounts(first: $n) { nodes { id } } }", { n: 10 }), "accepted");
   t.is(check(getIntrospectionQuery()), "accepted");
+});
+
+test("a document is read once, and measured again where a variable decides its size", (t) => {
+  const checked = makeCheckedDocuments(DEFAULT_QUERY_LIMITS);
+  const plain = "{ accounts(first: 5) { nodes { id } } }";
+  const first = checked(plain, {});
+  t.is(checked(plain, { n: 1 }).rootNames, first.rootNames, "the very names of before");
+  t.not(first.hash, checked("{ accounts(first: 6) { nodes { id } } }", {}).hash);
+
+  const paged = "query ($n: Int) { accounts(first: $n) { nodes { id } } }";
+  t.deepEqual(checked(paged, { n: 10 }).rootNames, ["accounts"]);
+  t.is(
+    codeOf(() => checked(paged, { n: 100_000 })),
+    "SB013",
+  );
+  t.deepEqual(checked(paged, { n: 10 }).rootNames, ["accounts"]);
+  const refused = "{ accounts(first: 100000) { nodes { id } } }";
+  for (let time = 0; time < 2; time += 1)
+    t.not(
+      codeOf(() => checked(refused, {})),
+      "accepted",
+    );
 });
 
 test("3,000 aliases are refused in under 50 ms", (t) => {
