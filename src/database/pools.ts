@@ -35,6 +35,8 @@ export function makePool(
     connectionString,
     max,
     application_name: "saldo",
+    // What belongs together is sent together (callWithRole).
+    pipeline: !isBehindPooler,
     // A request that finds no free connection is refused in time instead of waiting forever.
     connectionTimeoutMillis: 5000,
   });

@@ -1,21 +1,43 @@
-import { type ClientBase, Pool, type PoolClient } from "pg";
+import type { Socket } from "node:net";
+import {
+  type ClientBase,
+  escapeIdentifier,
+  escapeLiteral,
+  Pool,
+  type PoolClient,
+  type QueryArrayConfig,
+} from "pg";
+
+/** Settings for one transaction only: the role first of all, then timeouts, the subject, ... */
+export type RoleSettings = { readonly role: string } & Readonly<Record<string, string>>;
 
 /** How a transaction of withRole runs. */
 export interface RoleTransaction {
-  /** Settings for this transaction only: the role first of all, then timeouts, the subject, ... */
-  readonly settings: { readonly role: string } & Readonly<Record<string, string>>;
-  /** What follows `begin`, as `read only`. */
+  readonly settings: RoleSettings;
+  /** What the transaction may do, as `read only`. */
   readonly mode?: "read only" | "read write" | "isolation level repeatable read read only";
 }
 
+/** What the driver has and its types do not tell. */
+interface Driver {
+  /** Whether statements are sent without waiting for the answers of those before. */
+  readonly pipeline?: boolean;
+  readonly connection: {
+    readonly stream: Socket;
+    readonly parsedStatements: Record<string, string>;
+  };
+  /** `I` outside of a transaction. */
+  getTransactionStatus?(): string | null;
+}
+
 /**
- * Works in one transaction under a role: the one place where Saldo takes a role. It commits when
- * the work is done and rolls back when that fails; the settings end with the transaction. A pool
+ * Works in one transaction under a role: only here and in callWithRole Saldo takes one. It commits
+ * when the work is done and rolls back when that fails; the settings end with the transaction. A pool
  * lends a connection for it, and does not get one back whose transaction may still be open.
  */
 export async function withRole<Result>(
   source: Pool | ClientBase,
-  { settings, mode }: RoleTransaction,
+  transaction: RoleTransaction,
   work: (client: ClientBase) => Promise<Result>,
 ): Promise<Result> {
   const borrowed: PoolClient | undefined =
@@ -23,11 +45,7 @@ export async function withRole<Result>(
   const client = borrowed ?? (source as ClientBase);
   let isUsable = true;
   try {
-    await client.query(mode === undefined ? "begin" : `begin ${mode}`);
-    await client.query(
-      "select set_config(each.key, each.value, true) from json_each_text($1) as each",
-      [JSON.stringify(settings)],
-    );
+    await client.query(opening(transaction));
     const result = await work(client);
     await client.query("commit");
     return result;
@@ -40,4 +58,81 @@ export async function withRole<Result>(
   } finally {
     borrowed?.release(!isUsable);
   }
+}
+
+/**
+ * A single statement in a transaction under a role. Where the driver can, all of it is sent at once:
+ * nobody waits for the answer of a begin. It is not less whole for that: after a failure PostgreSQL
+ * refuses what follows, and the commit that follows rolls back.
+ */
+export async function callWithRole<Row extends unknown[]>(
+  pool: Pool,
+  transaction: RoleTransaction,
+  statement: QueryArrayConfig,
+) {
+  const begin = opening(transaction);
+  const client = await pool.connect();
+  const driver = client as unknown as Driver;
+  if (driver.pipeline !== true) {
+    try {
+      const { name: _, ...nameless } = statement;
+      return await withRole(client, transaction, () => client.query<Row>(nameless));
+    } finally {
+      client.release(driver.getTransactionStatus?.() !== "I");
+    }
+  }
+  const { stream } = driver.connection;
+  stream.cork();
+  const known = remembered(client, statement);
+  const begun = client.query(begin);
+  const answered = client.query<Row>(known);
+  const committed = client.query("commit");
+  stream.uncork();
+  try {
+    await Promise.allSettled([begun, answered, committed]);
+    // The first failure is the reason of the others.
+    await begun;
+    const answer = await answered;
+    await committed;
+    return answer;
+  } finally {
+    client.release(driver.getTransactionStatus?.() !== "I");
+  }
+}
+
+/** What begins a transaction and settles it, in one message. */
+function opening({ settings, mode }: RoleTransaction): string {
+  const each = Object.entries(settings).map(
+    ([name, value]) => `; set local ${escapeIdentifier(name)} = ${literal(value)}`,
+  );
+  return `begin${mode === undefined ? "" : `; set transaction ${mode}`}${each.join("")}`;
+}
+
+function literal(text: string): string {
+  // A text of the protocol ends there, and the rest would be gone.
+  if (text.includes("\0")) throw new Error("a setting has the character zero");
+  return escapeLiteral(text);
+}
+
+// Plans are worth it for what comes again; there are few such statements, and a plan takes memory.
+const STATEMENT_COUNT_MAX = 100;
+
+const statementsOf = new WeakMap<object, Set<string>>();
+
+/** Prepares a statement that has a name; of a session's too many the one that rested longest goes. */
+function remembered(client: PoolClient, statement: QueryArrayConfig): QueryArrayConfig {
+  const { name } = statement;
+  if (name === undefined) return statement;
+  const names = statementsOf.get(client) ?? new Set();
+  statementsOf.set(client, names);
+  names.delete(name);
+  names.add(name);
+  const [oldest] = names;
+  if (names.size > STATEMENT_COUNT_MAX && oldest !== undefined) {
+    names.delete(oldest);
+    delete (client as unknown as Driver).connection.parsedStatements[oldest];
+    // One that could not be prepared is not there.
+    client.query(`deallocate ${escapeIdentifier(oldest)}`).catch(() => {});
+  }
+  return statement;
 }

@@ -5,7 +5,6 @@
 import "./graphile_env.ts";
 import { PgSimplifyInflectionPreset } from "@graphile/simplify-inflection";
 import type { Pool } from "pg";
-import { makePgService } from "postgraphile/adaptors/pg";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connection-filter";
 import { currentCaller, settingsFor } from "../auth/caller.ts";
@@ -16,6 +15,7 @@ import { GraphiqlPagePlugin, graphiqlPage } from "./graphiql_page.ts";
 import { makeMaskError } from "./mask_error.ts";
 import type { Notifications } from "./notifications.ts";
 import { makePageLimitsPlugin } from "./page_limits.ts";
+import { makeService } from "./pg_service.ts";
 import { DEFAULT_QUERY_LIMITS, type QueryLimits } from "./query_cost.ts";
 import { ScalarDescriptionsPlugin } from "./scalar_descriptions.ts";
 import { StrictScalarsPlugin } from "./strict_scalars.ts";
@@ -87,7 +87,7 @@ export function makeSchemaPreset(pool: Pool, limits: QueryLimits): GraphileConfi
       "PgConditionArgumentPlugin",
       "PgConditionCustomFieldsPlugin",
     ],
-    pgServices: [makePgService({ pool, schemas: ["saldo"], pubsub: false })],
+    pgServices: [makeService(pool)],
     gather: { pgStrictFunctions: true },
     schema: {
       defaultBehavior: "-resource:insert -resource:update -resource:delete",

@@ -111,7 +111,11 @@ export async function openApi(options: ApiOptions = {}): Promise<Api> {
   if (options.prepare !== undefined) {
     await root(options.prepare);
   }
-  const serverPool = new pg.Pool({ connectionString: database.serverConnectionString, max: 8 });
+  const serverPool = new pg.Pool({
+    connectionString: database.serverConnectionString,
+    max: 8,
+    pipeline: true,
+  });
   // One test ends a connection from within: the pool hears of it twice.
   serverPool.on("error", () => {});
   serverPool.on("connect", (client) => client.on("error", () => {}));

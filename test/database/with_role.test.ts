@@ -1,6 +1,6 @@
 import test from "ava";
 import { Pool } from "pg";
-import { withRole } from "../../src/database/with_role.ts";
+import { callWithRole, withRole } from "../../src/database/with_role.ts";
 import { openTestDatabase } from "../_support/database.ts";
 
 const database = await openTestDatabase(5);
@@ -64,5 +64,76 @@ test("a pool gets its connection back after a failure, and a new one after a bro
     }),
   );
   t.not(await pid(), first);
+  await pool.end();
+});
+
+for (const pipeline of [true, false]) {
+  const how = pipeline ? "sent at once" : "sent one by one";
+
+  test(`a statement, ${how}, has its role, and is committed or undone whole`, async (t) => {
+    const pool = new Pool({ connectionString: database.connectionString, max: 1, pipeline });
+    const table = pipeline ? "written_at_once" : "written_one_by_one";
+    await pool.query(`create table ${table} (number integer unique deferrable initially deferred)`);
+    await pool.query(`grant insert on ${table} to saldo_admin`);
+    const { rows: before } = await pool.query(`${who}, pg_backend_pid() as pid`);
+    const call = (text: string, values: unknown[] = [], role = "saldo_admin", name = text) =>
+      callWithRole(
+        pool,
+        { settings: { ...settings, role } },
+        { text, values, name: name.slice(0, 60), rowMode: "array" },
+      );
+    const write = `insert into ${table} values ($1)`;
+
+    const { rows } = await call(who);
+    t.deepEqual(rows, [["saldo_admin", "3s"]]);
+    await call(write, [1]);
+    await t.throwsAsync(call(write, ["x"]), { code: "22P02" });
+    await t.throwsAsync(call(write, [2], "saldo_member"), { code: "42501" });
+    // The commit itself fails.
+    await t.throwsAsync(call(write, [1]), { code: "23505" });
+    // What sets the role fails: what comes behind it must not be done as the login.
+    await t.throwsAsync(call(write, [3], "saldo_nobody"), { code: "22023" });
+    await t.throwsAsync(call(write, [4], "saldo_admin\0"), { message: /character zero/ });
+    // The statement fails of itself, and then is right.
+    await t.throwsAsync(call("select number from later"), { code: "42P01" });
+
+    t.deepEqual((await pool.query(`select number from ${table}`)).rows, [{ number: 1 }]);
+    const { rows: after } = await pool.query(`${who}, pg_backend_pid() as pid`);
+    t.deepEqual(after, before, "the same session, as it was");
+    await pool.end();
+  });
+}
+
+test("of the statements that a session has prepared the last hundred stay", async (t) => {
+  const pool = new Pool({ connectionString: database.connectionString, max: 1, pipeline: true });
+  const call = (number: number) =>
+    callWithRole(
+      pool,
+      { settings },
+      { text: `select ${number}`, values: [], name: `n${number}`, rowMode: "array" },
+    );
+  for (let number = 0; number < 120; number += 1) await call(number);
+  t.deepEqual((await call(0)).rows, [[0]], "prepared again");
+  const { rows } = await pool.query(
+    "select count(*)::integer as count from pg_prepared_statements",
+  );
+  t.is(rows[0].count, 100);
+  await pool.end();
+});
+
+test("a session that ends within an exchange ends all of it, and another takes its place", async (t) => {
+  const pool = new Pool({ connectionString: database.connectionString, max: 1, pipeline: true });
+  pool.on("error", () => {});
+  pool.on("connect", (client) => client.on("error", () => {}));
+  const kill = "select pg_terminate_backend(pg_backend_pid())";
+  await t.throwsAsync(
+    callWithRole(
+      pool,
+      { settings: { role: "none" } },
+      { text: kill, values: [], name: "kill", rowMode: "array" },
+    ),
+  );
+  const { rows } = await pool.query("select 1 as one");
+  t.is(rows[0].one, 1);
   await pool.end();
 });
