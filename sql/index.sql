@@ -21,6 +21,7 @@
 --!include foundation/plan_choice.sql
 --!include foundation/cluster.sql
 --!include foundation/server_login.sql
+--!include foundation/named_caller.sql
 
 -- ledger: accounts, journal, posting, statements, seals
 --!include ledger/normal_side.sql
@@ -81,6 +82,7 @@
 --!include hot/submit_transaction.sql
 --!include hot/submit_transactions_keys.sql
 --!include hot/submit_transactions.sql
+--!include hot/submissions_of_caller.sql
 --!include hot/settlement_step.sql
 --!include hot/settle_sub_balances.sql
 --!include hot/pruned_slot.sql
@@ -105,6 +107,7 @@
 --!include wallet/product.sql
 --!include wallet/stock.sql
 --!include wallet/purchase.sql
+--!include wallet/make_purchases.sql
 --!include wallet/pending_purchase.sql
 --!include wallet/purchase_refund.sql
 --!include wallet/refund.sql

@@ -2,8 +2,18 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import "postgraphile";
 
+/** Gives connections to a request that has none for itself, in its turn; each is to be ended. */
+export interface Connections {
+  /** One for its own statement. */
+  own(): Promise<() => void>;
+  /** One for what it does together with others. */
+  joint(): Promise<() => void>;
+}
+
 /** The right to run, with slots of a lane. */
 export interface Turn {
+  /** Where its statements find a connection; undefined = it has the connections that it needs. */
+  readonly connections?: Connections;
   /** Begins a part of the work; the slots are kept until it has ended, whoever still listens. */
   begin(): () => void;
   /** Called when the document has been planned, which is done before anything is awaited. */

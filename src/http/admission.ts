@@ -3,7 +3,8 @@ import { setImmediate } from "node:timers/promises";
 import type { Request, RequestHandler, Response } from "express";
 import { currentCaller } from "../auth/caller.ts";
 import type { Refusal } from "../errors/refusal.ts";
-import { inTurn } from "../graphql/turn.ts";
+import { JOINT_FIELDS } from "../graphql/joint_call.ts";
+import { type Connections, inTurn } from "../graphql/turn.ts";
 import { networkOf } from "./client_address.ts";
 import { Lane, type OwnTurn, type Share } from "./fair_share.ts";
 import { makeKnownDocuments } from "./known_documents.ts";
@@ -24,6 +25,11 @@ export interface AdmissionConfig {
 export interface Lanes {
   readonly short: Lane;
   readonly report: Lane;
+  /**
+   * Mutations that may be carried out together. These slots are no connections: a statement takes one
+   * of the short calls' when it is made.
+   */
+  readonly joint: Lane;
   /** For documents that were never seen: planning takes the thread that serves everybody. */
   readonly plan: Lane;
 }
@@ -31,6 +37,9 @@ export interface Lanes {
 // Beyond this many callers at once each waits longer than a client would.
 const QUEUE_COUNT_OF_CALLERS = 4;
 const ANONYMOUS_QUEUE_MAX = 10;
+// What waits meanwhile goes in the next statement: more at once would be more statements, not more calls.
+const JOINT_STATEMENT_COUNT_MAX = 2;
+const JOINT_CALLS_PER_CONNECTION = 16;
 const RETRY_SECONDS = "1";
 
 /** Lanes of these sizes. */
@@ -43,6 +52,7 @@ export function makeLanes(config: AdmissionConfig): Lanes {
   return {
     short: new Lane({ ...sizes, slotCount: config.poolSize }),
     report: new Lane({ ...sizes, slotCount: config.reportSlotCount }),
+    joint: new Lane({ ...sizes, slotCount: config.poolSize * JOINT_CALLS_PER_CONNECTION }),
     plan: new Lane({ ...sizes, slotCount: 1 }),
   };
 }
@@ -64,12 +74,16 @@ function sharesOf(slotCount: number, address: string): [Share, ...Share[]] {
   ];
 }
 
+const isAnonymous = () => currentCaller().role === "saldo_anonymous";
+
 /** What a request takes of its lane. */
 export interface Load {
   /** Whether it reads more than a page, or goes through tables. */
   readonly isReport: boolean;
   /** Connections that it may take at once. */
   readonly slotCount: number;
+  /** Whether it may be carried out with others. */
+  readonly isJoint?: boolean;
 }
 
 /** A turn, and a signal that the client has left. */
@@ -86,21 +100,18 @@ export interface Admitted {
  */
 export async function admit(
   lanes: Lanes,
-  config: AdmissionConfig,
-  { isReport, slotCount }: Load,
+  { isReport, slotCount, isJoint = false }: Load,
   request: Request,
   response: Response,
 ): Promise<Admitted> {
-  const lane = isReport ? lanes.report : lanes.short;
-  const laneSize = isReport ? config.reportSlotCount : config.poolSize;
+  const lane = laneFor(lanes, isReport, isJoint);
   const left = new AbortController();
   response.once("close", () => left.abort());
-  const isAnonymous = currentCaller().role === "saldo_anonymous";
   const turn = await lane.enter(
     {
-      shares: sharesOf(laneSize, networkOf(request.ip ?? "")),
+      shares: sharesOf(lane.slotCount, networkOf(request.ip ?? "")),
       slotCount,
-      ...(isAnonymous && { queueMax: ANONYMOUS_QUEUE_MAX }),
+      ...(isAnonymous() && { queueMax: ANONYMOUS_QUEUE_MAX }),
     },
     left.signal,
   );
@@ -109,17 +120,32 @@ export async function admit(
   return { turn, left: left.signal };
 }
 
+function laneFor(lanes: Lanes, isReport: boolean, isJoint: boolean): Lane {
+  if (isReport) return lanes.report;
+  return isJoint ? lanes.joint : lanes.short;
+}
+
+/** Connections of the short calls, for statements of a request that has only a turn to make some. */
+function connectionsOf({ short }: Lanes, address: string): Connections {
+  const enter = async (shares: readonly [Share, ...Share[]]) => {
+    const turn = await short.enter({ shares, slotCount: 1 });
+    return () => turn.end();
+  };
+  const slotCountMax = Math.min(JOINT_STATEMENT_COUNT_MAX, short.slotCount);
+  return {
+    own: () => enter(sharesOf(short.slotCount, address)),
+    joint: () => enter([{ holder: "calls made together", slotCountMax }]),
+  };
+}
+
 /** Lets a request of GraphQL wait for its turn, after `limitQuery` has found what it asks for. */
-export function shareFairly(
-  lanes: Lanes,
-  config: AdmissionConfig,
-  isReport: (rootName: string) => boolean,
-): RequestHandler {
+export function shareFairly(lanes: Lanes, isReport: (rootName: string) => boolean): RequestHandler {
   const documents = makeKnownDocuments();
   return async (request, response, next) => {
     const rootNames = response.locals["rootNames"] as readonly string[];
-    const load = { isReport: rootNames.some(isReport), slotCount: rootNames.length };
-    const { turn, left } = await admit(lanes, config, load, request, response);
+    const isJoint = mayBeJoint(rootNames);
+    const load = { isReport: rootNames.some(isReport), slotCount: rootNames.length, isJoint };
+    const { turn, left } = await admit(lanes, load, request, response);
     const hash = response.locals["documentHash"] as string;
     let planned = () => {};
     if (!documents.has(hash)) {
@@ -147,8 +173,16 @@ export function shareFairly(
       response.locals["code"] ??= code;
     };
     const requestId = response.locals["requestId"] as string | undefined;
-    inTurn({ begin, planned, refused, ...(requestId !== undefined && { requestId }) }, next);
+    const ofTurn = {
+      ...(requestId !== undefined && { requestId }),
+      ...(isJoint && { connections: connectionsOf(lanes, networkOf(request.ip ?? "")) }),
+    };
+    inTurn({ begin, planned, refused, ...ofTurn }, next);
   };
+}
+
+function mayBeJoint([name = "", ...more]: readonly string[]): boolean {
+  return JOINT_FIELDS.has(name) && more.length === 0 && !isAnonymous();
 }
 
 /** What an answer of 429 says beside its body. */

@@ -224,7 +224,7 @@ function installGraphqlGate(
       { ...queryLimitsOf(config), isReadOnly: context.isStandby === true },
       context.allowedDocuments,
     ),
-    shareFairly(lanes, config, (name) => reportNames.has(name)),
+    shareFairly(lanes, (name) => reportNames.has(name)),
   );
 }
 

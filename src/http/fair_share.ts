@@ -58,6 +58,11 @@ export class Lane {
     this.#free = sizes.slotCount;
   }
 
+  /** Slots in all. */
+  get slotCount(): number {
+    return this.#sizes.slotCount;
+  }
+
   /** Slots that are taken. */
   get runningCount(): number {
     return this.#sizes.slotCount - this.#free;

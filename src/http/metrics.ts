@@ -133,7 +133,11 @@ function makeLaneGauges(registry: Registry, lanes: Lanes): void {
         for (const [lane, each] of Object.entries(lanes)) this.set({ lane }, read(each));
       },
     });
-  gauge("running", "Connections that requests have taken.", (lane) => lane.runningCount);
+  gauge(
+    "running",
+    "Connections that requests have taken; of lane joint: requests.",
+    (lane) => lane.runningCount,
+  );
   gauge("waiting", "Requests that wait for their turn.", (lane) => lane.waitingCount);
   gauge("refused_total", "Requests answered 429 so far.", (lane) => lane.refusedCount);
 }

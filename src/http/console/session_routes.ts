@@ -107,7 +107,7 @@ async function inTurn<Result>(
   values: readonly unknown[],
 ): Promise<Result | undefined> {
   const load = { isReport: false, slotCount: 1 };
-  const { turn } = await admit(lanes, context.config, load, request, response);
+  const { turn } = await admit(lanes, load, request, response);
   const endWork = turn.begin();
   try {
     const settings = { role: "saldo_server", statement_timeout: "5s" };

@@ -76,7 +76,7 @@ function serve(route: Route, context: AppContext, lanes: Lanes): RequestHandler 
     });
     if (route.isWrite && context.isStandby === true) throw new Refusal("read_only");
     const load = { isReport: route.isReport, slotCount: 1 };
-    const { turn } = await admit(lanes, config, load, request, response);
+    const { turn } = await admit(lanes, load, request, response);
     const endWork = turn.begin();
     try {
       const settings = settingsFor(currentCaller(), config.statementTimeoutMs);

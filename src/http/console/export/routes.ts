@@ -55,7 +55,7 @@ export async function exportRoutes(parts: SessionParts): Promise<Router> {
     const query = made.prepare(request.query);
     const { time_zone } = await readFacts(role);
     const load = { isReport: true, slotCount: 1 };
-    const { turn } = await admit(lanes, context.config, load, request, response);
+    const { turn } = await admit(lanes, load, request, response);
     const endWork = turn.begin();
     try {
       await send(parts, { name, query, timeZone: time_zone }, response);
