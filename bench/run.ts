@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { Client } from "pg";
 import { booksReport } from "./books.ts";
@@ -7,6 +7,7 @@ import { consoleReport } from "./console.ts";
 import { benchDatabase } from "./database.ts";
 import { chooseDriver, type Driver } from "./driver.ts";
 import { figure } from "./figure.ts";
+import { frontReport } from "./front.ts";
 import { healthReport } from "./health.ts";
 import {
   drain,
@@ -30,6 +31,7 @@ import { ceiling, growJournal, prepare, purchase, transfer, transferMany } from 
  * `npm run bench`: what Saldo costs, as ratios to plain inserts of the same run on the same server.
  * `npm run bench -- load`: how requests over GraphQL fare at given rates; with --url ADDRESS against
  * a server of one's own, see own_server.ts.
+ * `npm run bench -- front`: purchases and submissions of 64 callers over GraphQL, beside a bare server.
  * `npm run bench -- books`: statements over five years of many accounts.
  * `npm run bench -- metering`: readings of many customers, loaded, one by one, and rated again.
  * `npm run bench -- branches`: a backlog of tills, drained over HTTP.
@@ -171,6 +173,14 @@ async function main(mode: string | undefined): Promise<void> {
     ];
     console.log(head.join("\n"));
     await prepare(client);
+    if (mode === "front") {
+      // Untracked: it says what a machine did at one moment.
+      await mkdir(new URL("./out/", import.meta.url), { recursive: true });
+      const text = await frontReport(client, connectionString, head[0] ?? "");
+      await writeFile(new URL("./out/front.md", import.meta.url), text);
+      console.log("written to bench/out/front.md");
+      return;
+    }
     const named = reports[mode ?? ""];
     if (named !== undefined) {
       await writeFile(new URL(`./${mode}_report.md`, import.meta.url), await named(bench, head));
@@ -215,8 +225,8 @@ async function ownServer(words: string[]): Promise<boolean> {
 }
 
 const [mode, ...words] = process.argv.slice(2);
-if (mode !== undefined && mode !== "load" && !(mode in reports)) {
-  console.error("Say nothing, load, books, metering, branches, console or health.");
+if (mode !== undefined && !["load", "front", ...Object.keys(reports)].includes(mode)) {
+  console.error("Say nothing, load, front, books, metering, branches, console or health.");
   process.exit(1);
 }
 if (mode !== "load" || !(await ownServer(words))) await main(mode);
