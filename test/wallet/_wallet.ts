@@ -17,6 +17,7 @@ export type Row = Record<string, unknown>;
 /** The wallet room of one test database, spoken to through its public functions. */
 export interface Wallet {
   pool: pg.Pool;
+  connectionString: string;
   /** Calls saldo.<name> with named arguments in a transaction of its own; all rows. */
   rows: (actor: Actor, name: string, args: Row) => Promise<Row[]>;
   /** The one row of such a call. */
@@ -128,6 +129,7 @@ export async function openWallet(): Promise<Wallet> {
 
   return {
     pool,
+    connectionString: database.connectionString,
     query,
     rows,
     call,
