@@ -213,3 +213,42 @@ $types$;
 
 -- What a maintenance came to, in a sentence.
 alter table saldo.maintenance_run add column if not exists message text;
+
+-- Many purchases, top-ups and holds in one call.
+do $types$
+begin
+  if to_regtype('saldo.request_result') is null then
+    create type saldo.request_result as (
+      id uuid,
+      error_code text,
+      error_condition text,
+      detail text
+    );
+    create type saldo.purchase_request as (
+      member_id bigint,
+      product_id bigint,
+      amount numeric,
+      quantity integer,
+      idempotency_key text,
+      occurred_at timestamptz,
+      hold_only boolean
+    );
+    create type saldo.top_up_request as (
+      member_id bigint,
+      amount numeric,
+      idempotency_key text,
+      occurred_at timestamptz,
+      description text
+    );
+    create type saldo.hold_request as (
+      account_id bigint,
+      amount numeric,
+      expires_in interval,
+      description text,
+      counter_account_id bigint,
+      idempotency_key text,
+      metadata jsonb
+    );
+  end if;
+end
+$types$;

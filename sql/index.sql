@@ -22,6 +22,7 @@
 --!include foundation/cluster.sql
 --!include foundation/server_login.sql
 --!include foundation/named_caller.sql
+--!include foundation/request_result.sql
 
 -- ledger: accounts, journal, posting, statements, seals
 --!include ledger/normal_side.sql
@@ -89,6 +90,7 @@
 --!include hot/settlement_rule.sql
 --!include hot/hot_account.sql
 --!include hot/place_hold.sql
+--!include hot/place_holds.sql
 --!include hot/capture_hold.sql
 --!include hot/held_total_rule.sql
 
@@ -101,6 +103,7 @@
 --!include wallet/console_session.sql
 --!include wallet/debt.sql
 --!include wallet/top_up.sql
+--!include wallet/top_up_many.sql
 --!include wallet/top_up_reversal.sql
 --!include wallet/reverse_top_up.sql
 --!include wallet/top_up_reversal_rule.sql
@@ -108,6 +111,7 @@
 --!include wallet/stock.sql
 --!include wallet/purchase.sql
 --!include wallet/make_purchases.sql
+--!include wallet/purchase_many.sql
 --!include wallet/pending_purchase.sql
 --!include wallet/purchase_refund.sql
 --!include wallet/refund.sql

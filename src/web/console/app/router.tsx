@@ -4,6 +4,7 @@ import { accountRoutes } from "../screens/accounts/routes.ts";
 import { branchRoutes } from "../screens/branches/routes.ts";
 import { closingRoutes } from "../screens/closing/routes.ts";
 import { customerRoutes } from "../screens/customers/routes.ts";
+import { customerRoutes, customerRoutes } from "../screens/customers/routes.ts";
 import { journalRoutes } from "../screens/journal/routes.ts";
 import { membersRoutes } from "../screens/members/routes.ts";
 import { overviewRoutes } from "../screens/overview/routes.ts";
