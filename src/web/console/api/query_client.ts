@@ -101,6 +101,11 @@ export function useAction<Result, Variables>(document: TypedDocument<Result, Var
     mutationFn: (variables: Variables) => request(document, variables),
     // Not waited for: what was acted on may leave the screen with what is asked for again, and with
     // it the dialog that has to say what became of it.
-    onSettled: () => void client.invalidateQueries(),
+    onSuccess: () => void client.invalidateQueries(),
+    // A refusal is read first: what it is about may have left the screen by then, and the dialog
+    // with it. Whoever closes that asks again.
+    onError: (error) => {
+      if (problemOf(error).isSilence) void client.invalidateQueries();
+    },
   });
 }

@@ -3,7 +3,7 @@ import { type FormEvent, type ReactNode, useState } from "react";
 import { Button, Dialog, Field, Notice } from "../../shared/ui.tsx";
 import type { TypedDocument } from "../api/document.ts";
 import { problemOf } from "../api/problem.ts";
-import { useAction } from "../api/query_client.ts";
+import { client, useAction } from "../api/query_client.ts";
 import { useMay } from "../api/session.ts";
 import { ProblemNotice } from "./loaded.tsx";
 import { say } from "./toast.tsx";
@@ -72,6 +72,10 @@ export function ActionDialog<Result, Variables>({
   const problem = action.error === null ? undefined : problemOf(action.error);
   const isReasonMissing = needsReason && reason.trim() === "";
   const isUnconfirmed = confirmWord !== undefined && typed.trim() !== confirmWord;
+  const leave = () => {
+    close();
+    if (action.isError) void client.invalidateQueries();
+  };
   const send = (event: FormEvent) => {
     event.preventDefault();
     setIsTried(true);
@@ -86,7 +90,7 @@ export function ActionDialog<Result, Variables>({
     });
   };
   return (
-    <Dialog title={title} close={close}>
+    <Dialog title={title} close={leave}>
       <form onSubmit={send} noValidate className="flex flex-col gap-3">
         {children}
         {needsReason && (
@@ -114,7 +118,7 @@ export function ActionDialog<Result, Variables>({
           <ProblemNotice problem={problem} document={document as never} />
         )}
         <div className="flex flex-wrap justify-end gap-2">
-          <Button onClick={close}>{words("cancel")}</Button>
+          <Button onClick={leave}>{words("cancel")}</Button>
           <Button type="submit" look={look} aria-disabled={action.isPending}>
             {submit}
           </Button>

@@ -25,13 +25,18 @@ export function useFilters(): {
   return { filters, setFilters };
 }
 
+/** A filter for the API, which takes none with nothing in it. */
+export function filterOrNone<Filter extends object>(filter: Filter): Filter | undefined {
+  return Object.keys(filter).length === 0 ? undefined : filter;
+}
+
 const field = "min-h-11 rounded-lg border border-line bg-card px-3 py-2 text-ink";
 
 /** A row of filters, with the views that somebody has saved. */
 export function FilterBar({ children, extra }: { children: ReactNode; extra?: ReactNode }) {
   const words = usePartWords();
   const { filters, setFilters } = useFilters();
-  const names = Object.keys(filters).filter((name) => filters[name]);
+  const names = Object.keys(filters).filter((name) => name !== "tab" && filters[name]);
   return (
     <search className="not-printed flex flex-wrap items-end gap-3">
       {children}
@@ -104,7 +109,7 @@ export function ChoiceFilter({
   const id = useId();
   const { filters, setFilters } = useFilters();
   return (
-    <div>
+    <div className="max-w-full min-w-0">
       <label htmlFor={id} className="mb-1 block text-sm font-semibold">
         {label}
       </label>
@@ -112,7 +117,7 @@ export function ChoiceFilter({
         id={id}
         value={filters[name] ?? ""}
         onChange={({ target }) => setFilters({ [name]: target.value })}
-        className={field}
+        className={`${field} max-w-full sm:max-w-72`}
       >
         <option value="">{none ?? words("all")}</option>
         {options.map(([value, text]) => (

@@ -34,8 +34,10 @@ export function Table<Row>({
   const words = usePartWords();
   if (rows.length === 0) return <p className="py-3 text-soft">{empty ?? words("noRows")}</p>;
   return (
+    // A group, and no landmark: cards are those, often of the same name.
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what can be scrolled must be reached by keys
-    <section aria-label={caption} tabIndex={0} className="overflow-x-auto">
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for what is filled in
+    <div role="group" aria-label={caption} tabIndex={0} className="overflow-x-auto">
       <table className="rows w-full border-collapse text-left">
         <caption className="sr-only">{caption}</caption>
         <thead>
@@ -68,7 +70,7 @@ export function Table<Row>({
         </tbody>
         {foot && <tfoot>{foot}</tfoot>}
       </table>
-    </section>
+    </div>
   );
 }
 
