@@ -42,6 +42,8 @@ comment on column saldo.heal_run.frozen_count is
 comment on table saldo.heal_action is
   E'@foreignKey (account_id) references saldo.account (id)|@backwardBehavior -*\n'
   '@foreignKey (finding_id) references saldo.finding (id)|@backwardBehavior -*\n'
+  '@foreignKey (undoes) references saldo.heal_action (id)|@fieldName undoneHeal'
+  '|@foreignFieldName undos\n'
   'What a heal did about one finding: the audit trail.';
 comment on column saldo.heal_action.id is 'Id, ordered by time.';
 comment on column saldo.heal_action.heal_run_id is 'Its run; null = a human decided on this one.';

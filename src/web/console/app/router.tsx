@@ -5,9 +5,18 @@ import { branchRoutes } from "../screens/branches/routes.ts";
 import { closingRoutes } from "../screens/closing/routes.ts";
 import { customerRoutes } from "../screens/customers/routes.ts";
 import { customerRoutes, customerRoutes } from "../screens/customers/routes.ts";
+import { alertRoutes } from "../screens/alerts/routes.ts";
+import { branchRoutes } from "../screens/branches/routes.ts";
+import { closingRoutes } from "../screens/closing/routes.ts";
+import { customerRoutes } from "../screens/customers/routes.ts";
+import { decisionRoutes } from "../screens/decisions/routes.ts";
+import { healRoutes } from "../screens/heal/routes.ts";
+import { healthRoutes } from "../screens/health/routes.ts";
+import { jobRoutes } from "../screens/jobs/routes.ts";
 import { journalRoutes } from "../screens/journal/routes.ts";
 import { membersRoutes } from "../screens/members/routes.ts";
 import { overviewRoutes } from "../screens/overview/routes.ts";
+import { ownTableRoutes } from "../screens/own_tables/routes.ts";
 import { priceRoutes } from "../screens/prices/routes.ts";
 import { statementRoutes } from "../screens/statements/routes.ts";
 import { Frame } from "./Frame.tsx";
@@ -24,12 +33,19 @@ export const router = createRouter({
     ...overviewRoutes,
     ...accountRoutes,
     ...branchRoutes,
+    ...journalRoutes,
     ...closingRoutes,
     ...customerRoutes,
     ...journalRoutes,
     ...membersRoutes,
     ...priceRoutes,
     ...statementRoutes,
+    ...healthRoutes,
+    ...healRoutes,
+    ...decisionRoutes,
+    ...alertRoutes,
+    ...jobRoutes,
+    ...ownTableRoutes,
   ]),
   basepath: "/console",
   parseSearch: readSearch,

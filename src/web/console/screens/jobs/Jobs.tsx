@@ -1,0 +1,121 @@
+/** The jobs of the worker: when they ran and run, what failed, and runs that somebody asks for. */
+import { Badge, Notice } from "../../../shared/ui.tsx";
+import { rowsOf, useDocument } from "../../api/query_client.ts";
+import { ActionButton } from "../../parts/action_dialog.tsx";
+import { Moment } from "../../parts/figures.tsx";
+import { useFilters } from "../../parts/filters.tsx";
+import { Loaded } from "../../parts/loaded.tsx";
+import { LongText } from "../../parts/long_text.tsx";
+import { Page, Tabs } from "../../parts/page.tsx";
+import { type Column, Table } from "../../parts/table.tsx";
+import { Jobs, type JobsQuery, RunJob } from "./jobs.documents.ts";
+import { Maintenance, Requests } from "./Runs.tsx";
+import { useJobWords } from "./words.ts";
+
+type Job = NonNullable<NonNullable<JobsQuery["jobs"]>["nodes"][number]>;
+
+export function Screen() {
+  const words = useJobWords();
+  const { filters, setFilters } = useFilters();
+  return (
+    <Page title={words("title")}>
+      <Tabs
+        label={words("parts")}
+        value={filters["tab"] ?? "jobs"}
+        onChange={(tab) => setFilters({ tab: tab === "jobs" ? undefined : tab })}
+        tabs={[
+          { value: "jobs", title: words("list"), content: <JobList /> },
+          { value: "requests", title: words("requests"), content: <Requests /> },
+          { value: "maintenance", title: words("maintenance"), content: <Maintenance /> },
+        ]}
+      />
+    </Page>
+  );
+}
+
+function JobList() {
+  const words = useJobWords();
+  const query = useDocument(Jobs, {}, { everySeconds: 30 });
+  const columns = useColumns();
+  return (
+    <Loaded query={query} document={Jobs} lines={8}>
+      {({ jobs }) => {
+        const rows = rowsOf(jobs);
+        const failed = rows.filter(({ lastError }) => lastError !== null);
+        return (
+          <>
+            {failed.length > 0 && (
+              <Notice weight="warn">{words("failures", { count: failed.length })}</Notice>
+            )}
+            <Table
+              caption={words("list")}
+              // What failed stands first.
+              rows={[...failed, ...rows.filter((each) => !failed.includes(each))]}
+              keyOf={({ name }) => name}
+              empty={words("noJobs")}
+              columns={columns}
+            />
+          </>
+        );
+      }}
+    </Loaded>
+  );
+}
+
+function useColumns(): readonly Column<Job>[] {
+  const words = useJobWords();
+  return [
+    { title: words("job"), cell: ({ name }) => name },
+    { title: words("schedule"), cell: ({ schedule }) => <span lang="en">{schedule}</span> },
+    {
+      title: words("state"),
+      cell: ({ lastError, lastFinishedAt }) => (
+        <Badge tone={lastError ? "bad" : lastFinishedAt ? "good" : "wait"}>
+          {words(lastError ? "failed" : lastFinishedAt ? "ok" : "never")}
+        </Badge>
+      ),
+    },
+    { title: words("ran"), cell: ({ lastFinishedAt }) => <Moment at={lastFinishedAt} /> },
+    { title: words("next"), cell: ({ nextRunAt }) => <Next at={nextRunAt} /> },
+    {
+      title: words("error"),
+      cell: ({ lastError }) => lastError && <LongText text={lastError} lang="en" />,
+    },
+    {
+      title: words("runNow"),
+      cell: (job) => (
+        <span className="whitespace-nowrap">
+          <RunNow job={job} />
+        </span>
+      ),
+    },
+  ];
+}
+
+/** A time in the past says that no worker was there. */
+function Next({ at }: { at: string | null }) {
+  const words = useJobWords();
+  const isPast = at !== null && new Date(at) < new Date();
+  return (
+    <>
+      <Moment at={at} /> {isPast && <Badge tone="bad">{words("missed")}</Badge>}
+    </>
+  );
+}
+
+function RunNow({ job: { name, lastError } }: { job: Job }) {
+  const words = useJobWords();
+  const label = words(lastError === null ? "runNow" : "retry");
+  return (
+    <ActionButton
+      label={label}
+      title={words("runTitle", { job: name })}
+      document={RunJob}
+      variables={() => ({ job: name })}
+      submit={label}
+      onDone={() => words("asked")}
+    >
+      <p>{words("runHelp")}</p>
+    </ActionButton>
+  );
+}
