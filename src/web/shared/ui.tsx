@@ -1,7 +1,7 @@
 /** The parts that pages are made of. */
 import { Dialog as Radix } from "radix-ui";
 import type { ComponentProps, ReactNode } from "react";
-import { useId } from "react";
+import { useId, useState } from "react";
 
 const looks = {
   main: "bg-brand text-on-brand border-transparent",
@@ -136,6 +136,14 @@ export function Dialog({
   close: () => void;
   children: ReactNode;
 }) {
+  // Radix gives it back to a trigger of its own only, and this dialog has none.
+  const [opener] = useState(() => document.activeElement);
+  const giveFocusBack = (event: Event) => {
+    event.preventDefault();
+    // The row that it was opened from may be gone.
+    const place = opener?.isConnected ? opener : document.querySelector("main");
+    if (place instanceof HTMLElement) place.focus({ preventScroll: true });
+  };
   return (
     <Radix.Root open onOpenChange={(isOpen) => !isOpen && close()}>
       <Radix.Portal>
@@ -143,6 +151,7 @@ export function Dialog({
         <div className="not-printed fixed inset-0 bg-black/60" />
         <Radix.Content
           aria-describedby={undefined}
+          onCloseAutoFocus={giveFocusBack}
           className="fixed top-1/2 left-1/2 max-h-[95dvh] w-[min(32rem,94vw)] -translate-x-1/2 -translate-y-1/2 overflow-y-auto rounded-xl border border-line bg-card p-5 shadow-xl"
         >
           <Radix.Title className="not-printed mb-3 text-lg font-bold">{title}</Radix.Title>
