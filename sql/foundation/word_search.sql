@@ -17,4 +17,4 @@ comment on function saldo_private.word_query is
   'Asks for texts in which a word begins with each of these words; without words for none.';
 revoke execute on function saldo_private.word_query from public;
 grant execute on function saldo_private.word_query
-  to saldo_admin, saldo_operator, saldo_biller;
+  to saldo_admin, saldo_operator, saldo_biller, saldo_cashier, saldo_app;

@@ -11,16 +11,12 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_beginning text := lower(btrim(normalize(find_members.search, nfc)));
-  v_words tsquery := (
-    select to_tsquery('simple', string_agg(quote_literal(word) || ':*', ' & '))
-    from regexp_split_to_table(v_beginning, '[^[:alnum:]]+') as word
-    where word <> ''
-  );
+  v_words tsquery := saldo_private.word_query(v_beginning);
 begin
   if (length(v_beginning) between 1 and 200) is not true then
     perform saldo_private.fail('input_invalid', 'search: 1 to 200 characters');
-  elsif (row_limit between 1 and 1000) is not true then
-    perform saldo_private.fail('input_invalid', 'row_limit: 1 to 1,000');
+  elsif (row_limit between 1 and 1000000) is not true then
+    perform saldo_private.fail('input_invalid', 'row_limit: 1 to 1,000,000');
   end if;
   return query
   select m.*
@@ -51,7 +47,7 @@ $$;
 comment on function saldo.find_members is
   'Members whose code begins with search, or whose name has words that begin with the words of it; '
   'case does not matter. One whose code is search comes first, the others by code. row_limit: 1 to '
-  '1,000. Where more match, a longer search finds the one. Error: SB010 input_invalid.';
+  '1,000,000. Where more match, a longer search finds the one. Error: SB010 input_invalid.';
 revoke execute on function saldo.find_members from public;
 grant execute on function saldo.find_members to
   saldo_admin, saldo_operator, saldo_cashier, saldo_app;

@@ -47,6 +47,10 @@ test.serial(
       "Ünï 本",
     ]);
     t.regex(rows[0] ?? "", /\+07,\d+,IDR,1500\.5,0$/);
+    const found = await fetchCsv("members.csv?search=the%20AY");
+    t.is(found.text.trimEnd().split("\n").length, 2, "what the screen finds");
+    t.regex(found.text, /the/);
+    t.is((await fetchCsv("members.csv?search=yu")).text.trimEnd().split("\n").length, 1);
     const debts = await fetchCsv("accounts.csv?type=equity");
     t.true(debts.text.split("\n").length >= 2);
   },

@@ -30,15 +30,13 @@ export const members = exportOf({
     amount("balance", "t.balance"),
     amount("held", "t.held_total"),
   ],
-  from: () =>
-    part("saldo.member as m join saldo_private.account_total as t on t.account_id = m.account_id"),
-  where: ({ search }) => [
-    when(
-      search,
-      "(starts_with(m.code, trim(normalize(%L, nfc))) " +
-        "or m.name ilike all (saldo_private.search_words(%L)))",
-    ),
-  ],
+  // As the screen finds them, and all of them.
+  from: ({ search }) => {
+    const wallets = "join saldo_private.account_total as t on t.account_id = m.account_id";
+    return search === undefined
+      ? part(`saldo.member as m ${wallets}`)
+      : part(`saldo.find_members(%L, 1000000) as m ${wallets}`, search);
+  },
   order: "m.code",
 });
 
