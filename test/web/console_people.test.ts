@@ -90,6 +90,17 @@ async function open(page: Page, button: string) {
 const text = async (page: Page, selector = "main") =>
   ((await page.textContent(selector)) ?? "").replaceAll("\u00a0", " ");
 
+/** Lines of the file behind the link CSV. */
+async function csvOf(page: Page): Promise<string[]> {
+  const href = await page.getByRole("link", { name: "CSV" }).getAttribute("href");
+  const { ok, body } = await page.evaluate(async (path) => {
+    const answer = await fetch(path);
+    return { ok: answer.ok, body: await answer.text() };
+  }, href ?? "");
+  if (!ok) throw new Error(`${href}: ${body}`);
+  return body.trimEnd().split("\n").slice(1);
+}
+
 /** What a screen must be, whoever looks at it, and on whatever. */
 async function isWellMade(t: ExecutionContext, page: Page, name: string) {
   t.deepEqual(await violations(page), [], name);
@@ -101,7 +112,11 @@ async function isWellMade(t: ExecutionContext, page: Page, name: string) {
 }
 
 inBrowser("staff find a member by name or code, and a name with HTML is a name", async (t) => {
-  const { page, errors } = await visit(t, { role: "operator", path: "/members" });
+  const { page, errors } = await visit(t, {
+    role: "operator",
+    path: "/members",
+    colorScheme: "dark",
+  });
   await page.getByRole("link", { name: "MB-0002" }).waitFor();
   await isWellMade(t, page, "members");
   t.regex(await text(page), /Budi <img src=x onerror=alert\(1\)> Santoso/);
@@ -111,6 +126,7 @@ inBrowser("staff find a member by name or code, and a name with HTML is a name",
   await page.getByRole("link", { name: "MB-0002" }).waitFor({ state: "detached" });
   await page.getByText("Siti Nurhaliza").waitFor();
   t.regex(await text(page), /Siti Nurhaliza[\s\S]*795,000[\s\S]*25,000\.50[\s\S]*769,999\.50/);
+  t.is((await csvOf(page)).length, 1, "the file has what the screen has");
   await page.getByLabel("Search").fill("nobody at all");
   await page.getByText("No member has a code or a name that begins so.").waitFor();
   t.deepEqual(errors, []);
@@ -118,13 +134,16 @@ inBrowser("staff find a member by name or code, and a name with HTML is a name",
 
 inBrowser("an administrator tops up, sells, pays back, holds, captures and reverses", async (t) => {
   const { page, errors } = await visit(t, { path: `/members/${siti}` });
-  const topUp = await open(page, "Top up");
-  await topUp.getByLabel("Amount").fill("20.000");
-  t.regex(await text(page, "[role=dialog]"), /IDR|Rp/);
-  t.regex(await text(page, "[role=dialog]"), /20,000 \(20 thousand\)/);
+  // By keyboard alone: the field has the focus, Enter sends, and the focus goes back.
+  await page.getByRole("button", { name: "Top up", exact: true }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog").waitFor();
+  await page.keyboard.type("20.000");
+  t.regex(await text(page, "[role=dialog]"), /Rp 20,000 \(20 thousand\)/);
   await picture(page, "member-top-up");
-  await topUp.getByRole("button", { name: "Top up" }).click();
+  await page.keyboard.press("Enter");
   await page.getByText("Topped up.").waitFor();
+  await page.locator("button:focus", { hasText: "Top up" }).waitFor();
   await page
     .getByText(/815,000/)
     .first()
@@ -188,6 +207,7 @@ inBrowser(
     await page.getByLabel("Status").selectOption("completed");
     await page.waitForURL(/status=completed/);
     await page.getByText("pending", { exact: true }).waitFor({ state: "hidden" });
+    t.is((await csvOf(page)).length, await page.locator("tbody tr").count());
     await isWellMade(t, page, "purchases");
     await page.locator("tbody tr", { hasText: "Gas 12 kg" }).getByRole("link").first().click();
     await page.getByRole("heading", { name: "Purchase: Gas 12 kg" }).waitFor();
@@ -212,6 +232,7 @@ inBrowser("a member sees the own wallet only, live, in both languages", async (t
     await page.getByText("Siti Nurhaliza").waitFor();
     t.is(await page.locator("nav a").count(), 1);
     t.is(await page.getByRole("button", { name: /Top up|Isi saldo/ }).count(), 0);
+    t.regex((await csvOf(page)).at(-1) ?? "", /,\d+$/);
     await isWellMade(t, page, `wallet-${language}`);
     await page.getByRole("tab", { name: tab }).press("Enter");
     await page.getByText(language === "en" ? /add up/ : /sama dengan saldo/).waitFor();
@@ -233,9 +254,9 @@ inBrowser("a branch: what is missing, what waits, its tills and keys", async (t)
   await isWellMade(t, page, "branches");
   await page.getByRole("link", { name: "JKT-01" }).click();
   await page.getByRole("tab", { name: "To decide (3)" }).waitFor();
+  await page.getByLabel("Choose row 1-5").press("Space");
   await page.getByLabel("Choose row 1-4").check();
-  await page.getByLabel("Choose row 1-5").check();
-  await page.getByText(/Rows chosen: 2/).waitFor();
+  await page.getByText(/Rows chosen: 2, could not be read: 1, in SAR.75,000/).waitFor();
   await isWellMade(t, page, "branch");
   const refuse = await open(page, "Refuse");
   await refuse.getByLabel("Reason").fill("riyals by mistake");
@@ -285,6 +306,9 @@ inBrowser("a branch: what is missing, what waits, its tills and keys", async (t)
   await page.keyboard.press("Escape");
   await page.getByRole("tab", { name: "All rows" }).click();
   await page.getByText("riyals by mistake").first().waitFor();
+  await page.getByLabel("Verdict").selectOption("refused");
+  await page.waitForURL(/verdict=refused/);
+  t.is((await csvOf(page)).length, 2);
   await isWellMade(t, page, "branch-rows");
   t.deepEqual(errors, []);
 });
@@ -296,6 +320,7 @@ inBrowser(
     const { page, errors } = await visit(t, {
       role: "operator",
       language: "id",
+      colorScheme: "dark",
       path: `/branches/${row?.["id"]}?tab=devices`,
     });
     await page.getByText("kasir depan").first().waitFor();

@@ -30,7 +30,7 @@ export function AllRows({ branchId }: { branchId: string }) {
       <FilterBar
         extra={
           <>
-            <CsvLink name="branch-rows" filters={{ branch: branchId, verdict }} />
+            <CsvLink name="branch-rows" filters={{ branch: branchId, state: verdict }} />
             <CopyAs
               document={BranchRows}
               variables={{ filter, first: 50 }}

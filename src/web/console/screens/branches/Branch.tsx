@@ -108,7 +108,7 @@ function Views({ branch, state }: { branch: Found; state: BranchStateRowFragment
         {
           value: "decide",
           title: titled(words("toDecide"), waiting),
-          content: <ToDecide branchId={branch.id} currency={branch.currency} />,
+          content: <ToDecide branchId={branch.id} />,
         },
         {
           value: "missing",

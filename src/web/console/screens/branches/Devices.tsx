@@ -66,11 +66,11 @@ function Till({ device }: { device: Device }) {
 
 function Clock({ milliseconds }: { milliseconds: string | null }) {
   if (milliseconds === null) return <span>–</span>;
-  const offset = Number(milliseconds);
+  const seconds = Math.round(Number(milliseconds) / 1000);
   return (
-    <span className={Math.abs(offset) > 60_000 ? "font-bold text-bad" : ""}>
-      {offset < 0 ? "−" : ""}
-      <Duration seconds={Math.abs(offset) / 1000} />
+    <span className={Math.abs(seconds) > 60 ? "font-bold text-bad" : ""}>
+      {seconds < 0 ? "−" : ""}
+      <Duration seconds={Math.abs(seconds)} />
     </span>
   );
 }

@@ -19,7 +19,7 @@ import {
 } from "./rows.documents.ts";
 import { useBranchWords } from "./words.ts";
 
-export function ToDecide({ branchId, currency }: { branchId: string; currency: string }) {
+export function ToDecide({ branchId }: { branchId: string }) {
   const words = useBranchWords();
   const mayDecide = useMay(AcceptQuarantined as never);
   const [ids, setIds] = useState<readonly string[]>([]);
@@ -53,7 +53,7 @@ export function ToDecide({ branchId, currency }: { branchId: string; currency: s
   }
   return (
     <>
-      {chosen.length > 0 && <Bulk rows={chosen} currency={currency} onDone={() => setIds([])} />}
+      {chosen.length > 0 && <Bulk rows={chosen} onDone={() => setIds([])} />}
       <PagedTable
         caption={words("toDecide")}
         pages={pages}
@@ -93,34 +93,38 @@ function Decide({
   );
 }
 
+/** What the chosen rows come to, for each direction and currency. */
+function sumsOf(
+  rows: readonly IntakeRowFragment[],
+  words: ReturnType<typeof useBranchWords>,
+  language: string,
+): string[] {
+  const sums = Map.groupBy(rows, ({ flow, currency, amount }) =>
+    flow === null || currency === null || amount === null ? "" : `${flow} ${currency}`,
+  );
+  return [...sums].map(([place, each]) => {
+    const [flow, currency] = place.split(" ");
+    if (!flow || !currency) return words("unreadCount", { count: each.length });
+    const sum = sumAmounts(each.map(({ amount }) => amount ?? "0"));
+    return `${words(flow === "IN" ? "flow_IN" : "flow_OUT")} ${formatMoney(sum, currency, language)}`;
+  });
+}
+
 /** What is done with all that is chosen, with its count and sums first. */
-function Bulk({
-  rows,
-  currency,
-  onDone,
-}: {
-  rows: readonly IntakeRowFragment[];
-  currency: string;
-  onDone: () => void;
-}) {
+function Bulk({ rows, onDone }: { rows: readonly IntakeRowFragment[]; onDone: () => void }) {
   const words = useBranchWords();
   const language = useLanguage();
   const [isDatedNow, setIsDatedNow] = useState(false);
   const count = rows.length;
   const intakeIds = rows.map(({ id }) => id);
-  const sumOf = (wanted: "IN" | "OUT") => {
-    const counted = rows.filter((row) => row.flow === wanted && row.currency === currency);
-    const amounts = counted.map(({ amount }) => amount ?? "0");
-    return formatMoney(sumAmounts(amounts), currency, language);
-  };
-  const sums = words("chosen", { count, in: sumOf("IN"), out: sumOf("OUT") });
+  const sums = [words("chosen", { count }), ...sumsOf(rows, words, language)].join(", ");
   const confirm = count > 1 ? { confirmWord: String(count) } : {};
   const done = (text: string) => {
     onDone();
     return text;
   };
   return (
-    <div className="sticky top-0 z-10 flex flex-wrap items-center gap-3 rounded-xl border border-brand bg-card p-3">
+    <div className="sticky top-0 flex flex-wrap items-center gap-3 rounded-xl border border-brand bg-card p-3">
       <p aria-live="polite" className="font-semibold">
         {sums}
       </p>

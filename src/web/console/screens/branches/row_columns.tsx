@@ -66,10 +66,12 @@ function What({ row }: { row: IntakeRowFragment }) {
   const words = useBranchWords();
   if (row.kind === null) {
     return (
-      <div className="wrap-anywhere">
-        {words("unread")}
-        <code className="block text-xs text-soft">{JSON.stringify(row.payload).slice(0, 300)}</code>
-      </div>
+      <details className="wrap-anywhere">
+        <summary>{words("unread")}</summary>
+        <code className="block text-xs text-soft">
+          {JSON.stringify(row.payload).slice(0, 2000)}
+        </code>
+      </details>
     );
   }
   return (

@@ -6,6 +6,7 @@ import { useSignedIn } from "../../api/session.ts";
 import { useFilters } from "../../parts/filters.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Page, Tabs } from "../../parts/page.tsx";
+import { CsvLink } from "../../parts/share.tsx";
 import { Balances } from "./Balances.tsx";
 import { History } from "./History.tsx";
 import { Holds } from "./Holds.tsx";
@@ -45,9 +46,12 @@ function Shown({ memberId, data }: { memberId: string; data: WalletOwnerQuery })
   if (data.member === null || accountId === null) return <p>{words("notAMember")}</p>;
   return (
     <>
-      <p className="text-soft break-words">
-        {data.member.name} ({data.member.code})
-      </p>
+      <div className="flex flex-wrap items-center justify-between gap-2">
+        <p className="text-soft break-words">
+          {data.member.name} ({data.member.code})
+        </p>
+        <CsvLink name="statement" filters={{ account: accountId }} />
+      </div>
       <Balances balance={data.walletBalance} />
       <Tabs
         label={words("title")}
