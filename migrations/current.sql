@@ -206,6 +206,23 @@ begin
       total_line_count bigint,
       rule text,
       pid integer
+-- How each hot account stands.
+do $types$
+begin
+  if to_regtype('saldo.hot_account_state') is null then
+    create type saldo.hot_account_state as (
+      account_id bigint,
+      code text,
+      name text,
+      currency text,
+      slots integer,
+      is_frozen boolean,
+      pending_count bigint,
+      pending_debit numeric,
+      pending_credit numeric,
+      oldest_pending_at timestamptz,
+      backlog_limit bigint,
+      last_settled_at timestamptz
     );
   end if;
 end

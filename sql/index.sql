@@ -93,6 +93,7 @@
 --!include hot/place_holds.sql
 --!include hot/capture_hold.sql
 --!include hot/held_total_rule.sql
+--!include hot/hot_account_state.sql
 
 -- wallet: members, top-ups and charge-backs, products and stock, purchases, refunds
 --!include wallet/member_login.sql

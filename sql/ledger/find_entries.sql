@@ -4,7 +4,7 @@
 -- Private: entry_of_key, find_entries__candidates, find_entries__shown, find_entries__query,
 -- find_entries__by_reference.
 -- No index knows amounts, sources or words: each would cost every posting. So a page goes through
--- at most 10,000 entries in an order that an index has, and where it came to the end of them
+-- at most 5,000 entries in an order that an index has, and where it came to the end of them
 -- without being full, its last row says how far it came. The next page goes on from there: each
 -- costs the same, however large the journal and however rare what is looked for.
 
@@ -36,27 +36,34 @@ language sql
 immutable
 as $$
   -- Conditions that are not asked for are left out: the planner then knows what the order costs.
+  -- That no draft is shown is seen to outside: the planner may think that all are drafts.
   -- $1 account, $2 and $3 days, $4 the entry before and $5 its day, $6 how many.
-  select case when account_id is null then
-    'select e.id, e.posting_date, null::numeric[] as amounts from saldo.journal_entry as e '
-      || 'where e.status <> ''draft'''
-      || case when from_date is null then '' else ' and e.posting_date >= $2' end
-      || case when to_date is null then '' else ' and e.posting_date <= $3' end
-      || case when before_id is null then '' else ' and e.id < $4' end
-      || ' order by e.id desc limit $6'
-  else
-    'select l.entry_id as id, l.posting_date, array_agg(l.debit + l.credit) as amounts '
-      || 'from saldo.journal_line as l where l.account_id = $1'
-      || case when from_date is null then '' else ' and l.posting_date >= $2' end
-      || case when to_date is null then '' else ' and l.posting_date <= $3' end
-      || case when before_id is null then ''
-        else ' and (l.posting_date, l.entry_id) < ($5, $4)' end
-      || ' group by l.posting_date, l.entry_id'
-      || ' order by l.posting_date desc, l.entry_id desc limit $6'
-  end
+  select case when account_id is null then format(
+    'select e as entry, e.id, e.posting_date, 0 as line_no from saldo.journal_entry as e '
+      'where true%s%s order by %s limit $6',
+    w.days,
+    case when before_id is null then '' when w.days = '' then ' and e.id < $4'
+      else ' and e.posting_date <= $5 and (e.posting_date, e.id) < ($5, $4)' end,
+    case w.days when '' then 'e.id desc' else 'e.posting_date desc, e.id desc' end
+  )
+  else format(
+    'select e as entry, l.entry_id as id, l.posting_date, l.line_no from ('
+      'select e.entry_id, e.posting_date, e.line_no from saldo.journal_line as e '
+      'where e.account_id = $1%s%s order by e.posting_date desc, e.entry_id desc limit $6'
+      ') as l join saldo.journal_entry as e on e.id = l.entry_id '
+      'order by l.posting_date desc, l.entry_id desc',
+    w.days,
+    case when before_id is null then ''
+      else ' and (e.posting_date, e.entry_id) < ($5, $4)' end
+  ) end
+  from (
+    select case when from_date is null then '' else ' and e.posting_date >= $2' end
+      || case when to_date is null then '' else ' and e.posting_date <= $3' end as days
+  ) as w
 $$;
 comment on function saldo_private.find_entries__candidates is
-  'The query that gives the entries to go through, newest first.';
+  'The query that gives the entries to go through, newest first: in the order of recording, or of '
+  'posting date where days or an account are asked for, as the indexes have it.';
 grant execute on function saldo_private.find_entries__candidates to saldo_admin, saldo_operator;
 
 create or replace function saldo_private.find_entries__shown(
@@ -116,30 +123,33 @@ as $$
     $query$
     select f.*
     from (
-      select e, c.id, c.posting_date
+      select c.entry, c.id, c.posting_date
       from (%s) as c
-      join saldo.journal_entry as e on e.id = c.id
-      where e.status <> 'draft'
-      and ($7 is null or e.source = $7)
-      and ($8 is null or e.kind = $8)
-      and (cardinality($9) = 0 or e.description ilike all ($9))
+      where (c.entry).status <> 'draft'
+      and ($7 is null or (c.entry).source = $7)
+      and ($8 is null or (c.entry).kind = $8)
+      and (cardinality($9) = 0 or (c.entry).description ilike all ($9))
       and (($10 is null and $11 is null) or exists (
         select
-        from (
-          select unnest(c.amounts) as amount
-          union all
-          select l.debit + l.credit
-          from saldo.journal_line as l
-          where c.amounts is null
-          and l.entry_id = c.id
-        ) as a
-        where a.amount >= coalesce($10, 0)
-        and a.amount <= coalesce($11, 'infinity')
+        from saldo.journal_line as l
+        where l.entry_id = c.id
+        and ($1 is null or l.account_id = $1)
+        and l.debit + l.credit >= coalesce($10, 0)
+        and l.debit + l.credit <= coalesce($11, 'infinity')
+      ))
+      -- Once for an entry that has several lines of the account.
+      and ($1 is null or not exists (
+        select
+        from saldo.journal_line as earlier
+        where earlier.account_id = $1
+        and earlier.posting_date = c.posting_date
+        and earlier.entry_id = c.id
+        and earlier.line_no < c.line_no
       ))
       order by %s
       limit $12
     ) as c
-    cross join lateral saldo_private.find_entries__shown(c.e, true) as f
+    cross join lateral saldo_private.find_entries__shown(c.entry, true) as f
     order by %s
     $query$,
     candidates, o.places, o.places
@@ -189,9 +199,14 @@ language plpgsql
 stable
 security invoker
 set search_path = saldo, saldo_private, pg_temp
+-- A page is a few rows of an index and what belongs to them; nothing is worth reading a table for.
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
 as $$
 declare
-  v_scan_limit constant integer := 10000;
+  v_scan_limit constant integer := 5000;
+  v_is_by_day boolean := coalesce(account_id::text, from_date::text, to_date::text) is not null;
   v_candidates text;
   v_before_date date;
   v_count integer;
@@ -214,7 +229,7 @@ begin
   from saldo.journal_entry as e
   where e.id = before_id;
   return query execute format(
-    '%s', saldo_private.find_entries__query(v_candidates, account_id is not null)
+    '%s', saldo_private.find_entries__query(v_candidates, v_is_by_day)
   )
   using account_id, from_date, to_date, before_id, v_before_date, v_scan_limit, source, kind,
     saldo_private.search_words(search), min_amount, max_amount, row_limit;
@@ -223,9 +238,8 @@ begin
     return query execute format(
       $query$
       select f.*
-      from (select c.id from (%s) as c offset $7) as c
-      join saldo.journal_entry as e on e.id = c.id
-      cross join lateral saldo_private.find_entries__shown(e, false) as f
+      from (select c.entry from (%s) as c offset $7) as c
+      cross join lateral saldo_private.find_entries__shown(c.entry, false) as f
       $query$,
       v_candidates
     )
@@ -234,12 +248,12 @@ begin
 end
 $$;
 comment on function saldo.find_entries is
-  'Posted entries, the last recorded first; those of an account by posting date, the last first. '
+  'Posted entries, the last recorded first; of days or an account by posting date, the last first. '
   'from_date, to_date: posting dates, both included. min_amount, max_amount: of a line, of the '
   'account where there is one. source: what posted it. reference: id of an entry, or a key of the '
   'ledger; gives it and what reverses it, whatever else is asked for. search: words that are all '
   'in the description, in any case. before_id: the last row of the page before. A page goes '
-  'through 10,000 entries: where they did not fill it and there are more, its last row has '
+  'through 5,000 entries: where they did not fill it and there are more, its last row has '
   'is_match = false and says how far it came; go on with before_id. row_limit: 1 to 1001. Errors '
   'in checking order: SB010 input_invalid, SB009 text_too_long.';
 revoke execute on function saldo.find_entries from public;

@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import test from "ava";
 import { asAnonymous, asMember, asOperator, errorCode } from "../_support/database.ts";
 import { arranged, brokenRules } from "../_support/faults.ts";
@@ -41,10 +42,45 @@ test.serial("pending rows, their age and the last settlement are told", async (t
   t.true(before.oldest_pending_age_seconds >= 50);
   t.deepEqual(await brokenRules(hot.pool), []);
 
+  const states = await hot.rows("operator", "hot_account_states", {});
+  t.deepEqual(
+    states.map(({ account_id, pending_count, pending_debit }) => [
+      account_id,
+      pending_count,
+      pending_debit,
+    ]),
+    [
+      [account, "2", "2"],
+      [other, "1", "1"],
+      [states[2]?.account_id, "0", "0"],
+    ],
+  );
+  t.true(Number(states[0]?.oldest_pending_at) < Number(states[1]?.oldest_pending_at));
+  t.like(states[2], { oldest_pending_at: null, last_settled_at: null, is_frozen: false });
+
   await hot.settle();
   const [settled] = await hot.root("select max(settled_at) as at from saldo.settlement");
   t.like(await health(), { pending_count: "0", oldest_pending_age_seconds: 0 });
   t.deepEqual((await health()).last_settled_at, settled?.at);
+});
+
+test.serial("connections that wait for a lock are counted", async (t) => {
+  const waiting = () => hot.call("operator", "waiting_session_count", {});
+  t.like(await waiting(), { waiting_session_count: "0" });
+  const [first, second] = [await hot.pool.connect(), await hot.pool.connect()];
+  try {
+    const take = "select pg_advisory_xact_lock(424242)";
+    await first.query(`begin; ${take}`);
+    const waits = second.query(take);
+    while ((await waiting()).waiting_session_count === "0") await setTimeout(20);
+    t.like(await waiting(), { waiting_session_count: "1" });
+    await first.query("commit");
+    await waits;
+    t.like(await waiting(), { waiting_session_count: "0" });
+  } finally {
+    first.release();
+    second.release();
+  }
 });
 
 test.serial("holds that are open, and those past their time, are told", async (t) => {

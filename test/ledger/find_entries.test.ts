@@ -54,21 +54,15 @@ test.before(async () => {
       },
     ]),
   ]);
-  for (const [first, last] of [
-    [1, 5025],
-    [5026, 10050],
-  ]) {
-    await pool.query(
-      `select from saldo.post_entries((
-        select jsonb_agg(jsonb_build_object('description', 'sale ' || n, 'lines', jsonb_build_array(
-          jsonb_build_object('account_code', 'till:1', 'debit', '5'),
-          jsonb_build_object('account_code', 'bank', 'credit', '5')
-        )) order by n)
-        from generate_series($1::integer, $2) as n
-      ))`,
-      [first, last],
-    );
-  }
+  await pool.query(`
+    select from saldo.post_entries((
+      select jsonb_agg(jsonb_build_object('description', 'sale ' || n, 'lines', jsonb_build_array(
+        jsonb_build_object('account_code', 'till:1', 'debit', '5'),
+        jsonb_build_object('account_code', 'bank', 'credit', '5')
+      )) order by n)
+      from generate_series(1, 5050) as n
+    ))
+  `);
 });
 
 test("a page shows what an entry is, and goes on where the last one ended", async (t) => {
@@ -76,7 +70,7 @@ test("a page shows what an entry is, and goes on where the last one ended", asyn
   t.is(others.length, 49);
   t.like(first, {
     is_match: true,
-    description: "sale 10050",
+    description: "sale 5050",
     debit_codes: "till:1",
     credit_codes: "bank",
     amount: "5",
@@ -84,12 +78,12 @@ test("a page shows what an entry is, and goes on where the last one ended", asyn
     status: "posted",
   });
   const next = await find("before_id => $1, row_limit => 1", [others.at(-1)?.id]);
-  t.is(next[0]?.description, "sale 10000");
+  t.is(next[0]?.description, "sale 5000");
   const two = await find("search => 'CURRENCIES two', from_date => current_date - 1");
   t.deepEqual(
     two.map(({ is_match }) => is_match),
     [false],
-    "10,000 entries were gone through and it is not among them",
+    "5,000 entries were gone through and it is not among them",
   );
   const [found] = await find("search => 'CURRENCIES two', before_id => $1", [two[0]?.id]);
   t.like(found, { is_match: true, amount: null, currency: null });

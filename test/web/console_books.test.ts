@@ -181,6 +181,47 @@ bought("an entry is posted when it balances, and reversed with a reason", async 
   t.deepEqual(errors, []);
 });
 
+bought("what waits on a hot account is settled now", async (t) => {
+  const { page, errors } = await openConsole(t, browser, api, { path: "/hot" });
+  const accounts = page.getByRole("region", { name: "Hot accounts as they stand" });
+  const drinks = accounts.getByRole("row", { name: /^sales:drinks/ });
+  t.regex((await drinks.textContent()) ?? "", /Drinks 4 ?3.*Rp\s0Rp\s7,500/);
+  await page.getByRole("button", { name: "Settle now" }).click();
+  await page.getByRole("dialog").getByText("Pending: 3").waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Settle now" }).click();
+  await page.getByText("Settled accounts: 1.").waitFor();
+  const settlements = page.getByRole("region", { name: "The last settlements" });
+  await settlements.getByRole("link", { name: "sales:drinks" }).waitFor();
+  const [left] = await api.root("select pending_count::text from saldo.settlement_health()");
+  t.deepEqual(left, { pending_count: "0" });
+  t.deepEqual(errors, []);
+});
+
+bought("the journal is verified, and a head that was kept is compared", async (t) => {
+  const { page, errors } = await openConsole(t, browser, api, { path: "/seals" });
+  await page.getByRole("button", { name: "Seal now" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Seal now" }).click();
+  await page.getByText(/Seals made: [12]\./).waitFor();
+  await page.getByRole("button", { name: "Verify now" }).click();
+  await page.getByText("Nothing differs").waitFor();
+  const [head] = await api.root("select head_number, head_hash from saldo.seal_status()");
+  const kept = `seal ${head?.["head_number"]} ${head?.["head_hash"]}`;
+  await page.getByText(kept).waitFor();
+  const field = page.getByLabel("A head that you have kept");
+  await field.fill(kept);
+  await page.getByText("It is in the chain").waitFor();
+  await field.fill(`seal 1 ${head?.["head_hash"]}`);
+  await page.getByText("this seal has another hash").waitFor();
+  await field.fill(`seal 999999 ${head?.["head_hash"]}`);
+  await page.getByText("There is no seal of this number").waitFor();
+  await field.fill("seal 1");
+  await page.getByText("This has no number and 64 hexadecimal digits.").waitFor();
+  await page.getByRole("link", { name: "1", exact: true }).click();
+  await page.getByRole("heading", { name: "Seal 1", level: 1 }).waitFor();
+  await page.getByRole("region", { name: "Totals by currency" }).getByText("IDR").waitFor();
+  t.deepEqual(errors, []);
+});
+
 bought("an operator sees the books and changes nothing, a member sees neither", async (t) => {
   const account = `/accounts/${await idOf("till:1")}`;
   const operator = await openConsole(t, browser, api, { role: "operator", path: account });
@@ -212,6 +253,9 @@ bought("each screen suits all readers, in both languages, on a phone too", async
     ["journal", "/journal"],
     ["entry", `/journal/${sale?.["id"]}`],
     ["entry-form", "/journal/new"],
+    ["hot", "/hot"],
+    ["seals", "/seals"],
+    ["seal", "/seals/1"],
   ] as const;
   const english = await openConsole(t, browser, api, { colorScheme: "dark" });
   for (const [name, path] of screens) {

@@ -179,7 +179,13 @@ function EntryFacts({
           : []),
         [
           words("seal"),
-          seal === null ? words("unsealed") : words("sealNumber", { number: seal.sealNumber }),
+          seal === null ? (
+            words("unsealed")
+          ) : (
+            <Go key="seal" to={`/seals/${seal.sealNumber}`}>
+              {words("sealNumber", { number: seal.sealNumber })}
+            </Go>
+          ),
         ],
         ...(metadata === "{}" ? [] : ([[words("metadata"), metadata]] as const)),
       ]}

@@ -29,8 +29,8 @@ import {
 import { useJournalWords } from "./words.ts";
 
 const PAGE = 50;
-/** How many pages of 10,000 entries are gone through unasked, while nothing is found in them. */
-const SEARCHED_MAX = 20;
+/** How many pages of 5,000 entries are gone through unasked, while nothing is found in them. */
+const SEARCHED_MAX = 40;
 const kinds = ["normal", "opening", "correction", "adjustment", "reversal", "closing"] as const;
 
 type Row = NonNullable<NonNullable<JournalPageQuery["findEntries"]>["nodes"][number]>;
