@@ -206,7 +206,15 @@ begin
       total_line_count bigint,
       rule text,
       pid integer
--- How each hot account stands.
+    );
+  end if;
+end
+$types$;
+
+-- What a maintenance came to, in a sentence.
+alter table saldo.maintenance_run add column if not exists message text;
+
+-- How each hot account stands, for a person who looks.
 do $types$
 begin
   if to_regtype('saldo.hot_account_state') is null then

@@ -495,6 +495,21 @@ create type saldo.health_trend_row as (
   difference_sum numeric
 );
 
+create type saldo.hot_account_state as (
+  account_id bigint,
+  code text,
+  name text,
+  currency text,
+  slots integer,
+  is_frozen boolean,
+  pending_count bigint,
+  pending_debit numeric,
+  pending_credit numeric,
+  oldest_pending_at timestamp with time zone,
+  backlog_limit bigint,
+  last_settled_at timestamp with time zone
+);
+
 create type saldo_private.import_reading as (
   row_no integer,
   key text,

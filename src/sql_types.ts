@@ -2136,6 +2136,34 @@ export interface Hold {
   changed_in: string | null;
 }
 
+/** How a hot account stands. */
+export interface HotAccountState {
+  /** Account. */
+  account_id: string | null;
+  /** Code of the account. */
+  code: string | null;
+  /** Name of the account. */
+  name: string | null;
+  /** Currency of the amounts. */
+  currency: string | null;
+  /** How many writers never wait for each other. */
+  slots: number | null;
+  /** Whether it takes nothing at present. */
+  is_frozen: boolean | null;
+  /** Submitted transactions that wait for settlement. */
+  pending_count: string | null;
+  /** Sum of their debits. */
+  pending_debit: string | null;
+  /** Sum of their credits. */
+  pending_credit: string | null;
+  /** When the oldest of them was accepted; null = none waits. */
+  oldest_pending_at: Date | null;
+  /** How many may wait before further ones are refused: the setting settlement_backlog_limit. */
+  backlog_limit: string | null;
+  /** When rows of it were last settled; null = never. */
+  last_settled_at: Date | null;
+}
+
 /** What a row of an import came to. */
 export interface ImportResult {
   /** Number of the row, as it was given. */
@@ -3651,6 +3679,7 @@ export interface Rows {
   health_summary_result: HealthSummaryResult;
   health_trend_row: HealthTrendRow;
   hold: Hold;
+  hot_account_state: HotAccountState;
   import_result: ImportResult;
   income_statement_line: IncomeStatementLine;
   job: Job;
@@ -4633,7 +4662,10 @@ export interface Functions {
     };
     row: Customer;
   };
-  /** Posted entries, the last recorded first; those of an account by posting date, the last first. */
+  /**
+   * Posted entries, the last recorded first; of days or an account by posting date, the last
+   * first.
+   */
   find_entries: {
     args: {
       from_date?: Date | string | null;
@@ -4723,6 +4755,11 @@ export interface Functions {
       run_count?: number | null;
     };
     row: HealthTrendRow;
+  };
+  /** Hot accounts with what waits for settlement on each, those with the most first. */
+  hot_account_states: {
+    args: Record<never, never>;
+    row: HotAccountState;
   };
   /** Id of the account with this code, for calls that take one. */
   id_of_account: {
@@ -5688,6 +5725,11 @@ export interface Functions {
       reason?: string | null;
     };
     row: Hold;
+  };
+  /** How many connections to this database wait for a lock of another one at this moment. */
+  waiting_session_count: {
+    args: Record<never, never>;
+    row: { waiting_session_count: string | null };
   };
   /** Says by name that rows will not come any more, and why: of a lost till, say. */
   waive_branch_gap: {

@@ -71,6 +71,14 @@ test.serial("a member's file has the member's own, an operator's has all", async
   const operator = await api.token({ role: "operator" });
   t.is((await fetchCsv("members.csv", operator)).text.trimEnd().split("\n").length, 7);
   t.regex((await fetchCsv(`statement.csv?account=${row?.["id"]}`, operator)).text, /1500\.5\n$/);
+  const lines = async (filters: string) =>
+    (await fetchCsv(`entries.csv?${filters}`, operator)).text.trimEnd().split("\n").length - 1;
+  const [top] = await api.root(
+    "select entry_id as id from saldo.journal_line where credit = 1500.5",
+  );
+  t.is(await lines(`reference=${top?.["id"]}`), 2);
+  t.is(await lines(`reference=${top?.["id"]}&min=1500.51`), 0);
+  t.is(await lines("min=1500.5&max=1500.5"), 2);
 });
 
 test.serial("all exports are made, with all of their filters", async (t) => {
@@ -85,6 +93,9 @@ test.serial("all exports are made, with all of their filters", async (t) => {
     to: "2026-12-31",
     source: "top_up",
     kind: "normal",
+    min: "1",
+    max: "2000.5",
+    reference: "00000000-0000-4000-8000-000000000000",
     basis: "restated",
     member: "m-0",
     customer: "1",
@@ -153,6 +164,7 @@ test.serial(
     t.is((await fetchCsv("accounts.csv?search=a&search=b")).code, "SB010");
     t.is((await fetchCsv("accounts.csv?mode=slow")).code, "SB010");
     t.is((await fetchCsv("entries.csv?from=2026-02-31x")).code, "SB010");
+    t.is((await fetchCsv("entries.csv?min=1e9")).code, "SB010");
     t.is((await fetchCsv("__proto__.csv")).code, "SB007");
     t.is((await fetchCsv("toString.csv")).code, "SB007");
     t.is((await api.request("/console/export/accounts.csv")).code, "SB011");

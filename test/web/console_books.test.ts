@@ -132,6 +132,10 @@ bought("entries are found by what is known of them", async (t) => {
   await rows.getByRole("link", { name: "Sale 77" }).waitFor({ state: "detached" });
   await rows.getByRole("link", { name: "Sale 78" }).waitFor();
   t.is(await rows.getByRole("link").count(), 1);
+  const csv = await page.getByRole("link", { name: "CSV" }).getAttribute("href");
+  const file = await (await page.request.get(csv ?? "")).text();
+  t.is(file.match(/Sale 78/g)?.length, 2, "both lines of the entry");
+  t.is(file.trimEnd().split("\n").length, 3);
   await page.getByRole("button", { name: "Clear filters" }).click();
   await page.getByLabel("Reference").fill("sale-5");
   await rows.getByRole("link", { name: "Sale 6", exact: true }).waitFor({ state: "detached" });

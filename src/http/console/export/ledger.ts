@@ -1,6 +1,7 @@
 /** Exports of accounts, entries and figures of the books. */
 import {
   amount,
+  amountFilter,
   choiceFilter,
   dayFilter,
   exportOf,
@@ -75,6 +76,9 @@ export const entries = exportOf({
     source: wordFilter,
     kind: choiceFilter(["normal", "opening", "adjustment", "correction", "closing", "reversal"]),
     search: searchFilter,
+    min: amountFilter,
+    max: amountFilter,
+    reference: nameFilter,
   },
   columns: [
     plain("posting_date", "l.posting_date"),
@@ -100,7 +104,7 @@ export const entries = exportOf({
       "saldo.journal_line as l join saldo.journal_entry as e on e.id = l.entry_id " +
         "join saldo.account as a on a.id = l.account_id",
     ),
-  where: ({ account, from, to, source, kind, search }) => [
+  where: ({ account, from, to, source, kind, search, min, max, reference }) => [
     part("e.status <> 'draft'"),
     named(account, "l.account_id", "account"),
     when(from, "l.posting_date >= %L"),
@@ -108,6 +112,9 @@ export const entries = exportOf({
     when(source, "e.source = %L"),
     when(kind, "e.kind = %L"),
     when(search, "e.description ilike all (saldo_private.search_words(%L))"),
+    when(min, "l.debit + l.credit >= %L"),
+    when(max, "l.debit + l.credit <= %L"),
+    when(reference, "e.id in (select f.id from saldo.find_entries(reference => %L) as f)"),
   ],
   order: "l.posting_date, l.entry_id, l.line_no",
 });

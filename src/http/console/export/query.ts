@@ -110,6 +110,12 @@ export const monthFilter = z
   .regex(/^\d{4}-(0[1-9]|1[0-2])$/, { error: "a month like 2026-11" })
   .optional();
 
+/** An amount, as the API writes it. */
+export const amountFilter = z
+  .string()
+  .regex(/^\d{1,20}(\.\d{1,10})?$/, { error: "an amount like 20000.50" })
+  .optional();
+
 /** One of some words. */
 export const choiceFilter = <const Words extends readonly [string, ...string[]]>(words: Words) =>
   z.enum(words, { error: `one of ${words.join(", ")}` }).optional();

@@ -18,11 +18,12 @@ import { membersRoutes } from "../screens/members/routes.ts";
 import { customerRoutes } from "../screens/customers/routes.ts";
 import { hotRoutes } from "../screens/hot/routes.ts";
 import { journalRoutes } from "../screens/journal/routes.ts";
+import { membersRoutes } from "../screens/members/routes.ts";
 import { overviewRoutes } from "../screens/overview/routes.ts";
 import { ownTableRoutes } from "../screens/own_tables/routes.ts";
 import { priceRoutes } from "../screens/prices/routes.ts";
-import { statementRoutes } from "../screens/statements/routes.ts";
 import { sealRoutes } from "../screens/seals/routes.ts";
+import { statementRoutes } from "../screens/statements/routes.ts";
 import { Frame } from "./Frame.tsx";
 import { NotFound } from "./NotFound.tsx";
 import { ScreenError } from "./ScreenError.tsx";
@@ -53,7 +54,6 @@ export const router = createRouter({
     ...journalRoutes,
     ...hotRoutes,
     ...sealRoutes,
-    ...customerRoutes,
   ]),
   basepath: "/console",
   parseSearch: readSearch,

@@ -53,7 +53,7 @@ export function Screen() {
           <DialogButton label={words("open")} look="main" document={AccountOpen}>
             {(close) => <OpenDialog close={close} />}
           </DialogButton>
-          <CsvLink name="accounts" filters={filters} />
+          <CsvLink name="accounts" filters={csvFiltersOf(variables, filters["state"])} />
           <CopyAs document={AccountList} variables={variables} sql={sqlOf(variables)} />
         </>
       }
@@ -144,6 +144,20 @@ function useColumns(): Column<Row>[] {
       ),
     },
   ];
+}
+
+/** The same filters as an export takes them. */
+function csvFiltersOf(
+  { search, type, currency, mode }: ReturnType<typeof variablesOf>,
+  state: string | undefined,
+): { [name: string]: string | undefined } {
+  return {
+    search: search ?? undefined,
+    type: type ?? undefined,
+    currency: currency ?? undefined,
+    mode: mode ?? undefined,
+    state: states.find((each) => each === state),
+  };
 }
 
 /** The same question for psql. */

@@ -91,7 +91,7 @@ export function Screen() {
       actions={
         <>
           <PostLink />
-          <CsvLink name="entries" filters={filters} />
+          <CsvLink name="entries" filters={csvFiltersOf(variables)} />
           <CopyAs document={JournalPage} variables={variables} sql={sqlOf(variables)} />
         </>
       }
@@ -190,6 +190,16 @@ function useColumns(): Column<Row>[] {
     },
     { title: words("source"), cell: ({ source }) => <span className="break-all">{source}</span> },
   ];
+}
+
+/** The same filters as an export takes them: an account by its id, amounts as the API has them. */
+function csvFiltersOf(variables: Variables): { [name: string]: string | undefined } {
+  const { from, to, accountId, minAmount, maxAmount, source, kind, reference, search } = variables;
+  const given = { from, to, source, kind, reference, search };
+  const named = { ...given, account: accountId, min: minAmount, max: maxAmount };
+  return Object.fromEntries(
+    Object.entries(named).map(([name, value]) => [name, value ?? undefined]),
+  );
 }
 
 /** The same question for psql. */
