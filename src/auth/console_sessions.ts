@@ -36,8 +36,8 @@ export interface ConsoleSessions {
   find(id: string): Promise<ConsoleSession | undefined>;
   /** Whether a session that was good still is. */
   isGood(idHash: Buffer): Promise<boolean>;
-  /** Asks the database the next time: a session was ended here. */
-  forget(idHash: Buffer): void;
+  /** Takes a session for ended, which it was here: what is read at this moment may not know it yet. */
+  noteEnd(idHash: Buffer): void;
 }
 
 /** What the id of a session looks like. */
@@ -54,10 +54,14 @@ const FRESH_MS = 2000;
 const STALE_MS = 5000;
 const SEEN_MS = 5 * 60_000;
 const KNOWN_COUNT_MAX = 10_000;
+// A console that is open is asked for every two seconds, by its subscriptions.
+const IN_USE_MS = 10_000;
+const READ_COUNT_MAX = 1000;
 
 interface Known {
   readonly session: ConsoleSession;
   readonly readAt: number;
+  usedAt: number;
 }
 
 /** The sessions of a source; `now` is for tests. */
@@ -67,18 +71,36 @@ export function makeConsoleSessions(
 ): ConsoleSessions {
   const known = new Map<string, Known>();
   const seenAt = new Map<string, number>();
-  const readSoon = oneAtATime((hashes) => readNow(hashes));
+  const readSoon = oneAtATime((hashes) => readNow([...hashes, ...alsoInUse(hashes)]));
 
   async function readNow(hashes: readonly Buffer[]): Promise<void> {
     // Before it is asked: what ends while it answers counts from the next time on.
     const readAt = now();
     const found = await source.read(hashes);
-    for (const hash of hashes) known.delete(keyOf(hash));
-    for (const session of found) known.set(keyOf(session.id_hash), { session, readAt });
+    const before = hashes.map((hash) => [keyOf(hash), known.get(keyOf(hash))] as const);
+    for (const [key] of before) known.delete(key);
+    const earlier = new Map(before);
+    for (const session of found) {
+      const key = keyOf(session.id_hash);
+      const last = earlier.get(key);
+      // One that has ended never is good again: this was read before it ended here.
+      const is_good = session.is_good && last?.session.is_good !== false;
+      known.set(key, { session: { ...session, is_good }, readAt, usedAt: last?.usedAt ?? readAt });
+    }
     for (const key of known.keys()) {
       if (known.size <= KNOWN_COUNT_MAX) break;
       known.delete(key);
     }
+  }
+  /** Others that are in use and will be asked for in a moment: open consoles share their readings. */
+  function alsoInUse(hashes: readonly Buffer[]): Buffer[] {
+    const asked = new Set(hashes.map(keyOf));
+    const all: Buffer[] = [];
+    for (const [key, { session, readAt, usedAt }] of known) {
+      const isDue = now() - readAt >= FRESH_MS / 2 && now() - usedAt < IN_USE_MS;
+      if (isDue && !asked.has(key) && all.length < READ_COUNT_MAX) all.push(session.id_hash);
+    }
+    return all;
   }
   function ageOf(key: string): number {
     return now() - (known.get(key)?.readAt ?? Number.NEGATIVE_INFINITY);
@@ -87,8 +109,10 @@ export function makeConsoleSessions(
     const key = keyOf(hash);
     if (ageOf(key) > STALE_MS) await readSoon(hash);
     else if (ageOf(key) > FRESH_MS) readSoon(hash).catch(() => {}); // the next one waits, and fails
-    const session = known.get(key)?.session;
-    if (session === undefined) return undefined;
+    const found = known.get(key);
+    if (found === undefined) return undefined;
+    found.usedAt = now();
+    const { session } = found;
     return { ...session, is_good: session.is_good && session.expires_at.getTime() > now() };
   }
   function noteUse(hash: Buffer): void {
@@ -110,7 +134,11 @@ export function makeConsoleSessions(
       if (ageOf(key) > FRESH_MS) await readSoon(idHash);
       return (await findByHash(idHash))?.is_good === true;
     },
-    forget: (idHash) => void known.delete(keyOf(idHash)),
+    noteEnd(idHash) {
+      const last = known.get(keyOf(idHash));
+      if (last === undefined) return;
+      known.set(keyOf(idHash), { ...last, session: { ...last.session, is_good: false } });
+    },
   };
 }
 

@@ -3,7 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
 import pg from "pg";
 import { WebSocket } from "ws";
-import { makeConsoleSessions, type SessionSource } from "../../src/auth/console_sessions.ts";
+import {
+  hashOf,
+  makeConsoleSessions,
+  type SessionSource,
+} from "../../src/auth/console_sessions.ts";
 import { type Answer, openApi } from "../_support/api.ts";
 import { runProgram } from "../_support/process.ts";
 import { cookieOf, linkCode, page, signedIn } from "./_console.ts";
@@ -345,7 +349,7 @@ test("sessions are read for all who ask at once, and are not gone by when they c
         subject: "x",
         member_id: null,
         service_token_id: null,
-        expires_at: new Date(1_020_000),
+        expires_at: new Date(1_040_000),
         is_good: true,
       }));
     },
@@ -359,6 +363,17 @@ test("sessions are read for all who ask at once, and are not gone by when they c
   await Promise.all(ids.map((id) => sessions.find(id)));
   t.true(readCount <= 2);
   t.is(seen.length, 100, "use is noted seldom");
+  // As their subscriptions ask, each every two seconds at a time of its own: 100 open consoles.
+  const before = readCount;
+  for (let step = 0; step < 500; step += 1) {
+    now += 20;
+    t.true(await sessions.isGood(hashOf(ids[step % 100] ?? "")));
+  }
+  t.true(readCount - before <= 10, `${readCount - before} reads in ten seconds`);
+  const reading = sessions.isGood(hashOf(ids[1] ?? ""));
+  sessions.noteEnd(hashOf(ids[1] ?? ""));
+  await reading;
+  t.false(await sessions.isGood(hashOf(ids[1] ?? "")), "whatever was read meanwhile");
   isBroken = true;
   const [id = ""] = ids;
   now += 3000;
@@ -367,6 +382,6 @@ test("sessions are read for all who ask at once, and are not gone by when they c
   await t.throwsAsync(sessions.find(id), { message: "gone" });
   isBroken = false;
   t.true((await sessions.find(id))?.is_good);
-  now = 1_020_000;
+  now = 1_040_000;
   t.false((await sessions.find(id))?.is_good, "expired meanwhile");
 });

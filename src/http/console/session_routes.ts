@@ -201,7 +201,7 @@ async function endCurrent(parts: SessionParts, request: Request): Promise<void> 
   await withRole(serverPool, { settings, mode: "read write" }, (client) =>
     client.query("select saldo_private.end_console_session($1)", [hashOf(id)]),
   );
-  sessions.forget(hashOf(id));
+  sessions.noteEnd(hashOf(id));
 }
 
 /** Tells who is signed in. Without a session that is nobody, and no error: a page asks this first. */
