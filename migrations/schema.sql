@@ -495,6 +495,16 @@ create type saldo.health_trend_row as (
   difference_sum numeric
 );
 
+create type saldo.hold_request as (
+  account_id bigint,
+  amount numeric,
+  expires_in interval,
+  description text,
+  counter_account_id bigint,
+  idempotency_key text,
+  metadata jsonb
+);
+
 create type saldo.hot_account_state as (
   account_id bigint,
   code text,
@@ -642,6 +652,16 @@ create type saldo_private.posting_line as (
   mode saldo.account_mode
 );
 
+create type saldo.purchase_request as (
+  member_id bigint,
+  product_id bigint,
+  amount numeric,
+  quantity integer,
+  idempotency_key text,
+  occurred_at timestamp with time zone,
+  hold_only boolean
+);
+
 create type saldo.rated_part as (
   part_no integer,
   from_date date,
@@ -689,6 +709,13 @@ create type saldo.reading_request as (
   volume numeric,
   quality saldo.reading_quality,
   is_rollover boolean
+);
+
+create type saldo.request_result as (
+  id uuid,
+  error_code text,
+  error_condition text,
+  detail text
 );
 
 create type saldo.rule_result as (
@@ -781,6 +808,14 @@ create type saldo_private.suspects as (
   entry_ids uuid[],
   since pg_snapshot,
   news_account_ids bigint[]
+);
+
+create type saldo.top_up_request as (
+  member_id bigint,
+  amount numeric,
+  idempotency_key text,
+  occurred_at timestamp with time zone,
+  description text
 );
 
 create type saldo.transfer_request as (

@@ -1835,7 +1835,8 @@ export interface GuardEvent {
 
 /**
  * @foreignKey (account_id) references saldo.account (id)|@backwardBehavior -* @foreignKey
- * (finding_id) references saldo.finding (id)|@backwardBehavior -* What a heal did about one
+ * (finding_id) references saldo.finding (id)|@backwardBehavior -* @foreignKey (undoes) references
+ * saldo.heal_action (id)|@fieldName undoneHeal|@foreignFieldName undos What a heal did about one
  * finding: the audit trail.
  */
 export interface HealAction {
@@ -2134,6 +2135,17 @@ export interface Hold {
   close_reason: string | null;
   /** Transaction of the engine that wrote it last; null = before there were seals over rows. */
   changed_in: string | null;
+}
+
+/** The arguments of the function place_hold. */
+export interface HoldRequest {
+  account_id: string | null;
+  amount: string | null;
+  expires_in: Interval | null;
+  description: string | null;
+  counter_account_id: string | null;
+  idempotency_key: string | null;
+  metadata: unknown;
 }
 
 /** How a hot account stands. */
@@ -2762,6 +2774,17 @@ export interface PurchaseRefund {
   changed_in: string | null;
 }
 
+/** The arguments of the function purchase_with_balance_deduction. */
+export interface PurchaseRequest {
+  member_id: string | null;
+  product_id: string | null;
+  amount: string | null;
+  quantity: number | null;
+  idempotency_key: string | null;
+  occurred_at: Date | null;
+  hold_only: boolean | null;
+}
+
 /**
  * @foreignKey (tariff_version_id) references saldo.tariff_version (id)|@backwardBehavior -*
  * @foreignKey (factor_version_id) references saldo.correction_factor_version
@@ -2986,6 +3009,18 @@ export interface RegisteredRuleResult {
   row_count: string;
   /** Those of them that differ. */
   differing_count: string;
+}
+
+/** What became of a request of a batch. */
+export interface RequestResult {
+  /** What it made, now or before under the same key; null = it was refused. */
+  id: string | null;
+  /** Code, as SB001; null = it was carried out. */
+  error_code: string | null;
+  /** Its condition; null = it was carried out. */
+  error_condition: string | null;
+  /** What is wrong with it; null where nothing is. */
+  detail: string | null;
 }
 
 /**
@@ -3424,6 +3459,15 @@ export interface TariffVersion {
   profile: string | null;
 }
 
+/** The arguments of the function top_up. */
+export interface TopUpRequest {
+  member_id: string | null;
+  amount: string | null;
+  idempotency_key: string | null;
+  occurred_at: Date | null;
+  description: string | null;
+}
+
 /**
  * @foreignKey (entry_id) references saldo.journal_entry (id)|@backwardBehavior -* A top-up that
  * was charged back; one for each top-up.
@@ -3679,6 +3723,7 @@ export interface Rows {
   health_summary_result: HealthSummaryResult;
   health_trend_row: HealthTrendRow;
   hold: Hold;
+  hold_request: HoldRequest;
   hot_account_state: HotAccountState;
   import_result: ImportResult;
   income_statement_line: IncomeStatementLine;
@@ -3708,6 +3753,7 @@ export interface Rows {
   product: Product;
   purchase: Purchase;
   purchase_refund: PurchaseRefund;
+  purchase_request: PurchaseRequest;
   rated_line: RatedLine;
   rated_part: RatedPart;
   rating_preview: RatingPreview;
@@ -3715,6 +3761,7 @@ export interface Rows {
   reading_request: ReadingRequest;
   registered_rule: RegisteredRule;
   registered_rule_result: RegisteredRuleResult;
+  request_result: RequestResult;
   rerating: Rerating;
   retention_progress: RetentionProgress;
   rule_approval: RuleApproval;
@@ -3736,6 +3783,7 @@ export interface Rows {
   submit_result: SubmitResult;
   tariff_part: TariffPart;
   tariff_version: TariffVersion;
+  top_up_request: TopUpRequest;
   top_up_reversal: TopUpReversal;
   transfer_request: TransferRequest;
   transfer_result: TransferResult;
@@ -5034,6 +5082,14 @@ export interface Functions {
     };
     row: Hold;
   };
+  /** Places many holds in one transaction and answers in the order given. */
+  place_holds: {
+    args: {
+      holds: string[];
+      all_or_none?: boolean | null;
+    };
+    row: RequestResult;
+  };
   /**
    * Posts a draft as post_entries does, on the day that its occurred_at, or now, says: in a closed
    * month on the first open day.
@@ -5130,6 +5186,14 @@ export interface Functions {
       reason: string;
     };
     row: Decision;
+  };
+  /** Makes many purchases in one transaction and answers in the order given. */
+  purchase_many: {
+    args: {
+      purchases: string[];
+      all_or_none?: boolean | null;
+    };
+    row: RequestResult;
   };
   /**
    * Buys a product with the balance of a member's wallet: takes stock, deducts, records and posts,
@@ -5610,6 +5674,14 @@ export interface Functions {
       description?: string | null;
     };
     row: JournalEntry;
+  };
+  /** Tops up many wallets in one transaction and answers in the order given. */
+  top_up_many: {
+    args: {
+      top_ups: string[];
+      all_or_none?: boolean | null;
+    };
+    row: RequestResult;
   };
   /** Posts one entry that debits one account and credits another. */
   transfer: {

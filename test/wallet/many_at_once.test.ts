@@ -53,10 +53,7 @@ test("many purchases are all made or none, or each is answered by itself", async
   t.regex(String(rows[3]?.["detail"]), /available 5, needed 10/);
   t.like(await wallet.balance(rich), { balance: "950", held: "10" });
   t.like(await wallet.balance(poor), { balance: "5" });
-  const made = (await asAdmin(
-    wallet.pool,
-    purchases([of(rich), of(rich)], true),
-  )) as Row[];
+  const made = (await asAdmin(wallet.pool, purchases([of(rich), of(rich)], true))) as Row[];
   t.is(new Set(made.map((row) => row["id"])).size, 2);
   t.is(await errorCode(asAdmin(wallet.pool, purchases([], true))), "SB010");
 });

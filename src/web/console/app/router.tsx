@@ -1,10 +1,6 @@
 /** The addresses of the console, each with the screen that is loaded for it. */
 import { createRouter } from "@tanstack/react-router";
 import { accountRoutes } from "../screens/accounts/routes.ts";
-import { branchRoutes } from "../screens/branches/routes.ts";
-import { closingRoutes } from "../screens/closing/routes.ts";
-import { customerRoutes } from "../screens/customers/routes.ts";
-import { customerRoutes, customerRoutes } from "../screens/customers/routes.ts";
 import { alertRoutes } from "../screens/alerts/routes.ts";
 import { branchRoutes } from "../screens/branches/routes.ts";
 import { closingRoutes } from "../screens/closing/routes.ts";
@@ -12,11 +8,8 @@ import { customerRoutes } from "../screens/customers/routes.ts";
 import { decisionRoutes } from "../screens/decisions/routes.ts";
 import { healRoutes } from "../screens/heal/routes.ts";
 import { healthRoutes } from "../screens/health/routes.ts";
-import { jobRoutes } from "../screens/jobs/routes.ts";
-import { journalRoutes } from "../screens/journal/routes.ts";
-import { membersRoutes } from "../screens/members/routes.ts";
-import { customerRoutes } from "../screens/customers/routes.ts";
 import { hotRoutes } from "../screens/hot/routes.ts";
+import { jobRoutes } from "../screens/jobs/routes.ts";
 import { journalRoutes } from "../screens/journal/routes.ts";
 import { membersRoutes } from "../screens/members/routes.ts";
 import { overviewRoutes } from "../screens/overview/routes.ts";
@@ -37,23 +30,21 @@ export const router = createRouter({
   routeTree: root.addChildren([
     ...overviewRoutes,
     ...accountRoutes,
+    ...alertRoutes,
     ...branchRoutes,
-    ...journalRoutes,
     ...closingRoutes,
     ...customerRoutes,
+    ...decisionRoutes,
+    ...healRoutes,
+    ...healthRoutes,
+    ...hotRoutes,
+    ...jobRoutes,
     ...journalRoutes,
     ...membersRoutes,
-    ...priceRoutes,
-    ...statementRoutes,
-    ...healthRoutes,
-    ...healRoutes,
-    ...decisionRoutes,
-    ...alertRoutes,
-    ...jobRoutes,
     ...ownTableRoutes,
-    ...journalRoutes,
-    ...hotRoutes,
+    ...priceRoutes,
     ...sealRoutes,
+    ...statementRoutes,
   ]),
   basepath: "/console",
   parseSearch: readSearch,
