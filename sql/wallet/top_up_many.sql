@@ -1,6 +1,7 @@
 -- Many top-ups in one call: the whole batch or none of it, or each by itself.
 --
--- Public: top_up_many. Private: top_up_many__one. Each is made as top_up makes it, one after the other.
+-- Public: top_up_many. Private: top_up_many__one.
+-- Each is made as top_up makes it, one after the other.
 
 create or replace function saldo_private.top_up_many__one(
   request saldo.top_up_request,
@@ -74,9 +75,9 @@ begin
 end
 $$;
 comment on function saldo.top_up_many is
-  'Tops up many wallets in one transaction and answers in the order given. all_or_none: one that is '
-  'refused refuses all, with its error; with false each is by itself: its entry, or its code, while '
-  'the others stand. Each is as one of top_up, limits and keys too. Errors of the whole: '
+  'Tops up many wallets in one transaction and answers in the order given. all_or_none: one that '
+  'is refused refuses all, with its error; with false each is by itself: its entry, or its code, '
+  'while the others stand. Each is as one of top_up, limits and keys too. Errors of the whole: '
   'SB010 input_invalid for no array of 1 to 10,000. Errors of a row: SB002 amount_invalid, '
   'SB004 amount_out_of_range, SB003 amount_scale, SB010 input_invalid, SB008 text_invalid, '
   'SB009 text_too_long, SB304 member_not_found, SB005 idempotency_conflict, '

@@ -69,9 +69,9 @@ test.serial("connections that wait for a lock are counted", async (t) => {
   t.like(await waiting(), { waiting_session_count: "0" });
   const [first, second] = [await hot.pool.connect(), await hot.pool.connect()];
   try {
-    const take = "select pg_advisory_xact_lock(424242)";
+    const take = "lock table saldo.hold in exclusive mode";
     await first.query(`begin; ${take}`);
-    const waits = second.query(take);
+    const waits = second.query(`begin; ${take}; commit`);
     while ((await waiting()).waiting_session_count === "0") await setTimeout(20);
     t.like(await waiting(), { waiting_session_count: "1" });
     await first.query("commit");

@@ -28,6 +28,7 @@ test("what a function does as the owner for members and strangers was looked at"
   // Each asks whose it is, or tells nothing that is anybody's.
   t.deepEqual(having("member", /as owner/), [
     "saldo.balance_health",
+    "saldo.purchase_many",
     "saldo.purchase_with_balance_deduction",
     "saldo.wallet_balance",
     "saldo.wallet_balance_parts",
@@ -47,6 +48,7 @@ test("what a function does as the owner for members and strangers was looked at"
 
 test("what cashiers, billers and applications do was looked at", (t) => {
   const wallet = [
+    "purchase_many",
     "purchase_with_balance_deduction",
     "wallet_balance",
     "wallet_balance_parts",
@@ -62,10 +64,12 @@ test("what cashiers, billers and applications do was looked at", (t) => {
   t.deepEqual(functions("cashier"), [
     "complete_purchase",
     "fail_purchase",
+    "purchase_many",
     "purchase_with_balance_deduction",
     "refund_purchase",
     "top_up",
-    ...wallet.slice(1),
+    "top_up_many",
+    ...wallet.slice(2),
   ]);
   const metering =
     /reading|meter|tariff|correction|rerat|deposit|customer|compare_monthly_balances|create_customer/;

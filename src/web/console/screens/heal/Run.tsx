@@ -8,18 +8,10 @@ import { Go, Page } from "../../parts/page.tsx";
 import { Facts, Stat, Table } from "../../parts/table.tsx";
 import { useCauseWords } from "../health/cause_words.ts";
 import { Apply } from "./Apply.tsx";
-import { HealRunDetail, type HealRunDetailQuery } from "./plan.documents.ts";
+import { countOf, type Run, type Total } from "./heal_run.ts";
+import { HealRunDetail } from "./plan.documents.ts";
 import { RunLines } from "./RunLines.tsx";
 import { useHealWords } from "./words.ts";
-
-export type Run = NonNullable<HealRunDetailQuery["healRun"]>;
-export type Total = NonNullable<NonNullable<HealRunDetailQuery["healRunTotals"]>["nodes"][number]>;
-
-/** Findings with this outcome: a count, of which there are never more than a double holds. */
-export const countOf = (totals: readonly Total[], outcome: Total["outcome"]) =>
-  totals
-    .filter((each) => each.outcome === outcome)
-    .reduce((sum, each) => sum + Number(each.findingCount), 0);
 
 export function Screen() {
   const words = useHealWords();

@@ -6,11 +6,10 @@ import { Figure, Moment } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Go, Page } from "../../parts/page.tsx";
 import { Facts, Table } from "../../parts/table.tsx";
-import { OwnRule, type OwnRuleQuery } from "./own_tables.documents.ts";
+import { OwnRule } from "./own_tables.documents.ts";
 import { RuleActions } from "./RuleActions.tsx";
+import type { Rule } from "./rule_facts.ts";
 import { useOwnTableWords } from "./words.ts";
-
-export type Rule = NonNullable<OwnRuleQuery["registeredRule"]>;
 
 const guards = { none: "guardNone", record: "guardRecord", refuse: "guardRefuse" } as const;
 
