@@ -109,6 +109,8 @@ test.serial("all exports are made, with all of their filters", async (t) => {
     job: "x",
     branch: "A",
     status: "completed",
+    as_of: "2026-12-31",
+    is_before_closing: "true",
   };
   const states: Record<string, string> = {
     accounts: "frozen",

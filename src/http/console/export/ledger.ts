@@ -5,6 +5,7 @@ import {
   choiceFilter,
   dayFilter,
   exportOf,
+  flagFilter,
   idOf,
   named,
   nameFilter,
@@ -146,7 +147,13 @@ export const statement = exportOf({
 
 /** Opening, movements and closing of all accounts. */
 export const trialBalance = exportOf({
-  filters: { from: dayFilter, to: dayFilter, basis: choiceFilter(["reported", "restated"]) },
+  filters: {
+    from: dayFilter,
+    to: dayFilter,
+    as_of: dayFilter,
+    basis: choiceFilter(["reported", "restated"]),
+    is_before_closing: flagFilter,
+  },
   columns: [
     plain("account_id", "t.account_id"),
     word("account", "t.code"),
@@ -158,12 +165,13 @@ export const trialBalance = exportOf({
     plain("credit", "t.credit"),
     plain("closing", "t.closing"),
   ],
-  from: ({ from = FIRST_DAY, to = LAST_DAY, basis = "reported" }) =>
+  from: ({ from = FIRST_DAY, to, as_of, basis = "reported", is_before_closing = "false" }) =>
     part(
-      "saldo.trial_balance_between(%L::date, %L::date, %L::saldo.balance_basis) as t",
+      "saldo.trial_balance_between(%L::date, %L::date, %L::saldo.balance_basis, %L::boolean) as t",
       from,
-      to,
+      to ?? as_of ?? LAST_DAY,
       basis,
+      is_before_closing,
     ),
   order: "t.code",
 });

@@ -96,6 +96,9 @@ export const nameFilter = line.optional();
 /** A name of ours, as that of a rule or a source. */
 export const wordFilter = line.optional();
 
+/** Yes or no. */
+export const flagFilter = z.enum(["true", "false"], { error: "true or false" }).optional();
+
 /** A day. */
 export const dayFilter = z
   .string()

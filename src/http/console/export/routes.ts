@@ -4,7 +4,7 @@
  */
 import { once } from "node:events";
 import express, { type RequestHandler, type Response, type Router } from "express";
-import type { Client, ClientBase } from "pg";
+import { Client, type ClientBase, type ClientConfig, type Pool } from "pg";
 import { to as copyTo } from "pg-copy-streams";
 import { currentCaller, settingsFor } from "../../../auth/caller.ts";
 import { withRole } from "../../../database/with_role.ts";
@@ -89,40 +89,44 @@ async function send(
   { name, query, timeZone }: File,
   response: Response,
 ): Promise<void> {
-  const { serverPool } = context;
   const timeoutMs = context.config.exportTimeoutMs;
   const settings = { ...settingsFor(currentCaller(), timeoutMs), TimeZone: timeZone };
+  const client = ownClient(context.serverPool);
+  // A client that leaves ends the session, and with it the query. To cancel it would need another
+  // connection still, and could come late.
+  const leave = () => void client.end().catch(() => {}); // it was gone before
+  response.once("close", leave);
   // PostgreSQL does not look at its clock while a client does not read.
   const limit = setTimeout(() => response.destroy(), timeoutMs);
   try {
-    await withRole(serverPool, { settings, mode: "read only" }, async (client) => {
+    await client.connect();
+    await withRole(client, { settings, mode: "read only" }, async () => {
       const { rows } = await client.query<{ text: string }>(
         `select format($1, variadic $2::text[]) as text,
           case when version() !~ 'Visual C|mingw'
             then set_config('client_connection_check_interval', '1s', true) end`,
         [query.part.text, query.part.values],
       );
-      const leave = () => endSession(client);
-      response.once("close", leave);
-      try {
-        if (response.destroyed) return;
-        await stream(client, rows[0]?.text ?? "", name, query.header, response);
-      } finally {
-        response.off("close", leave);
-      }
+      if (response.destroyed) throw new Error("the client has left");
+      await stream(client, rows[0]?.text ?? "", name, query.header, response);
     });
     response.end();
   } finally {
     clearTimeout(limit);
+    response.off("close", leave);
+    leave();
   }
 }
 
 /**
- * Ends the session of a client that is gone, and with it the query. To cancel it would need another
- * connection, and could come late, to whoever has this one by then.
+ * A connection like those of the pool, but of its own: these send statements without waiting for
+ * answers, which COPY cannot, and one that reads slowly keeps none of them.
  */
-function endSession(client: ClientBase): void {
-  (client as Client).end().catch(() => {}); // it was gone before
+function ownClient({ options }: Pool): Client {
+  const { Client: Kind = Client } = options as { Client?: typeof Client };
+  const client = new Kind({ ...(options as ClientConfig), pipeline: false } as ClientConfig);
+  client.on("error", () => {}); // a lost connection fails the query that was under way
+  return client;
 }
 
 async function stream(
