@@ -69,9 +69,9 @@ test.serial("connections that wait for a lock are counted", async (t) => {
   t.like(await waiting(), { waiting_session_count: "0" });
   const [first, second] = [await hot.pool.connect(), await hot.pool.connect()];
   try {
-    const take = "lock table saldo.hold in exclusive mode";
+    const take = "lock table saldo.product in share row exclusive mode";
     await first.query(`begin; ${take}`);
-    const waits = second.query(`begin; ${take}; commit`);
+    const waits = second.query(`begin; ${take}; rollback`);
     while ((await waiting()).waiting_session_count === "0") await setTimeout(20);
     t.like(await waiting(), { waiting_session_count: "1" });
     await first.query("commit");

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import test from "ava";
 import type { Browser } from "playwright-core";
 import { chromiumPath, launch, noChromium, picture, violations } from "./_browser.ts";
@@ -132,8 +133,9 @@ bought("entries are found by what is known of them", async (t) => {
   await rows.getByRole("link", { name: "Sale 77" }).waitFor({ state: "detached" });
   await rows.getByRole("link", { name: "Sale 78" }).waitFor();
   t.is(await rows.getByRole("link").count(), 1);
-  const csv = await page.getByRole("link", { name: "CSV" }).getAttribute("href");
-  const file = await (await page.request.get(csv ?? "")).text();
+  const download = page.waitForEvent("download");
+  await page.getByRole("link", { name: "CSV" }).click();
+  const file = await readFile(await (await download).path(), "utf8");
   t.is(file.match(/Sale 78/g)?.length, 2, "both lines of the entry");
   t.is(file.trimEnd().split("\n").length, 3);
   await page.getByRole("button", { name: "Clear filters" }).click();
