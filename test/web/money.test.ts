@@ -1,6 +1,12 @@
 import test from "ava";
 import fc from "fast-check";
-import { amountToSend, readAmountText } from "../../src/web/console/parts/amount.ts";
+import {
+  amountToSend,
+  isSameAmount,
+  readAmountText,
+  sumAmounts,
+  timesAmount,
+} from "../../src/web/console/parts/amount.ts";
 import { formatAmount, groupAmount, readAmount } from "../../src/web/shared/money.ts";
 
 /** Rupiah as people type them: 20.000 is twenty thousand, and never twenty. */
@@ -93,4 +99,18 @@ test("the console gives the API what was read, with a sign only where one may st
   t.is(amountToSend("0,00"), null);
   t.is(amountToSend("-0", { isSigned: true }), null);
   t.is(amountToSend("twenty"), null);
+});
+
+test("prices are multiplied and chosen amounts added without a double", (t) => {
+  t.is(timesAmount("25000.50", 2), "50001");
+  t.is(timesAmount("0.05", 3), "0.15");
+  t.is(timesAmount("9007199254740.99", 1000), "9007199254740990");
+  t.is(sumAmounts([]), "0");
+  t.is(sumAmounts(["0.1", "0.2"]), "0.30");
+  t.is(sumAmounts(["9007199254740993", "1"]), "9007199254740994");
+  t.true(isSameAmount("764999", "764999.00"));
+  t.true(isSameAmount("0.5", "0.50"));
+  t.true(isSameAmount("100", "100"));
+  t.false(isSameAmount("100", "1"));
+  t.false(isSameAmount("764999.01", "764999.1"));
 });
