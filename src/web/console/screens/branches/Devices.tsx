@@ -19,9 +19,6 @@ import { useBranchWords } from "./words.ts";
 type Device = NonNullable<NonNullable<BranchDevicesQuery["branchDevices"]>["nodes"][number]>;
 
 const tones = { ok: "good", forked: "bad", closed: "wait" } as const;
-const keyOrder = (a: { createdAt: string }, b: { createdAt: string }) =>
-  b.createdAt.localeCompare(a.createdAt);
-
 export function Devices({ branchId }: { branchId: string }) {
   const words = useBranchWords();
   const query = useDocument(BranchDevices, { branchId }, { everySeconds: 30 });
@@ -80,7 +77,7 @@ function Keys({ device, title }: { device: Device; title: string }) {
   return (
     <Table
       caption={`${words("keys")}: ${title}`}
-      rows={rowsOf(device.branchKeysByDeviceId).toSorted(keyOrder)}
+      rows={rowsOf(device.branchKeysByDeviceId)}
       keyOf={({ id }) => id}
       empty={words("noKeys")}
       columns={[

@@ -148,7 +148,7 @@ export const BranchDevices: TypedDocument<BranchDevicesQuery, BranchDevicesQuery
   name: "BranchDevices",
   kind: "query",
   roles: null,
-  text: "query BranchDevices($branchId: BigInt!) {\n  branchDevices(\n    filter: {branchId: {equalTo: $branchId}}\n    first: 100\n    orderBy: [DEVICE_NO_DESC]\n  ) {\n    nodes {\n      id\n      deviceNo\n      name\n      program\n      state\n      stateReason\n      stateChangedAt\n      enrolledAt\n      lastPushAt\n      clockOffsetMs\n      branchKeysByDeviceId(first: 10) {\n        nodes {\n          id\n          createdAt\n          firstUsedAt\n          lastUsedAt\n          endedAt\n          endReason\n        }\n      }\n    }\n  }\n}",
+  text: "query BranchDevices($branchId: BigInt!) {\n  branchDevices(\n    filter: {branchId: {equalTo: $branchId}}\n    first: 100\n    orderBy: [DEVICE_NO_DESC]\n  ) {\n    nodes {\n      id\n      deviceNo\n      name\n      program\n      state\n      stateReason\n      stateChangedAt\n      enrolledAt\n      lastPushAt\n      clockOffsetMs\n      branchKeysByDeviceId(first: 10, orderBy: [CREATED_AT_DESC]) {\n        nodes {\n          id\n          createdAt\n          firstUsedAt\n          lastUsedAt\n          endedAt\n          endReason\n        }\n      }\n    }\n  }\n}",
 };
 
 export const CreateBranch: TypedDocument<CreateBranchMutation, CreateBranchMutationVariables> = {
