@@ -4874,6 +4874,17 @@ export interface Functions {
     row: ImportResult;
   };
   /**
+   * A digest of what each of up to 5,000 rows of a file says, in their order: the same for the
+   * same, however it is written.
+   */
+  import_digests: {
+    args: {
+      kind: string;
+      rows: unknown;
+    };
+    row: { import_digests: string[] | null };
+  };
+  /**
    * Records up to 5,000 rows of a file of meters and answers each: objects of texts with row_no,
    * customer, code, kind, installed_at, start_index, register_limit.
    */

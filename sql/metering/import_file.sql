@@ -1,7 +1,7 @@
 -- What a file says, whatever program saved it: its numbers in plain form, and a key for each row.
 --
--- Private, for npx saldo import: import_numbers, import_keys. Private: import_number, import_said,
--- import_columns, require_import_columns.
+-- Public: import_digests. Private, for npx saldo import: import_numbers, import_keys. Private:
+-- import_number, import_said, import_columns, require_import_columns.
 -- A spreadsheet that saves a file again writes 5000.00 for 5000, and 08:00:00 for 08:00. So a row
 -- is known by what its fields mean, and not by how they are written.
 
@@ -176,3 +176,25 @@ comment on function saldo_private.import_numbers is
   'SB003 amount_scale where an amount looks like thousands.';
 revoke execute on function saldo_private.import_numbers from public;
 grant execute on function saldo_private.import_numbers to saldo_admin;
+
+create or replace function saldo.import_digests(kind text, rows jsonb)
+returns text[]
+language plpgsql
+stable
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  if (kind in ('customers', 'deposits', 'meters', 'readings')) is not true then
+    perform saldo_private.fail('input_invalid', 'kind: customers, deposits, meters or readings');
+  end if;
+  return saldo_private.import_keys(import_digests.kind, import_digests.rows);
+end
+$$;
+comment on function saldo.import_digests is
+  'A digest of what each of up to 5,000 rows of a file says, in their order: the same for the '
+  'same, however it is written. A program that imports files makes a key of it, csv:DIGEST:N for '
+  'the Nth such row of the file, as npx saldo import does; so the same file again, or its rest, '
+  'records nothing twice. Error: SB010 input_invalid.';
+revoke execute on function saldo.import_digests from public;
+grant execute on function saldo.import_digests to saldo_admin, saldo_biller;

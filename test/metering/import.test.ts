@@ -314,3 +314,27 @@ test.serial("what is there under another key is told with its id, and is no refu
   t.is(differs?.error_code, "SB408");
   t.is(await count("reading where read_on = '2025-02-06'"), 1);
 });
+
+test.serial("rows have the same digest where they say the same", async (t) => {
+  const row = (more: Row) => ({ customer: "A", amount: "5000", ...more });
+  const rows = [
+    row({ row_no: 2, occurred_at: "2025-03-01T08:00:00+07:00" }),
+    row({ row_no: 3, occurred_at: "2025-03-01 08:00", amount: "5000.00" }),
+    row({ row_no: 4, occurred_at: "2025-03-01T08:00:01+07:00" }),
+  ];
+  const digests = async (kind: string, given: unknown, actor: "admin" | "operator" = "admin") => {
+    const [answer] = await metering.rows(actor, "import_digests", {
+      kind,
+      rows: JSON.stringify(given),
+    });
+    return answer?.import_digests as string[];
+  };
+  const [one, same, other] = await digests("deposits", rows);
+  t.regex(String(one), /^[0-9a-f]{64}$/);
+  t.is(same, one);
+  t.not(other, one);
+  t.not((await digests("readings", rows))[0], one);
+  t.is(await errorCode(digests("others", rows)), "SB010");
+  t.is(await errorCode(digests("deposits", [])), "SB010");
+  t.is(await errorCode(digests("deposits", rows, "operator")), "42501");
+});

@@ -298,3 +298,50 @@ inBrowser("a re-rating is followed while it runs", async (t) => {
   t.true((await overhang(page)) <= 0);
   t.deepEqual(await violations(page), []);
 });
+
+inBrowser(
+  "a file of deposits is tried, imported, and the same again records nothing twice",
+  async (t) => {
+    const { page, errors } = await open(t, { path: "/customers/import" });
+    await page.getByLabel("What is in the file").selectOption("deposits");
+    const lines = Array.from({ length: 120 }, (_, n) => `c120,${n + 1},2026-10-01T09:00:00+07:00`);
+    lines[9] = "nobody,5,2026-10-01T09:00:00+07:00";
+    const choose = (text: string) =>
+      page.locator("input[type=file]").setInputFiles({
+        name: "deposits.csv",
+        mimeType: "text/csv",
+        buffer: Buffer.from(text),
+      });
+    await choose("customer,sum\na,1");
+    await page.getByText("The columns are not right").waitFor();
+    await choose(`customer,amount,occurred_at\n${lines.join("\n")}\n`);
+    await page.getByRole("button", { name: "Try it, write nothing" }).click();
+    await page.getByText("Tried: nothing was written").waitFor();
+    await page.getByText("120 of 120 rows").waitFor();
+    const count = async () =>
+      (await api.root("select from saldo.deposit where amount < 121")).length;
+    const before = await count();
+    t.is(await page.getByRole("row", { name: /^11 refused SB401/ }).count(), 1);
+    await picture(page, "import");
+    t.deepEqual(await violations(page), []);
+    const run = async () => {
+      await page.getByLabel("Type 120 to import that many rows").fill("120");
+      await page.getByRole("button", { name: "Import", exact: true }).click();
+    };
+    await run();
+    await page.getByText("Imported", { exact: true }).waitFor();
+    await page.getByText("120 of 120 rows").waitFor();
+    t.is(await count(), before + 119);
+    await run();
+    await page.getByText("Imported before").locator("..").getByText("119").waitFor();
+    t.is(await count(), before + 119);
+    t.deepEqual(errors, []);
+    const operator = await open(t, {
+      role: "operator",
+      path: "/customers/import",
+      viewport: phone,
+    });
+    await operator.page.getByText("Who may: admin, biller.").waitFor();
+    t.true((await overhang(operator.page)) <= 0);
+  },
+);

@@ -14,7 +14,7 @@ export function Progress({
     <progress
       aria-label={label}
       max={1}
-      className="h-3 w-full accent-(--color-brand)"
+      className="h-2 w-full appearance-none overflow-hidden rounded bg-line [&::-moz-progress-bar]:bg-brand [&::-webkit-progress-bar]:bg-line [&::-webkit-progress-value]:bg-brand"
       {...(share !== undefined && { value: share })}
     />
   );

@@ -1,13 +1,14 @@
 /** All customers: to find one, and the figures of all of them. */
 import { useState } from "react";
 import { Field } from "../../../shared/ui.tsx";
-import { useSignedIn } from "../../api/session.ts";
+import { useMay, useSignedIn } from "../../api/session.ts";
 import { ActionButton } from "../../parts/action_dialog.tsx";
 import { useFilters } from "../../parts/filters.tsx";
-import { Page, Tabs } from "../../parts/page.tsx";
+import { Go, Page, Tabs } from "../../parts/page.tsx";
 import { CustomerList } from "./CustomerList.tsx";
 import { CreateCustomer } from "./customers.documents.ts";
 import { MonthOfAll, YearOfAll } from "./FiguresOfAll.tsx";
+import { ImportCustomers } from "./import.documents.ts";
 import { useCustomerWords } from "./words.ts";
 
 export function Screen() {
@@ -20,7 +21,7 @@ export function Screen() {
   ];
   const view = tabs.find(({ value }) => value === filters["view"])?.value ?? "list";
   return (
-    <Page title={words("title")} actions={<NewCustomer />}>
+    <Page title={words("title")} actions={<Actions />}>
       <Tabs
         label={words("views")}
         value={view}
@@ -28,6 +29,17 @@ export function Screen() {
         tabs={tabs}
       />
     </Page>
+  );
+}
+
+function Actions() {
+  const words = useCustomerWords();
+  const may = useMay(ImportCustomers as never);
+  return (
+    <>
+      {may && <Go to="/customers/import">{words("import")}</Go>}
+      <NewCustomer />
+    </>
   );
 }
 

@@ -5,9 +5,10 @@ import { useLive } from "../../api/live.ts";
 import { usePages } from "../../api/query_client.ts";
 import { ActionButton } from "../../parts/action_dialog.tsx";
 import { Day, Figure, Moment } from "../../parts/figures.tsx";
+import { Progress } from "../../parts/progress.tsx";
 import { type Column, PagedTable } from "../../parts/table.tsx";
 import {
-  type ProgressFragment as Progress,
+  type ProgressFragment as Rerating,
   ReratingProgress,
   Reratings,
   RetryRerating,
@@ -17,7 +18,7 @@ import { usePriceWords } from "./words.ts";
 export function ReratingList() {
   const words = usePriceWords();
   const pages = usePages(Reratings, {}, ({ reratings }) => reratings, { everySeconds: 30 });
-  const columns: Column<Progress>[] = [
+  const columns: Column<Rerating>[] = [
     {
       title: words("operation"),
       cell: ({ operation, fromDate, account }) => (
@@ -54,12 +55,12 @@ export function ReratingList() {
   );
 }
 
-const isUnderWay = ({ status }: Progress) => status === "waiting" || status === "running";
+const isUnderWay = ({ status }: Rerating) => status === "waiting" || status === "running";
 
 /** How far it is, told by the server after each slice. */
-function Live({ rerating }: { rerating: Progress }) {
+function Live({ rerating }: { rerating: Rerating }) {
   const words = usePriceWords();
-  const [heard, setHeard] = useState<Progress>();
+  const [heard, setHeard] = useState<Rerating>();
   useLive(ReratingProgress, isUnderWay(rerating) ? { id: rerating.id } : null, (event) =>
     setHeard(event.reratingChanged?.rerating ?? undefined),
   );
@@ -71,13 +72,10 @@ function Live({ rerating }: { rerating: Progress }) {
         <Badge tone={tone}>{words(now.status)}</Badge> <Figure value={now.doneCount} /> /{" "}
         <Figure value={now.readingCount} />
       </span>
-      <progress
-        aria-label={words("progress")}
-        className="h-2 w-full accent-brand"
-        max={Math.max(Number(now.readingCount), 1)}
-        value={
-          now.status === "done" ? Math.max(Number(now.readingCount), 1) : Number(now.doneCount)
-        }
+      <Progress
+        label={words("progress")}
+        total={now.readingCount}
+        done={now.status === "done" ? now.readingCount : now.doneCount}
       />
       {now.error !== null && <p className="text-sm text-bad break-words">{now.error}</p>}
       {now.status === "failed" && (
