@@ -345,3 +345,29 @@ inBrowser(
     t.true((await overhang(operator.page)) <= 0);
   },
 );
+
+inBrowser(
+  "stored months that differ are compared, and put right by the plan that was shown",
+  async (t) => {
+    await api.root(`set session_replication_role = replica;
+    update saldo.customer_month_total set deposits = deposits + 7
+    where account_id = (select account_id from saldo.customer where code = 'bakery')
+    and month = '2025-08-01';
+    reset session_replication_role`);
+    const { page, errors } = await open(t, { path: "/customers?view=upkeep" });
+    await page.getByRole("button", { name: "Compare now" }).click();
+    await page.getByText(/^1 of \d+ months differ/).waitFor();
+    await page.getByLabel("What to do").last().selectOption("sync");
+    await page.getByLabel("Code of the customer").fill("bakery");
+    await page.keyboard.press("Enter");
+    await page.getByText("Hash of the plan").waitFor();
+    await picture(page, "stored");
+    t.deepEqual(await violations(page), []);
+    await page.getByRole("button", { name: "Apply the plan" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Apply the plan" }).click();
+    await page.getByText("The plan is applied.").waitFor();
+    const [left] = await api.root("select difference_count from saldo.compare_monthly_balances()");
+    t.is(Number(left?.["difference_count"]), 0);
+    t.deepEqual(errors, []);
+  },
+);

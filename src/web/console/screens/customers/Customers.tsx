@@ -9,6 +9,7 @@ import { CustomerList } from "./CustomerList.tsx";
 import { CreateCustomer } from "./customers.documents.ts";
 import { MonthOfAll, YearOfAll } from "./FiguresOfAll.tsx";
 import { ImportCustomers } from "./import.documents.ts";
+import { StoredMonths } from "./StoredMonths.tsx";
 import { useCustomerWords } from "./words.ts";
 
 export function Screen() {
@@ -18,6 +19,7 @@ export function Screen() {
     { value: "list", title: words("viewList"), content: <CustomerList /> },
     { value: "month", title: words("viewMonth"), content: <MonthOfAll /> },
     { value: "year", title: words("viewYear"), content: <YearOfAll /> },
+    { value: "upkeep", title: words("viewUpkeep"), content: <StoredMonths /> },
   ];
   const view = tabs.find(({ value }) => value === filters["view"])?.value ?? "list";
   return (
