@@ -37,9 +37,12 @@ async function withProgress<TResult>(client: Client, work: Promise<TResult>): Pr
 
 /** `saldo check`: runs every rule, and tells what it finds. */
 export const checkCommand: Command = {
-  usage: "check [--json]",
-  help: ["Runs every rule over all balances and the journal; 1 when something is found."],
-  options: { json: { type: "boolean" } },
+  usage: "check [--progress] [--json]",
+  help: [
+    "Runs every rule over all balances and the journal; 1 when something is found. On a terminal,",
+    "or with --progress, it shows how far it is once it takes longer than a second.",
+  ],
+  options: { json: { type: "boolean" }, progress: { type: "boolean" } },
   prepare(words) {
     requireNoWords(words);
     return async () => async (client) => {
@@ -47,7 +50,8 @@ export const checkCommand: Command = {
         `select id, status, finding_count, rule_count, failed_rule_count, account_count, line_count
         from saldo.check_balance_health()`,
       );
-      const { rows: runs } = await (isForPrograms(words) ? check : withProgress(client, check));
+      const isShown = words.values["progress"] === true || process.stderr.isTTY;
+      const { rows: runs } = await (isShown ? withProgress(client, check) : check);
       const run = runs[0];
       const { rows: findings } = await client.query(
         `select f.rule, f.key, f.stored, f.derived, f.cause, f.explanation,

@@ -314,7 +314,7 @@ test("the version is that of the package, and a command describes itself alone",
   t.deepEqual(await saldo(["--version"]), { code: 0, output: `${version}\n` });
   const { code, output } = await saldo(["check", "--help"]);
   t.is(code, 0);
-  t.regex(output, /npx saldo check \[--json\]\n/);
+  t.regex(output, /npx saldo check \[--progress\] \[--json\]\n/);
   t.notRegex(output, /npx saldo heal/);
   t.deepEqual(await saldo(["help", "check"]), { code, output });
 });

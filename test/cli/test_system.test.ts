@@ -74,7 +74,7 @@ test.serial("a check that takes its time shows how far it is", async (t) => {
   await holder.query("begin");
   // A rule of the check waits for it.
   await holder.query("lock table saldo.customer_charge in access exclusive mode");
-  const program = runProgram("bin/saldo.js", ["check"], {
+  const program = runProgram("bin/saldo.js", ["check", "--progress"], {
     DATABASE_URL: database.connectionString,
   });
   await program.printed(/lines checked 100 %/);
