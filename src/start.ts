@@ -51,6 +51,8 @@ export async function start(config: Config, parts: Parts, log: Log): Promise<Run
     reportBroken = done;
   });
   try {
+    // The first start makes a database, which takes a while, without a word otherwise.
+    if (!config.databaseUrl) log.info("starting PostgreSQL", { folder: config.dataFolder });
     const embedded = config.databaseUrl ? undefined : await startEmbedded(config.dataFolder);
     if (embedded) {
       stops.push(() => embedded.stop());

@@ -20,11 +20,13 @@ export function graphiqlPolicy(nonce: string): string {
 }
 
 /** What stands in the editor of somebody who is here for the first time. */
-export const FIRST_QUERY = `# Saldo. The token goes into the field above; a subscription takes its own from
-# the tab "Headers" below the editor: { "Authorization": "Bearer eyJ..." }
+export const FIRST_QUERY = `# Saldo. The token goes into the field above.
+# npm start prints one of an administrator,
+# npx saldo token makes others. Without one there is
+# health without amounts, and nothing more.
 #
-# npm start prints one of an administrator, npx saldo token makes others.
-# Without one there is health without amounts, and nothing more.
+# A subscription takes its token from the tab "Headers":
+# { "Authorization": "Bearer eyJ..." }
 
 query Health {
   balanceHealth { isHealthy isValid driftCount }
@@ -35,11 +37,15 @@ query Members {
 }
 
 mutation NewMember {
-  createMember(input: { code: "ayu", name: "Ayu" }) { result { id accountId } }
+  createMember(input: { code: "ayu", name: "Ayu" }) {
+    result { id accountId }
+  }
 }
 
 mutation PayIn {
-  topUp(input: { memberId: "1", amount: "150000", idempotencyKey: "pay-in-1" }) {
+  topUp(input: {
+    memberCode: "ayu", amount: "150000", idempotencyKey: "pay-in-1"
+  }) {
     result { id postingDate originMonth }
   }
 }
