@@ -1,6 +1,8 @@
 -- Setting a value; a limit that is raised is told, and far only by two people.
 --
--- Public: set_setting. Private: raised_limit, may_raise_alone.
+-- Public: set_setting. Private: raised_limit, may_raise_alone, require_setting_by_two.
+-- Alerts that go nowhere, and another day for what is posted, are for two people as well; a server
+-- that starts sets both from its environment.
 
 create or replace function saldo_private.raised_limit(name text, value text)
 returns numeric
@@ -37,6 +39,28 @@ as $$
 $$;
 comment on function saldo_private.may_raise_alone is
   'Whether a person may raise a limit so far without another one.';
+
+create or replace function saldo_private.require_setting_by_two(name text, value text)
+returns void
+language plpgsql
+stable
+as $$
+declare
+  v_old text := saldo_private.setting_value(require_setting_by_two.name);
+begin
+  if (
+    name = 'business_time_zone' and value <> v_old
+    or name = 'alert_channels'
+      and not string_to_array(v_old, ',') <@ string_to_array(coalesce(value, ''), ',')
+  ) and not pg_has_role(saldo_private.role_in_force(), 'saldo_owner', 'usage')
+  then
+    perform saldo_private.require_second_person(format('%s from %L to %L', name, v_old, value));
+  end if;
+end
+$$;
+comment on function saldo_private.require_setting_by_two is
+  'Refuses another time zone, and channels of alerts that are taken away, to one person alone; not '
+  'to a server that starts, nor to whoever owns the engine: SB662 second_person_needed.';
 
 create or replace function saldo_private.set_setting__write(name text, value text)
 returns void
@@ -133,6 +157,7 @@ declare
   v_setting saldo.setting;
 begin
   perform saldo_private.set_setting__check(set_setting.name, set_setting.value);
+  perform saldo_private.require_setting_by_two(set_setting.name, set_setting.value);
   v_limit := saldo_private.raised_limit(set_setting.name, set_setting.value);
   if v_limit is not null then
     perform saldo_private.set_setting__decide(set_setting.name, set_setting.value, v_limit);
@@ -148,7 +173,8 @@ $$;
 comment on function saldo.set_setting is
   'Changes a setting for what is posted from now on; dates that are stored stay as they are. '
   'One that is a limit is raised by raise_alone_percent of what it was 30 days ago; further only '
-  'by propose_setting and another administrator. Errors in checking order: SB010 input_invalid for '
+  'by propose_setting and another administrator, and so are another business_time_zone and '
+  'alert_channels that are taken away. Errors in checking order: SB010 input_invalid for '
   'a value of the wrong form, SB007 not_found for an unknown name, SB662 second_person_needed.';
 revoke execute on function saldo.set_setting from public;
 grant execute on function saldo.set_setting to saldo_admin;

@@ -90,7 +90,7 @@ returns table (name text, old_value numeric, new_value numeric)
 language sql
 stable
 as $$
-  select each.name, each.old_value, each.new_value
+  select each.name, least(each.old_value, base.value), each.new_value
   from saldo_private.heal_limit() as l
   cross join lateral (
     values ('max_count', l.max_count, coalesce(
@@ -106,11 +106,33 @@ as $$
         policy.max_percent, saldo_private.setting_value('heal_rule_max_percent')::numeric
       ))
   ) as each (name, old_value, new_value)
+  -- What it was before one person alone raised it, in these 30 days and since two did.
+  left join lateral (
+    select (d.before ->> each.name)::numeric as value
+    from saldo.decision as d
+    where d.action = 'set_heal_policy'
+    and d.status = 'approved'
+    and d.is_alone
+    and d.arguments ->> 'rule' = policy.rule
+    and d.decided_at > now() - interval '30 days'
+    and not exists (
+      select
+      from saldo.decision as two
+      where two.action = d.action
+      and two.status = 'approved'
+      and not two.is_alone
+      and two.arguments ->> 'rule' = policy.rule
+      and two.decided_at > d.decided_at
+    )
+    order by d.decided_at
+    limit 1
+  ) as base on true
   where l.rule = policy.rule
   and each.new_value > each.old_value
 $$;
 comment on function saldo_private.raised_heal_limits is
-  'Limits of a rule that a policy raises, from what to what.';
+  'Limits of a rule that a policy raises, from what to what: a person who raises one step by step '
+  'is measured by what it was before the first.';
 
 create or replace function saldo_private.heal_policy(
   rule text,
@@ -204,8 +226,8 @@ comment on function saldo.set_heal_policy is
   'finding; max_amount_total: sum of the differences in one run and currency; max_percent: share '
   'of the rule''s rows in one run, and up to it a registered rule is not suspect. Null = the '
   'setting. '
-  'What is above becomes a heal_proposal. A limit is raised by raise_alone_percent; further only '
-  'by propose_heal_policy and another administrator. Errors in checking order: '
+  'What is above becomes a heal_proposal. A limit is raised by raise_alone_percent of what it was before the '
+  'raises that one person made alone in 30 days; further only by propose_heal_policy and another administrator. Errors in checking order: '
   'SB010 input_invalid, SB007 not_found for an unknown rule, SB662 second_person_needed.';
 revoke execute on function saldo.set_heal_policy from public;
 grant execute on function saldo.set_heal_policy to saldo_admin;

@@ -191,6 +191,10 @@ test.serial("limits are raised a little alone, and further by two", async (t) =>
   await as("anna", policy, [5]);
   t.is(await codeAs("anna", policy, [11]), "SB662");
   await as("anna", policy, [10]);
+  t.is(await codeAs("anna", policy, [11]), "SB662", "step by step is no way around here either");
+  await as("anna", policy, [5]);
+  await as("anna", policy, [9]);
+  t.is(await codeAs("anna", policy, [18]), "SB662");
   const [limits] = await as(
     "anna",
     "select * from saldo.propose_heal_policy('account_balance', 'x', max_amount => 99999999)",
@@ -198,6 +202,28 @@ test.serial("limits are raised a little alone, and further by two", async (t) =>
   await as("budi", approve, [limits?.["id"]]);
   const [set_] = await wallet.root("select max_amount, set_by from saldo.heal_policy");
   t.deepEqual(set_, { max_amount: "99999999", set_by: "budi" });
+  await as("anna", policy, [199_999_998]);
+  t.is(await codeAs("anna", policy, [199_999_999]), "SB662", "from what two have said on");
+});
+
+test.serial("the time zone, and alerts that go nowhere, are set by two", async (t) => {
+  const set = "select value from saldo.set_setting($1, $2)";
+  await as("anna", set, ["alert_channels", "webhook"]);
+  await as("anna", set, ["alert_channels", "webhook,email"]);
+  t.is(await codeAs("anna", set, ["alert_channels", "email"]), "SB662");
+  t.is(await codeAs("anna", set, ["alert_channels", ""]), "SB662");
+  t.is(await codeAs("anna", set, ["business_time_zone", "UTC"]), "SB662");
+  await as("anna", set, ["business_time_zone", "Asia/Jakarta"]);
+  const [proposal] = await as(
+    "anna",
+    "select * from saldo.propose_setting('alert_channels', '', 'no mail any more')",
+  );
+  await as("budi", approve, [proposal?.["id"]]);
+  const value = "select value from saldo.setting where name = 'alert_channels'";
+  t.deepEqual(await wallet.root(value), [{ value: "" }]);
+  // As a server does when it starts.
+  await wallet.root("select saldo.set_setting('business_time_zone', 'Asia/Tokyo')");
+  await wallet.root("select saldo.set_setting('business_time_zone', 'Asia/Jakarta')");
 });
 
 test.serial(
