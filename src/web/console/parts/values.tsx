@@ -15,7 +15,7 @@ export function FigureText({
   return currency ? <Money amount={text} currency={currency} /> : <Figure value={text} />;
 }
 
-/** A value of JSON as a reader wants it: a text without its quotes, anything besides as it is written. */
+/** A value of JSON as a reader wants it: a text without its quotes, the rest as it is written. */
 export function valueText(value: unknown): string {
   if (value === null || value === undefined) return "–";
   return typeof value === "string" ? value : JSON.stringify(value);

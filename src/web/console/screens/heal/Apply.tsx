@@ -3,8 +3,8 @@ import { useNavigate } from "@tanstack/react-router";
 import { Notice } from "../../../shared/ui.tsx";
 import { ActionButton } from "../../parts/action_dialog.tsx";
 import { Figure, Money } from "../../parts/figures.tsx";
-import { countOf, type Run, type Total } from "./heal_run.ts";
 import { ApplyHealPlan } from "./plan.documents.ts";
+import { countOf, type Run, type Total } from "./run_totals.ts";
 import { useHealWords } from "./words.ts";
 
 export function Apply({ run, totals }: { run: Run; totals: readonly Total[] }) {

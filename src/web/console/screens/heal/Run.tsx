@@ -8,9 +8,9 @@ import { Go, Page } from "../../parts/page.tsx";
 import { Facts, Stat, Table } from "../../parts/table.tsx";
 import { useCauseWords } from "../health/cause_words.ts";
 import { Apply } from "./Apply.tsx";
-import { countOf, type Run, type Total } from "./heal_run.ts";
 import { HealRunDetail } from "./plan.documents.ts";
 import { RunLines } from "./RunLines.tsx";
+import { countOf, type Run, type Total } from "./run_totals.ts";
 import { useHealWords } from "./words.ts";
 
 export function Screen() {

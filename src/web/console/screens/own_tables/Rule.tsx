@@ -8,7 +8,7 @@ import { Go, Page } from "../../parts/page.tsx";
 import { Facts, Table } from "../../parts/table.tsx";
 import { OwnRule } from "./own_tables.documents.ts";
 import { RuleActions } from "./RuleActions.tsx";
-import type { Rule } from "./rule_facts.ts";
+import type { Rule } from "./rule.ts";
 import { useOwnTableWords } from "./words.ts";
 
 const guards = { none: "guardNone", record: "guardRecord", refuse: "guardRefuse" } as const;

@@ -2,7 +2,7 @@
 import { rowsOf } from "../../api/query_client.ts";
 import { ActionButton } from "../../parts/action_dialog.tsx";
 import { ApproveRule, DisableRule, EnableRule } from "./own_tables.documents.ts";
-import type { Rule } from "./rule_facts.ts";
+import type { Rule } from "./rule.ts";
 import { useOwnTableWords } from "./words.ts";
 
 export function RuleActions({ rule }: { rule: Rule }) {

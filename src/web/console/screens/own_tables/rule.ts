@@ -1,4 +1,4 @@
 import type { OwnRuleQuery } from "./own_tables.documents.ts";
 
-/** What the page of a rule knows of it. */
+/** A registered rule with all that its screen shows. */
 export type Rule = NonNullable<OwnRuleQuery["registeredRule"]>;
