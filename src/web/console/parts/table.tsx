@@ -62,7 +62,7 @@ export function Table<Row>({
                   data-title={title}
                   className={`border-b border-line px-2 py-2 align-top ${align === "right" ? "sm:text-right" : ""}`}
                 >
-                  {cell(row)}
+                  <div className="min-w-0">{cell(row)}</div>
                 </td>
               ))}
             </tr>

@@ -1,5 +1,6 @@
 /** Frozen accounts: since when, by whom and why, and how they are released. */
 import { usePages } from "../../api/query_client.ts";
+import { useMay } from "../../api/session.ts";
 import { ActionButton } from "../../parts/action_dialog.tsx";
 import { Moment, Money } from "../../parts/figures.tsx";
 import { ChoiceFilter, FilterBar, useFilters } from "../../parts/filters.tsx";
@@ -51,18 +52,27 @@ export function Frozen() {
 
 function useColumns(isReleased: boolean): readonly Column<Freeze>[] {
   const words = useHealWords();
-  const last: Column<Freeze> = isReleased
-    ? {
-        title: words("releasedBy"),
-        cell: (each) => (
-          <>
-            {each.unfrozenBy} <Moment at={each.unfrozenAt} />
-            <br />
-            <span className="text-soft">{each.unfreezeReason}</span>
-          </>
-        ),
-      }
-    : { title: words("unfreeze"), cell: (each) => <Release freeze={each} /> };
+  const mayRelease = useMay(UnfreezeAccount as never);
+  const release: Column<Freeze> = {
+    title: words("unfreeze"),
+    cell: (each) => <Release freeze={each} />,
+  };
+  const last: readonly Column<Freeze>[] = isReleased
+    ? [
+        {
+          title: words("releasedBy"),
+          cell: (each) => (
+            <>
+              {each.unfrozenBy} <Moment at={each.unfrozenAt} />
+              <br />
+              <span className="text-soft">{each.unfreezeReason}</span>
+            </>
+          ),
+        },
+      ]
+    : mayRelease
+      ? [release]
+      : [];
   return [
     { title: words("account"), cell: ({ account }) => <AccountLink account={account} /> },
     {
@@ -86,7 +96,7 @@ function useColumns(isReleased: boolean): readonly Column<Freeze>[] {
       cell: ({ reason, findingId }) =>
         findingId === null ? reason : <Go to={`/health/findings/${findingId}`}>{reason}</Go>,
     },
-    last,
+    ...last,
   ];
 }
 

@@ -1,6 +1,7 @@
 /** The jobs of the worker: when they ran and run, what failed, and runs that somebody asks for. */
 import { Badge, Notice } from "../../../shared/ui.tsx";
 import { rowsOf, useDocument } from "../../api/query_client.ts";
+import { useMay } from "../../api/session.ts";
 import { ActionButton } from "../../parts/action_dialog.tsx";
 import { Moment } from "../../parts/figures.tsx";
 import { useFilters } from "../../parts/filters.tsx";
@@ -64,6 +65,15 @@ function JobList() {
 
 function useColumns(): readonly Column<Job>[] {
   const words = useJobWords();
+  const mayRun = useMay(RunJob as never);
+  const run: Column<Job> = {
+    title: words("runNow"),
+    cell: (job) => (
+      <span className="whitespace-nowrap">
+        <RunNow job={job} />
+      </span>
+    ),
+  };
   return [
     { title: words("job"), cell: ({ name }) => name },
     { title: words("schedule"), cell: ({ schedule }) => <span lang="en">{schedule}</span> },
@@ -81,14 +91,7 @@ function useColumns(): readonly Column<Job>[] {
       title: words("error"),
       cell: ({ lastError }) => lastError && <LongText text={lastError} lang="en" />,
     },
-    {
-      title: words("runNow"),
-      cell: (job) => (
-        <span className="whitespace-nowrap">
-          <RunNow job={job} />
-        </span>
-      ),
-    },
+    ...(mayRun ? [run] : []),
   ];
 }
 
