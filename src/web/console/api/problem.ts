@@ -23,7 +23,7 @@ export class Problem extends Error {
 
   /** There is no session, or it has ended. */
   get isSignedOut(): boolean {
-    return this.condition === "unauthenticated";
+    return this.condition === "unauthenticated" || this.condition === "session_ended";
   }
 
   /** This role may not do that. */
