@@ -226,8 +226,9 @@ comment on function saldo.set_heal_policy is
   'finding; max_amount_total: sum of the differences in one run and currency; max_percent: share '
   'of the rule''s rows in one run, and up to it a registered rule is not suspect. Null = the '
   'setting. '
-  'What is above becomes a heal_proposal. A limit is raised by raise_alone_percent of what it was before the '
-  'raises that one person made alone in 30 days; further only by propose_heal_policy and another administrator. Errors in checking order: '
+  'What is above becomes a heal_proposal. A limit is raised by raise_alone_percent of what it was '
+  'before the raises that one person made alone in 30 days; further only by propose_heal_policy '
+  'and another administrator. Errors in checking order: '
   'SB010 input_invalid, SB007 not_found for an unknown rule, SB662 second_person_needed.';
 revoke execute on function saldo.set_heal_policy from public;
 grant execute on function saldo.set_heal_policy to saldo_admin;
