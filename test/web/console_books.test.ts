@@ -76,7 +76,7 @@ bought("accounts are found, opened, and read line by line", async (t) => {
   t.deepEqual(safe, { type: "asset", currency: "IDR" });
 
   await page.goto(`/console/accounts/${await idOf("till:1")}?from=2000-01-01`);
-  const lines = page.getByRole("region", { name: "Statement" });
+  const lines = page.getByRole("table", { name: "Statement" });
   await lines.getByRole("link", { name: "Sale 2", exact: true }).waitFor();
   const second = lines.getByRole("row", { name: /Sale 2\b/ });
   t.regex((await second.textContent()) ?? "", /Rp\s2,000Rp\s3,000$/);
@@ -121,7 +121,7 @@ bought("an account is frozen, unfrozen and adjusted, each with a reason", async 
 
 bought("entries are found by what is known of them", async (t) => {
   const { page } = await openConsole(t, browser, api, { path: "/journal" });
-  const rows = page.getByRole("region", { name: "Journal" });
+  const rows = page.getByRole("table", { name: "Journal" });
   await rows.getByRole("link", { name: "Sale 90", exact: true }).waitFor();
   await page.getByRole("button", { name: "Load more" }).click();
   await rows.getByRole("link", { name: "Sale 40", exact: true }).waitFor();
@@ -189,14 +189,14 @@ bought("an entry is posted when it balances, and reversed with a reason", async 
 
 bought("what waits on a hot account is settled now", async (t) => {
   const { page, errors } = await openConsole(t, browser, api, { path: "/hot" });
-  const accounts = page.getByRole("region", { name: "Hot accounts as they stand" });
+  const accounts = page.getByRole("table", { name: "Hot accounts as they stand" });
   const drinks = accounts.getByRole("row", { name: /^sales:drinks/ });
   t.regex((await drinks.textContent()) ?? "", /Drinks 4 ?3.*Rp\s0Rp\s7,500/);
   await page.getByRole("button", { name: "Settle now" }).click();
   await page.getByRole("dialog").getByText("Pending: 3").waitFor();
   await page.getByRole("dialog").getByRole("button", { name: "Settle now" }).click();
   await page.getByText("Settled accounts: 1.").waitFor();
-  const settlements = page.getByRole("region", { name: "The last settlements" });
+  const settlements = page.getByRole("table", { name: "The last settlements" });
   await settlements.getByRole("link", { name: "sales:drinks" }).waitFor();
   const [left] = await api.root("select pending_count::text from saldo.settlement_health()");
   t.deepEqual(left, { pending_count: "0" });
@@ -224,7 +224,7 @@ bought("the journal is verified, and a head that was kept is compared", async (t
   await page.getByText("This has no number and 64 hexadecimal digits.").waitFor();
   await page.getByRole("link", { name: "1", exact: true }).click();
   await page.getByRole("heading", { name: "Seal 1", level: 1 }).waitFor();
-  await page.getByRole("region", { name: "Totals by currency" }).getByText("IDR").waitFor();
+  await page.getByRole("table", { name: "Totals by currency" }).getByText("IDR").waitFor();
   t.deepEqual(errors, []);
 });
 
