@@ -72,7 +72,7 @@ export function Writes({ writes }: { writes: readonly Write[] }) {
   return (
     <ol className="flex flex-col gap-3">
       {writes.map((write) => (
-        <li key={write.id} className="rounded-lg border border-line p-3">
+        <li key={write.id} className="rounded-lg border border-line bg-card p-3">
           <OneWrite write={write} />
         </li>
       ))}
