@@ -1,7 +1,7 @@
 /** All accounts with opening, debits, credits and closing, from one day to another. */
 import { usePages } from "../../api/query_client.ts";
 import { Money } from "../../parts/figures.tsx";
-import { CopyAs, sqlText } from "../../parts/share.tsx";
+import { CopyAs, CsvLink, sqlText } from "../../parts/share.tsx";
 import { type Column, PagedTable } from "../../parts/table.tsx";
 import type { Range } from "./range.ts";
 import { AccountName, isZero } from "./SectionTable.tsx";
@@ -36,6 +36,10 @@ export function MovementsView({ range }: { range: Range }) {
   return (
     <>
       <StatementFilters range={range}>
+        <CsvLink
+          name="trial-balance"
+          filters={{ from, to, basis, is_before_closing: String(isBeforeClosing) }}
+        />
         <CopyAs
           document={Movements}
           variables={variables}
