@@ -6,13 +6,14 @@
 -- drifts, one must not have to waive the rules over the books as well.
 
 create or replace function saldo_private.checklist__draft(ends_on date)
-returns table (open_count bigint, evidence jsonb)
+returns table (open_count bigint, evidence jsonb, content text)
 language sql
 stable
 as $$
   select count(*), coalesce(jsonb_agg(jsonb_build_object(
     'draft_id', d.id, 'posting_date', d.posting_date, 'description', d.description
-  ) order by d.id) filter (where d.row_no <= 10), '[]')
+  ) order by d.id) filter (where d.row_no <= 10), '[]'),
+    md5(string_agg(format('%s %s', d.id, d.posting_date), ',' order by d.id))
   from (
     select each.*, row_number() over (order by each.id) as row_no
     from (
@@ -30,13 +31,15 @@ $$;
 comment on function saldo_private.checklist__draft is 'Drafts dated up to the end of the period.';
 
 create or replace function saldo_private.checklist__pending(ends_on date)
-returns table (open_count bigint, evidence jsonb)
+returns table (open_count bigint, evidence jsonb, content text)
 language sql
 stable
 as $$
   select coalesce(sum(p.row_count), 0)::bigint, coalesce(jsonb_agg(jsonb_build_object(
     'account_id', p.account_id, 'rows', p.row_count, 'debit', p.debit, 'credit', p.credit
-  ) order by p.account_id), '[]')
+  ) order by p.account_id), '[]'),
+    md5(string_agg(format('%s %s %s %s', p.account_id, p.row_count, p.debit, p.credit), ','
+      order by p.account_id))
   from (
     select s.account_id, count(*) as row_count,
       coalesce(sum(s.amount) filter (where s.direction = 'debit'), 0) as debit,
@@ -53,14 +56,15 @@ comment on function saldo_private.checklist__pending is
   'Transactions of hot accounts, submitted up to the end of the period and not settled.';
 
 create or replace function saldo_private.checklist__hold(ends_on date)
-returns table (open_count bigint, evidence jsonb)
+returns table (open_count bigint, evidence jsonb, content text)
 language sql
 stable
 as $$
   select count(*), coalesce(jsonb_agg(jsonb_build_object(
     'hold_id', h.id, 'account_id', h.account_id, 'open_amount', h.open_amount,
     'created_at', h.created_at, 'expires_at', h.expires_at
-  ) order by h.id) filter (where h.row_no <= 10), '[]')
+  ) order by h.id) filter (where h.row_no <= 10), '[]'),
+    md5(string_agg(format('%s %s', h.id, trim_scale(h.open_amount)), ',' order by h.id))
   from (
     select hold.id, hold.account_id, hold.open_amount, hold.created_at, hold.expires_at,
       row_number() over (order by hold.id) as row_no
@@ -73,13 +77,15 @@ comment on function saldo_private.checklist__hold is
   'Holds placed up to the end of the period that are open.';
 
 create or replace function saldo_private.checklist__suspense(ends_on date)
-returns table (open_count bigint, evidence jsonb)
+returns table (open_count bigint, evidence jsonb, content text)
 language sql
 stable
 as $$
   select count(*), coalesce(jsonb_agg(jsonb_build_object(
     'account_id', s.account_id, 'code', s.code, 'balance', s.balance
-  ) order by s.account_id), '[]')
+  ) order by s.account_id), '[]'),
+    md5(string_agg(format('%s %s', s.account_id, trim_scale(s.balance)), ','
+      order by s.account_id))
   from (
     select a.id as account_id, a.code, sum(m.credit - m.debit) as balance
     from saldo.account as a
@@ -94,14 +100,14 @@ comment on function saldo_private.checklist__suspense is
   'Suspense accounts that are not zero at the end of the period.';
 
 create or replace function saldo_private.checklist__rerating(ends_on date)
-returns table (open_count bigint, evidence jsonb)
+returns table (open_count bigint, evidence jsonb, content text)
 language sql
 stable
 as $$
   select count(*), coalesce(jsonb_agg(jsonb_build_object(
     'rerating_id', g.id, 'operation', g.operation, 'status', g.status, 'done_count', g.done_count,
     'reading_count', g.reading_count
-  ) order by g.id), '[]')
+  ) order by g.id), '[]'), md5(string_agg(g.id::text, ',' order by g.id))
   from saldo.rerating as g
   where g.status <> 'done'
   and g.from_date <= checklist__rerating.ends_on
@@ -110,13 +116,14 @@ comment on function saldo_private.checklist__rerating is
   'Re-ratings of readings up to the end of the period that are open, or failed.';
 
 create or replace function saldo_private.checklist__reading(ends_on date)
-returns table (open_count bigint, evidence jsonb)
+returns table (open_count bigint, evidence jsonb, content text)
 language sql
 stable
 as $$
   select count(*), coalesce(jsonb_agg(jsonb_build_object(
     'customer', c.code, 'meter', m.code, 'read_at', r.read_at, 'reason', u.reason_text
-  ) order by u.row_no) filter (where u.row_no <= 10), '[]')
+  ) order by u.row_no) filter (where u.row_no <= 10), '[]'),
+    md5(string_agg(u.reading_id::text, ',' order by u.row_no))
   from (
     select o.*, row_number() over (order by o.read_on, o.reading_id) as row_no
     from saldo_private.unrated_open() as o
@@ -132,11 +139,13 @@ comment on function saldo_private.checklist__reading is
   'no bill.';
 
 create or replace function saldo_private.checklist__branch(ends_on date)
-returns table (open_count bigint, evidence jsonb)
+returns table (open_count bigint, evidence jsonb, content text)
 language sql
 stable
 as $$
-  select count(*), coalesce(jsonb_agg(o.what order by o.row_no) filter (where o.row_no <= 10), '[]')
+  select count(*),
+    coalesce(jsonb_agg(o.what order by o.row_no) filter (where o.row_no <= 10), '[]'),
+    md5(string_agg((o.what - 'last_push_at')::text, ',' order by o.row_no))
   from (
     select each.what, row_number() over (order by each.kind, each.what::text) as row_no
     from (
@@ -194,15 +203,18 @@ create or replace function saldo_private.checklist__finding(
   last saldo.check_run,
   is_registered boolean
 )
-returns table (finding_count bigint, evidence jsonb)
+returns table (finding_count bigint, evidence jsonb, content text)
 language sql
 stable
 as $$
   select count(*), coalesce(jsonb_agg(jsonb_build_object(
     'rule', f.rule, 'key', f.key, 'stored', f.stored, 'derived', f.derived
-  ) order by f.id) filter (where f.row_no <= 10), '[]')
+  ) order by f.id) filter (where f.row_no <= 10), '[]'),
+    -- Without ids: each check finds them again.
+    md5(string_agg(f.what, ',' order by f.what))
   from (
     select finding.id, finding.rule, finding.key, finding.stored, finding.derived,
+      concat_ws(' ', finding.rule, finding.key, finding.stored, finding.derived) as what,
       row_number() over (order by finding.id) as row_no
     from saldo.finding
     join saldo.balance_rule as r on r.name = finding.rule
@@ -216,7 +228,7 @@ comment on function saldo_private.checklist__finding is
   'Findings of a check: of the engine''s own rules, or of those over tables of others.';
 
 create or replace function saldo_private.checklist__rule(ends_on date)
-returns table (open_count bigint, evidence jsonb)
+returns table (open_count bigint, evidence jsonb, content text)
 language sql
 stable
 as $$
@@ -224,7 +236,7 @@ as $$
     jsonb_build_array(jsonb_build_object(
       'check_run_id', (last.run).id, 'finished_at', (last.run).finished_at,
       'is_before_the_last_posting', case when (last.run).id is not null then last.is_stale end
-    )) || found.evidence
+    )) || found.evidence, found.content
   from (
     select run, saldo_private.checklist__stale(checklist__rule.ends_on, run) as is_stale
     from (select) as one
@@ -237,56 +249,76 @@ comment on function saldo_private.checklist__rule is
   'posting of the month, or there was none.';
 
 create or replace function saldo_private.checklist__registered_rule()
-returns table (open_count bigint, evidence jsonb)
+returns table (open_count bigint, evidence jsonb, content text)
 language sql
 stable
 as $$
-  select found.finding_count, found.evidence
+  select found.finding_count, found.evidence, found.content
   from saldo_private.last_check() as last
   cross join lateral saldo_private.checklist__finding(last, true) as found
   union all
   -- That there was no check is told by the engine's rules.
-  select 0, '[]'
+  select 0, '[]', null
   where not exists (select from saldo_private.last_check())
 $$;
 comment on function saldo_private.checklist__registered_rule is
   'Findings of registered rules in the last check, and rules of them that could not run.';
+
+create or replace function saldo_private.checklist__open(ends_on date)
+returns table (
+  item text,
+  title text,
+  open_count bigint,
+  evidence jsonb,
+  content text
+)
+language sql
+stable
+as $$
+  select each.item, each.title, each.open_count, each.evidence, each.content
+  from (
+    select 1 as position, 'drafts' as item, 'No drafts' as title, d.open_count, d.evidence,
+      d.content
+    from saldo_private.checklist__draft(checklist__open.ends_on) as d
+    union all
+    select 2, 'pending', 'Nothing waits for settlement', p.open_count, p.evidence, p.content
+    from saldo_private.checklist__pending(checklist__open.ends_on) as p
+    union all
+    select 3, 'holds', 'No open holds', h.open_count, h.evidence, h.content
+    from saldo_private.checklist__hold(checklist__open.ends_on) as h
+    union all
+    select 4, 'suspense', 'Suspense accounts are zero', s.open_count, s.evidence, s.content
+    from saldo_private.checklist__suspense(checklist__open.ends_on) as s
+    union all
+    select 5, 'reratings', 'No re-rating is open', g.open_count, g.evidence, g.content
+    from saldo_private.checklist__rerating(checklist__open.ends_on) as g
+    union all
+    select 6, 'readings', 'All readings are rated', n.open_count, n.evidence, n.content
+    from saldo_private.checklist__reading(checklist__open.ends_on) as n
+    union all
+    select 7, 'branches', 'Branches are complete', b.open_count, b.evidence, b.content
+    from saldo_private.checklist__branch(checklist__open.ends_on) as b
+    union all
+    select 8, 'rules', 'All rules are clean', r.open_count, r.evidence, r.content
+    from saldo_private.checklist__rule(checklist__open.ends_on) as r
+    union all
+    select 9, 'registered_rules', 'Rules over your own tables are clean', r.open_count, r.evidence,
+      r.content
+    from saldo_private.checklist__registered_rule() as r
+  ) as each
+  order by each.position
+$$;
+comment on function saldo_private.checklist__open is
+  'The checklist of the period that ends on this day, with a hash of all that is open of each '
+  'item.';
 
 create or replace function saldo_private.checklist(ends_on date)
 returns setof saldo.checklist_item
 language sql
 stable
 as $$
-  select each.item, each.title, each.open_count = 0, each.open_count, each.evidence
-  from (
-    select 1 as position, 'drafts' as item, 'No drafts' as title, d.open_count, d.evidence
-    from saldo_private.checklist__draft(checklist.ends_on) as d
-    union all
-    select 2, 'pending', 'Nothing waits for settlement', p.open_count, p.evidence
-    from saldo_private.checklist__pending(checklist.ends_on) as p
-    union all
-    select 3, 'holds', 'No open holds', h.open_count, h.evidence
-    from saldo_private.checklist__hold(checklist.ends_on) as h
-    union all
-    select 4, 'suspense', 'Suspense accounts are zero', s.open_count, s.evidence
-    from saldo_private.checklist__suspense(checklist.ends_on) as s
-    union all
-    select 5, 'reratings', 'No re-rating is open', g.open_count, g.evidence
-    from saldo_private.checklist__rerating(checklist.ends_on) as g
-    union all
-    select 6, 'readings', 'All readings are rated', n.open_count, n.evidence
-    from saldo_private.checklist__reading(checklist.ends_on) as n
-    union all
-    select 7, 'branches', 'Branches are complete', b.open_count, b.evidence
-    from saldo_private.checklist__branch(checklist.ends_on) as b
-    union all
-    select 8, 'rules', 'All rules are clean', r.open_count, r.evidence
-    from saldo_private.checklist__rule(checklist.ends_on) as r
-    union all
-    select 9, 'registered_rules', 'Rules over your own tables are clean', r.open_count, r.evidence
-    from saldo_private.checklist__registered_rule() as r
-  ) as each
-  order by each.position
+  select c.item, c.title, c.open_count = 0, c.open_count, c.evidence
+  from saldo_private.checklist__open(checklist.ends_on) as c
 $$;
 comment on function saldo_private.checklist is 'The checklist of the period that ends on this day.';
 

@@ -154,15 +154,18 @@ as $$
     action => 'close_period',
     arguments => jsonb_build_object('month', period.starts_on, 'waive', waive),
     before => (
-      select coalesce(jsonb_object_agg(c.item, c.open_count), '{}')
-      from saldo_private.checklist(period.ends_on) as c
-      where not c.is_passed
+      select coalesce(jsonb_object_agg(c.item, c.open_count), '{}') || jsonb_build_object(
+        'content', md5(string_agg(c.content, ',' order by c.item))
+      )
+      from saldo_private.checklist__open(period.ends_on) as c
+      where c.open_count > 0
     ),
     reason => close_period__decision.reason
   )
 $$;
 comment on function saldo_private.close_period__decision is
-  'The decision to close a month although items are open, with how many things of each are.';
+  'The decision to close a month although items are open, with how many things of each are, and a '
+  'hash of what they are.';
 
 create or replace function saldo_private.close_period__decide(
   period saldo.period,
@@ -176,7 +179,7 @@ declare
   v_decision saldo.decision := saldo_private.close_period__decision(period, waive, reason);
   v_open_count bigint := (
     select coalesce(sum(o.open_count::bigint), 0)
-    from jsonb_each_text(v_decision.before) as o (item, open_count)
+    from jsonb_each_text(v_decision.before - 'content') as o (item, open_count)
   );
   v_alone_max bigint := saldo_private.setting_value('waive_alone_count');
 begin

@@ -26,7 +26,8 @@ $$;
 comment on function saldo.propose_closing is
   'Proposes to close a month although items of its checklist are open, as close_period does, for '
   'another administrator to approve: see approve_decision. It checks all rules. Approved is what '
-  'is open now, item by item: where it is another number by then, nothing is closed. Errors in '
+  'is open now, item by item: where other things are open by then, as many or not, nothing is '
+  'closed. Errors in '
   'checking order: SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, '
   'SB010 input_invalid for the month, SB109 period_state.';
 revoke execute on function saldo.propose_closing from public;

@@ -246,6 +246,13 @@ test.serial(
     values (gen_random_uuid(), 'draft', '2020-01-21', '2020-01-21', 'unfinished', 2, '[]')`,
     );
     t.is(await codeAs("budi", approve, [stale?.["id"]]), "SB622");
+    const [other] = await as("dewi", proposeClosing, [], "saldo_accountant");
+    // As many, and another one among them: the last, which the evidence does not show.
+    await wallet.root(
+      `update saldo.journal_entry set posting_date = '2020-01-22'
+      where id = (select id from saldo.journal_entry where status = 'draft' order by id desc limit 1)`,
+    );
+    t.is(await codeAs("budi", approve, [other?.["id"]]), "SB622");
     const [proposal] = await as("dewi", proposeClosing, [], "saldo_accountant");
     await as("budi", approve, [proposal?.["id"]]);
     const [period] = await wallet.root(
