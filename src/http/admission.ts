@@ -132,8 +132,10 @@ function connectionsOf({ short }: Lanes, address: string): Connections {
     return () => turn.end();
   };
   const slotCountMax = Math.min(JOINT_STATEMENT_COUNT_MAX, short.slotCount);
+  // Now: later another request may be the one that asks.
+  const shares = sharesOf(short.slotCount, address);
   return {
-    own: () => enter(sharesOf(short.slotCount, address)),
+    own: () => enter(shares),
     joint: () => enter([{ holder: "calls made together", slotCountMax }]),
   };
 }
