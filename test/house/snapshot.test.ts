@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import test from "ava";
 import { Pool } from "pg";
@@ -49,4 +49,24 @@ test("the console's documents are those of their .graphql files (npm run documen
   for (const [path, text] of await consoleDocuments()) {
     t.is(await readFile(`${root}${path}`, "utf8"), text, path);
   }
+});
+
+test("the console asks for no more rows than a server gives unless it is told to", async (t) => {
+  const [, most] =
+    /SALDO_PAGE_SIZE_MAX=(\d+)/.exec(await readFile(`${root}.env.example`, "utf8")) ?? [];
+  const folder = `${root}src/web/console/`;
+  const asked = [];
+  for (const file of await readdir(folder, { recursive: true })) {
+    if (!/\.(graphql|ts|tsx)$/.test(file)) continue;
+    for (const [, rows] of (await readFile(`${folder}${file}`, "utf8")).matchAll(
+      /\bfirst: (\d+)/g,
+    )) {
+      asked.push({ file, rows: Number(rows) });
+    }
+  }
+  t.true(asked.length > 20);
+  t.deepEqual(
+    asked.filter(({ rows }) => rows > Number(most)),
+    [],
+  );
 });

@@ -14,7 +14,9 @@ export const consoleFolder = join(
 /** A server with the console on a database of its own; one is enough for a file of tests. */
 export async function serveConsole(options: ApiOptions = {}): Promise<Api> {
   buildPages();
-  return await openApi({ consoleFolder, ...options });
+  // Rows as a server gives them that was told nothing else.
+  const config = { pageSizeMax: 200, ...options.config };
+  return await openApi({ consoleFolder, ...options, config });
 }
 
 /** How somebody comes to the console. */

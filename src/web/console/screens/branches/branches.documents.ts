@@ -141,7 +141,7 @@ export const BranchGaps: TypedDocument<BranchGapsQuery, BranchGapsQueryVariables
   name: "BranchGaps",
   kind: "query",
   roles: ["admin","accountant","operator","auditor"],
-  text: "query BranchGaps($branchId: BigInt!) {\n  branchGaps(branchId: $branchId, first: 500) {\n    nodes {\n      deviceId\n      deviceNo\n      epochNo\n      firstSeq\n      lastSeq\n      rowCount\n      knownSince\n    }\n    pageInfo {\n      hasNextPage\n    }\n  }\n}",
+  text: "query BranchGaps($branchId: BigInt!) {\n  branchGaps(branchId: $branchId, first: 200) {\n    nodes {\n      deviceId\n      deviceNo\n      epochNo\n      firstSeq\n      lastSeq\n      rowCount\n      knownSince\n    }\n    pageInfo {\n      hasNextPage\n    }\n  }\n}",
 };
 
 export const BranchDevices: TypedDocument<BranchDevicesQuery, BranchDevicesQueryVariables> = {

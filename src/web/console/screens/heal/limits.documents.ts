@@ -14,5 +14,5 @@ export const HealLimits: TypedDocument<HealLimitsQuery, HealLimitsQueryVariables
   name: "HealLimits",
   kind: "query",
   roles: null,
-  text: "query HealLimits {\n  healPolicies(first: 500) {\n    nodes {\n      rule\n      isScheduled\n      maxCount\n      maxAmount\n      maxAmountTotal\n      maxPercent\n      setBy\n      setAt\n      balanceRuleByRule {\n        title\n      }\n    }\n  }\n  settings(\n    first: 100\n    filter: {name: {in: [\"heal_finding_max_amount\", \"heal_rule_max_count\", \"heal_rule_max_amount\", \"heal_rule_max_percent\", \"heal_run_max_count\", \"heal_run_max_amount\", \"heal_repeat_hours\", \"unfreeze_alone_amount\"]}}\n  ) {\n    nodes {\n      name\n      value\n      description\n    }\n  }\n}",
+  text: "query HealLimits {\n  healPolicies(first: 200) {\n    nodes {\n      rule\n      isScheduled\n      maxCount\n      maxAmount\n      maxAmountTotal\n      maxPercent\n      setBy\n      setAt\n      balanceRuleByRule {\n        title\n      }\n    }\n  }\n  settings(\n    first: 100\n    filter: {name: {in: [\"heal_finding_max_amount\", \"heal_rule_max_count\", \"heal_rule_max_amount\", \"heal_rule_max_percent\", \"heal_run_max_count\", \"heal_run_max_amount\", \"heal_repeat_hours\", \"unfreeze_alone_amount\"]}}\n  ) {\n    nodes {\n      name\n      value\n      description\n    }\n  }\n}",
 };

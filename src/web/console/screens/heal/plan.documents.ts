@@ -43,7 +43,7 @@ export const HealRunDetail: TypedDocument<HealRunDetailQuery, HealRunDetailQuery
   name: "HealRunDetail",
   kind: "query",
   roles: ["admin","accountant","operator","auditor"],
-  text: "query HealRunDetail($id: UUID!) {\n  healRun(id: $id) {\n    id\n    isDryRun\n    planHash\n    finishedAt\n    actor\n    healedCount\n    needsApprovalCount\n    escalatedCount\n    refusedCount\n    frozenCount\n    checkRunId\n  }\n  healRunTotals(healRunId: $id, first: 500) {\n    nodes {\n      outcome\n      rule\n      currency\n      findingCount\n      differenceSum\n    }\n  }\n}",
+  text: "query HealRunDetail($id: UUID!) {\n  healRun(id: $id) {\n    id\n    isDryRun\n    planHash\n    finishedAt\n    actor\n    healedCount\n    needsApprovalCount\n    escalatedCount\n    refusedCount\n    frozenCount\n    checkRunId\n  }\n  healRunTotals(healRunId: $id, first: 200) {\n    nodes {\n      outcome\n      rule\n      currency\n      findingCount\n      differenceSum\n    }\n  }\n}",
 };
 
 export const PlanHeal: TypedDocument<PlanHealMutation, PlanHealMutationVariables> = {

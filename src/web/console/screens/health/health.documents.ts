@@ -284,7 +284,7 @@ export const HealthByRule: TypedDocument<HealthByRuleQuery, HealthByRuleQueryVar
   name: "HealthByRule",
   kind: "query",
   roles: ["admin","accountant","operator","auditor"],
-  text: "query HealthByRule($check: UUID) {\n  healthByRule(checkRunId: $check, first: 500) {\n    nodes {\n      rule\n      title\n      room\n      findingCount\n      accountCount\n      differenceSum\n      differenceMax\n      cause\n      canHeal\n    }\n  }\n}",
+  text: "query HealthByRule($check: UUID) {\n  healthByRule(checkRunId: $check, first: 200) {\n    nodes {\n      rule\n      title\n      room\n      findingCount\n      accountCount\n      differenceSum\n      differenceMax\n      cause\n      canHeal\n    }\n  }\n}",
 };
 
 export const HealthByAccount: TypedDocument<HealthByAccountQuery, HealthByAccountQueryVariables> = {

@@ -26,7 +26,7 @@ export const HotAccounts: TypedDocument<HotAccountsQuery, HotAccountsQueryVariab
   name: "HotAccounts",
   kind: "query",
   roles: ["admin","accountant","operator","auditor"],
-  text: "query HotAccounts {\n  settlementHealth {\n    hotAccountCount\n    pendingCount\n    oldestPendingAgeSeconds\n    lastSettledAt\n    openHoldCount\n    overdueHoldCount\n    slotRebuildCount\n  }\n  waitingSessionCount\n  hotAccountStates(first: 500) {\n    nodes {\n      accountId\n      code\n      name\n      currency\n      slots\n      isFrozen\n      pendingCount\n      pendingDebit\n      pendingCredit\n      oldestPendingAt\n      backlogLimit\n      lastSettledAt\n    }\n  }\n}",
+  text: "query HotAccounts {\n  settlementHealth {\n    hotAccountCount\n    pendingCount\n    oldestPendingAgeSeconds\n    lastSettledAt\n    openHoldCount\n    overdueHoldCount\n    slotRebuildCount\n  }\n  waitingSessionCount\n  hotAccountStates(first: 200) {\n    nodes {\n      accountId\n      code\n      name\n      currency\n      slots\n      isFrozen\n      pendingCount\n      pendingDebit\n      pendingCredit\n      oldestPendingAt\n      backlogLimit\n      lastSettledAt\n    }\n  }\n}",
 };
 
 export const HotSettlements: TypedDocument<HotSettlementsQuery, HotSettlementsQueryVariables> = {

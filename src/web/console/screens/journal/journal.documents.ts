@@ -74,7 +74,7 @@ export const JournalEntryPage: TypedDocument<JournalEntryPageQuery, JournalEntry
   name: "JournalEntryPage",
   kind: "query",
   roles: ["admin","accountant","operator","auditor"],
-  text: "query JournalEntryPage($id: UUID!, $reference: String!) {\n  journalEntry(id: $id) {\n    id\n    kind\n    status\n    occurredAt\n    postingDate\n    originMonth\n    description\n    source\n    idempotencyKey\n    reverses\n    metadata\n    lineCount\n    recordedAt\n    postedAt\n    postedBy\n  }\n  entryLines(entryId: $id, first: 1000) {\n    nodes {\n      lineNo\n      accountId\n      accountCode\n      accountName\n      currency\n      debit\n      credit\n    }\n  }\n  findEntries(reference: $reference, first: 10) {\n    nodes {\n      id\n      reverses\n      description\n      postingDate\n      amount\n      currency\n    }\n  }\n  journalSealEntry(entryId: $id) {\n    sealNumber\n    hash\n  }\n}",
+  text: "query JournalEntryPage($id: UUID!, $reference: String!) {\n  journalEntry(id: $id) {\n    id\n    kind\n    status\n    occurredAt\n    postingDate\n    originMonth\n    description\n    source\n    idempotencyKey\n    reverses\n    metadata\n    lineCount\n    recordedAt\n    postedAt\n    postedBy\n  }\n  entryLines(entryId: $id, first: 200) {\n    nodes {\n      lineNo\n      accountId\n      accountCode\n      accountName\n      currency\n      debit\n      credit\n    }\n  }\n  findEntries(reference: $reference, first: 10) {\n    nodes {\n      id\n      reverses\n      description\n      postingDate\n      amount\n      currency\n    }\n  }\n  journalSealEntry(entryId: $id) {\n    sealNumber\n    hash\n  }\n}",
 };
 
 export const EntryReverse: TypedDocument<EntryReverseMutation, EntryReverseMutationVariables> = {
