@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -18,16 +19,16 @@ const folder = fileURLToPath(new URL("../docs/images/", import.meta.url));
 
 const year = `
   select saldo.create_customer('CUST-1', 'Dapur Ibu Rini');
-  select saldo.install_meter(saldo.id_of_customer('CUST-1'), 'M-1', kind => 'volume',
+  select saldo.install_meter(saldo.id_of_customer('CUST-1'), 'M-1',
     installed_at => '2025-12-31 12:00+07');
   select saldo.add_tariff_version(5000, '2025-12-01');
   select saldo.add_tariff_version(5400, '2026-05-01');
   select saldo.add_correction_factor('2025-12-01', 'fixed', factor => 1.05);
   select saldo.add_deposit(saldo.id_of_customer('CUST-1'), 2500000,
-    deposited_at => make_timestamptz(2026, g, 3, 9, 0, 0, 'Asia/Jakarta'))
+    occurred_at => make_timestamptz(2026, g, 3, 9, 0, 0, 'Asia/Jakarta'))
   from generate_series(1, 10) as g;
-  select saldo.add_reading(saldo.id_of_meter('M-1'), 300 * g + 40 * (g % 4),
-    read_at => make_timestamptz(2026, g, 28, 9, 0, 0, 'Asia/Jakarta'))
+  select saldo.add_reading((select id from saldo.meter where code = 'M-1'),
+    make_timestamptz(2026, g, 28, 9, 0, 0, 'Asia/Jakarta'), 300 * g + 40 * (g % 4))
   from generate_series(1, 10) as g;
 `;
 
@@ -45,11 +46,14 @@ const shots: readonly Shot[] = [
   ["closing", () => "/closing"],
 ];
 
+execFileSync(process.execPath, [fileURLToPath(new URL("build_web.ts", import.meta.url))]);
 const data = join(tmpdir(), `saldo-screenshots-${randomBytes(4).toString("hex")}`);
 const database = await startEmbedded(data);
 try {
   await migrate(database.connectionString);
   const client = new Client({ connectionString: database.connectionString });
+  // A step that fails is told by itself, not by the end of its connection.
+  client.on("error", () => {});
   await client.connect();
   const victim = await replayIncident(client);
   await client.query(year);
