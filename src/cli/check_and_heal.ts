@@ -1,5 +1,5 @@
 import type { Client } from "pg";
-import { type Command, isForPrograms, requireNoWords } from "./command.ts";
+import { applyOptions, type Command, isDry, isForPrograms, requireNoWords } from "./command.ts";
 import { connect } from "./connection.ts";
 import { Progress, printJson } from "./output.ts";
 
@@ -96,13 +96,12 @@ export const healCommand: Command = {
     "refused, escalated, or waiting for another administrator's approval.",
   ],
   options: {
-    "dry-run": { type: "boolean" },
-    apply: { type: "boolean" },
+    ...applyOptions,
     json: { type: "boolean" },
   },
   prepare(words) {
     requireNoWords(words);
-    const isDryRun = words.values["apply"] !== true || words.values["dry-run"] === true;
+    const isDryRun = isDry(words);
     return async () => async (client) => {
       const { rows: runs } = await client.query(
         `select id, refused_count, escalated_count, needs_approval_count

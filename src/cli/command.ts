@@ -38,6 +38,16 @@ export function textOption({ values }: Words, name: string): string | undefined 
 /** Whether the answer is to be read by a program. */
 export const isForPrograms = ({ values }: Words): boolean => values["json"] === true;
 
+/** The options of a command that changes things: it only tells what it would do, unless told to. */
+export const applyOptions = {
+  "dry-run": { type: "boolean" },
+  apply: { type: "boolean" },
+} as const satisfies Command["options"];
+
+/** Whether nothing is changed: without --apply, or with --dry-run. */
+export const isDry = ({ values }: Words): boolean =>
+  values["apply"] !== true || values["dry-run"] === true;
+
 /** Refuses words that a command without any does not know. */
 export function requireNoWords({ positionals }: Words): void {
   if (positionals.length > 0) throw new UsageError(`What is meant by ${positionals.join(" ")}?`);

@@ -1,7 +1,9 @@
 import type { Client } from "pg";
 import { Refusal } from "../errors/refusal.ts";
 import {
+  applyOptions,
   type Command,
+  isDry,
   isForPrograms,
   requireNoWords,
   textOption,
@@ -18,9 +20,12 @@ const scope = {
 
 /** `saldo init`: makes the monthly balances of customers that have none. */
 export const initCommand: Command = {
-  usage: "init --customer CODE | --all [--dry-run] [--plan HASH]",
-  help: ["Makes the stored monthly balances; with --plan only when they are what was shown."],
-  options: { ...scope, "dry-run": { type: "boolean" }, plan: { type: "string" } },
+  usage: "init --customer CODE | --all [--apply] [--plan HASH]",
+  help: [
+    "Tells which stored monthly balances it would make, and makes them with --apply; with --plan only",
+    "when they are what was shown.",
+  ],
+  options: { ...scope, ...applyOptions, plan: { type: "string" } },
   prepare: (words) =>
     forCustomers(words, (client, id) =>
       change(
@@ -29,19 +34,22 @@ export const initCommand: Command = {
         from saldo.initialize_monthly_balances(
           customer_id => $1, dry_run => $2, plan_hash => $3
         )`,
-        [id, isOn(words, "dry-run"), textOption(words, "plan") ?? null],
-        isOn(words, "dry-run"),
+        [id, isDry(words), textOption(words, "plan") ?? null],
+        isDry(words),
       ),
     ),
 };
 
 /** `saldo sync`: puts the stored monthly balances in step with what they are derived from. */
 export const syncCommand: Command = {
-  usage: "sync --customer CODE | --all [--dry-run] [--force] [--plan HASH]",
-  help: ["Puts stored monthly balances right; --force writes also those that look right."],
+  usage: "sync --customer CODE | --all [--apply] [--force] [--plan HASH]",
+  help: [
+    "Tells which stored monthly balances it would put right, and does so with --apply; --force writes",
+    "also those that look right.",
+  ],
   options: {
     ...scope,
-    "dry-run": { type: "boolean" },
+    ...applyOptions,
     force: { type: "boolean" },
     plan: { type: "string" },
   },
@@ -53,8 +61,8 @@ export const syncCommand: Command = {
         from saldo.sync_monthly_balances(
           customer_id => $1, force => $2, dry_run => $3, plan_hash => $4
         )`,
-        [id, isOn(words, "force"), isOn(words, "dry-run"), textOption(words, "plan") ?? null],
-        isOn(words, "dry-run"),
+        [id, isOn(words, "force"), isDry(words), textOption(words, "plan") ?? null],
+        isDry(words),
       ),
     ),
 };

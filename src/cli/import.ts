@@ -1,6 +1,13 @@
 import { open, writeFile } from "node:fs/promises";
 import type { Client } from "pg";
-import { type Command, textOption, UsageError, type Words } from "./command.ts";
+import {
+  applyOptions,
+  type Command,
+  isDry,
+  textOption,
+  UsageError,
+  type Words,
+} from "./command.ts";
 import { type Columns, type CsvRow, readCsvFile } from "./csv_file.ts";
 import { withKeys, withPlainNumbers } from "./import_rows.ts";
 import { Progress } from "./output.ts";
@@ -62,15 +69,16 @@ interface RowResult {
 
 /** `saldo import`: files of customers, deposits, meters and readings. */
 export const importCommand: Command = {
-  usage: "import customers|deposits|meters|readings FILE [--dry-run] [--report FILE]",
+  usage: "import customers|deposits|meters|readings FILE [--apply] [--report FILE]",
   help: [
     "[--delimiter ';'] [--encoding windows-1252] [--decimal-comma] [--thousands]",
-    "Records the rows of a CSV file, and tells which were refused and why. The same file again",
-    "records nothing twice. Numbers are plain digits with a point: --decimal-comma for 1234,5,",
-    "--thousands for 1,234.5, both for 1.234,5. docs/reference/metering.md has the columns.",
+    "Tells what would become of the rows of a CSV file, and records them with --apply; which are",
+    "refused and why. The same file again records nothing twice. Numbers are plain digits with a",
+    "point: --decimal-comma for 1234,5, --thousands for 1,234.5, both for 1.234,5.",
+    "docs/reference/metering.md has the columns.",
   ],
   options: {
-    "dry-run": { type: "boolean" },
+    ...applyOptions,
     delimiter: { type: "string" },
     encoding: { type: "string" },
     "decimal-comma": { type: "boolean" },
@@ -90,7 +98,7 @@ export const importCommand: Command = {
       decimalComma: words.values["decimal-comma"] === true,
       thousands: words.values["thousands"] === true,
     };
-    const isDryRun = words.values["dry-run"] === true;
+    const isDryRun = isDry(words);
     const report = textOption(words, "report");
     return async () => {
       // Before any row is used: afterwards nobody would learn what became of the rows.

@@ -26,19 +26,19 @@ async function saldo(...words: string[]) {
 test.serial("init shows a plan, and makes the months only when the plan still holds", async (t) => {
   // As in a database that had customers before it had stored months.
   await forced(database.pool, (client) => client.query("delete from saldo.customer_month_total"));
-  const dry = await saldo("init", "--customer", "A", "--dry-run");
+  const dry = await saldo("init", "--customer", "A");
   t.is(dry.code, 0, dry.output);
   const plan = /^plan (\S+)$/m.exec(dry.output)?.[1] ?? "";
   t.not(plan, "");
-  t.is((await saldo("init", "--customer", "A", "--plan", "another")).code, 2);
-  const done = await saldo("init", "--customer", "A", "--plan", plan);
+  t.is((await saldo("init", "--customer", "A", "--apply", "--plan", "another")).code, 2);
+  const done = await saldo("init", "--customer", "A", "--apply", "--plan", plan);
   t.is(done.code, 0, done.output);
 });
 
 test.serial("compare finds nothing after init, and sync has nothing to do", async (t) => {
   t.deepEqual(await saldo("compare", "--all"), { code: 0, output: "0 differences in 1 months\n" });
   t.is((await saldo("sync", "--all", "--dry-run")).code, 0);
-  t.is((await saldo("sync", "--all", "--force")).code, 0);
+  t.is((await saldo("sync", "--all", "--apply", "--force")).code, 0);
 });
 
 test.serial("whom it is about must be said, once and rightly", async (t) => {

@@ -29,7 +29,7 @@ async function imported(kind: string, lines: string[], ...words: string[]) {
   await writeFile(path, `${lines.join("\n")}\n`);
   const program = runProgram(
     "bin/saldo.js",
-    ["import", kind, path, "--delimiter", ";", "--report", report, ...words],
+    ["import", kind, path, "--apply", "--delimiter", ";", "--report", report, ...words],
     { DATABASE_URL: database.connectionString },
   );
   const code = await program.ended;

@@ -65,13 +65,13 @@ test.serial("customers, meters, deposits and readings go in from files, once", a
   const counts = { customers: 2, meters: 1, deposits: 3, readings: 2 };
   for (const [kind, path] of Object.entries(files)) {
     const count = counts[kind as keyof typeof counts];
-    t.deepEqual(await saldo(["import", kind, path]), {
+    t.deepEqual(await saldo(["import", kind, path, "--apply"]), {
       code: 0,
       output:
         `importing ${kind} 100 % (${count} of ${count})\n` +
         `${count} rows, ${count} imported, 0 imported before, 0 refused\n`,
     });
-    const again = await saldo(["import", kind, path]);
+    const again = await saldo(["import", kind, path, "--apply"]);
     t.is(again.code, 0);
     t.is(
       lastLine(again.output),
@@ -89,7 +89,7 @@ test.serial("customers, meters, deposits and readings go in from files, once", a
     "A,1000.50,2025-02-01T08:00:00+07:00,First",
   ]);
   t.is(
-    lastLine((await saldo(["import", "deposits", longer])).output),
+    lastLine((await saldo(["import", "deposits", longer, "--apply"])).output),
     "2 rows, 1 imported, 1 imported before, 0 refused",
   );
 });
@@ -116,7 +116,7 @@ test.serial("each refused row is reported with its number, code and reason", asy
   );
   t.is(await one("select count(*) from saldo.deposit where amount in (20, 21)"), "0");
 
-  const { code, output } = await saldo(words);
+  const { code, output } = await saldo([...words, "--apply"]);
   t.is(code, 1);
   const refused = [...output.matchAll(/^row (\d+): (SB\d{3}) (.*)$/gm)];
   t.deepEqual(
@@ -150,7 +150,7 @@ test.serial("lines end as they like, also within one file", async (t) => {
     'code,name\rG1,Unix\rG2,Windows\rG3,"two\nlines"',
   ]) {
     // An end of a line within quotes is within the row, and a name that has one is refused.
-    const { code, output } = await saldo(["import", "customers", await file(content)]);
+    const { code, output } = await saldo(["import", "customers", await file(content), "--apply"]);
     t.is(code, 1, output);
     t.regex(output, /row 4: SB008 .*\n3 rows, 2 imported, 0 imported before, 1 refused/);
   }
@@ -165,9 +165,9 @@ test.serial("lines end as they like, also within one file", async (t) => {
 });
 
 test.serial("a report that cannot be written is refused before any row is used", async (t) => {
-  const path = await file(["code,name", "R,Rudi"]);
+  const words = ["import", "customers", await file(["code,name", "R,Rudi"]), "--apply"];
   const nowhere = join(folder, "nowhere", "report.csv");
-  const { code, output } = await saldo(["import", "customers", path, "--report", nowhere]);
+  const { code, output } = await saldo([...words, "--report", nowhere]);
   t.is(code, 2);
   t.regex(output, /report.*cannot be written \(ENOENT\)/);
   t.is(await one("select count(*) from saldo.customer where code = 'R'"), "0");
@@ -186,31 +186,28 @@ test.serial("a file that is wrong as a whole is refused before any row is used",
     ["SB432", ["code,name", "X,Y", 'Z,"open'], /[Qq]uote/],
   ];
   for (const [sb, content, detail] of cases) {
-    const { code, output } = await saldo(["import", "customers", await file(content)]);
+    const { code, output } = await saldo(["import", "customers", await file(content), "--apply"]);
     t.is(code, 2, output);
     t.true(output.startsWith(`${sb}: `), output);
     t.regex(output, detail);
   }
   t.is(await one("select count(*) from saldo.customer where code in ('L', 'X')"), "0");
-  const named = ["import", "customers", await file(latin), "--encoding", "windows-1252"];
+  const named = ["import", "customers", await file(latin), "--encoding", "windows-1252", "--apply"];
   t.is((await saldo(named)).code, 0);
   t.is(await one("select name from saldo.customer where code = 'L'"), "José");
 });
 
 test.serial("20,000 readings take ten statements, and a bad one costs only itself", async (t) => {
   const lines = ["customer,meter,read_at,index_value"];
-  await saldo([
-    "import",
-    "meters",
-    await file(["customer,code,installed_at", "B,big,2025-01-01T00:00"]),
-  ]);
+  const meters = await file(["customer,code,installed_at", "B,big,2025-01-01T00:00"]);
+  await saldo(["import", "meters", meters, "--apply"]);
   for (let index = 0; index < 20_000; index += 1) {
     const at = new Date(Date.UTC(2025, 5, 1, 0, index * 10)).toISOString();
     lines.push(`B,big,${at},${index === 12_345 ? "1" : index}`);
   }
   const path = await file(lines);
   const startedAt = Date.now();
-  const { code, output } = await saldo(["import", "readings", path]);
+  const { code, output } = await saldo(["import", "readings", path, "--apply"]);
   t.true(Date.now() - startedAt < 60_000, "seconds, not minutes, on a busy machine too");
   t.is(code, 1);
   t.deepEqual(output.match(/^row .*$/gm)?.length, 1);
