@@ -9,7 +9,7 @@ const [port, connectionString = ""] = process.argv.slice(2);
 const pool = new Pool({
   connectionString,
   max: 10,
-  options: "-c role=saldo_admin -c saldo.subject=bench",
+  options: "-c role=saldo_admin -c saldo.subject=bench -c jit=off",
 });
 const app = express();
 app.use(express.json());
