@@ -64,12 +64,27 @@ export class OwnClient extends Client {
   async #connectAndSettle(): Promise<Client> {
     await super.connect();
     await super.query(settle, [JSON.stringify(settings), this.onlyIf()]);
+    await this.settled();
     return this;
   }
+
+  /** What a kind of session does besides. */
+  protected async settled(): Promise<void> {}
 
   /** The process that must be the one to answer, where anybody else's session is left as it is. */
   protected onlyIf(): number | null {
     return null;
+  }
+}
+
+/**
+ * The same for callers' calls: outside of a transaction that takes a role it is nobody, whatever its
+ * login may do. A begin that fails as a whole, cancelled before it begins say, lets what was sent
+ * behind it run outside of a transaction (callWithRole).
+ */
+export class NobodyClient extends OwnClient {
+  protected override async settled(): Promise<void> {
+    await super.query("set role saldo_anonymous");
   }
 }
 

@@ -1,6 +1,6 @@
-import { Client, Pool } from "pg";
+import { Client, Pool, type PoolConfig } from "pg";
 import type { Log } from "../log.ts";
-import { OwnClient } from "./own_client.ts";
+import { NobodyClient, OwnClient } from "./own_client.ts";
 
 const atReadCommitted = (text: string) =>
   text.replace(/^begin(?! isolation)/, "begin isolation level read committed");
@@ -30,13 +30,26 @@ export function makePool(
   log: Log,
   isBehindPooler = false,
 ): Pool {
+  const Kind = isBehindPooler ? NamelessClient : OwnClient;
+  return poolOf({ Client: Kind, connectionString, max }, log);
+}
+
+/** The same for callers' calls: who has not taken a role is nobody there. */
+export function makeServerPool(
+  connectionString: string,
+  max: number,
+  log: Log,
+  isBehindPooler = false,
+): Pool {
+  if (isBehindPooler) return makePool(connectionString, max, log, isBehindPooler);
+  // What belongs together is sent together (callWithRole).
+  return poolOf({ Client: NobodyClient, pipeline: true, connectionString, max }, log);
+}
+
+function poolOf(config: PoolConfig, log: Log): Pool {
   const pool = new Pool({
-    Client: isBehindPooler ? NamelessClient : OwnClient,
-    connectionString,
-    max,
+    ...config,
     application_name: "saldo",
-    // What belongs together is sent together (callWithRole).
-    pipeline: !isBehindPooler,
     // A request that finds no free connection is refused in time instead of waiting forever.
     connectionTimeoutMillis: 5000,
   });

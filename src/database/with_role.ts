@@ -7,6 +7,7 @@ import {
   type PoolClient,
   type QueryArrayConfig,
 } from "pg";
+import { NobodyClient } from "./own_client.ts";
 
 /** Settings for one transaction only: the role first of all, then timeouts, the subject, ... */
 export type RoleSettings = { readonly role: string } & Readonly<Record<string, string>>;
@@ -63,7 +64,8 @@ export async function withRole<Result>(
 /**
  * A single statement in a transaction under a role. Where the driver can, all of it is sent at once:
  * nobody waits for the answer of a begin. It is not less whole for that: after a failure PostgreSQL
- * refuses what follows, and the commit that follows rolls back.
+ * refuses what follows, and the commit that follows rolls back. Only where the begin itself was not
+ * carried out does it not refuse: so all goes at once only in sessions that are nobody by themselves.
  */
 export async function callWithRole<Row extends unknown[]>(
   pool: Pool,
@@ -73,7 +75,7 @@ export async function callWithRole<Row extends unknown[]>(
   const begin = opening(transaction);
   const client = await pool.connect();
   const driver = client as unknown as Driver;
-  if (driver.pipeline !== true) {
+  if (driver.pipeline !== true || !(client instanceof NobodyClient)) {
     try {
       const { name: _, ...nameless } = statement;
       return await withRole(client, transaction, () => client.query<Row>(nameless));

@@ -17,6 +17,9 @@ type Query = NodePostgresPgClient["query"];
 // Compiling costs more than any of our statements takes.
 const WITHOUT_COMPILING = { jit_optimize_above_cost: "-1" };
 
+// What the schema has is what the login may take of it; its sessions are nobody (NobodyClient).
+const AS_LOGIN = { role: "none" };
+
 /**
  * Schema saldo, read and called through a pool. The library asks for a client and makes one statement
  * with it, be it a query or a mutation: that is a transaction of its own, sent at once (callWithRole),
@@ -28,7 +31,8 @@ export function makeService(pool: Pool) {
   const others = makePgAdaptorWithPgClient(pool);
   const jointCalls = makeJointCalls(pool);
   const withPgClient: WithPgClient = async (settings, callback) => {
-    if (settings?.["role"] === undefined) return await others(settings, callback);
+    if (settings?.["role"] === undefined)
+      return await others({ ...settings, ...AS_LOGIN }, callback);
     const client = oneStatementClient(settings as RoleSettings, { pool, others, jointCalls });
     return await callback(client as NodePostgresPgClient);
   };

@@ -7,7 +7,7 @@ import { watchAlerts } from "../alerts/watch_without_worker.ts";
 import { makePublicKeys } from "../auth/public_keys.ts";
 import type { Config } from "../config.ts";
 import { isPooled } from "../database/direct_connection.ts";
-import { makePool } from "../database/pools.ts";
+import { makeServerPool } from "../database/pools.ts";
 import { serverLogin } from "../database/server_login.ts";
 import { watchPromotion } from "../database/standby.ts";
 import { announced } from "../database/start_wait.ts";
@@ -45,7 +45,7 @@ export async function startHttp(
   );
   const isBehindPooler =
     config.serverDatabaseUrl !== undefined && (await isPooled(serverConnectionString));
-  const serverPool = makePool(serverConnectionString, config.poolSize, log, isBehindPooler);
+  const serverPool = makeServerPool(serverConnectionString, config.poolSize, log, isBehindPooler);
   stops.push(() => serverPool.end());
   // Alerts are rows: those of a standby are its primary's.
   const watch = isStandby

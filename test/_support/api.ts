@@ -1,6 +1,7 @@
 import type { AddressInfo } from "node:net";
 import pg from "pg";
 import { signToken, type TokenClaims } from "../../src/auth/token.ts";
+import { NobodyClient } from "../../src/database/own_client.ts";
 import { createApp } from "../../src/http/app.ts";
 import type { AppContext } from "../../src/http/app_context.ts";
 import { makeHttpServer } from "../../src/http/http_server.ts";
@@ -112,6 +113,7 @@ export async function openApi(options: ApiOptions = {}): Promise<Api> {
     await root(options.prepare);
   }
   const serverPool = new pg.Pool({
+    Client: NobodyClient,
     connectionString: database.serverConnectionString,
     max: 8,
     pipeline: true,

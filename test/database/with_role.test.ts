@@ -1,11 +1,19 @@
 import test from "ava";
 import { Pool } from "pg";
+import { NobodyClient } from "../../src/database/own_client.ts";
 import { callWithRole, withRole } from "../../src/database/with_role.ts";
 import { openTestDatabase } from "../_support/database.ts";
 
 const database = await openTestDatabase(5);
 test.after.always(() => database.close());
 
+const callersPool = (pipeline = true) =>
+  new Pool({
+    Client: NobodyClient,
+    connectionString: database.connectionString,
+    max: 1,
+    pipeline,
+  });
 const who = "select current_user as role, current_setting('statement_timeout') as timeout";
 const settings = { role: "saldo_member", "saldo.member_id": "7", statement_timeout: "3s" };
 
@@ -71,10 +79,12 @@ for (const pipeline of [true, false]) {
   const how = pipeline ? "sent at once" : "sent one by one";
 
   test(`a statement, ${how}, has its role, and is committed or undone whole`, async (t) => {
-    const pool = new Pool({ connectionString: database.connectionString, max: 1, pipeline });
+    const pool = callersPool(pipeline);
     const table = pipeline ? "written_at_once" : "written_one_by_one";
-    await pool.query(`create table ${table} (number integer unique deferrable initially deferred)`);
-    await pool.query(`grant insert on ${table} to saldo_admin`);
+    await database.pool.query(
+      `create table ${table} (number integer unique deferrable initially deferred)`,
+    );
+    await database.pool.query(`grant insert on ${table} to saldo_admin`);
     const { rows: before } = await pool.query(`${who}, pg_backend_pid() as pid`);
     const call = (text: string, values: unknown[] = [], role = "saldo_admin", name = text) =>
       callWithRole(
@@ -97,15 +107,32 @@ for (const pipeline of [true, false]) {
     // The statement fails of itself, and then is right.
     await t.throwsAsync(call("select number from later"), { code: "42P01" });
 
-    t.deepEqual((await pool.query(`select number from ${table}`)).rows, [{ number: 1 }]);
+    t.deepEqual((await database.pool.query(`select number from ${table}`)).rows, [{ number: 1 }]);
     const { rows: after } = await pool.query(`${who}, pg_backend_pid() as pid`);
     t.deepEqual(after, before, "the same session, as it was");
     await pool.end();
   });
 }
 
+test("nothing is done as the login where a begin is not carried out", async (t) => {
+  await database.pool.query("create table by_nobody (number integer)");
+  const calls = (pool: Pool) =>
+    callWithRole(
+      pool,
+      // The whole message fails, as by a cancel that comes before its first word: no transaction is open.
+      { settings: { role: "saldo_member" }, mode: "of no kind" as never },
+      { text: "insert into by_nobody values (1)", values: [], name: "write", rowMode: "array" },
+    );
+  const plain = new Pool({ connectionString: database.connectionString, max: 1, pipeline: true });
+  for (const pool of [callersPool(), callersPool(false), plain]) {
+    await t.throwsAsync(calls(pool), { code: "42601" });
+    await pool.end();
+  }
+  t.deepEqual((await database.pool.query("select * from by_nobody")).rows, []);
+});
+
 test("of the statements that a session has prepared the last hundred stay", async (t) => {
-  const pool = new Pool({ connectionString: database.connectionString, max: 1, pipeline: true });
+  const pool = callersPool();
   const call = (number: number) =>
     callWithRole(
       pool,
@@ -122,7 +149,7 @@ test("of the statements that a session has prepared the last hundred stay", asyn
 });
 
 test("a session that ends within an exchange ends all of it, and another takes its place", async (t) => {
-  const pool = new Pool({ connectionString: database.connectionString, max: 1, pipeline: true });
+  const pool = callersPool();
   pool.on("error", () => {});
   pool.on("connect", (client) => client.on("error", () => {}));
   const kill = "select pg_terminate_backend(pg_backend_pid())";
