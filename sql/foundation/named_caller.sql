@@ -1,6 +1,6 @@
 -- Named callers: who asks for each row of what the server carries out for several at once.
 --
--- Private: may_call, is_member_role.
+-- Private: may_call, is_member_role, has_own_triggers_on.
 -- A server that has the requests of many callers at the same moment hands them over in one call. It
 -- names for each row the role, the subject and the member of its verified token; what these may is
 -- asked of the catalogue, row by row. For any other login nobody may do anything in this way.
@@ -32,3 +32,21 @@ as $$
 $$;
 comment on function saldo_private.is_member_role is
   'Whether a caller in this role may act for one member only: as is_member_session.';
+
+create or replace function saldo_private.has_own_triggers_on(tables regclass[])
+returns boolean
+language sql
+stable
+as $$
+  select exists (
+    select
+    from pg_catalog.pg_trigger as t
+    join pg_catalog.pg_proc as p on p.oid = t.tgfoid
+    where t.tgrelid = any (tables)
+    and not t.tgisinternal
+    and p.pronamespace <> 'saldo_private'::regnamespace
+  )
+$$;
+comment on function saldo_private.has_own_triggers_on is
+  'Whether triggers that are not the engine''s stand on one of these tables. They may look at who '
+  'calls, and for calls of several callers there is no such one.';

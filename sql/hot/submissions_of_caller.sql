@@ -22,7 +22,7 @@ begin
   if subject = '' or not saldo_private.may_call(
     submissions_of_caller.role,
     'saldo.submit_transaction(bigint, numeric, saldo.entry_side, bigint, text, jsonb)'::regprocedure
-  ) then
+  ) or saldo_private.has_own_triggers_on(array['saldo.sub_balance']::regclass[]) then
     return;
   end if;
   v_requests := array(

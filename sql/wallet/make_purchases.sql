@@ -257,6 +257,12 @@ security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
 begin
+  if saldo_private.has_own_triggers_on(array[
+    'saldo.purchase', 'saldo.journal_entry', 'saldo.journal_line', 'saldo.account',
+    'saldo.month_movement'
+  ]::regclass[]) then
+    return;
+  end if;
   return query
   select m.request_no, m.purchase
   from (
@@ -285,5 +291,5 @@ comment on function saldo_private.purchases_of_callers is
   'What the server has of several callers at once: an array of the arguments of '
   'purchase_with_balance_deduction, each with role, subject and member of its token. Makes those '
   'that are plain and that their callers may make, and returns them with their places; the others '
-  'it leaves to their callers'' own calls.';
+  'it leaves to their callers'' own calls, and all where somebody''s triggers would see them.';
 grant execute on function saldo_private.purchases_of_callers to saldo_server;

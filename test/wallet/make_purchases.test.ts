@@ -203,3 +203,21 @@ test("batches beside each other and beside single purchases lose and double noth
   t.true(madeCount > 0);
   t.deepEqual(await wallet.findings(), []);
 });
+
+test.serial("where somebody's trigger looks at purchases, each caller calls alone", async (t) => {
+  const buyer = await wallet.member(1000);
+  const product = await wallet.product(100);
+  await wallet.root("create table public.told (by text)");
+  await wallet.root(`create function public.tell() returns trigger language plpgsql
+    security definer set search_path = public, pg_temp as $$ begin
+      insert into public.told values (current_setting('saldo.subject', true));
+      return null;
+    end $$`);
+  await wallet.root(`create trigger tell after insert on saldo.purchase for each row
+    execute function public.tell()`);
+  const call = { ...member(buyer), member_id: buyer.id, product_id: product.id, amount: "100" };
+  t.is((await make([call])).size, 0);
+  t.deepEqual(await wallet.root("select * from public.told"), []);
+  await wallet.root("drop function public.tell() cascade");
+  t.is((await make([call])).size, 1);
+});
