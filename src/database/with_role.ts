@@ -45,9 +45,11 @@ export async function withRole<Result>(
     source instanceof Pool ? await source.connect() : undefined;
   const client = borrowed ?? (source as ClientBase);
   let isUsable = true;
+  let isCommitting = false;
   try {
     await client.query(opening(transaction));
     const result = await work(client);
+    isCommitting = true;
     await client.query("commit");
     return result;
   } catch (error) {
@@ -55,6 +57,8 @@ export async function withRole<Result>(
       () => true,
       () => false, // the connection is gone, and its transaction with it
     );
+    // After a commit a pooler may answer for a session that it has lost.
+    if (isUsable && !isCommitting) noteUndone(error);
     throw error;
   } finally {
     borrowed?.release(!isUsable);
@@ -90,16 +94,34 @@ export async function callWithRole<Row extends unknown[]>(
   const answered = client.query<Row>(known);
   const committed = client.query("commit");
   stream.uncork();
+  const [first, , last] = await Promise.allSettled([begun, answered, committed]);
+  const isEnded = driver.getTransactionStatus?.() === "I";
+  client.release(!isEnded);
   try {
-    await Promise.allSettled([begun, answered, committed]);
     // The first failure is the reason of the others.
     await begun;
     const answer = await answered;
     await committed;
     return answer;
-  } finally {
-    client.release(driver.getTransactionStatus?.() !== "I");
+  } catch (error) {
+    // The end was answered, or the session is out of the transaction that had begun.
+    if (last.status === "fulfilled" || (isEnded && first.status === "fulfilled")) noteUndone(error);
+    throw error;
   }
+}
+
+const undone = new WeakSet<object>();
+
+function noteUndone(error: unknown): void {
+  if (typeof error === "object" && error !== null) undone.add(error);
+}
+
+/**
+ * Whether nothing is there of what ended with this error: PostgreSQL said that the transaction is
+ * over. Of what was cut off nobody knows. The words of an error do not tell, they are translated.
+ */
+export function isUndone(error: unknown): boolean {
+  return typeof error === "object" && error !== null && undone.has(error);
 }
 
 /** What begins a transaction and settles it, in one message. */

@@ -3,9 +3,9 @@
  * connection: the first call asks for one, and whatever has come until it is had goes in one
  * statement. Where a connection is free a call goes at once, and alone as it always did.
  */
-import { DatabaseError, type Pool } from "pg";
+import type { Pool } from "pg";
 import { statementName } from "../database/statement_name.ts";
-import { callWithRole, type RoleSettings } from "../database/with_role.ts";
+import { callWithRole, isUndone, type RoleSettings } from "../database/with_role.ts";
 import type { JointCall } from "./joint_call.ts";
 import type { Connections } from "./turn.ts";
 
@@ -81,7 +81,7 @@ export function makeJointCalls(pool: Pool): JointCalls {
       return calls.filter((_, index) => !made.has(index + 1));
     } catch (error) {
       // What the database refused is not there. Of what was cut off nobody knows.
-      if (error instanceof DatabaseError && error.severity === "ERROR") return calls;
+      if (isUndone(error)) return calls;
       for (const each of calls) each.refuse(error);
       return [];
     }

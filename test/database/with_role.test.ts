@@ -1,7 +1,7 @@
 import test from "ava";
 import { Pool } from "pg";
 import { NobodyClient } from "../../src/database/own_client.ts";
-import { callWithRole, withRole } from "../../src/database/with_role.ts";
+import { callWithRole, isUndone, withRole } from "../../src/database/with_role.ts";
 import { openTestDatabase } from "../_support/database.ts";
 
 const database = await openTestDatabase(5);
@@ -97,12 +97,16 @@ for (const pipeline of [true, false]) {
     const { rows } = await call(who);
     t.deepEqual(rows, [["saldo_admin", "3s"]]);
     await call(write, [1]);
-    await t.throwsAsync(call(write, ["x"]), { code: "22P02" });
-    await t.throwsAsync(call(write, [2], "saldo_member"), { code: "42501" });
-    // The commit itself fails.
-    await t.throwsAsync(call(write, [1]), { code: "23505" });
-    // What sets the role fails: what comes behind it must not be done as the login.
-    await t.throwsAsync(call(write, [3], "saldo_nobody"), { code: "22023" });
+    const failures = [
+      await t.throwsAsync(call(write, ["x"]), { code: "22P02" }),
+      await t.throwsAsync(call(write, [2], "saldo_member"), { code: "42501" }),
+      // The commit itself fails.
+      await t.throwsAsync(call(write, [1]), { code: "23505" }),
+      // What sets the role fails: what comes behind it must not be done as the login.
+      await t.throwsAsync(call(write, [3], "saldo_nobody"), { code: "22023" }),
+    ];
+    // One by one a commit that fails is not trusted.
+    t.deepEqual(failures.map(isUndone), [true, true, pipeline, true]);
     await t.throwsAsync(call(write, [4], "saldo_admin\0"), { message: /character zero/ });
     // The statement fails of itself, and then is right.
     await t.throwsAsync(call("select number from later"), { code: "42P01" });
@@ -153,13 +157,14 @@ test("a session that ends within an exchange ends all of it, and another takes i
   pool.on("error", () => {});
   pool.on("connect", (client) => client.on("error", () => {}));
   const kill = "select pg_terminate_backend(pg_backend_pid())";
-  await t.throwsAsync(
+  const failure = await t.throwsAsync(
     callWithRole(
       pool,
       { settings: { role: "none" } },
       { text: kill, values: [], name: "kill", rowMode: "array" },
     ),
   );
+  t.false(isUndone(failure), "nobody knows");
   const { rows } = await pool.query("select 1 as one");
   t.is(rows[0].one, 1);
   await pool.end();
