@@ -2,14 +2,14 @@
 # The pages are built by what is not needed to serve them.
 FROM node:24-slim AS pages
 WORKDIR /saldo
-COPY package.json package-lock.json ./
-RUN npm ci
 COPY . .
-RUN npm run build:web -- --force
+RUN npm ci
 
 FROM node:24-slim
 WORKDIR /saldo
 COPY package.json package-lock.json ./
+# npm ci ends with this, which leaves the pages to the stage before.
+COPY scripts/build_web.ts scripts/
 RUN npm ci --omit=dev
 COPY . .
 COPY --from=pages /saldo/dist/web dist/web
