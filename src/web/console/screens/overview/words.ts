@@ -102,7 +102,7 @@ const id: { [Key in keyof typeof en]: string } = {
   noJobs: "Belum ada pekerjaan: belum ada worker yang berjalan di database ini.",
   job: "Pekerjaan",
   failed: "gagal",
-  ran: "berjalan",
+  ran: "sudah berjalan",
   neverRan: "belum berjalan",
   lastRun: "Selesai terakhir",
   nextRun: "Berikutnya",
