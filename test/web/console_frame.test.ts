@@ -4,6 +4,7 @@ import { gzipSync } from "node:zlib";
 import test from "ava";
 import type { Browser } from "playwright-core";
 import type { Api } from "../_support/api.ts";
+import { linkCode } from "../http/_console.ts";
 import { chromiumPath, launch, noChromium, picture, violations } from "./_browser.ts";
 import { consoleFolder, openConsole, overhang, serveConsole } from "./_console.ts";
 
@@ -116,6 +117,57 @@ inBrowser(
     t.deepEqual(await context.cookies(), []);
   },
 );
+
+inBrowser("an end of the session is noticed at once, and events come again after it", async (t) => {
+  const { page, context } = await openConsole(t, browser, api);
+  await page.getByText("Assets", { exact: true }).waitFor();
+  await context.request.delete("/console/session", { headers: { origin: api.url } });
+  await page.getByRole("dialog", { name: "Sign in" }).waitFor();
+  await page.getByLabel("Token").fill(await api.token({ sub: "ani" }));
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog", { name: "Sign in" }).waitFor({ state: "detached" });
+  await page.getByText("Assets", { exact: true }).waitFor();
+  const asked = page.getByText("asked for by");
+  const count = await asked.count();
+  const { accountId } = await api.member("heard", "700");
+  await api.root("select from saldo.freeze_account($1, 'looks odd')", [accountId]);
+  await api.root("select from saldo.propose_unfreeze($1, 'it is fine')", [accountId]);
+  await asked.nth(count).waitFor();
+  t.is(await asked.count(), count + 1);
+});
+
+inBrowser("a link to sign in counts for whoever is signed in already", async (t) => {
+  const code = await linkCode(api, "operator", "oki");
+  const { page } = await openConsole(t, browser, api, { path: `/sign-in#${code}` });
+  await page.getByText("oki, operator").waitFor();
+  t.is(page.url(), `${api.url}/console/`);
+  await page.goto(`${api.url}/console/sign-in#${code}`);
+  await page.getByText("This link has been used or is too old.").waitFor();
+  t.is(page.url(), `${api.url}/console/sign-in`, "no history keeps the code");
+  await page.getByRole("link", { name: "To the overview" }).click();
+  await page.getByText("oki, operator").waitFor();
+});
+
+inBrowser("an identity provider leads back to the filters, and takes no form away", async (t) => {
+  const { page, context } = await openConsole(t, browser, api, { path: "/accounts?search=ca" });
+  await page.route("**/console/session", async (route) => {
+    const response = await route.fetch();
+    const sign_in = { oidc: { name: "the bank" } };
+    await route.fulfill({ response, json: { ...(await response.json()), sign_in } });
+  });
+  const cookies = await context.cookies();
+  await page.getByLabel("Currency").fill("IDR");
+  await context.clearCookies();
+  await page.getByLabel("Search").fill("cash");
+  const way = page.getByRole("link", { name: "Sign in with the bank" });
+  await way.waitFor();
+  t.is(await way.getAttribute("target"), "_blank");
+  const back = new URL((await way.getAttribute("href")) ?? "", api.url);
+  t.regex(back.searchParams.get("return_to") ?? "", /^\/console\/accounts\?.*search=/);
+  await context.addCookies(cookies);
+  await page.evaluate("dispatchEvent(new Event('focus'))");
+  await way.waitFor({ state: "detached" });
+});
 
 inBrowser(
   "a server that is gone is said, what was shown stays, and it comes back by itself",

@@ -2,23 +2,34 @@
 import { type Client, createClient } from "graphql-ws";
 import { useEffect, useEffectEvent } from "react";
 import type { TypedDocument } from "./document.ts";
+import { client, sessionKey } from "./query_client.ts";
+import { useSession } from "./session.ts";
 
 let socket: Client | undefined;
+
+/** What is refused is refused again; a lost line comes back by itself. */
+const isRefusal = (event: unknown) => event instanceof CloseEvent && event.code >= 4400;
 
 function connection(): Client {
   socket ??= createClient({
     url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql`,
     lazy: true,
-    // What is refused is refused again; a lost line comes back by itself.
     retryAttempts: Number.POSITIVE_INFINITY,
-    shouldRetry: (event) => !(event instanceof CloseEvent && event.code >= 4400),
+    shouldRetry: (event) => !isRefusal(event),
+    on: {
+      // Most likely the session has ended: the page asks, and says so before something is sent.
+      closed: (event) => {
+        if (isRefusal(event)) void client.invalidateQueries({ queryKey: sessionKey });
+      },
+    },
   });
   return socket;
 }
 
 /**
- * Calls `onEvent` for each event of a subscription. A hidden page listens to nothing: when it is
- * shown, it subscribes again, and the first event tells how things stand.
+ * Calls `onEvent` for each event of a subscription. A hidden page listens to nothing, and so does one
+ * whose session has ended: when it is shown, or signed in again, it subscribes again, and the first
+ * event tells how things stand.
  */
 export function useLive<Result, Variables extends Record<string, unknown>>(
   document: TypedDocument<Result, Variables>,
@@ -26,9 +37,11 @@ export function useLive<Result, Variables extends Record<string, unknown>>(
   onEvent: (event: Result) => void,
 ): void {
   const tell = useEffectEvent(onEvent);
+  const { data: session } = useSession();
+  const until = session?.expires_at ?? null;
   const key = variables === null ? null : JSON.stringify(variables);
   useEffect(() => {
-    if (key === null) return;
+    if (key === null || until === null) return;
     let end: (() => void) | undefined;
     const begin = () => {
       end?.();
@@ -45,5 +58,5 @@ export function useLive<Result, Variables extends Record<string, unknown>>(
       globalThis.document.removeEventListener("visibilitychange", begin);
       end?.();
     };
-  }, [document, key]);
+  }, [document, key, until]);
 }

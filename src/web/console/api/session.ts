@@ -25,8 +25,19 @@ const AGAIN_MS = 120_000;
 /** Of a session that has ended the page keeps zone, currency and roles: its forms stay as they are. */
 async function ask(signal: AbortSignal): Promise<Session> {
   const session = (await send("GET", "/console/session", undefined, signal)) as Session;
-  if (session.subject !== null) return session;
-  return { ...client.getQueryData<Session>(key), ...session };
+  const before = client.getQueryData<Session>(key);
+  if (session.subject === null) return { ...before, ...session };
+  // Another tab of this browser signs in for all of them.
+  if (before !== undefined && !isSame(before, session)) forgetOthers();
+  return session;
+}
+
+const isSame = (one: Session, other: Session) =>
+  one.subject === other.subject && one.role === other.role && one.member_id === other.member_id;
+
+/** What another person has seen in this browser is not the next one's. */
+function forgetOthers(): void {
+  client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== key[0] });
 }
 
 /** The session as the server sees it, asked for again every two minutes while the page is shown. */
@@ -55,8 +66,7 @@ export function useMay(document: TypedDocument<never, never> | TypedDocument<unk
 /** Begins a session with a one-time code or a token. @throws Problem */
 export async function signIn(proof: { code: string } | { token: string }): Promise<void> {
   const session = await send("POST", "/console/session", proof);
-  // What another person has seen in this browser is not the next one's.
-  client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== key[0] });
+  forgetOthers();
   client.setQueryData(key, session);
 }
 

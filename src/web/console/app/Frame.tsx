@@ -16,6 +16,8 @@ export function Frame() {
   const words = useAppWords();
   const { data: session, isError } = useSession();
   const wasSignedIn = useRef(false);
+  // Whoever opens a link to sign in means it, whoever is signed in already.
+  const [isSigningIn] = useState(() => location.pathname.endsWith("/sign-in"));
   if (session?.subject) wasSignedIn.current = true;
   if (session === undefined) {
     return (
@@ -24,7 +26,9 @@ export function Frame() {
       </div>
     );
   }
-  if (session.subject === null && !wasSignedIn.current) return <SignIn session={session} />;
+  if (isSigningIn || (session.subject === null && !wasSignedIn.current)) {
+    return <SignIn session={session} />;
+  }
   return (
     <div className="mx-auto flex min-h-dvh max-w-[110rem] flex-col lg:flex-row">
       <a href="#content" className="sr-only focus:not-sr-only">

@@ -3,6 +3,7 @@ import { type FormEvent, useEffect, useState } from "react";
 import { useLanguage } from "../../shared/language.ts";
 import { Button, Card, Dialog, Field, Notice } from "../../shared/ui.tsx";
 import { problemOf } from "../api/problem.ts";
+import { client, sessionKey } from "../api/query_client.ts";
 import { type Session, signIn } from "../api/session.ts";
 import { useAppWords } from "./app_words.ts";
 import { speak } from "./words.ts";
@@ -21,6 +22,11 @@ export function SignIn({ session }: { session: Session }) {
       <Card title={words("signIn")}>
         <Ways session={session} />
       </Card>
+      {session.subject !== null && (
+        <a href="/console/" className="text-center text-brand underline">
+          {words("toOverview")}
+        </a>
+      )}
       <button
         type="button"
         className="text-soft underline"
@@ -36,17 +42,22 @@ export function SignIn({ session }: { session: Session }) {
 /** The same over a page whose session has ended: what is typed there stays. */
 export function SignInAgain({ session }: { session: Session }) {
   const words = useAppWords();
+  useEffect(() => {
+    const ask = () => void client.invalidateQueries({ queryKey: sessionKey });
+    addEventListener("focus", ask);
+    return () => removeEventListener("focus", ask);
+  }, []);
   return (
     <Dialog title={words("signIn")} close={() => {}}>
       <div className="flex flex-col gap-3">
         <Notice weight="warn">{words("again")}</Notice>
-        <Ways session={session} />
+        <Ways session={session} isOver />
       </div>
     </Dialog>
   );
 }
 
-function Ways({ session }: { session: Session }) {
+function Ways({ session, isOver = false }: { session: Session; isOver?: boolean }) {
   const words = useAppWords();
   const [code, setCode] = useState(takeCode);
   const [token, setToken] = useState("");
@@ -58,8 +69,10 @@ function Ways({ session }: { session: Session }) {
     try {
       await signIn(proof);
       if (location.pathname.endsWith("/sign-in")) location.replace("/console/");
-    } catch (problem) {
-      setError("code" in proof ? words("linkUsed") : problemOf(problem).message);
+    } catch (error) {
+      const problem = problemOf(error);
+      if (problem.condition === "link_invalid") setError(words("linkUsed"));
+      else setError(problem.isSilence ? words("unanswered") : problem.message);
       setCode("");
     }
     setIsBusy(false);
@@ -79,7 +92,9 @@ function Ways({ session }: { session: Session }) {
     <div className="flex flex-col gap-4">
       {oidc !== null && (
         <a
-          href={`/console/oidc/begin?return_to=${encodeURIComponent(location.pathname)}`}
+          href={`/console/oidc/begin?return_to=${encodeURIComponent(location.pathname + location.search)}`}
+          // Whoever leaves this page loses what is typed on it.
+          target={isOver ? "_blank" : undefined}
           className="min-h-11 rounded-lg bg-brand px-4 py-2 text-center font-semibold text-on-brand"
         >
           {words("signInWith", { name: oidc.name })}
