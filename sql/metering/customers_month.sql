@@ -177,9 +177,10 @@ returns text
 language sql
 immutable
 as $$
-  -- A spreadsheet would run what looks like a formula: an apostrophe makes it a text.
+  -- A spreadsheet would run what looks like a formula: an apostrophe makes it a text. One that has
+  -- semicolons between cells, as in Indonesia, begins a cell at each semicolon of a text, too.
   select '"' || replace(
-    case when value ~ '^[=+@\t\r-]' then '''' || value else value end, '"', '""'
+    regexp_replace(value, '(^(?=[=+@\t\r\n-])|[;\t\r\n](?=[=+@-]))', '\1''', 'g'), '"', '""'
   ) || '"'
 $$;
 comment on function saldo_private.csv_text is

@@ -22,7 +22,15 @@ async function fetchCsv(path: string, token?: string) {
 test.serial(
   "what looks like a formula is a text, amounts are numbers, and texts are whole",
   async (t) => {
-    const names = ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", 'Ayu, "the" first', "Ünï 本"];
+    const names = [
+      "=cmd|' /C calc'!A0",
+      "+1",
+      "-1",
+      "@SUM(A1)",
+      'Ayu, "the" first',
+      "Ünï 本",
+      "x;=1+1;-2; a-b",
+    ];
     for (const [number, name] of names.entries()) {
       await api.root("select from saldo.create_member($1, $2)", [`m-${number}`, name]);
     }
@@ -45,6 +53,7 @@ test.serial(
       "'@SUM(A1)",
       '"Ayu, ""the"" first"',
       "Ünï 本",
+      "x;'=1+1;'-2; a-b",
     ]);
     t.regex(rows[0] ?? "", /\+07,\d+,IDR,1500\.5,0$/);
     const found = await fetchCsv("members.csv?search=the%20AY");
@@ -69,7 +78,7 @@ test.serial("a member's file has the member's own, an operator's has all", async
   const [row] = await api.root("select account_id as id from saldo.member where code = 'm-0'");
   t.is((await fetchCsv(`statement.csv?account=${row?.["id"]}`, own)).code, "SB101");
   const operator = await api.token({ role: "operator" });
-  t.is((await fetchCsv("members.csv", operator)).text.trimEnd().split("\n").length, 7);
+  t.is((await fetchCsv("members.csv", operator)).text.trimEnd().split("\n").length, 8);
   t.regex((await fetchCsv(`statement.csv?account=${row?.["id"]}`, operator)).text, /1500\.5\n$/);
   const lines = async (filters: string) =>
     (await fetchCsv(`entries.csv?${filters}`, operator)).text.trimEnd().split("\n").length - 1;

@@ -14,13 +14,16 @@ export const part = (text: string, ...values: string[]): Part => ({ text, values
 /** A column of the file: its name and its SQL. */
 export type Column = readonly [name: string, sql: string];
 
+const FORMULA = "(^(?=[=+@\\t\\r\\n-])|[;\\t\\r\\n](?=[=+@-]))";
+
 /**
- * A text: a spreadsheet would run what looks like a formula, and an apostrophe makes it a text. What
- * is no text, an amount or a time, is left as it is.
+ * A text: a spreadsheet would run what looks like a formula, and an apostrophe makes it a text. One
+ * that has semicolons between cells, as in Indonesia, begins a cell at each semicolon of a text, too,
+ * and at each of its lines. What is no text, an amount or a time, is left as it is.
  */
 export const word = (name: string, sql: string): Column => [
   name,
-  `regexp_replace((${sql})::text, E'^(?=[=+@\\t\\r\\n-])', '''')`,
+  `regexp_replace((${sql})::text, E'${FORMULA}', E'\\\\1''', 'g')`,
 ];
 
 /** An amount, a number, a time, an id, or a word of ours. */
