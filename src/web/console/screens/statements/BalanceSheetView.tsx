@@ -2,7 +2,7 @@
 import { rowsOf, useDocument, usePages } from "../../api/query_client.ts";
 import { Loaded } from "../../parts/loaded.tsx";
 import { CopyAs, sqlText } from "../../parts/share.tsx";
-import { MorePages } from "./MorePages.tsx";
+import { MorePages, useWhole } from "./MorePages.tsx";
 import type { Range } from "./range.ts";
 import { SectionTable } from "./SectionTable.tsx";
 import { StatementFilters } from "./StatementFilters.tsx";
@@ -17,6 +17,7 @@ export function BalanceSheetView({ range }: { range: Range }) {
   const { to: asOf, basis, isBeforeClosing } = range;
   const variables = { asOf, basis, isBeforeClosing };
   const pages = usePages(BalanceSheet, variables, ({ balanceSheet }) => balanceSheet);
+  useWhole(pages.query);
   const sums = useDocument(BalanceSheetSums, variables);
   const place = `as_of => ${sqlText(asOf)}, basis => ${sqlText(basis)}, is_before_closing => ${isBeforeClosing}`;
   return (

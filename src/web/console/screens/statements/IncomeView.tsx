@@ -2,7 +2,7 @@
 import { rowsOf, useDocument, usePages } from "../../api/query_client.ts";
 import { Loaded } from "../../parts/loaded.tsx";
 import { CopyAs, sqlText } from "../../parts/share.tsx";
-import { MorePages } from "./MorePages.tsx";
+import { MorePages, useWhole } from "./MorePages.tsx";
 import type { Range } from "./range.ts";
 import { SectionTable } from "./SectionTable.tsx";
 import { StatementFilters } from "./StatementFilters.tsx";
@@ -15,6 +15,7 @@ export function IncomeView({ range }: { range: Range }) {
   const { from, to, basis } = range;
   const variables = { from, to, basis };
   const pages = usePages(IncomeStatement, variables, ({ incomeStatement }) => incomeStatement);
+  useWhole(pages.query);
   const sums = useDocument(IncomeStatementSums, variables);
   return (
     <>

@@ -1,10 +1,41 @@
 /** Below a statement of many accounts: the next of them, or why they could not be fetched. */
 import type { UseInfiniteQueryResult } from "@tanstack/react-query";
-import { Button } from "../../../shared/ui.tsx";
+import { useEffect } from "react";
+import { Button, Notice } from "../../../shared/ui.tsx";
 import type { TypedDocument } from "../../api/document.ts";
 import { problemOf } from "../../api/problem.ts";
 import { ProblemNotice } from "../../parts/loaded.tsx";
 import { usePartWords } from "../../parts/words.ts";
+import { useStatementWords } from "./words.ts";
+
+// Of 200 accounts. Those without a figure are hidden, and may be all of a page.
+const PAGE_COUNT = 5;
+
+type Pages = Pick<
+  UseInfiniteQueryResult<{ readonly pages: readonly unknown[] }>,
+  "data" | "isError" | "hasNextPage" | "fetchNextPage" | "isFetchingNextPage"
+>;
+
+/** Fetches a statement of up to a thousand accounts as a whole. */
+export function useWhole({
+  data,
+  isError,
+  hasNextPage,
+  fetchNextPage,
+  isFetchingNextPage,
+}: Pages): void {
+  const count = data?.pages.length ?? 0;
+  const isDue = hasNextPage && !isFetchingNextPage && !isError && count > 0 && count < PAGE_COUNT;
+  useEffect(() => {
+    if (isDue) void fetchNextPage();
+  }, [isDue, fetchNextPage]);
+}
+
+/** Says on paper, too, that lines do not add up to the totals while accounts are still missing. */
+export function NotAll({ query: { hasNextPage } }: { query: Pick<Pages, "hasNextPage"> }) {
+  const words = useStatementWords();
+  return hasNextPage ? <Notice weight="warn">{words("notAll")}</Notice> : null;
+}
 
 export function MorePages({
   query,
@@ -26,6 +57,7 @@ export function MorePages({
           again={() => void query.refetch()}
         />
       )}
+      <NotAll query={query} />
       {query.hasNextPage && (
         <Button
           className="not-printed"

@@ -3,6 +3,7 @@ import { usePages } from "../../api/query_client.ts";
 import { Money } from "../../parts/figures.tsx";
 import { CopyAs, CsvLink, sqlText } from "../../parts/share.tsx";
 import { type Column, PagedTable } from "../../parts/table.tsx";
+import { NotAll, useWhole } from "./MorePages.tsx";
 import type { Range } from "./range.ts";
 import { AccountName, isZero } from "./SectionTable.tsx";
 import { StatementFilters } from "./StatementFilters.tsx";
@@ -16,6 +17,7 @@ export function MovementsView({ range }: { range: Range }) {
   const { from, to, basis, isBeforeClosing } = range;
   const variables = { from, to, basis, isBeforeClosing };
   const pages = usePages(Movements, variables, ({ trialBalanceBetween }) => trialBalanceBetween);
+  useWhole(pages.query);
   const money = (title: string, of: (line: Line) => string | null): Column<Line> => ({
     title,
     align: "right",
@@ -46,6 +48,7 @@ export function MovementsView({ range }: { range: Range }) {
           sql={`select * from saldo.trial_balance_between(${place});`}
         />
       </StatementFilters>
+      <NotAll query={pages.query} />
       <PagedTable
         caption={words("movements")}
         pages={{ query: pages.query, rows }}

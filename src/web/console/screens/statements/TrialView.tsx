@@ -3,6 +3,7 @@ import { rowsOf, useDocument, usePages } from "../../api/query_client.ts";
 import { Money } from "../../parts/figures.tsx";
 import { CopyAs, CsvLink, sqlText } from "../../parts/share.tsx";
 import { type Column, PagedTable } from "../../parts/table.tsx";
+import { NotAll, useWhole } from "./MorePages.tsx";
 import type { Range } from "./range.ts";
 import { AccountName, isZero } from "./SectionTable.tsx";
 import { StatementFilters } from "./StatementFilters.tsx";
@@ -21,6 +22,7 @@ export function TrialView({ range }: { range: Range }) {
   const { to: asOf, basis, isBeforeClosing } = range;
   const variables = { asOf, basis, isBeforeClosing };
   const pages = usePages(TrialBalance, variables, ({ trialBalance }) => trialBalance);
+  useWhole(pages.query);
   const totals = rowsOf(useDocument(TrialBalanceTotals, variables).data?.trialBalanceTotals);
   const money = (title: string, of: (line: Line) => string | null): Column<Line> => ({
     title,
@@ -49,6 +51,7 @@ export function TrialView({ range }: { range: Range }) {
           sql={`select * from saldo.trial_balance(${place});`}
         />
       </StatementFilters>
+      <NotAll query={pages.query} />
       <PagedTable
         caption={words("trial")}
         pages={{ query: pages.query, rows }}

@@ -46,6 +46,8 @@ const en = {
   netLoss: "Net loss",
   earnings: "Current-year earnings",
   nothing: "No account has a figure for these dates.",
+  notAll:
+    "Not all accounts are here yet: the lines do not add up to the totals. Load more, or take the CSV of the trial balance.",
   drill: "Its statement",
 };
 
@@ -95,6 +97,8 @@ const id: { [Key in keyof typeof en]: string } = {
   netLoss: "Rugi bersih",
   earnings: "Laba tahun berjalan",
   nothing: "Tidak ada akun yang punya angka untuk tanggal ini.",
+  notAll:
+    "Belum semua akun ada di sini: jumlah barisnya belum sama dengan totalnya. Muat lagi, atau ambil CSV neraca saldo.",
   drill: "Mutasinya",
 };
 
