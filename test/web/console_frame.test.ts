@@ -187,6 +187,23 @@ inBrowser(
   },
 );
 
+inBrowser("over plain http, without randomUUID and clipboard, forms and copies work", async (t) => {
+  const { id } = await api.member("plain");
+  const { page, errors } = await openConsole(t, browser, api);
+  await page.addInitScript(
+    `delete Crypto.prototype.randomUUID; delete Navigator.prototype.clipboard`,
+  );
+  await page.goto(`${api.url}/console/members/${id}`);
+  await page.getByRole("button", { name: "Top up" }).click();
+  await page.getByLabel("Amount").fill("5000");
+  await page.keyboard.press("Enter");
+  await page.getByText("Rp 5,000").first().waitFor();
+  await page.getByRole("button", { name: "Copy", exact: true }).first().click();
+  await page.getByRole("menuitem").first().click();
+  await page.getByText("The browser does not let this page copy.").waitFor();
+  t.deepEqual(errors, []);
+});
+
 inBrowser("an old tab is asked to reload when the server has a newer page", async (t) => {
   const { page } = await openConsole(t, browser, api);
   await page.getByText("Assets", { exact: true }).waitFor();

@@ -1,5 +1,7 @@
 /** A window in which something is done: fields, what will happen, why, and a last question. */
+
 import { type FormEvent, type ReactNode, useState } from "react";
+import { randomId } from "../../shared/random_id.ts";
 import { Button, Dialog, Field, Notice } from "../../shared/ui.tsx";
 import type { TypedDocument } from "../api/document.ts";
 import { problemOf } from "../api/problem.ts";
@@ -130,6 +132,6 @@ export function ActionDialog<Result, Variables>({
 
 /** A key for one request: sent again with the same content it is done once. */
 export function useIdempotencyKey(): string {
-  const [key] = useState(() => `console-${crypto.randomUUID()}`);
+  const [key] = useState(() => `console-${randomId()}`);
   return key;
 }

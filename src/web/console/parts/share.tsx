@@ -1,7 +1,9 @@
 /** Ways to take what a screen shows elsewhere: CSV of all that matches, GraphQL, SQL, a link. */
+
 import { DropdownMenu } from "radix-ui";
 import { Button } from "../../shared/ui.tsx";
 import type { TypedDocument } from "../api/document.ts";
+import { copyText } from "./copy_text.ts";
 import { say } from "./toast.tsx";
 import { usePartWords } from "./words.ts";
 
@@ -40,7 +42,7 @@ export function CopyAs<Variables>({
 }) {
   const words = usePartWords();
   const copy = (text: string) =>
-    navigator.clipboard.writeText(text).then(
+    copyText(text).then(
       () => say("good", words("copied")),
       () => say("bad", words("notCopied")),
     );

@@ -1,6 +1,8 @@
 /** What is shown once and kept nowhere: a one-time code, or a key. */
+
 import type { ReactNode } from "react";
 import { Button, Dialog } from "../../../shared/ui.tsx";
+import { copyText } from "../../parts/copy_text.ts";
 import { say } from "../../parts/toast.tsx";
 import { useBranchWords } from "./words.ts";
 
@@ -29,7 +31,7 @@ export function Secret({
           <Button
             look="main"
             onClick={() =>
-              void navigator.clipboard.writeText(secret).then(
+              void copyText(secret).then(
                 () => say("good", words("secretCopied")),
                 // It stands there to be written down.
                 () => {},

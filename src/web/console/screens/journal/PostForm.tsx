@@ -1,6 +1,8 @@
 /** A form that posts an entry: it shows, while it is typed, whether debits equal credits. */
+
 import { useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
+import { randomId } from "../../../shared/random_id.ts";
 import { Button, Card, Field, Notice } from "../../../shared/ui.tsx";
 import { problemOf } from "../../api/problem.ts";
 import { useAction } from "../../api/query_client.ts";
@@ -21,7 +23,7 @@ import { EntryPost } from "./journal.documents.ts";
 import { useJournalWords } from "./words.ts";
 
 const LINES_MAX = 100;
-const blank = (): TypedLine => ({ key: crypto.randomUUID(), code: "", debit: "", credit: "" });
+const blank = (): TypedLine => ({ key: randomId(), code: "", debit: "", credit: "" });
 
 export function Screen() {
   const words = useJournalWords();

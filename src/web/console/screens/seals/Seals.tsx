@@ -1,9 +1,11 @@
 /** Seals: how far the journal is sealed, whether it is as it was sealed, and whether a head fits. */
+
 import { useState } from "react";
 import { Button, Card, Field, Notice } from "../../../shared/ui.tsx";
 import { problemOf } from "../../api/problem.ts";
 import { rowsOf, useDocument, usePages } from "../../api/query_client.ts";
 import { ActionButton } from "../../parts/action_dialog.tsx";
+import { copyText } from "../../parts/copy_text.ts";
 import { Duration, Figure, Moment, Month } from "../../parts/figures.tsx";
 import { Loaded, ProblemNotice, Skeleton } from "../../parts/loaded.tsx";
 import { Go, Page } from "../../parts/page.tsx";
@@ -76,7 +78,7 @@ function Status({ status }: { status: NonNullable<SealsPageQuery["sealStatus"]> 
   const parts = usePartWords();
   const head = `seal ${status.headNumber} ${status.headHash}`;
   const copy = () =>
-    navigator.clipboard.writeText(head).then(
+    copyText(head).then(
       () => say("good", parts("copied")),
       () => say("bad", parts("notCopied")),
     );
