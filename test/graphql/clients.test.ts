@@ -46,7 +46,11 @@ test("the guide has the key of every type that has one other than id", (t) => {
     const type = getNamedType(field.type);
     if (!isObjectType(type) || type.getFields()["id"]) continue;
     const isOwn = field.name.toLowerCase() === type.name.toLowerCase();
-    const names = field.args.filter(isRequiredArgument).map(({ name }) => name);
+    // An id that a code may stand for is one of the two, so neither is required.
+    const given = field.args.map(({ name }) => name);
+    const names = field.args
+      .filter((arg) => isRequiredArgument(arg) || given.includes(`${arg.name.slice(0, -2)}Code`))
+      .map(({ name }) => name);
     if (isOwn && names.length > 0 && names.every((name) => name in type.getFields())) {
       lookups.set(type.name, names);
     }
