@@ -90,13 +90,26 @@ begin
     begin_console_session.member_id, begin_console_session.service_token_id, v_now, v_expires_at,
     v_now
   );
+  -- Whoever has a token could fill the table with sessions: nobody works in so many browsers.
+  update saldo_private.console_session as s
+  set ended_at = v_now
+  where s.id_hash in (
+    select o.id_hash
+    from saldo_private.console_session as o
+    where o.subject = begin_console_session.subject
+    and o.ended_at is null
+    and o.expires_at > v_now
+    order by o.created_at desc, o.id_hash
+    offset 20
+  );
   return v_expires_at;
 end
 $$;
 comment on function saldo_private.begin_console_session is
   'Begins a session for whom the server has found somebody to be; it ends after twelve hours, or '
-  'with what it was begun by: expires_at. Gives when. id_hash: SHA-256 of its id. Error: SB006 '
-  'forbidden for another login than the server''s.';
+  'with what it was begun by: expires_at. Gives when. Of more than 20 sessions of a subject the '
+  'oldest end. id_hash: SHA-256 of its id. Error: SB006 forbidden for another login than the '
+  'server''s.';
 revoke execute on function saldo_private.begin_console_session from public;
 grant execute on function saldo_private.begin_console_session to saldo_server;
 
