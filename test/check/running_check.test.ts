@@ -1,6 +1,5 @@
 import test from "ava";
 import { openTestDatabase } from "../_support/database.ts";
-import { runProgram } from "../_support/process.ts";
 
 /** How far a check is, while it runs. */
 
@@ -48,22 +47,5 @@ test("another session sees how far a check is, and the one at it keeps its name"
   );
   other.release();
   checker.release();
-  await database.close();
-});
-
-test("a check that takes its time shows how far it is", async (t) => {
-  const database = await openYear();
-  const holder = await database.pool.connect();
-  await holder.query("begin");
-  // A rule of the check waits for it.
-  await holder.query("lock table saldo.customer_charge in access exclusive mode");
-  const program = runProgram("bin/saldo.js", ["check"], {
-    DATABASE_URL: database.connectionString,
-  });
-  await program.printed(/lines checked 100 %/);
-  await holder.query("rollback");
-  holder.release();
-  t.is(await program.ended, 0);
-  t.regex(program.output(), /healthy: 0 findings/);
   await database.close();
 });
