@@ -71,10 +71,18 @@ test("a worker that works writes its pulse by a job, and no timer does", async (
   const worker = await startWorker(pool, config, log);
   await until(async () => (await seenAt(database)) !== null);
   // The queue is stopped, the process is not.
-  await database.pool.query(
-    "delete from graphile_worker._private_tasks where identifier = 'pulse'",
+  const { rows } = await database.pool.query(
+    "delete from graphile_worker._private_tasks where identifier = 'pulse' returning id",
   );
-  await sleep(1000); // one may be under way
+  // One may be under way or in the queue, for as long as a slow machine takes.
+  await until(async () => {
+    const { rowCount } = await database.pool.query(
+      "select from graphile_worker._private_jobs where task_id = $1",
+      [rows[0].id],
+    );
+    return rowCount === 0;
+  });
+  await sleep(1000);
   const last = await seenAt(database);
   await sleep(6000);
   t.deepEqual(await seenAt(database), last);
