@@ -234,17 +234,13 @@ test("signing in again ends the session before", async (t) => {
 
 test.serial("of more than 20 sessions of somebody the oldest end, and nobody else's", async (t) => {
   const token = await api.token({ sub: "rudi", role: "operator" });
-  const other = await signedIn(api, "operator", "sari");
-  const all = [];
-  for (let count = 0; count < 21; count += 1) {
-    all.push(page(api, cookieOf(await page(api).signIn({ token }))));
+  const others = [await signedIn(api, "operator", "sari")];
+  const oldest = page(api, cookieOf(await page(api).signIn({ token })));
+  for (let count = 0; count < 20; count += 1) {
+    others.push(page(api, cookieOf(await page(api).signIn({ token }))));
   }
-  const [oldest, ...kept] = all;
-  if (oldest === undefined) throw new Error("nobody has signed in");
   await refused(oldest);
-  for (const each of [kept[0], kept.at(-1), other]) {
-    t.is((await each?.ask(ACCOUNTS))?.errors, undefined);
-  }
+  for (const each of others.slice(0, 3)) t.is((await each.ask(ACCOUNTS)).errors, undefined);
 });
 
 test("no login but the server's begins or reads sessions, and only the owner makes links", async (t) => {
