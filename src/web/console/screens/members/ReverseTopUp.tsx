@@ -2,11 +2,12 @@
 import { useState } from "react";
 import { Choice } from "../../../shared/ui.tsx";
 import { useDocument } from "../../api/query_client.ts";
+import type { TopUpShortfall } from "../../api/schema_types.ts";
 import { ActionDialog, useIdempotencyKey } from "../../parts/action_dialog.tsx";
 import { Money } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import type { HistoryLine } from "../wallet/History.tsx";
-import { ExpenseAccounts, ReverseTopUp, type TopUpShortfall } from "./members.documents.ts";
+import { ExpenseAccounts, ReverseTopUp } from "./members.documents.ts";
 import { useMembersWords } from "./words.ts";
 
 export function ReverseTopUpDialog({
