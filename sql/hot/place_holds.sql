@@ -1,6 +1,23 @@
 -- Many holds in one call: the whole batch or none of it, or each by itself.
 --
--- Public: place_holds. Private: place_holds__one. Each is placed as place_hold places it.
+-- Public: place_holds. Private: place_holds__make, place_holds__one.
+-- Each is placed as place_hold places it.
+
+create or replace function saldo_private.place_holds__make(request saldo.hold_request)
+returns uuid
+language plpgsql
+as $$
+begin
+  return (saldo.place_hold(
+    account_id => request.account_id, amount => request.amount,
+    expires_in => request.expires_in, description => request.description,
+    counter_account_id => request.counter_account_id,
+    idempotency_key => request.idempotency_key, metadata => request.metadata
+  )).id;
+end
+$$;
+comment on function saldo_private.place_holds__make is
+  'Carries out one request of a batch by its own function; the id of what it made.';
 
 create or replace function saldo_private.place_holds__one(
   request saldo.hold_request,
@@ -10,28 +27,15 @@ returns saldo.request_result
 language plpgsql
 as $$
 declare
-  v_id uuid;
   v_state text;
   v_condition text;
   v_detail text;
 begin
   if is_fatal then
-    v_id := (saldo.place_hold(
-      account_id => request.account_id, amount => request.amount,
-      expires_in => request.expires_in, description => request.description,
-      counter_account_id => request.counter_account_id,
-      idempotency_key => request.idempotency_key, metadata => request.metadata
-    )).id;
-    return saldo_private.request_result(id => v_id);
+    return saldo_private.request_result(id => saldo_private.place_holds__make(request));
   end if;
   begin
-    v_id := (saldo.place_hold(
-      account_id => request.account_id, amount => request.amount,
-      expires_in => request.expires_in, description => request.description,
-      counter_account_id => request.counter_account_id,
-      idempotency_key => request.idempotency_key, metadata => request.metadata
-    )).id;
-    return saldo_private.request_result(id => v_id);
+    return saldo_private.request_result(id => saldo_private.place_holds__make(request));
   exception
     when others then
       get stacked diagnostics v_state = returned_sqlstate, v_condition = constraint_name,

@@ -1,7 +1,23 @@
 -- Many purchases in one call: the whole batch or none of it, or each by itself.
 --
--- Public: purchase_many. Private: purchase_many__one.
+-- Public: purchase_many. Private: purchase_many__make, purchase_many__one.
 -- Those that are plain go in one statement (make_purchases.sql), the others one after the other.
+
+create or replace function saldo_private.purchase_many__make(request saldo.purchase_request)
+returns uuid
+language plpgsql
+as $$
+begin
+  return (saldo.purchase_with_balance_deduction(
+    member_id => request.member_id, product_id => request.product_id,
+    amount => request.amount, quantity => coalesce(request.quantity, 1),
+    idempotency_key => request.idempotency_key, occurred_at => request.occurred_at,
+    hold_only => coalesce(request.hold_only, false)
+  )).id;
+end
+$$;
+comment on function saldo_private.purchase_many__make is
+  'Carries out one request of a batch by its own function; the id of what it made.';
 
 create or replace function saldo_private.purchase_many__one(
   request saldo.purchase_request,
@@ -11,28 +27,15 @@ returns saldo.request_result
 language plpgsql
 as $$
 declare
-  v_id uuid;
   v_state text;
   v_condition text;
   v_detail text;
 begin
   if is_fatal then
-    v_id := (saldo.purchase_with_balance_deduction(
-      member_id => request.member_id, product_id => request.product_id,
-      amount => request.amount, quantity => coalesce(request.quantity, 1),
-      idempotency_key => request.idempotency_key, occurred_at => request.occurred_at,
-      hold_only => coalesce(request.hold_only, false)
-    )).id;
-    return saldo_private.request_result(id => v_id);
+    return saldo_private.request_result(id => saldo_private.purchase_many__make(request));
   end if;
   begin
-    v_id := (saldo.purchase_with_balance_deduction(
-      member_id => request.member_id, product_id => request.product_id,
-      amount => request.amount, quantity => coalesce(request.quantity, 1),
-      idempotency_key => request.idempotency_key, occurred_at => request.occurred_at,
-      hold_only => coalesce(request.hold_only, false)
-    )).id;
-    return saldo_private.request_result(id => v_id);
+    return saldo_private.request_result(id => saldo_private.purchase_many__make(request));
   exception
     when others then
       get stacked diagnostics v_state = returned_sqlstate, v_condition = constraint_name,
@@ -104,7 +107,8 @@ comment on function saldo.purchase_many is
   'Makes many purchases in one transaction and answers in the order given. all_or_none: one that '
   'is refused refuses all, with its error; with false each is by itself: its purchase, or its '
   'code, while the others stand. Each is as one of purchase_with_balance_deduction, quantity 1 '
-  'where it is null. Errors of the whole: SB010 input_invalid for no array of 1 to 10,000. Errors '
+  'where it is null. Errors of the whole: SB010 input_invalid for no array of 1 to 10,000, and what '
+  'a posting raises that changes its mind at this moment: then none is made, send all again. Errors '
   'of a row: SB002 amount_invalid, SB004 amount_out_of_range, SB003 amount_scale, '
   'SB010 input_invalid, SB006 forbidden, SB007 not_found, SB304 member_not_found, '
   'SB008 text_invalid, SB009 text_too_long, SB005 idempotency_conflict, SB022 already_done, '

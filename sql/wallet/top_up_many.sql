@@ -1,7 +1,22 @@
 -- Many top-ups in one call: the whole batch or none of it, or each by itself.
 --
--- Public: top_up_many. Private: top_up_many__one.
+-- Public: top_up_many. Private: top_up_many__make, top_up_many__one.
 -- Each is made as top_up makes it, one after the other.
+
+create or replace function saldo_private.top_up_many__make(request saldo.top_up_request)
+returns uuid
+language plpgsql
+as $$
+begin
+  return (saldo.top_up(
+    member_id => request.member_id, amount => request.amount,
+    idempotency_key => request.idempotency_key, occurred_at => request.occurred_at,
+    description => request.description
+  )).id;
+end
+$$;
+comment on function saldo_private.top_up_many__make is
+  'Carries out one request of a batch by its own function; the id of what it made.';
 
 create or replace function saldo_private.top_up_many__one(
   request saldo.top_up_request,
@@ -11,26 +26,15 @@ returns saldo.request_result
 language plpgsql
 as $$
 declare
-  v_id uuid;
   v_state text;
   v_condition text;
   v_detail text;
 begin
   if is_fatal then
-    v_id := (saldo.top_up(
-      member_id => request.member_id, amount => request.amount,
-      idempotency_key => request.idempotency_key, occurred_at => request.occurred_at,
-      description => request.description
-    )).id;
-    return saldo_private.request_result(id => v_id);
+    return saldo_private.request_result(id => saldo_private.top_up_many__make(request));
   end if;
   begin
-    v_id := (saldo.top_up(
-      member_id => request.member_id, amount => request.amount,
-      idempotency_key => request.idempotency_key, occurred_at => request.occurred_at,
-      description => request.description
-    )).id;
-    return saldo_private.request_result(id => v_id);
+    return saldo_private.request_result(id => saldo_private.top_up_many__make(request));
   exception
     when others then
       get stacked diagnostics v_state = returned_sqlstate, v_condition = constraint_name,
