@@ -1,5 +1,5 @@
 --! Previous: sha1:f5fb6b60f8e254e56b8b826a3e82ac6049b6e44a
---! Hash: sha1:e3602366350f47968e85ba4bc526f9de1d693883
+--! Hash: sha1:753a5e8e047f564f20d42f6b215f895a878e1967
 --! Message: console sessions, searches, charged months, plans of heals, states of branches, many at once
 
 set local role saldo_owner;
@@ -237,9 +237,6 @@ begin
   end if;
 end
 $types$;
-
--- What a maintenance came to, in a sentence.
-alter table saldo.maintenance_run add column if not exists message text;
 
 -- Many purchases, top-ups and holds in one call.
 do $types$
