@@ -107,14 +107,14 @@ comment on function saldo.purchase_many is
   'Makes many purchases in one transaction and answers in the order given. all_or_none: one that '
   'is refused refuses all, with its error; with false each is by itself: its purchase, or its '
   'code, while the others stand. Each is as one of purchase_with_balance_deduction, quantity 1 '
-  'where it is null. Errors of the whole: SB010 input_invalid for no array of 1 to 10,000, and what '
-  'a posting raises that changes its mind at this moment: then none is made, send all again. Errors '
-  'of a row: SB002 amount_invalid, SB004 amount_out_of_range, SB003 amount_scale, '
-  'SB010 input_invalid, SB006 forbidden, SB007 not_found, SB304 member_not_found, '
-  'SB008 text_invalid, SB009 text_too_long, SB005 idempotency_conflict, SB022 already_done, '
-  'SB301 product_not_found, SB104 currency_mismatch, SB303 price_changed, SB302 out_of_stock, '
-  'SB102 account_closed, SB001 insufficient_balance, and those of a posting, SB107 entry_invalid '
-  'and SB103 entry_unbalanced among them.';
+  'where it is null. Errors of the whole: SB010 input_invalid for no array of 1 to 10,000, and '
+  'what a posting raises that changes its mind at this moment: then none is made, send all again. '
+  'Errors of a row: SB002 amount_invalid, SB004 amount_out_of_range, SB003 amount_scale, SB010 '
+  'input_invalid, SB006 forbidden, SB007 not_found, SB304 member_not_found, SB008 text_invalid, '
+  'SB009 text_too_long, SB005 idempotency_conflict, SB022 already_done, SB301 product_not_found, '
+  'SB104 currency_mismatch, SB303 price_changed, SB302 out_of_stock, SB102 account_closed, SB001 '
+  'insufficient_balance, and those of a posting, SB107 entry_invalid and SB103 entry_unbalanced '
+  'among them.';
 revoke execute on function saldo.purchase_many from public;
 grant execute on function saldo.purchase_many to
   saldo_admin, saldo_member, saldo_cashier, saldo_app;
