@@ -1,8 +1,9 @@
 /** What has a name or code that somebody types into the palette. */
-import { useDeferredValue, useEffect, useState } from "react";
+import { useDeferredValue } from "react";
 import type { TypedDocument } from "../api/document.ts";
 import { rowsOf, useDocument } from "../api/query_client.ts";
 import { type Session, useMay } from "../api/session.ts";
+import { useSettled } from "../parts/settled.ts";
 import { useAppWords } from "./app_words.ts";
 import { PaletteAccounts, PaletteCustomers, PaletteMembers } from "./palette.documents.ts";
 import { isMemberOnly, placesOf } from "./places.ts";
@@ -21,7 +22,6 @@ interface Named {
   readonly name: string;
 }
 
-const TYPED_MS = 200;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Screens at once, things of the books a moment after the last key. */
@@ -47,16 +47,6 @@ export function useFound(session: Session, typed: string): Found[] {
     ...things(members, "/members", words("member")),
     ...things(customers, "/customers", words("customer")),
   ];
-}
-
-/** A text once nobody has changed it for a moment. */
-function useSettled(text: string): string {
-  const [settled, setSettled] = useState(text);
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(text), TYPED_MS);
-    return () => clearTimeout(timer);
-  }, [text]);
-  return settled;
 }
 
 function useNamed<Result>(

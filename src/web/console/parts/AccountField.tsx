@@ -1,24 +1,13 @@
 /** A field for an account: its code, with what begins like it or is named like it offered. */
 import { useQueries } from "@tanstack/react-query";
-import { useEffect, useId, useState } from "react";
+import { useId } from "react";
 import { Field } from "../../shared/ui.tsx";
 import { rowsOf, useDocument } from "../api/query_client.ts";
 import { request } from "../api/request.ts";
 import { AccountByCode, AccountSuggestions } from "./account.documents.ts";
-import { useFilters } from "./filters.tsx";
+import { useTypedFilter } from "./filters.tsx";
 import { useLedgerWords } from "./ledger_words.ts";
-
-const TYPED_MS = 350;
-
-/** A text a moment after its last change. */
-function useSettled(text: string): string {
-  const [settled, setSettled] = useState(text);
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(text), TYPED_MS);
-    return () => clearTimeout(timer);
-  }, [text]);
-  return settled;
-}
+import { useSettled } from "./settled.ts";
 
 /** The account of a code: undefined while it is looked up, null where there is none. */
 export function useAccountOfCode(code: string) {
@@ -95,15 +84,7 @@ const isUnlike = (data: { readonly findAccounts: unknown } | undefined) =>
 
 /** A filter by the code of an account. */
 export function AccountFilter({ name, label }: { name: string; label: string }) {
-  const { filters, setFilters } = useFilters();
-  const value = filters[name] ?? "";
-  const [typed, setTyped] = useState(value);
-  useEffect(() => setTyped(value), [value]);
-  useEffect(() => {
-    if (typed === value) return;
-    const timer = setTimeout(() => setFilters({ [name]: typed }), TYPED_MS);
-    return () => clearTimeout(timer);
-  });
+  const [typed, setTyped] = useTypedFilter(name);
   return (
     <div className="w-64 max-w-full sm:-mb-6">
       <AccountField label={label} value={typed} onChange={setTyped} hint=" " />

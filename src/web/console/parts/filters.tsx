@@ -3,9 +3,8 @@ import { useNavigate, useRouterState } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useId, useState } from "react";
 import { Button } from "../../shared/ui.tsx";
 import { SavedViews } from "./saved_views.tsx";
+import { TYPED_MS } from "./settled.ts";
 import { usePartWords } from "./words.ts";
-
-const TYPED_MS = 350;
 
 /** The filters as they stand in the address, and how to change some of them. */
 export function useFilters(): {
@@ -23,6 +22,26 @@ export function useFilters(): {
     void navigate({ to: ".", search: search as never, replace: true, resetScroll: false });
   };
   return { filters, setFilters };
+}
+
+/**
+ * A filter that is typed: what stands in its field at once, and in the address a moment later, where
+ * it makes sense.
+ */
+export function useTypedFilter(
+  name: string,
+  makesSense: (text: string) => boolean = () => true,
+): [typed: string, setTyped: (text: string) => void] {
+  const { filters, setFilters } = useFilters();
+  const value = filters[name] ?? "";
+  const [typed, setTyped] = useState(value);
+  useEffect(() => setTyped(value), [value]);
+  useEffect(() => {
+    if (typed === value || !makesSense(typed)) return;
+    const timer = setTimeout(() => setFilters({ [name]: typed }), TYPED_MS);
+    return () => clearTimeout(timer);
+  });
+  return [typed, setTyped];
 }
 
 /** A filter for the API, which takes none with nothing in it. */
@@ -65,15 +84,7 @@ export function SearchFilter({
 }) {
   const words = usePartWords();
   const id = useId();
-  const { filters, setFilters } = useFilters();
-  const value = filters[name] ?? "";
-  const [typed, setTyped] = useState(value);
-  useEffect(() => setTyped(value), [value]);
-  useEffect(() => {
-    if (typed === value) return;
-    const timer = setTimeout(() => setFilters({ [name]: typed }), TYPED_MS);
-    return () => clearTimeout(timer);
-  });
+  const [typed, setTyped] = useTypedFilter(name);
   return (
     <div>
       <label htmlFor={id} className="mb-1 block text-sm font-semibold">
