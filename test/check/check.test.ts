@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
-import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
+import type { TestDatabase } from "../_support/database.ts";
 import { forced } from "../_support/faults.ts";
+import { openYear } from "./_year.ts";
 
 interface Run {
   id: string | null;
@@ -10,21 +11,6 @@ interface Run {
   line_count: string;
   slice_count: number;
   verified_line_count: string;
-}
-
-/** Books of four accounts with a transfer in each of twelve months. */
-async function openYear() {
-  const database = await openTestDatabase(6);
-  await database.pool.query(
-    `select saldo.open_account('a' || g, 'A', (case g when 1 then 'asset' else 'liability' end)::saldo.account_type)
-    from generate_series(1, 4) as g`,
-  );
-  await database.pool.query(
-    `select saldo.transfer(1, 2 + g % 3, 10 + g,
-      occurred_at => make_timestamptz(2025, g, 15, 12, 0, 0, 'Asia/Jakarta'))
-    from generate_series(1, 12) as g`,
-  );
-  return database;
 }
 
 const one = async <T>(database: TestDatabase, text: string, values: unknown[] = []) =>
