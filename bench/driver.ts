@@ -9,8 +9,8 @@ export interface Scenario {
   name: string;
   /** One statement; variables are written `:name` and are integers. */
   sql: string;
-  /** Inclusive range of each variable. */
-  variables: Record<string, readonly [number, number]>;
+  /** Inclusive range of each variable; a skewed one draws the first of them most (Zipf, 1.001). */
+  variables: Record<string, readonly [number, number] | readonly [number, number, "skewed"]>;
   /** How many units of work (transfers, say) one statement does. */
   unitsPerCall: number;
   /** How many connections drive it; 32 unless told. */
@@ -19,11 +19,18 @@ export interface Scenario {
   goal?: number;
 }
 
+/** Is told of the seconds that are counted, so that it can measure these and no others. */
+export interface Counted {
+  /** `pid` is the driver's process. */
+  begin(pid: number): void;
+  end(): void;
+}
+
 /** How a scenario is driven: the same driver serves the ceiling and every candidate of a run. */
 export interface Driver {
   name: string;
   /** Runs the scenario for some seconds and returns units of work per second. */
-  run(scenario: Scenario, connections: number, seconds: number): Promise<number>;
+  run(scenario: Scenario, connections: number, seconds: number, counted?: Counted): Promise<number>;
 }
 
 /**
@@ -43,25 +50,23 @@ export function chooseDriver(connectionString: string): Driver {
 function pgbenchDriver(connectionString: string, version: string): Driver {
   return {
     name: version,
-    async run(scenario, connections, seconds) {
+    async run(scenario, connections, seconds, counted) {
       const folder = await mkdtemp(join(tmpdir(), "saldo-bench-"));
       const file = join(folder, "scenario.sql");
-      const draws = Object.entries(scenario.variables).map(
-        ([name, [from, to]]) => `\\set ${name} random(${from}, ${to})`,
+      const draws = Object.entries(scenario.variables).map(([name, [from, to, skewed]]) =>
+        skewed === undefined
+          ? `\\set ${name} random(${from}, ${to})`
+          : `\\set ${name} random_zipfian(${from}, ${to}, 1.001)`,
       );
       await writeFile(file, `${draws.join("\n")}\n${scenario.sql.replaceAll("\n", " ")};\n`);
       const options = ["-n", "-M", "prepared", "-c", `${connections}`, "-j", "2"];
       try {
-        const output = await execute("pgbench", [
-          ...options,
-          "-T",
-          `${warmUpSeconds + seconds + 1}`,
-          "-P",
-          "1",
-          "-f",
-          file,
-          connectionString,
-        ]);
+        const last = `${warmUpSeconds + seconds + 1}`;
+        const output = await execute(
+          "pgbench",
+          [...options, "-T", last, "-P", "1", "-f", file, connectionString],
+          atProgress(seconds, counted),
+        );
         // Its last line of progress is missing now and then: one second more, and no more are taken.
         const rates = [...output.matchAll(/^progress: .* s, ([0-9.]+) tps/gm)]
           .slice(warmUpSeconds, warmUpSeconds + seconds)
@@ -78,13 +83,30 @@ function pgbenchDriver(connectionString: string, version: string): Driver {
   };
 }
 
+/** The counted seconds lie between two lines of progress, which pgbench prints each second. */
+function atProgress(seconds: number, counted: Counted | undefined) {
+  let lines = 0;
+  return (chunk: string, pid: number) => {
+    for (const _ of chunk.matchAll(/^progress: /gm)) {
+      lines += 1;
+      if (lines === warmUpSeconds) counted?.begin(pid);
+      if (lines === warmUpSeconds + seconds) counted?.end();
+    }
+  };
+}
+
 /** Runs a program and resolves to all that it printed; a failing one rejects with it. */
-function execute(command: string, args: string[]): Promise<string> {
+function execute(
+  command: string,
+  args: string[],
+  heard: (chunk: string, pid: number) => void,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
     let output = "";
     const collect = (chunk: Buffer) => {
       output += chunk.toString();
+      heard(chunk.toString(), child.pid ?? 0);
     };
     child.stdout.on("data", collect);
     child.stderr.on("data", collect);
@@ -100,7 +122,11 @@ const threads = 2;
 function workerDriver(connectionString: string): Driver {
   return {
     name: `pg in ${threads} worker threads`,
-    async run(scenario, connections, seconds) {
+    async run(scenario, connections, seconds, counted) {
+      const timers = [
+        setTimeout(() => counted?.begin(process.pid), warmUpSeconds * 1000),
+        setTimeout(() => counted?.end(), (warmUpSeconds + seconds) * 1000),
+      ];
       const counts = await Promise.all(
         Array.from({ length: threads }, (_, thread) => {
           const share = Math.floor((connections + thread) / threads);
@@ -118,7 +144,9 @@ function workerDriver(connectionString: string): Driver {
             worker.once("error", reject);
           });
         }),
-      );
+      ).finally(() => {
+        for (const timer of timers) clearTimeout(timer);
+      });
       return (counts.reduce((sum, count) => sum + count, 0) / seconds) * scenario.unitsPerCall;
     },
   };

@@ -16,11 +16,33 @@ const text = names.reduce(
   scenario.sql,
 );
 
-function draw(): number[] {
-  return Object.values(scenario.variables).map(
-    ([from, to]) => from + Math.floor(Math.random() * (to - from + 1)),
-  );
+/** Draws 0 to `count` - 1, the n-th of them with a likelihood of 1 / n^1.001. */
+function skewed(count: number): () => number {
+  const reached = new Float64Array(count);
+  let sum = 0;
+  for (let place = 0; place < count; place += 1) {
+    sum += (place + 1) ** -1.001;
+    reached[place] = sum;
+  }
+  return () => {
+    const wanted = Math.random() * sum;
+    let low = 0;
+    let high = count - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((reached[middle] ?? 0) < wanted) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
 }
+
+const draws = Object.values(scenario.variables).map(([from, to, isSkewed]) => {
+  const count = to - from + 1;
+  const place = isSkewed ? skewed(count) : () => Math.floor(Math.random() * count);
+  return () => from + place();
+});
+const draw = () => draws.map((one) => one());
 
 const clients = await Promise.all(
   Array.from({ length: connections }, async () => {

@@ -33,12 +33,12 @@ export async function prepareHot(client: Client): Promise<HotAccounts> {
 }
 
 /** Single calls on one hot account. */
-export const submit = ({ hot }: HotAccounts, name: string, goal: number): Scenario => ({
+export const submit = ({ hot }: HotAccounts, name: string, goal?: number): Scenario => ({
   name,
   sql: `select (saldo.submit_transaction(${hot}, 100, 'debit')).id`,
   variables: {},
   unitsPerCall: 1,
-  goal,
+  ...(goal === undefined ? {} : { goal }),
 });
 
 /** The same on an account with a row, which one transaction at a time can have. */

@@ -9,6 +9,7 @@ import { chooseDriver, type Driver } from "./driver.ts";
 import { figure } from "./figure.ts";
 import { frontReport } from "./front.ts";
 import { healthReport } from "./health.ts";
+import { record } from "./history.ts";
 import {
   drain,
   grow,
@@ -25,10 +26,13 @@ import { loadReport } from "./load.ts";
 import { connections, type Measurement, measure, rounds, seconds, table } from "./measure.ts";
 import { meteringReport } from "./metering.ts";
 import { readOptions, runOwnLoad } from "./own_server.ts";
+import { quickReport } from "./quick.ts";
 import { ceiling, growJournal, prepare, purchase, transfer, transferMany } from "./scenarios.ts";
 
 /**
  * `npm run bench`: what Saldo costs, as ratios to plain inserts of the same run on the same server.
+ * `npm run bench -- quick`: in three minutes, at 1, 8 and 32 connections, with processor time; with
+ * --record the figures are added to history.jsonl.
  * `npm run bench -- load`: how requests over GraphQL fare at given rates; with --url ADDRESS against
  * a server of one's own, see own_server.ts.
  * `npm run bench -- front`: purchases and submissions of 64 callers over GraphQL, beside a bare server.
@@ -137,9 +141,28 @@ function sizeTable(before: Size[], after: Size[]): string[] {
   ];
 }
 
+/** Figures go into a file that programs read, too, and into the history when asked. */
+async function quick({ client, driver }: Bench, head: string): Promise<string> {
+  const { text, figures } = await quickReport(client, driver, head);
+  await mkdir(new URL("./out/", import.meta.url), { recursive: true });
+  await writeFile(
+    new URL("./out/quick.json", import.meta.url),
+    `${JSON.stringify(figures, null, 2)}\n`,
+  );
+  if (process.argv.includes("--record")) {
+    const { rows } = await client.query<{ version: string }>(
+      "select current_setting('server_version') as version",
+    );
+    const { commit } = record(figures, rows[0]?.version ?? "", driver.name);
+    console.log(`recorded under ${commit} in bench/history.jsonl`);
+  }
+  return text;
+}
+
 /** The modes that write a report of their own. */
 const reports: Record<string, (bench: Bench, head: string[]) => Promise<string>> = {
   console: ({ connectionString }, head) => consoleReport(connectionString, head.slice(0, 1)),
+  quick: (bench, head) => quick(bench, (head[0] ?? "").replace(`, ${connections} connections`, "")),
   books: ({ client, driver }, head) => booksReport(client, driver, head),
   metering: ({ client, driver }, head) => meteringReport(client, driver, head),
   branches: ({ client, driver, connectionString }, head) =>
@@ -226,7 +249,7 @@ async function ownServer(words: string[]): Promise<boolean> {
 
 const [mode, ...words] = process.argv.slice(2);
 if (mode !== undefined && !["load", "front", ...Object.keys(reports)].includes(mode)) {
-  console.error("Say nothing, load, front, books, metering, branches, console or health.");
+  console.error(`Say nothing, load, front, ${Object.keys(reports).join(", ")}.`);
   process.exit(1);
 }
 if (mode !== "load" || !(await ownServer(words))) await main(mode);
