@@ -199,7 +199,9 @@ create type saldo.balance_summary as (
   pending_credit numeric,
   held numeric,
   available_balance numeric,
-  pending_count bigint
+  pending_count bigint,
+  last_updated_at timestamp with time zone,
+  version bigint
 );
 
 create type saldo.bill_line as (
@@ -886,7 +888,9 @@ create type saldo.wallet_balance as (
   balance numeric,
   held numeric,
   available numeric,
-  debt numeric
+  debt numeric,
+  last_updated_at timestamp with time zone,
+  version bigint
 );
 
 create type saldo.wallet_balance_part as (
@@ -934,6 +938,7 @@ END) stored not null,
   is_pending_available boolean default true not null,
   frozen_at timestamp with time zone,
   frozen_reason text,
+  last_updated_at timestamp with time zone,
   constraint account_code_key UNIQUE (code),
   constraint account_pkey PRIMARY KEY (id),
   constraint account_currency_is_iso_4217_like CHECK ((currency ~ '^[A-Z]{3}$'::text))
@@ -1003,6 +1008,7 @@ create table saldo_private.account_stripe (
   debit saldo.total default 0 not null,
   credit saldo.total default 0 not null,
   line_count bigint default 0 not null,
+  last_updated_at timestamp with time zone,
   constraint account_stripe_pkey PRIMARY KEY (account_id, month, stripe_no)
 );
 -- trigger move_slot_on_posting

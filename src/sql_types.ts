@@ -479,6 +479,11 @@ export interface Account {
   frozen_at: Date | null;
   /** Why it is frozen; whoever the account belongs to reads it too. */
   frozen_reason: string | null;
+  /**
+   * @behavior -attribute:select When the totals last changed, set by the update that changes them;
+   * null = not since this is kept.
+   */
+  last_updated_at: Date | null;
 }
 
 /** When an account was frozen, by whom, and why. */
@@ -782,6 +787,17 @@ export interface BalanceSummary {
   available_balance: string | null;
   /** Number of submitted transactions not yet settled. */
   pending_count: string | null;
+  /**
+   * When the settled balance or what is pending last changed; when the account was opened if
+   * never.
+   */
+  last_updated_at: Date | null;
+  /**
+   * Grows with every posting to the account; of a hot account with every settlement that brings
+   * its row up to date, so that between two of them last_updated_at tells alone that something
+   * changed.
+   */
+  version: string | null;
 }
 
 /** A line of a bill. */
@@ -3608,6 +3624,10 @@ export interface WalletBalance {
   available: string | null;
   /** What the member owes since top-ups were charged back; the next top-ups pay it. */
   debt: string | null;
+  /** When the balance last changed by a posting; when the wallet was opened if never. */
+  last_updated_at: Date | null;
+  /** Grows with every posting to the wallet. */
+  version: string | null;
 }
 
 /** What lines of one kind add to a wallet's balance, or take from it. */

@@ -38,6 +38,57 @@ comment on function saldo_private.pending_figures is
 grant execute on function saldo_private.pending_figures, saldo_private.derived_funds,
   saldo_private.derived_slot to saldo_admin, saldo_operator, saldo_member;
 
+create or replace function saldo_private.newest_pending_at(account_id bigint)
+returns timestamptz
+language plpgsql
+stable
+as $$
+begin
+  -- The marks are the register of slots that a standby has too. Within a slot rows are numbered in
+  -- the order in which they were written.
+  return (
+    select max(newest.created_at)
+    from saldo_private.settlement_mark as m
+    cross join lateral (
+      select s.created_at
+      from saldo.sub_balance as s
+      where s.account_id = m.account_id
+      and s.slot_no = m.slot_no
+      and s.seq > m.seq
+      order by s.seq desc
+      limit 1
+    ) as newest
+    where m.account_id = newest_pending_at.account_id
+  );
+end
+$$;
+comment on function saldo_private.newest_pending_at is
+  'When the newest pending row of an account was written; null when there is none.';
+grant execute on function saldo_private.newest_pending_at to
+  saldo_admin, saldo_operator, saldo_member;
+
+create or replace function saldo_private.newest_line_at(account_id bigint)
+returns timestamptz
+language plpgsql
+stable
+as $$
+begin
+  return (
+    select e.posted_at
+    from saldo.journal_line as l
+    join saldo.journal_entry as e on e.id = l.entry_id
+    where l.account_id = newest_line_at.account_id
+    order by l.posting_date desc, l.entry_id desc
+    limit 1
+  );
+end
+$$;
+comment on function saldo_private.newest_line_at is
+  'When the line of the latest day was posted to an account: for one that has not changed since '
+  'last_updated_at is kept. Null when there is none.';
+grant execute on function saldo_private.newest_line_at to
+  saldo_admin, saldo_operator, saldo_member;
+
 create or replace function saldo.balances(account_id bigint)
 returns saldo.balance_summary
 language sql
@@ -48,7 +99,15 @@ as $$
     trim_scale(saldo_private.available_funds(
       a.type, a.balance, p.held, p.debit, p.credit, account.is_pending_available
     )),
-    p.row_count
+    p.row_count,
+    coalesce(
+      greatest(
+        a.last_updated_at,
+        case when p.row_count > 0 then saldo_private.newest_pending_at(a.account_id) end
+      ),
+      saldo_private.newest_line_at(a.account_id), account.opened_at
+    ),
+    account.version
   from saldo_private.account_total as a
   join saldo.account on account.id = a.account_id
   left join lateral saldo_private.pending_figures(
@@ -65,7 +124,9 @@ comment on function saldo.balances is
   'Balances of an account in one snapshot: settled (all that is posted), pending debits and '
   'credits not yet settled, held, and available: settled less held, less what is pending '
   'outwards, plus what is pending inwards if the account makes that available at once. '
-  'min_balance is not taken off. Null for an account that does not exist or is not yours.';
+  'min_balance is not taken off. last_updated_at: when a posting or a submitted transaction last '
+  'changed what is settled or pending. version: counts the changes of the account''s row, see '
+  'account. Null for an account that does not exist or is not yours.';
 revoke execute on function saldo.balances from public;
 grant execute on function saldo.balances to saldo_admin, saldo_operator, saldo_member;
 
@@ -136,6 +197,13 @@ comment on column saldo.balance_summary.available_balance is
   'What is left to take, above min_balance or not.';
 comment on column saldo.balance_summary.pending_count is
   'Number of submitted transactions not yet settled.';
+comment on column saldo.balance_summary.last_updated_at is
+  'When the settled balance or what is pending last changed; when the account was opened if never. '
+  'A hold changes neither, only what is available. Of an account that has not changed since the '
+  'upgrade to this version: when the line of its latest day was posted.';
+comment on column saldo.balance_summary.version is
+  'Grows with every posting to the account; of a hot account with every settlement that brings its '
+  'row up to date, so that between two of them last_updated_at tells alone that something changed.';
 
 comment on type saldo.settlement_health_result is 'How settlement is doing.';
 comment on column saldo.settlement_health_result.hot_account_count is

@@ -236,6 +236,9 @@ comment on column saldo.account.balance is
   'others. Of a hot account as of its last settlement, as both totals; balances has it of now.';
 comment on column saldo.account.version is
   'Grows with every posting to the account, with every fold where it is hot.';
+comment on column saldo.account.last_updated_at is E'@behavior -attribute:select\n'
+  'When the totals last changed, set by the update that changes them; null = not since this is '
+  'kept. Of a hot account as of its last settlement, as the totals; balances has it of now.';
 comment on column saldo.account.mode is
   'immediate: each posting updates this row. hot: postings and submitted transactions go past this '
   'row and reach it with the next settlement; the function balances is exact at any moment.';

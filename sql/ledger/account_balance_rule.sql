@@ -102,7 +102,8 @@ begin
     update saldo.account as a
     set debit_total = d.debit,
       credit_total = d.credit,
-      version = a.version + 1
+      version = a.version + 1,
+      last_updated_at = clock_timestamp()
     from differing as d
     where a.id = d.id
     returning a.id, a.debit_total, a.credit_total, a.balance
@@ -141,7 +142,8 @@ begin
       - (after ->> 'debit_total')::numeric,
     credit_total = a.credit_total + (before ->> 'credit_total')::numeric
       - (after ->> 'credit_total')::numeric,
-    version = a.version + 1
+    version = a.version + 1,
+    last_updated_at = clock_timestamp()
   where a.id = v_was.id
   returning a.*
   into v_became;

@@ -28,11 +28,12 @@ select a.id as account_id, a.type, a.currency, a.mode, a.min_balance, a.held_tot
   a.debit_total + coalesce(s.debit, 0) as debit_total,
   a.credit_total + coalesce(s.credit, 0) as credit_total,
   a.balance + coalesce(s.debit - s.credit, 0)
-    * saldo_private.normal_sign(a.type) as balance
+    * saldo_private.normal_sign(a.type) as balance,
+  greatest(a.last_updated_at, s.last_updated_at) as last_updated_at
 from saldo.account as a
 left join (
   select account_stripe.account_id, sum(account_stripe.debit) as debit,
-    sum(account_stripe.credit) as credit
+    sum(account_stripe.credit) as credit, max(account_stripe.last_updated_at) as last_updated_at
   from saldo_private.account_stripe
   group by account_stripe.account_id
 ) as s on s.account_id = a.id;
@@ -62,6 +63,8 @@ comment on column saldo_private.account_total.held_total is
 comment on column saldo_private.account_total.debit_total is 'Sum of all posted debits.';
 comment on column saldo_private.account_total.credit_total is 'Sum of all posted credits.';
 comment on column saldo_private.account_total.balance is 'Posted balance, on the normal side.';
+comment on column saldo_private.account_total.last_updated_at is
+  'When the totals last changed; null = not since this is kept.';
 comment on column saldo_private.posted_movement.account_id is 'Account whose movement it is.';
 comment on column saldo_private.posted_movement.month is 'First day of the month.';
 comment on column saldo_private.posted_movement.debit is 'Sum of the posted debits of the month.';
@@ -115,7 +118,8 @@ begin
   update saldo_private.account_stripe as s
   set debit = s.debit + line.debit,
     credit = s.credit + line.credit,
-    line_count = s.line_count + line.line_count
+    line_count = s.line_count + line.line_count,
+    last_updated_at = clock_timestamp()
   where s.account_id = v_account.id
   and s.month = line.month
   and s.stripe_no = v_stripe_no;
@@ -238,7 +242,8 @@ begin
   update saldo.account as a
   set debit_total = a.debit_total + line.debit,
     credit_total = a.credit_total + line.credit,
-    version = a.version + 1
+    version = a.version + 1,
+    last_updated_at = clock_timestamp()
   where a.id = v_account.id;
   insert into saldo.month_movement as m (account_id, month, debit, credit, line_count)
   values (v_account.id, line.month, line.debit, line.credit, line.line_count)
@@ -280,7 +285,7 @@ begin
 
   return query
   with taken as materialized (
-    select s.account_id, s.month, s.stripe_no, s.debit, s.credit, s.line_count
+    select s.account_id, s.month, s.stripe_no, s.debit, s.credit, s.line_count, s.last_updated_at
     from saldo_private.account_stripe as s
     where s.account_id = any (v_account_ids)
     and s.line_count > 0
@@ -309,9 +314,12 @@ begin
   update saldo.account as a
   set debit_total = a.debit_total + t.debit,
     credit_total = a.credit_total + t.credit,
-    version = a.version + 1
+    version = a.version + 1,
+    -- That of the posting and not of the fold, which changes no balance.
+    last_updated_at = greatest(a.last_updated_at, t.last_updated_at)
   from (
-    select taken.account_id, sum(taken.debit) as debit, sum(taken.credit) as credit
+    select taken.account_id, sum(taken.debit) as debit, sum(taken.credit) as credit,
+      max(taken.last_updated_at) as last_updated_at
     from taken
     group by taken.account_id
   ) as t
@@ -364,3 +372,5 @@ comment on column saldo_private.account_stripe.debit is
 comment on column saldo_private.account_stripe.credit is
   'Sum of the credits that are not folded yet.';
 comment on column saldo_private.account_stripe.line_count is 'Number of lines not yet folded.';
+comment on column saldo_private.account_stripe.last_updated_at is
+  'When a line was last added; a fold leaves it. Null = not since this is kept.';

@@ -248,7 +248,8 @@ begin
       credit_total = a.credit_total + case when a.id = debit_account_id then 0 else amount end,
       -- The tables are locked by now: what is planned here is what their triggers are.
       version = a.version + case when saldo_private.has_own_triggers()
-        then saldo_private.require_no_own_triggers() else 1 end
+        then saldo_private.require_no_own_triggers() else 1 end,
+      last_updated_at = clock_timestamp()
     where a.id in (debit_account_id, credit_account_id)
   ),
   month_moved as (

@@ -92,7 +92,8 @@ begin
     set debit_total = a.debit_total + amount,
       -- The tables are locked by now: what is planned here is what their triggers are.
       version = a.version + case when saldo_private.has_own_triggers()
-        then saldo_private.require_no_own_triggers() else 1 end
+        then saldo_private.require_no_own_triggers() else 1 end,
+      last_updated_at = clock_timestamp()
     where a.id = debit_account_id
     and a.mode = 'immediate'
     returning a.closed_at is null and a.frozen_at is null and saldo_private.allows_change(

@@ -31,7 +31,8 @@ begin
     update saldo_private.account_stripe as s
     set debit = s.debit + posting__move_stripe.debit,
       credit = s.credit + posting__move_stripe.credit,
-      line_count = s.line_count + posting__move_stripe.line_count
+      line_count = s.line_count + posting__move_stripe.line_count,
+      last_updated_at = clock_timestamp()
     where s.account_id = posting__move_stripe.account_id
     and s.month = posting__move_stripe.month
     -- A scalar, computed once. The inner side of a join may be looked at again, and then would
@@ -76,7 +77,8 @@ begin
     update saldo.account as a
     set debit_total = a.debit_total + line.debit,
       credit_total = a.credit_total + line.credit,
-      version = a.version + 1
+      version = a.version + 1,
+      last_updated_at = clock_timestamp()
     where a.id = line.account_id
     and a.mode = 'immediate'
     returning a.closed_at is null and a.frozen_at is null and saldo_private.allows_change(
@@ -154,7 +156,8 @@ begin
     update saldo.account as a
     set debit_total = a.debit_total + l.debit,
       credit_total = a.credit_total + l.credit,
-      version = a.version + 1
+      version = a.version + 1,
+      last_updated_at = clock_timestamp()
     from (
       select line.account_id, sum(line.debit) as debit, sum(line.credit) as credit
       from unnest(lines) as line

@@ -14,10 +14,24 @@ select a.id as account_id, a.code, a.name, a.type::text as type, a.currency,
   (a.credit_total + coalesce(s.credit, 0))::numeric as credits,
   a.balance + coalesce(s.debit - s.credit, 0)
     * saldo_private.normal_sign(a.type) as balance,
-  a.opened_at, a.closed_at, a.frozen_at
+  a.opened_at, a.closed_at, a.frozen_at,
+  coalesce(
+    greatest(a.last_updated_at, s.last_updated_at),
+    (
+      select e.posted_at
+      from saldo.journal_line as l
+      join saldo.journal_entry as e on e.id = l.entry_id
+      where l.account_id = a.id
+      order by l.posting_date desc, l.entry_id desc
+      limit 1
+    ),
+    a.opened_at
+  ) as last_updated_at,
+  a.version
 from saldo.account as a
 left join lateral (
-  select sum(each.debit) as debit, sum(each.credit) as credit
+  select sum(each.debit) as debit, sum(each.credit) as credit,
+    max(each.last_updated_at) as last_updated_at
   from saldo_private.account_stripe as each
   where each.account_id = a.id
 ) as s on true;
@@ -34,6 +48,10 @@ comment on column saldo_report.accounts.balance is
 comment on column saldo_report.accounts.opened_at is 'When it was opened.';
 comment on column saldo_report.accounts.closed_at is 'When it was closed; null = open.';
 comment on column saldo_report.accounts.frozen_at is 'Since when it is frozen; null = it is not.';
+comment on column saldo_report.accounts.last_updated_at is
+  'When the balance last changed by a posting; when it was opened if never.';
+comment on column saldo_report.accounts.version is
+  'Grows with every posting, of a hot account with every settlement.';
 
 create or replace view saldo_report.lines as
 select e.id as entry_id, l.line_no, l.posting_date, e.occurred_at, a.id as account_id,

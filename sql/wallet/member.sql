@@ -74,9 +74,10 @@ declare
   v_balance saldo.wallet_balance;
 begin
   v_balance.member_id := v_member.id;
-  select b.account_id, b.currency, b.settled_balance, b.held, b.available_balance
+  select b.account_id, b.currency, b.settled_balance, b.held, b.available_balance,
+    b.last_updated_at, b.version
   into strict v_balance.account_id, v_balance.currency, v_balance.balance, v_balance.held,
-    v_balance.available
+    v_balance.available, v_balance.last_updated_at, v_balance.version
   from saldo.balances(v_member.account_id) as b;
   v_balance.debt := coalesce((
     select b.settled_balance
@@ -230,3 +231,7 @@ comment on column saldo.wallet_balance.held is 'Sum of the pending purchases.';
 comment on column saldo.wallet_balance.available is 'What can be spent: balance less held.';
 comment on column saldo.wallet_balance.debt is
   'What the member owes since top-ups were charged back; the next top-ups pay it.';
+comment on column saldo.wallet_balance.last_updated_at is
+  'When the balance last changed by a posting; when the wallet was opened if never. A hold changes '
+  'what is available, not this.';
+comment on column saldo.wallet_balance.version is 'Grows with every posting to the wallet.';

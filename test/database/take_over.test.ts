@@ -77,10 +77,11 @@ async function figures(client: Client): Promise<Figures> {
   const { rows } = await client.query(`
     select (select jsonb_agg(t) from saldo.trial_balance() as t) as trial_balance,
       (select jsonb_agg(t) from saldo.balance_sheet_totals() as t) as balance_sheet,
-      (select jsonb_agg(b order by b.account_id) from saldo.account as a,
-        saldo.balances(a.id) as b) as balances,
-      (select jsonb_agg(each.w order by m.id) from saldo.member as m,
-        lateral (select to_jsonb(b) - 'debt' as w from saldo.wallet_balance(m.id) as b) as each) as wallets,
+      (select jsonb_agg(to_jsonb(b) - 'last_updated_at' - 'version' order by b.account_id)
+        from saldo.account as a, saldo.balances(a.id) as b) as balances,
+      (select jsonb_agg(each.w order by m.id) from saldo.member as m, lateral (
+        select to_jsonb(b) - 'debt' - 'last_updated_at' - 'version' as w
+        from saldo.wallet_balance(m.id) as b) as each) as wallets,
       (select jsonb_agg(to_jsonb(m) order by c.id, m.month) from saldo.customer as c,
         saldo.customer_month(c.id, '2025-09-01', '2025-12-01') as m) as months,
       (select jsonb_agg(p order by p.fiscal_year, p.number) from saldo.period as p) as periods,

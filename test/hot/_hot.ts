@@ -14,7 +14,7 @@ export interface AccountPlan {
   currency?: string;
 }
 
-/** The figures of saldo.balances, but for account and currency. */
+/** The figures of saldo.balances, but for account, currency and when they last changed. */
 export interface Balances {
   settled_balance: string;
   pending_debit: string;
@@ -174,6 +174,8 @@ export async function openHot(): Promise<Hot> {
       const {
         account_id: _,
         currency: __,
+        last_updated_at: ___,
+        version: ____,
         ...figures
       } = await call("admin", "balances", {
         account_id,

@@ -71,6 +71,95 @@ test.serial("an account tells its balances as a field of its own", async (t) => 
   t.like(row, { account_id: account, currency: "USD", pending_debit: "1" });
 });
 
+/** Does something and tells what it did to the stamp of an account, by the database's clock. */
+async function stamped(account: string, act: () => Promise<unknown>) {
+  const look = async () => {
+    const [row] = await hot.root(
+      `select clock_timestamp()::text as now, b.last_updated_at::text as at, b.version
+      from saldo.balances($1) as b`,
+      [account],
+    );
+    return row as { now: string; at: string; version: string };
+  };
+  const before = await look();
+  await act();
+  const after = await look();
+  const [row] = await hot.root(
+    `select $1::timestamptz between $2::timestamptz and $3 as is_now,
+      $1::timestamptz = $4::timestamptz as is_same`,
+    [after.at, before.now, after.now, before.at],
+  );
+  return {
+    change: row?.is_now ? "now" : row?.is_same ? "none" : "another",
+    grew: Number(after.version) - Number(before.version),
+  };
+}
+
+test.serial("balances tell when they last changed, and count their changes", async (t) => {
+  const [one, other] = [await hot.account({ minBalance: null }), await hot.account()];
+  const shop = await hot.account({ minBalance: null, slots: 2 });
+  const [row] = await hot.root(
+    `select b.last_updated_at = a.opened_at as is_opened, b.version
+    from saldo.account as a cross join saldo.balances(a.id) as b where a.id = $1`,
+    [other],
+  );
+  t.deepEqual(row, { is_opened: true, version: "0" });
+
+  const move = (debit: string, credit: string) => () =>
+    hot.call("admin", "transfer", {
+      debit_account_id: debit,
+      credit_account_id: credit,
+      amount: 9,
+    });
+  const post = (debit: string, credit: string) => () =>
+    hot.call("admin", "post_entries", {
+      entries: JSON.stringify([
+        {
+          description: "Three lines",
+          lines: [
+            { account_id: Number(debit), debit: "4" },
+            { account_id: Number(debit), debit: "5" },
+            { account_id: Number(credit), credit: "9" },
+          ],
+        },
+      ]),
+    });
+  // The first of a month, the plain one, to a hot account, and several lines.
+  t.deepEqual(await stamped(other, move(one, other)), { change: "now", grew: 1 });
+  t.deepEqual(await stamped(other, move(one, other)), { change: "now", grew: 1 });
+  t.deepEqual(await stamped(one, move(one, shop)), { change: "now", grew: 1 });
+  t.deepEqual(await stamped(shop, move(one, shop)), { change: "now", grew: 0 });
+  t.deepEqual(await stamped(other, post(one, other)), { change: "now", grew: 1 });
+  t.deepEqual(await stamped(shop, post(one, shop)), { change: "now", grew: 0 });
+  // What others do changes nothing here, and a hold changes what is available only.
+  t.deepEqual(await stamped(other, move(one, shop)), { change: "none", grew: 0 });
+  const hold = () => hot.call("admin", "place_hold", { account_id: other, amount: 1 });
+  t.deepEqual(await stamped(other, hold), { change: "none", grew: 0 });
+
+  // A fold changes no figure, a submitted row and its settlement do.
+  t.deepEqual(await stamped(shop, () => hot.settle()), { change: "none", grew: 1 });
+  const submit = () => hot.submit(shop, 1, "credit");
+  t.deepEqual(await stamped(shop, submit), { change: "now", grew: 0 });
+  t.deepEqual(await stamped(shop, () => hot.truncateSlots()), { change: "none", grew: 0 });
+  t.deepEqual(await stamped(shop, () => hot.settle()), { change: "now", grew: 1 });
+});
+
+test.serial("an account unchanged since the upgrade tells of its latest line", async (t) => {
+  const account = await hot.account({ funds: 100 });
+  await hot.root(`do $$ begin
+    set local session_replication_role = replica;
+    update saldo.account set last_updated_at = null where id = ${Number(account)};
+  end $$`);
+  const [row] = await hot.root(
+    `select b.last_updated_at = e.posted_at as is_posted
+    from saldo.balances($1) as b
+    join saldo.journal_line as l on l.account_id = b.account_id
+    join saldo.journal_entry as e on e.id = l.entry_id`,
+    [account],
+  );
+  t.deepEqual(row, { is_posted: true });
+});
+
 test.serial("an account that is not there has no balances", async (t) => {
   for (const account_id of ["999999", null]) {
     t.like(await hot.call("admin", "balances", { account_id }), {

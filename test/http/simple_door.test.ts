@@ -111,6 +111,8 @@ test.serial("a transaction is submitted once, pending, and shown", async (t) => 
 
   const balance = await ask("get /api/v1/balance/{account}", { path: "/api/v1/balance/till:1" });
   t.like(balance.data, { settled_balance: "0", pending_debit: "100.5", pending_count: "1" });
+  t.is(Date.parse(balance.data.last_updated_at), Date.parse(first.data.created_at));
+  t.is(balance.data.version, "0");
   const page = { path: `/api/v1/pending/${ids["till:1"]}?limit=1` };
   const pending = await ask("get /api/v1/pending/{account}", page);
   t.deepEqual(

@@ -63,7 +63,8 @@ test("the views have the figures of the functions", async (t) => {
   };
   await same(
     "accounts",
-    `select count(*), count(*) filter (where r.balance <> t.balance or r.debits <> t.debit_total) as wrong
+    `select count(*), count(*) filter (where r.balance <> t.balance or r.debits <> t.debit_total
+      or r.last_updated_at <> coalesce(t.last_updated_at, r.opened_at)) as wrong
     from saldo_report.accounts as r join saldo_private.account_total as t using (account_id)`,
   );
   await same(

@@ -14,6 +14,17 @@ test("a new member has an empty liability account that cannot go below zero", as
   t.like(await wallet.balance(member), { balance: "0", held: "0", available: "0" });
 });
 
+test("a wallet tells when it last changed, and counts its changes", async (t) => {
+  const member = await wallet.member(5000);
+  const [row] = await wallet.root(
+    `select b.version, b.last_updated_at = (saldo.balances(b.account_id)).last_updated_at as is_same,
+      b.last_updated_at between m.created_at and clock_timestamp() as is_since
+    from saldo.member as m cross join saldo.wallet_balance(m.id) as b where m.id = $1`,
+    [member.id],
+  );
+  t.deepEqual(row, { version: "1", is_same: true, is_since: true });
+});
+
 test("a member may keep another currency than the default one", async (t) => {
   const member = await wallet.call("admin", "create_member", {
     code: "eur",

@@ -89,13 +89,15 @@ const shownBalances = {
   pending_count: shownId,
   held: shownAmount,
   available_balance: shownAmount,
+  last_updated_at: shownInstant,
+  version: shownId,
 };
 
 const readBalances = async (client: ClientBase, accountId: string) =>
   await row<Record<string, string>>(
     client,
     `select account_id, currency, settled_balance, pending_debit, pending_credit, pending_count,
-      held, available_balance
+      held, available_balance, last_updated_at, version
     from saldo.balances($1)`,
     [accountId],
   );
