@@ -1,10 +1,25 @@
 -- The backlog: requests are refused rather than settlement falling behind without end.
 --
--- Private: check_backlog.
+-- Private: check_backlog, leaves_no_room.
+
+create or replace function saldo_private.leaves_no_room(debit_total numeric, credit_total numeric)
+returns boolean
+language sql
+immutable
+parallel safe
+as $$
+  -- A total is below 10^21. The last tenth is for what is under way while somebody looks, and for
+  -- postings, which are checked exactly.
+  select greatest(debit_total, credit_total) >= 9e20
+$$;
+comment on function saldo_private.leaves_no_room is
+  'Whether an account with these totals takes no further transactions, so that what was accepted '
+  'can always be settled.';
 
 create or replace function saldo_private.check_backlog(
   account_id bigint,
-  slot saldo_private.slot_position
+  slot saldo_private.slot_position,
+  unseen_counter_id bigint default null
 )
 returns void
 language plpgsql
@@ -12,6 +27,9 @@ as $$
 declare
   v_limit bigint := saldo_private.setting_value('settlement_backlog_limit');
   v_pending bigint;
+  v_debit numeric;
+  v_credit numeric;
+  v_full_id bigint;
   v_slot_count integer;
 begin
   if slot.checked_seq < 0 then
@@ -19,8 +37,10 @@ begin
       'account %s: a row of its slot %s was written past the engine', account_id, slot.slot_no
     ));
   end if;
-  select sum(s.seq - coalesce(m.seq, 0)), count(*)
-  into v_pending, v_slot_count
+  select sum(s.seq - coalesce(m.seq, 0)), count(*),
+    sum(s.debit_total - coalesce(m.debit_total, 0)),
+    sum(s.credit_total - coalesce(m.credit_total, 0))
+  into v_pending, v_slot_count, v_debit, v_credit
   from saldo_private.account_slot as s
   left join saldo_private.settlement_mark as m
     on m.account_id = s.account_id and m.slot_no = s.slot_no
@@ -28,6 +48,20 @@ begin
   if v_pending > v_limit then
     perform saldo_private.fail('backlog_full', format(
       'account %s: %s pending, limit %s', account_id, v_pending, v_limit
+    ));
+  end if;
+  select a.id
+  into v_full_id
+  from saldo.account as a
+  cross join lateral (select case when a.id = check_backlog.account_id then 1 else 0 end) as own (share)
+  where a.id in (check_backlog.account_id, unseen_counter_id)
+  and saldo_private.leaves_no_room(
+    a.debit_total + v_debit * own.share, a.credit_total + v_credit * own.share
+  )
+  limit 1;
+  if v_full_id is not null then
+    perform saldo_private.fail('amount_out_of_range', format(
+      'account %s: its totals with what is pending come near 10^21', v_full_id
     ));
   end if;
   -- Far from the limit not every row needs to look again: what all slots together may write
@@ -41,4 +75,6 @@ $$;
 comment on function saldo_private.check_backlog is
   'Refuses rows beyond the setting settlement_backlog_limit, give or take those under way at once '
   'and, where the limit is large, what slots were granted while it was far, at most 64 each: '
-  'SB202 backlog_full. SB121 account_frozen for a slot whose numbers somebody else has used.';
+  'SB202 backlog_full. SB121 account_frozen for a slot whose numbers somebody else has used. '
+  'SB004 amount_out_of_range where the account with what is pending, or a counter account that '
+  'nobody has looked at, has no room left.';

@@ -75,7 +75,8 @@ comment on function saldo.capture_hold is
   'SB205 hold_state unless it is HELD, SB206 capture_too_large, SB305 purchase_state for the hold '
   'of a purchase, SB102 account_closed on an immediate account when the counter account has been '
   'closed (on a hot one the settlement books to suspense then); on a hot account '
-  'SB015 conflict_retry, SB202 backlog_full, SB020 isolation_unsupported; and those of a posting. '
+  'SB015 conflict_retry, SB202 backlog_full, SB004 amount_out_of_range for an account whose totals '
+  'have no room left, SB020 isolation_unsupported; and those of a posting. '
   'A hold past its time can be captured until expire_holds has ended it.';
 revoke execute on function saldo.capture_hold from public;
 grant execute on function saldo.capture_hold to saldo_admin;

@@ -100,7 +100,8 @@ comment on function saldo_private.move_slot is
   'Takes funds from a slot (a negative take gives), changes what is held by it, and numbers rows '
   'in it: seq is the number of the last. The caller has seen that the account is hot; '
   'SB015 conflict_retry when it ceases to be. Errors in checking order: SB015 conflict_retry, '
-  'SB001 insufficient_balance, SB202 backlog_full, SB020 isolation_unsupported.';
+  'SB001 insufficient_balance, SB202 backlog_full, SB004 amount_out_of_range, '
+  'SB020 isolation_unsupported.';
 
 create or replace function saldo_private.move_slot__slowly(
   account_id bigint,

@@ -266,7 +266,8 @@ comment on function saldo.place_hold is
   'SB009 text_too_long, SB010 input_invalid, SB005 idempotency_conflict, SB101 account_not_found, '
   'SB022 already_done where the record of the key is gone, '
   'SB104 currency_mismatch, SB203 counter_account_unfit, SB102 account_closed, '
-  'SB121 account_frozen, SB001 insufficient_balance; on a hot account also SB015 conflict_retry '
+  'SB121 account_frozen, SB004 amount_out_of_range for a counter account whose totals have no room '
+  'left, SB001 insufficient_balance; on a hot account also SB015 conflict_retry '
   'when it ceases to be hot at this moment, SB020 isolation_unsupported, and '
   'SB207 prepared_transaction_open.';
 revoke execute on function saldo.place_hold from public;

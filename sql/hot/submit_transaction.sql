@@ -64,6 +64,10 @@ begin
     ));
   elsif v_counter.frozen_at is not null then
     perform saldo_private.fail('account_frozen', format('account %s', v_counter.id));
+  elsif saldo_private.leaves_no_room(v_counter.debit_total, v_counter.credit_total) then
+    perform saldo_private.fail('amount_out_of_range', format(
+      'account %s: its totals come near 10^21', v_counter.id
+    ));
   end if;
   return v_counter.id;
 end
@@ -71,7 +75,7 @@ $$;
 comment on function saldo_private.require_counter_account is
   'The account of the other side, default the clearing account of the currency. Errors in '
   'checking order: SB101 account_not_found, SB104 currency_mismatch, SB203 counter_account_unfit, '
-  'SB121 account_frozen.';
+  'SB121 account_frozen, SB004 amount_out_of_range for one whose totals have no room left.';
 
 create or replace function saldo_private.require_metadata(metadata jsonb)
 returns jsonb
@@ -199,8 +203,9 @@ $$;
 comment on function saldo_private.submit_transaction__take is
   'Takes a slot with everything looked at, for whatever counter account. Errors in checking '
   'order: SB101 account_not_found, SB201 account_not_hot, SB104 currency_mismatch, '
-  'SB203 counter_account_unfit, SB121 account_frozen, SB015 conflict_retry, '
-  'SB001 insufficient_balance, SB202 backlog_full, SB020 isolation_unsupported.';
+  'SB203 counter_account_unfit, SB121 account_frozen, SB004 amount_out_of_range, '
+  'SB015 conflict_retry, SB001 insufficient_balance, SB202 backlog_full, '
+  'SB020 isolation_unsupported.';
 
 create or replace function saldo_private.submit_transaction__slot(
   account_id bigint,
@@ -253,7 +258,7 @@ begin
     );
   elsif v_slot.seq > v_slot.checked_seq then
     perform saldo_private.submit_transaction__refuse_done(account_id, idempotency_key);
-    perform saldo_private.check_backlog(account_id, v_slot);
+    perform saldo_private.check_backlog(account_id, v_slot, v_slot.counter_account_id);
   end if;
   return v_slot;
 end
@@ -344,12 +349,14 @@ comment on function saldo.submit_transaction is
   'the other side, an open account without min_balance, default the clearing account of the '
   'currency. metadata: up to 8,000 bytes. The same idempotency_key with the same content returns '
   'the first row; keys are per account. Waits for no other writer, unless only what others hold '
-  'makes the funds suffice. Errors in checking order: SB002 amount_invalid, '
+  'makes the funds suffice. Where a total of either account comes near 10^21 none is accepted: what '
+  'is accepted can be settled. Errors in checking order: SB002 amount_invalid, '
   'SB004 amount_out_of_range, SB003 amount_scale, SB010 input_invalid, SB009 text_too_long, '
   'SB008 text_invalid, SB005 idempotency_conflict, SB022 already_done where the record of the key '
   'is gone, SB101 account_not_found, '
   'SB201 account_not_hot, SB104 currency_mismatch, SB203 counter_account_unfit, '
-  'SB121 account_frozen, SB015 conflict_retry when the mode of the account changes at this '
+  'SB121 account_frozen, SB004 amount_out_of_range for totals without room, '
+  'SB015 conflict_retry when the mode of the account changes at this '
   'moment, SB020 isolation_unsupported, SB207 prepared_transaction_open where slots have '
   'to be made, SB001 insufficient_balance, SB202 backlog_full.';
 revoke execute on function saldo.submit_transaction from public;

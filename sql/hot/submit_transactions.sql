@@ -51,6 +51,8 @@ begin
         when c.id = a.id or c.closed_at is not null or c.min_balance is not null
           then 'counter_account_unfit'
         when c.frozen_at is not null then 'account_frozen'
+        when saldo_private.leaves_no_room(c.debit_total, c.credit_total)
+          then 'amount_out_of_range'
       end
     )::saldo_private.submission order by r.ordinality)
     from rows from (
@@ -155,9 +157,10 @@ begin
           perform saldo_private.fail('conflict_retry', format('account %s', account.id));
         end if;
         fits := saldo_private.fitting_takes(takes, v_available);
-      when sqlstate 'SB202' then
+      when sqlstate 'SB202' or sqlstate 'SB004' then
         fits := array_fill(false, array[cardinality(takes)]);
-        error_condition := 'backlog_full';
+        error_condition := case sqlstate when 'SB202' then 'backlog_full'
+          else 'amount_out_of_range' end;
         return;
     end;
   end loop;

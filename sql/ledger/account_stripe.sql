@@ -257,28 +257,39 @@ comment on function saldo_private.add_to_stripes__immediate is
   'Posts to an account that ceased to be hot while the posting was under way: '
   'SB001 insufficient_balance.';
 
+create or replace function saldo_private.fold_stripes__lock(account_id bigint)
+returns bigint[]
+language plpgsql
+as $$
+begin
+  -- Without waiting: a fold has locks already that others may wait for. An account that is
+  -- in use just now is folded the next time.
+  return (
+    select array_agg(l.id)
+    from (
+      select a.id
+      from saldo.account as a
+      where a.id in (
+        select s.account_id
+        from saldo_private.account_stripe as s
+        where s.line_count > 0
+        and (fold_stripes__lock.account_id is null or s.account_id = fold_stripes__lock.account_id)
+      )
+      for no key update skip locked
+    ) as l
+  );
+end
+$$;
+comment on function saldo_private.fold_stripes__lock is
+  'Locks the accounts that have something to fold (null: all) and that nobody holds.';
+
 create or replace function saldo_private.fold_stripes(account_id bigint default null)
 returns setof bigint
 language plpgsql
 as $$
 declare
-  v_account_ids bigint[];
+  v_account_ids bigint[] := saldo_private.fold_stripes__lock(account_id);
 begin
-  -- Without waiting: a fold has locks already that others may wait for. An account that is
-  -- in use just now is folded the next time.
-  select array_agg(l.id)
-  into v_account_ids
-  from (
-    select a.id
-    from saldo.account as a
-    where a.id in (
-      select s.account_id
-      from saldo_private.account_stripe as s
-      where s.line_count > 0
-      and (fold_stripes.account_id is null or s.account_id = fold_stripes.account_id)
-    )
-    for no key update skip locked
-  ) as l;
   if v_account_ids is null then
     return;
   end if;
@@ -291,12 +302,23 @@ begin
     and s.line_count > 0
     for no key update skip locked
   ),
+  -- One that can take no more keeps its stripes, and holds up none of the others.
+  fitting as materialized (
+    select t.account_id, sum(t.debit) as debit, sum(t.credit) as credit,
+      max(t.last_updated_at) as last_updated_at
+    from taken as t
+    join saldo.account as a on a.id = t.account_id
+    group by t.account_id, a.debit_total, a.credit_total
+    having fold_stripes.account_id is not null
+    or greatest(a.debit_total + sum(t.debit), a.credit_total + sum(t.credit)) < 1e21
+  ),
   emptied as (
     update saldo_private.account_stripe as s
     set debit = 0,
       credit = 0,
       line_count = 0
     from taken as t
+    join fitting using (account_id)
     where s.account_id = t.account_id
     and s.month = t.month
     and s.stripe_no = t.stripe_no
@@ -305,6 +327,7 @@ begin
     insert into saldo.month_movement as m (account_id, month, debit, credit, line_count)
     select t.account_id, t.month, sum(t.debit), sum(t.credit), sum(t.line_count)
     from taken as t
+    join fitting using (account_id)
     group by t.account_id, t.month
     on conflict on constraint month_movement_pkey do update
     set debit = m.debit + excluded.debit,
@@ -317,12 +340,7 @@ begin
     version = a.version + 1,
     -- That of the posting and not of the fold, which changes no balance.
     last_updated_at = greatest(a.last_updated_at, t.last_updated_at)
-  from (
-    select taken.account_id, sum(taken.debit) as debit, sum(taken.credit) as credit,
-      max(taken.last_updated_at) as last_updated_at
-    from taken
-    group by taken.account_id
-  ) as t
+  from fitting as t
   where a.id = t.account_id
   returning a.id;
 end
@@ -330,7 +348,7 @@ $$;
 comment on function saldo_private.fold_stripes is
   'Hands on what stripes hold to the totals and months of their accounts (default: all), and '
   'returns these. Waits for nobody: accounts and stripes that somebody holds are left for the next '
-  'time.';
+  'time. Where all are folded, those whose totals would come to 10^21 are left as they are.';
 
 create or replace function saldo_private.remove_stripes(account_id bigint)
 returns void

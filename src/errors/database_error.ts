@@ -45,11 +45,13 @@ const CONDITION_BY_SQLSTATE: Readonly<Record<string, Condition>> = {
   ECONNRESET: "unavailable",
 };
 
-// Checks of the domain saldo.amount, which speak before the function does in a few places.
+// Checks of the domains saldo.amount and saldo.total, which speak before the function does in a
+// few places.
 const CONDITION_BY_CONSTRAINT: Readonly<Record<string, Condition>> = {
   amount_is_a_number: "amount_invalid",
   amount_has_two_decimals: "amount_scale",
   amount_is_in_range: "amount_out_of_range",
+  total_is_in_range: "amount_out_of_range",
 };
 
 /** What a client may know of an error that the database raised; undefined when nothing. */

@@ -63,6 +63,8 @@ test("a constraint that says more than its state is told by its own code", (t) =
   t.is(codeOf("hold_is_placed_once_per_key"), "SB022");
   t.is(codeOf("sub_balance_account_id_slot_no_seq_key"), "SB121");
   t.is(codeOf("product_code_key"), "SB014");
+  const total = { code: "23514", message: "", constraint: "total_is_in_range" };
+  t.is(describeDatabaseError(total)?.extensions.code, "SB004");
 });
 
 test("anything else is masked, under an id that is in the log with the cause", async (t) => {

@@ -96,3 +96,96 @@ test.serial("many writers at once stay within one row a slot of the limit", asyn
   const slots = (await hot.slots(account)).length;
   t.true(accepted >= 20 && accepted <= 20 + slots, `${accepted} with ${slots} slots`);
 });
+
+/** Sets both totals of accounts past the engine for as long as something takes. */
+async function withTotals(accounts: string[], total: string, act: () => Promise<unknown>) {
+  const add = (amount: string) =>
+    hot.root(`do $$ begin
+      set local session_replication_role = replica;
+      update saldo.account
+      set debit_total = debit_total + ${amount}, credit_total = credit_total + ${amount}
+      where id in (${accounts.join()});
+    end $$`);
+  await add(total);
+  try {
+    await act();
+  } finally {
+    await add(`-(${total})`);
+  }
+}
+
+const nine = "900000000000000000000";
+const largest = "999999999999999";
+
+test.serial("rows that an account's totals could not take are not accepted", async (t) => {
+  await limitTo(5);
+  const account = await hot.account({ minBalance: null, slots: 2 });
+  const counter = await hot.account({ minBalance: null });
+  const [row] = await hot.root("select id from saldo.account where code = 'clearing:IDR'");
+  const clearing = String(row?.id);
+  const submit = (extra = {}) => errorCode(hot.submit(account, largest, "credit", extra));
+  const submitMany = async (extra = {}) => {
+    const request = { account_id: account, amount: largest, direction: "debit", ...extra };
+    return (await hot.submitMany([request])).map(({ error_code }) => error_code);
+  };
+  // What is pending counts: the first one fits, the next does not.
+  await withTotals([account], `${nine} - ${largest} - 1`, async () => {
+    t.is(await submit(), "none");
+    t.is(await submit(), "SB004");
+    t.deepEqual(await submitMany(), [null]);
+    t.deepEqual(await submitMany(), ["SB004"]);
+    t.is((await hot.balances(account)).pending_count, "2");
+  });
+  await withTotals([clearing], nine, async () => {
+    t.is(await submit(), "SB004");
+    t.deepEqual(await submitMany(), ["SB004"]);
+    t.is(await submit({ counter_account_id: counter }), "none");
+  });
+  await withTotals([counter], nine, async () => {
+    const other = { counter_account_id: counter };
+    t.is(await submit(other), "SB004");
+    t.deepEqual(await submitMany(other), ["SB004"]);
+    t.is(
+      await errorCode(
+        hot.call("admin", "place_hold", { account_id: account, amount: 1, ...other }),
+      ),
+      "SB004",
+    );
+    t.is(await submit(), "none");
+  });
+  await hot.settle();
+});
+
+test.serial("a hot account that can take no more holds up no other's fold", async (t) => {
+  const [full, other] = [
+    await hot.account({ minBalance: null, slots: 2 }),
+    await hot.account({ minBalance: null, slots: 2 }),
+  ];
+  const source = await hot.account({ minBalance: null });
+  const pay = (account: string) =>
+    hot.call("admin", "transfer", {
+      debit_account_id: source,
+      credit_account_id: account,
+      amount: 9,
+    });
+  await withTotals([full], `1${"0".repeat(21)} - 5`, async () => {
+    await pay(full);
+    await pay(other);
+    await hot.settle();
+    const rows = await hot.root(
+      "select version::integer from saldo.account where id = any ($1) order by id",
+      [[full, other]],
+    );
+    t.deepEqual(rows, [{ version: 0 }, { version: 1 }]);
+    // By name it is refused, and loses nothing.
+    t.is(
+      await errorCode(hot.call("admin", "make_account_immediate", { account_id: full })),
+      "23514",
+    );
+    t.is((await hot.balances(full)).settled_balance, "9");
+  });
+  await hot.settle();
+  t.like(await hot.root("select version from saldo.account where id = $1", [full]), {
+    0: { version: "1" },
+  });
+});

@@ -2,9 +2,9 @@ import type { Never } from "./error_lists.ts";
 
 /** What the text of sql/ cannot tell about errors, each with its reason. */
 
-const funds = ["SB001", "SB015", "SB020", "SB121", "SB202", "SB207"];
+const funds = ["SB001", "SB004", "SB015", "SB020", "SB121", "SB202", "SB207"];
 const posting = [
-  ...["SB001", "SB015", "SB101", "SB102", "SB104"],
+  ...["SB001", "SB004", "SB015", "SB101", "SB102", "SB104"],
   ...["SB108", "SB121", "SB202", "SB207"],
 ];
 const rule = ["SB640", "SB641", "SB642", "SB643", "SB644", "SB645", "SB646", "SB647"];
@@ -70,8 +70,8 @@ export const never: readonly Never[] = [
   { function: /\.fold_stripes$/, codes: funds, why: "a stripe that is emptied sets nothing off" },
   {
     function: /\.(tg_account_stripe__move_slot|change_held)$/,
-    codes: ["SB202"],
-    why: "it numbers no rows, which is what a backlog is of",
+    codes: ["SB004", "SB202"],
+    why: "it numbers no rows, which is what a backlog and the room of totals are looked at for",
   },
   {
     function: /\.settle_batch$/,
@@ -126,7 +126,7 @@ export const never: readonly Never[] = [
   },
   {
     function: /\.continue_rerating$/,
-    codes: [...posting, "SB004", "SB022"],
+    codes: [...posting, "SB022"],
     why: "what a step is refused is kept with its re-rating",
   },
   {
