@@ -148,6 +148,7 @@
 --!include metering/correction_factor.sql
 --!include metering/reading_check.sql
 --!include metering/withdraw_estimates.sql
+--!include metering/add_usual_reading.sql
 --!include metering/add_reading.sql
 --!include metering/exchange_meter.sql
 --!include metering/add_tariff_part.sql

@@ -10,7 +10,9 @@ create or replace function saldo_private.post_to_hot__day(
   credit_account_id bigint,
   amount numeric,
   source text,
-  occurred_at timestamptz
+  occurred_at timestamptz,
+  on_date date,
+  kept_follower text
 )
 returns date
 language plpgsql
@@ -43,6 +45,8 @@ begin
     or saldo_private.is_debit_normal(a.type))
   and (book.closed_through is null
     or (post_to_hot__day.occurred_at at time zone zone.value)::date > book.closed_through)
+  and (on_date is null
+    or on_date = (post_to_hot__day.occurred_at at time zone zone.value)::date)
   and not exists (
     select from saldo_private.posting_source as s
     where s.source = post_to_hot__day.source and s.moves_no_funds
@@ -54,6 +58,7 @@ begin
   and not exists (
     select from saldo_private.account_follower as f
     where f.account_id in (debit_account_id, credit_account_id)
+    and f.follower is distinct from kept_follower
   )
   and not saldo_private.has_own_triggers()
   -- Named only, for has_own_triggers.
@@ -65,7 +70,7 @@ end
 $$;
 comment on function saldo_private.post_to_hot__day is
   'The posting date, under the shared lock of its month, where nothing stands in the way of the '
-  'posting and nobody follows it. Null where it is not sure.';
+  'posting and nobody follows it but kept_follower. Null where it is not sure.';
 
 create or replace function saldo_private.post_to_hot__write(
   entry_id uuid,
@@ -143,27 +148,30 @@ create or replace function saldo_private.post_to_hot(
   description text,
   source text,
   occurred_at timestamptz,
-  idempotency_key text
+  idempotency_key text,
+  metadata jsonb default '{}',
+  on_date date default null,
+  kept_follower text default null
 )
 returns boolean
 language plpgsql
 as $$
 declare
   v_day date := saldo_private.post_to_hot__day(
-    debit_account_id, credit_account_id, amount, source, occurred_at
+    debit_account_id, credit_account_id, amount, source, occurred_at, on_date, kept_follower
   );
 begin
   if v_day is null then
     return false;
   end if;
   insert into saldo.journal_entry (
-    id, occurred_at, posting_date, description, source, idempotency_key, line_count, posted_at,
-    posted_by, posted_in
+    id, occurred_at, posting_date, description, source, idempotency_key, metadata, line_count,
+    posted_at, posted_by, posted_in
   )
   values (
     post_to_hot.entry_id, post_to_hot.occurred_at, v_day, post_to_hot.description,
-    post_to_hot.source, post_to_hot.idempotency_key, 2, clock_timestamp(), saldo_private.actor(),
-    pg_current_xact_id()
+    post_to_hot.source, post_to_hot.idempotency_key, post_to_hot.metadata, 2, clock_timestamp(),
+    saldo_private.actor(), pg_current_xact_id()
   );
   if saldo_private.post_to_hot__write(
     entry_id, debit_account_id, credit_account_id, amount, v_day
@@ -179,4 +187,6 @@ $$;
 comment on function saldo_private.post_to_hot is
   'Posts an entry that debits an immediate account and credits a hot one, if all is usual. False, '
   'and nothing is done, where it is not: then it is for post_pair, which says why it cannot be. A '
-  'key has been looked for by the caller. Errors: those of the posting trigger.';
+  'key has been looked for by the caller. on_date: the posting date that it has to have; null = '
+  'whichever it is. kept_follower: follower of the accounts whose part the caller does itself; '
+  'null = none may follow them. Errors: those of the posting trigger.';

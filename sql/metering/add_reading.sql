@@ -2,7 +2,7 @@
 --
 -- Public: add_reading, add_readings, change_reading, remove_reading. Private: record_readings.
 -- The reading after one depends on it, and is rated again with it. All in one pass, whatever the
--- number, and all or nothing.
+-- number, and all or nothing. A usual one goes its own way (add_usual_reading.sql).
 -- Locks: idempotency key, then those of lock_rating, months and accounts.
 
 create or replace function saldo_private.rate_with_next(reading_ids uuid[])
@@ -109,6 +109,25 @@ $$;
 comment on function saldo_private.reading_request_key is
   'What a request of readings is recognised by, whatever the time zone of the session.';
 
+create or replace function saldo_private.add_readings__claim(
+  readings saldo.reading_request[],
+  idempotency_key text,
+  batch_id uuid
+)
+returns uuid
+language plpgsql
+as $$
+begin
+  return saldo_private.claim_idempotency_key(
+    'metering', add_readings__claim.idempotency_key, 'add_readings',
+    saldo_private.reading_request_key(readings), batch_id
+  );
+end
+$$;
+comment on function saldo_private.add_readings__claim is
+  'The batch that was recorded under this key, one reading or many; null = the key is new. Errors: '
+  'SB008 text_invalid, SB009 text_too_long, SB005 idempotency_conflict.';
+
 create or replace function saldo.add_readings(
   readings saldo.reading_request[],
   idempotency_key text default null
@@ -127,9 +146,8 @@ begin
     perform saldo_private.fail('input_invalid', 'readings: an array of 1 to 100,000 readings');
   end if;
   if add_readings.idempotency_key is not null then
-    v_earlier_id := saldo_private.claim_idempotency_key(
-      'metering', add_readings.idempotency_key, 'add_readings',
-      saldo_private.reading_request_key(readings), v_batch_id
+    v_earlier_id := saldo_private.add_readings__claim(
+      readings, add_readings.idempotency_key, v_batch_id
     );
   end if;
   if v_earlier_id is null then
@@ -177,21 +195,34 @@ security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
+  v_batch_id uuid := saldo_private.uuid_v7();
+  v_request saldo.reading_request := saldo_private.reading_request(
+    meter_id => add_reading.meter_id,
+    read_at => add_reading.read_at,
+    index_value => add_reading.index_value,
+    volume => add_reading.volume,
+    quality => add_reading.quality,
+    is_rollover => add_reading.is_rollover
+  );
+  v_earlier_id uuid;
   v_reading saldo.reading;
 begin
+  if add_reading.idempotency_key is not null then
+    v_earlier_id := saldo_private.add_readings__claim(
+      array[v_request], add_reading.idempotency_key, v_batch_id
+    );
+  end if;
+  if v_earlier_id is null then
+    v_reading := saldo_private.add_usual_reading(v_request, v_batch_id);
+    if v_reading.id is not null then
+      return v_reading;
+    end if;
+    perform saldo_private.record_readings(array[v_request], v_batch_id);
+  end if;
   select *
   into strict v_reading
-  from saldo.add_readings(
-    array[saldo_private.reading_request(
-      meter_id => add_reading.meter_id,
-      read_at => add_reading.read_at,
-      index_value => add_reading.index_value,
-      volume => add_reading.volume,
-      quality => add_reading.quality,
-      is_rollover => add_reading.is_rollover
-    )],
-    add_reading.idempotency_key
-  );
+  from saldo.reading as r
+  where r.batch_id = coalesce(v_earlier_id, v_batch_id);
   return v_reading;
 end
 $$;

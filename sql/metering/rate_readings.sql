@@ -1,7 +1,7 @@
 -- Re-rating: the ratings of any number of readings are brought up to date, and what that changes
 -- is posted, in a handful of statements whatever their number.
 --
--- Private: rate_readings. Public: rerate_readings.
+-- Private: rating_description, rating_metadata, rate_readings. Public: rerate_readings.
 -- Posts one entry per customer and month of business date: debit the deposit account, credit
 -- revenue, or the reverse when it has become less. An open month is put right within itself; what
 -- is about a closed one is posted on the first open day with its origin month. Months that are
@@ -55,29 +55,31 @@ comment on function saldo_private.rate_readings__postings is
   'What is to be posted for these lines, and when: one for each customer and month. One without '
   'an entry came to nothing. Error: SB108 period_locked.';
 
-create or replace function saldo_private.rate_readings__description(
-  posting saldo_private.rating_posting
-)
+create or replace function saldo_private.rating_description(month date, origin_month date)
 returns text
 language sql
 stable
 as $$
-  select case when posting.origin_month is null then 'Consumption in ' else 'Adjustment for ' end
-    || to_char(posting.month, 'YYYY-MM')
+  select case when origin_month is null then 'Consumption in ' else 'Adjustment for ' end
+    || to_char(month, 'YYYY-MM')
 $$;
-comment on function saldo_private.rate_readings__description is 'What the entry is called.';
+comment on function saldo_private.rating_description is
+  'What the entry of a rating is called. month: that of the readings; origin_month: of the entry.';
 
-create or replace function saldo_private.rate_readings__metadata(
-  posting saldo_private.rating_posting
+create or replace function saldo_private.rating_metadata(
+  month date,
+  reading_count bigint,
+  volume numeric
 )
 returns jsonb
 language sql
 stable
 as $$
-  select jsonb_build_object('month', to_char(posting.month, 'YYYY-MM'),
-    'reading_count', posting.reading_count, 'volume_sm3', posting.volume)
+  select jsonb_build_object('month', to_char(month, 'YYYY-MM'), 'reading_count', reading_count,
+    'volume_sm3', volume)
 $$;
-comment on function saldo_private.rate_readings__metadata is 'What else is told by the entry.';
+comment on function saldo_private.rating_metadata is
+  'What else the entry of a rating tells. volume: what it changes, in Sm3.';
 
 create or replace function saldo_private.rate_readings__post_many(
   postings saldo_private.rating_posting[]
@@ -100,9 +102,10 @@ begin
     )
     select p.entry_id, case when p.origin_month is null then 'normal' else 'adjustment' end
         ::saldo.entry_kind,
-      p.occurred_at, p.posting_date, p.origin_month, saldo_private.rate_readings__description(p),
-      'rating', saldo_private.rate_readings__metadata(p), 2, clock_timestamp(), v_actor,
-      pg_current_xact_id()
+      p.occurred_at, p.posting_date, p.origin_month,
+      saldo_private.rating_description(p.month, p.origin_month), 'rating',
+      saldo_private.rating_metadata(p.month, p.reading_count, p.volume), 2, clock_timestamp(),
+      v_actor, pg_current_xact_id()
     from unnest(postings) as p
     where p.entry_id is not null
   )
@@ -142,10 +145,12 @@ begin
       debit_account_id => v_first.account_id,
       credit_account_id => saldo_private.system_account('revenue', v_first.currency),
       amount => v_first.amount,
-      description => saldo_private.rate_readings__description(v_first),
+      description => saldo_private.rating_description(v_first.month, v_first.origin_month),
       source => 'rating',
       occurred_at => v_first.occurred_at,
-      metadata => saldo_private.rate_readings__metadata(v_first),
+      metadata => saldo_private.rating_metadata(
+        v_first.month, v_first.reading_count, v_first.volume
+      ),
       is_with_hot => true
     );
     return;

@@ -1,34 +1,79 @@
 -- Rating: what a reading costs, by the versions of price and factor of its business date.
 --
--- Public: saldo.rated_line. Private: reading_volume, previous_index, require_rated, rating_of,
--- rating_change, with_next_readings.
+-- Public: saldo.rated_line. Private: reading_volume, tariff_version_on, factor_version_on,
+-- previous_index, require_rated, rating_of, rating_change, with_next_readings.
 -- Volume x factor is rounded by the rule of the factor's version, volume x price once more, to
 -- cents, by the rule that the line names; nothing else is rounded. A tariff may divide readings
 -- that span a change (rated_part.sql).
 -- A version that is in effect on the date: that of the customer before that of all, then the one
 -- that began last. Where none is, the last known one may stand in (setting
 -- rating_without_version), and the line is provisional.
--- These functions write nothing: rate_readings.sql does.
+-- These functions write nothing: rate_readings.sql does, and add_usual_reading.sql.
 
 create or replace function saldo_private.reading_volume(
   meter saldo.meter,
-  reading saldo.reading,
+  index_value numeric,
+  volume numeric,
+  is_rollover boolean,
   previous_index numeric
 )
 returns numeric
-language plpgsql
+language sql
 immutable
 as $$
-begin
-  return case
-    when meter.kind = 'volume' then reading.volume
-    when reading.is_rollover then meter.register_limit - previous_index + reading.index_value
-    else reading.index_value - previous_index
-  end;
-end
+  select case
+    when meter.kind = 'volume' then volume
+    when is_rollover then meter.register_limit - previous_index + index_value
+    else index_value - previous_index
+  end
 $$;
 comment on function saldo_private.reading_volume is
-  'What went through the meter since the reading before, whose index is given.';
+  'What went through the meter, by a reading and the index at the reading before it.';
+
+create or replace function saldo_private.tariff_version_on(
+  account_id bigint,
+  currency text,
+  on_date date
+)
+returns table (id bigint, price numeric, is_in_effect boolean, spanning saldo.spanning_rule)
+language sql
+stable
+as $$
+  select v.id, v.price, (v.effective_to < on_date) is not true as is_in_effect, v.spanning
+  from saldo.tariff_version as v
+  -- In the form of the index: there may be a version for each customer.
+  where coalesce(v.account_id, 0) = any (array[tariff_version_on.account_id, 0])
+  and v.currency = tariff_version_on.currency
+  and v.effective_from <= on_date
+  and v.removed_at is null
+  order by is_in_effect desc, v.account_id nulls last, v.effective_from desc
+  limit 1
+$$;
+comment on function saldo_private.tariff_version_on is
+  'The price of a customer on a date, or the last known one; none before the first.';
+
+create or replace function saldo_private.factor_version_on(account_id bigint, on_date date)
+returns table (
+  id bigint,
+  factor numeric,
+  volume_digits integer,
+  rounding saldo.rounding_rule,
+  is_in_effect boolean
+)
+language sql
+stable
+as $$
+  select v.id, v.factor, v.volume_digits, v.rounding,
+    (v.effective_to < on_date) is not true as is_in_effect
+  from saldo.correction_factor_version as v
+  where coalesce(v.account_id, 0) = any (array[factor_version_on.account_id, 0])
+  and v.effective_from <= on_date
+  and v.removed_at is null
+  order by is_in_effect desc, v.account_id nulls last, v.effective_from desc
+  limit 1
+$$;
+comment on function saldo_private.factor_version_on is
+  'The correction factor of a customer on a date, or the last known one; none before the first.';
 
 create or replace function saldo_private.previous_index(meter saldo.meter, read_at timestamptz)
 returns numeric
@@ -99,31 +144,18 @@ as $$
   join saldo.reading as r on r.id = i.id
   join saldo.meter as m on m.account_id = r.account_id and m.id = r.meter_id
   join saldo.customer as c on c.account_id = r.account_id
+  cross join lateral saldo_private.tariff_version_on(r.account_id, c.currency, r.read_on) as t
+  cross join lateral saldo_private.factor_version_on(r.account_id, r.read_on) as f
   cross join lateral (
-    select v.id, v.price, (v.effective_to < r.read_on) is not true as is_in_effect, v.spanning
-    from saldo.tariff_version as v
-    -- In the form of the index: there may be a version for each customer.
-    where coalesce(v.account_id, 0) = any (array[r.account_id, 0])
-    and v.currency = c.currency
-    and v.effective_from <= r.read_on
-    and v.removed_at is null
-    order by 3 desc, v.account_id nulls last, v.effective_from desc
-    limit 1
-  ) as t
-  cross join lateral (
-    select v.id, v.factor, v.volume_digits, v.rounding,
-      (v.effective_to < r.read_on) is not true as is_in_effect
-    from saldo.correction_factor_version as v
-    where coalesce(v.account_id, 0) = any (array[r.account_id, 0])
-    and v.effective_from <= r.read_on
-    and v.removed_at is null
-    order by 5 desc, v.account_id nulls last, v.effective_from desc
-    limit 1
-  ) as f
-  cross join lateral (
-    select saldo_private.reading_volume(m, r, case when m.kind = 'index'
-      then saldo_private.previous_index(m, r.read_at) end) as volume
+    select case when m.kind = 'index'
+      then saldo_private.previous_index(m, r.read_at) end as previous_index
     offset 0 -- or it is computed again wherever it is used
+  ) as before
+  cross join lateral (
+    select saldo_private.reading_volume(
+      m, r.index_value, r.volume, r.is_rollover, before.previous_index
+    ) as volume
+    offset 0
   ) as m3
   cross join lateral (
     select case when t.spanning <> 'reading_day'
