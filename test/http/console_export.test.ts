@@ -90,6 +90,37 @@ test.serial("a member's file has the member's own, an operator's has all", async
   t.is(await lines("min=1500.5&max=1500.5"), 2);
 });
 
+test.serial(
+  "holds, decisions, seals and statements are whole, and no text of theirs runs",
+  async (t) => {
+    const walletOf = async (code: string) =>
+      (await api.root("select account_id as id from saldo.member where code = $1", [code]))[0]?.[
+        "id"
+      ];
+    await api.root("select saldo.place_hold($1, 500, '1 day', '=1+1')", [await walletOf("m-0")]);
+    const { errors } = await api.post(
+      `mutation ($id: BigInt!) {
+      proposeAdjustment(input: { accountId: $id, newBalance: "5", reason: "@SUM(A1)" }) {
+        result { id }
+      }
+    }`,
+      { id: await walletOf("m-1") },
+    );
+    t.is(errors, undefined);
+    await api.root("select saldo.seal_journal()");
+    t.regex((await fetchCsv("holds.csv?status=HELD")).text, /,HELD,500,0,500,.*,'=1\+1,/);
+    t.regex((await fetchCsv("decisions.csv?state=waiting")).text, /,'@SUM\(A1\),f,proposed,/);
+    t.is((await fetchCsv("decisions.csv?state=decided")).text.trimEnd().split("\n").length, 1);
+    t.regex((await fetchCsv("seals.csv")).text, /\n1,\d{4}-\d\d,1,2,.*,[0-9a-f]{64},/);
+    const sheet = (await fetchCsv("balance-sheet.csv")).text;
+    t.regex(sheet, /\nIDR,liabilities,\d+,wallet:m-0,Wallet of =cmd.*,1500\.5\n/);
+    t.regex(sheet, /\nIDR,equity,,,Current-year earnings,0\n/);
+    await api.root("select saldo.open_account('sales', '=Sales', 'revenue')");
+    const income = (await fetchCsv("income-statement.csv?from=2026-01-01&to=2026-12-31")).text;
+    t.regex(income, /\nIDR,revenue,\d+,sales,'=Sales,0\n[^]*IDR,net_income,,,Net income,0\n$/);
+  },
+);
+
 test.serial("all exports are made, with all of their filters", async (t) => {
   const values: Record<string, string> = {
     search: "ay",
@@ -117,7 +148,8 @@ test.serial("all exports are made, with all of their filters", async (t) => {
     severity: "info",
     job: "x",
     branch: "A",
-    status: "completed",
+    outcome: "changed",
+    action: "adjust_balance",
     as_of: "2026-12-31",
     is_before_closing: "true",
   };
@@ -126,11 +158,23 @@ test.serial("all exports are made, with all of their filters", async (t) => {
     findings: "all",
     alerts: "open",
     "branch-rows": "accepted",
+    "account-freezes": "frozen",
+    decisions: "waiting",
+  };
+  const statuses: Record<string, string> = {
+    holds: "HELD",
+    deposits: "current",
+    "heal-proposals": "stale",
+    decisions: "proposed",
   };
   for (const [name, { filters }] of Object.entries(all)) {
     const given = Object.keys(filters).map((key): [string, string] => [
       key,
-      key === "state" ? (states[name] ?? "") : (values[key] ?? ""),
+      key === "state"
+        ? (states[name] ?? "")
+        : key === "status"
+          ? (statuses[name] ?? "completed")
+          : (values[key] ?? ""),
     ]);
     t.false(
       given.some(([, value]) => value === ""),

@@ -1,11 +1,10 @@
-/** Exports of accounts, entries and figures of the books. */
+/** Exports of accounts, entries and seals, and of what is held. */
 import {
   amount,
   amountFilter,
   choiceFilter,
   dayFilter,
   exportOf,
-  flagFilter,
   idOf,
   named,
   nameFilter,
@@ -145,33 +144,57 @@ export const statement = exportOf({
   order: "s.ordinality",
 });
 
-/** Opening, movements and closing of all accounts. */
-export const trialBalance = exportOf({
+/** Amounts that are held, and have been. */
+export const holds = exportOf({
   filters: {
-    from: dayFilter,
-    to: dayFilter,
-    as_of: dayFilter,
-    basis: choiceFilter(["reported", "restated"]),
-    is_before_closing: flagFilter,
+    account: nameFilter,
+    account_id: nameFilter,
+    status: choiceFilter(["HELD", "CAPTURED", "VOIDED", "EXPIRED"]),
   },
   columns: [
-    plain("account_id", "t.account_id"),
-    word("account", "t.code"),
-    word("name", "t.name"),
-    plain("type", "t.type"),
-    plain("currency", "t.currency"),
-    plain("opening", "t.opening"),
-    plain("debit", "t.debit"),
-    plain("credit", "t.credit"),
-    plain("closing", "t.closing"),
+    plain("id", "h.id"),
+    word("account", "a.code"),
+    plain("currency", "a.currency"),
+    plain("status", "h.status"),
+    amount("amount", "h.amount"),
+    amount("captured_amount", "h.captured_amount"),
+    amount("open_amount", "h.open_amount"),
+    word("counter_account", "c.code"),
+    word("source", "h.source"),
+    word("description", "h.description"),
+    plain("created_at", "h.created_at"),
+    word("created_by", "h.created_by"),
+    plain("expires_at", "h.expires_at"),
+    plain("closed_at", "h.closed_at"),
+    word("close_reason", "h.close_reason"),
   ],
-  from: ({ from = FIRST_DAY, to, as_of, basis = "reported", is_before_closing = "false" }) =>
+  // A member sees the own account, and not the other one.
+  from: () =>
     part(
-      "saldo.trial_balance_between(%L::date, %L::date, %L::saldo.balance_basis, %L::boolean) as t",
-      from,
-      to ?? as_of ?? LAST_DAY,
-      basis,
-      is_before_closing,
+      "saldo.hold as h join saldo.account as a on a.id = h.account_id " +
+        "left join saldo.account as c on c.id = h.counter_account_id",
     ),
-  order: "t.code",
+  where: ({ account, account_id, status }) => [
+    named(account ?? account_id, "h.account_id", "account"),
+    when(status, "h.status = %L"),
+  ],
+  order: "h.created_at, h.id",
+});
+
+/** The seals of the journal. */
+export const seals = exportOf({
+  filters: {},
+  columns: [
+    plain("number", "s.number"),
+    plain("month", "to_char(s.month, 'YYYY-MM')"),
+    plain("entry_count", "s.entry_count"),
+    plain("line_count", "s.line_count"),
+    plain("sealed_at", "s.sealed_at"),
+    word("sealed_by", "s.sealed_by"),
+    plain("hash", "encode(s.hash, 'hex')"),
+    plain("entries_hash", "encode(s.entries_hash, 'hex')"),
+    plain("previous_hash", "encode(s.previous_hash, 'hex')"),
+  ],
+  from: () => part("saldo.journal_seal as s"),
+  order: "s.number",
 });

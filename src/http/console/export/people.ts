@@ -98,6 +98,41 @@ export const customers = exportOf({
   order: "c.code",
 });
 
+/** Deposits of customers; one that was changed or taken back stays, with what became of it. */
+export const deposits = exportOf({
+  filters: {
+    customer: nameFilter,
+    status: choiceFilter(["current", "superseded", "removed"]),
+    from: dayFilter,
+    to: dayFilter,
+  },
+  columns: [
+    plain("id", "d.id"),
+    plain("occurred_at", "d.occurred_at"),
+    word("customer", "c.code"),
+    word("customer_name", "c.name"),
+    amount("amount", "d.amount"),
+    plain("currency", "c.currency"),
+    word("description", "d.description"),
+    plain("status", "d.status"),
+    plain("revision", "d.revision"),
+    plain("entry_id", "d.entry_id"),
+    plain("reversal_entry_id", "d.reversal_entry_id"),
+    plain("recorded_at", "d.recorded_at"),
+    word("recorded_by", "d.recorded_by"),
+    plain("ended_at", "d.ended_at"),
+    word("ended_by", "d.ended_by"),
+  ],
+  from: () => part("saldo.deposit as d join saldo.customer as c on c.account_id = d.account_id"),
+  where: ({ customer, status, from, to }) => [
+    named(customer, "c.id", "customer"),
+    when(status, "d.status = %L"),
+    when(from, "d.occurred_at >= %L::date"),
+    when(to, "d.occurred_at < %L::date + 1"),
+  ],
+  order: "d.occurred_at, d.id",
+});
+
 const NO_DETAIL = "null::numeric";
 
 /** Months of a customer, or a month of all of them. */

@@ -15,25 +15,48 @@ import { authenticateRequests } from "../../authenticate_requests.ts";
 import { readStatuses } from "../../door/answer.ts";
 import { makeSessionFacts } from "../session_facts.ts";
 import type { SessionParts } from "../session_routes.ts";
-import { accounts, entries, statement, trialBalance } from "./ledger.ts";
-import { customerMonths, customers, members, purchases, ratedLines } from "./people.ts";
+import { accounts, entries, holds, seals, statement } from "./ledger.ts";
+import { customerMonths, customers, deposits, members, purchases, ratedLines } from "./people.ts";
 import type { Export, Query } from "./query.ts";
-import { alerts, branchRows, findings, jobRuns } from "./watch.ts";
+import { balanceSheet, incomeStatement, trialBalance } from "./statements.ts";
+import { alerts, branchRows, findings } from "./watch.ts";
+import {
+  accountFreezes,
+  decisions,
+  healActions,
+  healProposals,
+  healRuns,
+  jobRuns,
+  jobs,
+  maintenanceRuns,
+} from "./work.ts";
 
 /** Exports by the name of their file. */
 export const exports: Readonly<Record<string, Export>> = {
   accounts,
   entries,
   statement,
+  holds,
+  seals,
   "trial-balance": trialBalance,
+  "balance-sheet": balanceSheet,
+  "income-statement": incomeStatement,
   members,
   purchases,
   customers,
+  deposits,
   "customer-months": customerMonths,
   "rated-lines": ratedLines,
   findings,
+  "heal-runs": healRuns,
+  "heal-actions": healActions,
+  "heal-proposals": healProposals,
+  "account-freezes": accountFreezes,
+  decisions,
   alerts,
+  jobs,
   "job-runs": jobRuns,
+  "maintenance-runs": maintenanceRuns,
   "branch-rows": branchRows,
 };
 

@@ -1,4 +1,4 @@
-/** Exports of what checks found, alerts, runs of jobs, and rows of tills. */
+/** Exports of what checks found, alerts, and rows of tills. */
 import { z } from "zod";
 import {
   amount,
@@ -87,23 +87,6 @@ export const alerts = exportOf({
     when(severity, "a.severity = %L"),
   ],
   order: "a.opened_at, a.id",
-});
-
-/** Runs of jobs that somebody has asked for. */
-export const jobRuns = exportOf({
-  filters: { job: wordFilter },
-  columns: [
-    plain("id", "r.id"),
-    word("job", "r.job"),
-    plain("requested_at", "r.requested_at"),
-    word("requested_by", "r.requested_by"),
-    plain("taken_at", "r.taken_at"),
-    plain("finished_at", "r.finished_at"),
-    word("error", "r.error"),
-  ],
-  from: () => part("saldo.job_request as r"),
-  where: ({ job }) => [when(job, "r.job = %L")],
-  order: "r.requested_at, r.id",
 });
 
 /** Rows that tills have handed over, with what became of them. */

@@ -1,6 +1,7 @@
 /** Ways to take what a screen shows elsewhere: CSV of all that matches, GraphQL, SQL, a link. */
 
 import { DropdownMenu } from "radix-ui";
+import type { ReactNode } from "react";
 import { Button } from "../../shared/ui.tsx";
 import type { TypedDocument } from "../api/document.ts";
 import { copyText } from "./copy_text.ts";
@@ -27,6 +28,11 @@ export function CsvLink({
       {words("csv")}
     </a>
   );
+}
+
+/** Ways to take a list elsewhere, above a list that has no filters. */
+export function Take({ children }: { children: ReactNode }) {
+  return <div className="not-printed flex flex-wrap gap-2">{children}</div>;
 }
 
 /** A menu that copies the screen as an operation of GraphQL, as SQL, or as a link. */

@@ -3,6 +3,7 @@ import { Badge } from "../../../shared/ui.tsx";
 import { usePages } from "../../api/query_client.ts";
 import { Figure, Moment, Money } from "../../parts/figures.tsx";
 import { Go } from "../../parts/page.tsx";
+import { CopyAs, CsvLink, Take } from "../../parts/share.tsx";
 import { PagedTable } from "../../parts/table.tsx";
 import type { AccountFacts } from "./account_facts.ts";
 import { AccountHolds, AccountPending } from "./accounts.documents.ts";
@@ -13,50 +14,60 @@ export function HoldsTab({ account: { id, currency } }: { account: AccountFacts 
   const words = useAccountWords();
   const pages = usePages(AccountHolds, { id }, ({ holds }) => holds);
   return (
-    <PagedTable
-      caption={words("holds")}
-      document={AccountHolds}
-      pages={pages}
-      keyOf={({ id: holdId }) => holdId}
-      empty={words("noHolds")}
-      columns={[
-        {
-          title: words("state"),
-          cell: ({ status }) => (
-            <Badge tone={status === "HELD" ? "good" : "wait"}>{words(`hold${status}`)}</Badge>
-          ),
-        },
-        {
-          title: words("what"),
-          cell: ({ description, closeReason }) => (
-            <span className="break-words">
-              {description}
-              {closeReason && <span className="block text-sm text-soft">{closeReason}</span>}
-            </span>
-          ),
-        },
-        {
-          title: words("counter"),
-          cell: ({ counterAccount: counter }) =>
-            counter && <Go to={`/accounts/${counter.id}`}>{counter.code}</Go>,
-        },
-        {
-          title: words("amount"),
-          align: "right",
-          cell: ({ amount }) => <Money amount={amount} currency={currency} />,
-        },
-        {
-          title: words("openAmount"),
-          align: "right",
-          cell: ({ openAmount }) => <Money amount={openAmount} currency={currency} />,
-        },
-        { title: words("placedAt"), cell: ({ createdAt }) => <Moment at={createdAt} /> },
-        {
-          title: words("until"),
-          cell: ({ closedAt, expiresAt }) => <Moment at={closedAt ?? expiresAt} />,
-        },
-      ]}
-    />
+    <>
+      <Take>
+        <CsvLink name="holds" filters={{ account_id: id }} />
+        <CopyAs
+          document={AccountHolds}
+          variables={{ id }}
+          sql={`select * from saldo.hold where account_id = ${id} order by id desc;`}
+        />
+      </Take>
+      <PagedTable
+        caption={words("holds")}
+        document={AccountHolds}
+        pages={pages}
+        keyOf={({ id: holdId }) => holdId}
+        empty={words("noHolds")}
+        columns={[
+          {
+            title: words("state"),
+            cell: ({ status }) => (
+              <Badge tone={status === "HELD" ? "good" : "wait"}>{words(`hold${status}`)}</Badge>
+            ),
+          },
+          {
+            title: words("what"),
+            cell: ({ description, closeReason }) => (
+              <span className="break-words">
+                {description}
+                {closeReason && <span className="block text-sm text-soft">{closeReason}</span>}
+              </span>
+            ),
+          },
+          {
+            title: words("counter"),
+            cell: ({ counterAccount: counter }) =>
+              counter && <Go to={`/accounts/${counter.id}`}>{counter.code}</Go>,
+          },
+          {
+            title: words("amount"),
+            align: "right",
+            cell: ({ amount }) => <Money amount={amount} currency={currency} />,
+          },
+          {
+            title: words("openAmount"),
+            align: "right",
+            cell: ({ openAmount }) => <Money amount={openAmount} currency={currency} />,
+          },
+          { title: words("placedAt"), cell: ({ createdAt }) => <Moment at={createdAt} /> },
+          {
+            title: words("until"),
+            cell: ({ closedAt, expiresAt }) => <Moment at={closedAt ?? expiresAt} />,
+          },
+        ]}
+      />
+    </>
   );
 }
 

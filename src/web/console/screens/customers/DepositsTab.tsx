@@ -3,6 +3,7 @@ import { Badge } from "../../../shared/ui.tsx";
 import { usePages } from "../../api/query_client.ts";
 import { Moment, Money } from "../../parts/figures.tsx";
 import { Go } from "../../parts/page.tsx";
+import { CopyAs, CsvLink, Take } from "../../parts/share.tsx";
 import { type Column, PagedTable } from "../../parts/table.tsx";
 import {
   CustomerDeposits,
@@ -16,11 +17,8 @@ type Deposit = NonNullable<NonNullable<CustomerDepositsQuery["deposits"]>["nodes
 
 export function CustomerDepositsTab({ customer }: { customer: Customer }) {
   const words = useCustomerWords();
-  const pages = usePages(
-    CustomerDeposits,
-    { accountId: customer.accountId },
-    ({ deposits }) => deposits,
-  );
+  const variables = { accountId: customer.accountId };
+  const pages = usePages(CustomerDeposits, variables, ({ deposits }) => deposits);
   const columns: Column<Deposit>[] = [
     { title: words("at"), cell: ({ occurredAt }) => <Moment at={occurredAt} /> },
     {
@@ -45,13 +43,23 @@ export function CustomerDepositsTab({ customer }: { customer: Customer }) {
     },
   ];
   return (
-    <PagedTable
-      caption={words("depositsCaption")}
-      pages={pages}
-      document={CustomerDeposits}
-      columns={columns}
-      keyOf={({ id }) => id}
-      empty={words("noDeposits")}
-    />
+    <>
+      <Take>
+        <CsvLink name="deposits" filters={{ customer: customer.id }} />
+        <CopyAs
+          document={CustomerDeposits}
+          variables={variables}
+          sql={`select * from saldo.deposit where account_id = ${customer.accountId} order by id desc;`}
+        />
+      </Take>
+      <PagedTable
+        caption={words("depositsCaption")}
+        pages={pages}
+        document={CustomerDeposits}
+        columns={columns}
+        keyOf={({ id }) => id}
+        empty={words("noDeposits")}
+      />
+    </>
   );
 }

@@ -5,7 +5,7 @@ import { rowsOf, useDocument, usePages } from "../../api/query_client.ts";
 import { Day, Figure, Moment, Money } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Go } from "../../parts/page.tsx";
-import { CopyAs, CsvLink, sqlText } from "../../parts/share.tsx";
+import { CopyAs, CsvLink, sqlText, Take } from "../../parts/share.tsx";
 import { type Column, PagedTable, Table } from "../../parts/table.tsx";
 import {
   CustomerReadings,
@@ -30,14 +30,14 @@ export function ReadingsTab({ customer }: { customer: Customer }) {
   const columns = useReadingColumns(customer.currency, setShown);
   return (
     <>
-      <div className="not-printed flex flex-wrap gap-2">
+      <Take>
         <CsvLink name="rated-lines" filters={{ customer: customer.id }} />
         <CopyAs
           document={CustomerReadings}
           variables={variables}
           sql={`select r.* from saldo.reading as r join saldo.customer as c on c.account_id = r.account_id where c.code = ${sqlText(customer.code)} order by r.id desc;`}
         />
-      </div>
+      </Take>
       <PagedTable
         caption={words("readingsCaption")}
         pages={pages}

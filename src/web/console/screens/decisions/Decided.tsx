@@ -5,6 +5,7 @@ import { Moment, Money } from "../../parts/figures.tsx";
 import { ChoiceFilter, FilterBar, useFilters } from "../../parts/filters.tsx";
 import { LongText } from "../../parts/long_text.tsx";
 import { Go } from "../../parts/page.tsx";
+import { CopyAs, CsvLink, sqlText } from "../../parts/share.tsx";
 import { PagedTable } from "../../parts/table.tsx";
 import { actionName } from "./action_name.ts";
 import { type DecisionStatus, Decisions } from "./decisions.documents.ts";
@@ -37,7 +38,20 @@ export function Decided() {
   const pages = usePages(Decisions, { filter }, ({ decisions }) => decisions);
   return (
     <>
-      <FilterBar>
+      <FilterBar
+        extra={
+          <>
+            <CsvLink name="decisions" filters={{ state: "decided", status, action }} />
+            <CopyAs
+              document={Decisions}
+              variables={{ filter }}
+              sql={`select * from saldo.decision where status ${
+                status === undefined ? "<> 'proposed'" : `= ${sqlText(status)}`
+              }${action ? ` and action = ${sqlText(action)}` : ""} order by proposed_at desc;`}
+            />
+          </>
+        }
+      >
         <ChoiceFilter
           name="action"
           label={words("kind")}

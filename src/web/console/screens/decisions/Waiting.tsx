@@ -7,6 +7,7 @@ import { Moment, Money } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Go } from "../../parts/page.tsx";
 import { SecondPerson } from "../../parts/second_person.tsx";
+import { CopyAs, CsvLink, Take } from "../../parts/share.tsx";
 import { Facts } from "../../parts/table.tsx";
 import { JsonFacts } from "../../parts/values.tsx";
 import { usePartWords } from "../../parts/words.ts";
@@ -24,14 +25,20 @@ type Decision = NonNullable<NonNullable<DecisionsQuery["decisions"]>["nodes"][nu
 export function Waiting() {
   const words = useDecisionWords();
   const partWords = usePartWords();
-  const { query, rows } = usePages(
-    Decisions,
-    { filter: { status: { equalTo: "proposed" } } },
-    ({ decisions }) => decisions,
-    { everySeconds: 30 },
-  );
+  const variables = { filter: { status: { equalTo: "proposed" as const } } };
+  const { query, rows } = usePages(Decisions, variables, ({ decisions }) => decisions, {
+    everySeconds: 30,
+  });
   return (
     <>
+      <Take>
+        <CsvLink name="decisions" filters={{ state: "waiting" }} />
+        <CopyAs
+          document={Decisions}
+          variables={variables}
+          sql="select * from saldo.decision where status = 'proposed' order by proposed_at desc;"
+        />
+      </Take>
       <Loaded query={query} document={Decisions}>
         {() =>
           rows?.length === 0 ? (

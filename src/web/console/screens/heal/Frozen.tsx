@@ -5,6 +5,7 @@ import { ActionButton } from "../../parts/action_dialog.tsx";
 import { Moment, Money } from "../../parts/figures.tsx";
 import { ChoiceFilter, FilterBar, useFilters } from "../../parts/filters.tsx";
 import { Go } from "../../parts/page.tsx";
+import { CopyAs, CsvLink } from "../../parts/share.tsx";
 import { type Column, Facts, PagedTable } from "../../parts/table.tsx";
 import { FreezeButton } from "./Freeze.tsx";
 import {
@@ -22,15 +23,28 @@ export function Frozen() {
   const words = useHealWords();
   const { filters } = useFilters();
   const isReleased = filters["show"] === "released";
-  const pages = usePages(
-    FrozenAccounts,
-    { filter: { unfrozenAt: { isNull: !isReleased } } },
-    ({ accountFreezes }) => accountFreezes,
-    { everySeconds: 60 },
-  );
+  const variables = { filter: { unfrozenAt: { isNull: !isReleased } } };
+  const pages = usePages(FrozenAccounts, variables, ({ accountFreezes }) => accountFreezes, {
+    everySeconds: 60,
+  });
   return (
     <>
-      <FilterBar extra={<FreezeButton />}>
+      <FilterBar
+        extra={
+          <>
+            <FreezeButton />
+            <CsvLink
+              name="account-freezes"
+              filters={{ state: isReleased ? "released" : "frozen" }}
+            />
+            <CopyAs
+              document={FrozenAccounts}
+              variables={variables}
+              sql={`select * from saldo.account_freeze where unfrozen_at is ${isReleased ? "not " : ""}null order by frozen_at desc;`}
+            />
+          </>
+        }
+      >
         <ChoiceFilter
           name="show"
           label={words("show")}

@@ -5,6 +5,7 @@ import { ActionButton } from "../../parts/action_dialog.tsx";
 import { Moment } from "../../parts/figures.tsx";
 import { ChoiceFilter, FilterBar, useFilters } from "../../parts/filters.tsx";
 import { LongText } from "../../parts/long_text.tsx";
+import { CopyAs, CsvLink, sqlText } from "../../parts/share.tsx";
 import { PagedTable } from "../../parts/table.tsx";
 import { useCauseWords } from "../health/cause_words.ts";
 import { HealActions, type HealActionsQuery, UndoHeal } from "./history.documents.ts";
@@ -35,7 +36,22 @@ export function History() {
   const pages = usePages(HealActions, { filter }, ({ healActions }) => healActions);
   return (
     <>
-      <FilterBar>
+      <FilterBar
+        extra={
+          <>
+            <CsvLink name="heal-actions" filters={{ outcome: outcome ?? "changed" }} />
+            <CopyAs
+              document={HealActions}
+              variables={{ filter }}
+              sql={`select * from saldo.heal_action where ${
+                outcome === undefined
+                  ? "outcome in ('healed', 'undone')"
+                  : `outcome = ${sqlText(outcome)}`
+              } order by id desc;`}
+            />
+          </>
+        }
+      >
         <ChoiceFilter
           name="outcome"
           label={words("outcome")}

@@ -6,6 +6,7 @@ import { Moment, Money } from "../../parts/figures.tsx";
 import { ChoiceFilter, FilterBar, useFilters } from "../../parts/filters.tsx";
 import { LongText } from "../../parts/long_text.tsx";
 import { SecondPerson } from "../../parts/second_person.tsx";
+import { CopyAs, CsvLink, sqlText } from "../../parts/share.tsx";
 import { type Column, Facts, PagedTable } from "../../parts/table.tsx";
 import { About, AccountLink, Cached } from "./parts.tsx";
 import {
@@ -30,25 +31,41 @@ const names = Object.keys(statuses) as HealProposalStatus[];
 export function Proposals() {
   const words = useHealWords();
   const { filters } = useFilters();
+  const status = names.find((each) => each === filters["status"]);
+  const where = status === undefined ? "" : ` where status = ${sqlText(status)}`;
   return (
     <>
-      <FilterBar>
+      <FilterBar
+        extra={
+          <>
+            <CsvLink name="heal-proposals" filters={{ status }} />
+            <CopyAs
+              document={HealProposals}
+              variables={filterOf(status)}
+              sql={`select * from saldo.heal_proposal${where} order by id desc;`}
+            />
+          </>
+        }
+      >
         <ChoiceFilter
           name="status"
           label={words("status")}
           options={names.map((each) => [each, words(statuses[each])] as const)}
         />
       </FilterBar>
-      <ProposalTable status={names.find((each) => each === filters["status"])} />
+      <ProposalTable status={status} />
     </>
   );
 }
 
+const filterOf = (status: HealProposalStatus | undefined) => ({
+  filter: status && { status: { equalTo: status } },
+});
+
 /** Proposals, of one status or of all. */
 export function ProposalTable({ status }: { status: HealProposalStatus | undefined }) {
   const words = useHealWords();
-  const filter = status && { status: { equalTo: status } };
-  const pages = usePages(HealProposals, { filter }, ({ healProposals }) => healProposals, {
+  const pages = usePages(HealProposals, filterOf(status), ({ healProposals }) => healProposals, {
     everySeconds: 60,
   });
   return (

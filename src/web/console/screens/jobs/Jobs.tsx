@@ -8,6 +8,7 @@ import { useFilters } from "../../parts/filters.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { LongText } from "../../parts/long_text.tsx";
 import { Page, Tabs } from "../../parts/page.tsx";
+import { CopyAs, CsvLink, Take } from "../../parts/share.tsx";
 import { type Column, Table } from "../../parts/table.tsx";
 import { Jobs, type JobsQuery, RunJob } from "./jobs.documents.ts";
 import { Maintenance, Requests } from "./Runs.tsx";
@@ -48,6 +49,10 @@ function JobList() {
             {failed.length > 0 && (
               <Notice weight="warn">{words("failures", { count: failed.length })}</Notice>
             )}
+            <Take>
+              <CsvLink name="jobs" />
+              <CopyAs document={Jobs} variables={{}} sql="select * from saldo.job order by name;" />
+            </Take>
             <Table
               caption={words("list")}
               // What failed stands first.

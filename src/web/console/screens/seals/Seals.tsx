@@ -9,7 +9,7 @@ import { copyText } from "../../parts/copy_text.ts";
 import { Duration, Figure, Moment, Month } from "../../parts/figures.tsx";
 import { Loaded, ProblemNotice, Skeleton } from "../../parts/loaded.tsx";
 import { Go, Page } from "../../parts/page.tsx";
-import { CopyAs } from "../../parts/share.tsx";
+import { CopyAs, CsvLink, Take } from "../../parts/share.tsx";
 import { Facts, PagedTable, Stat, Table } from "../../parts/table.tsx";
 import { say } from "../../parts/toast.tsx";
 import { usePartWords } from "../../parts/words.ts";
@@ -244,35 +244,45 @@ function Seals() {
   const words = useSealWords();
   const pages = usePages(SealList, {}, ({ journalSeals }) => journalSeals);
   return (
-    <PagedTable
-      caption={words("sealList")}
-      document={SealList}
-      pages={pages}
-      keyOf={({ number }) => number}
-      empty={words("noSeal")}
-      columns={[
-        {
-          title: words("number"),
-          cell: ({ number }) => <Go to={`/seals/${number}`}>{number}</Go>,
-        },
-        { title: words("month"), cell: ({ month }) => <Month day={month} /> },
-        {
-          title: words("entries"),
-          align: "right",
-          cell: ({ entryCount }) => <Figure value={entryCount} />,
-        },
-        {
-          title: words("lines"),
-          align: "right",
-          cell: ({ lineCount }) => <Figure value={lineCount} />,
-        },
-        { title: words("sealedAt"), cell: ({ sealedAt }) => <Moment at={sealedAt} /> },
-        { title: words("by"), cell: ({ sealedBy }) => sealedBy },
-        {
-          title: words("hash"),
-          cell: ({ hash }) => <code title={hexOf(hash)}>{hexOf(hash).slice(0, 12)}…</code>,
-        },
-      ]}
-    />
+    <>
+      <Take>
+        <CsvLink name="seals" />
+        <CopyAs
+          document={SealList}
+          variables={{}}
+          sql="select * from saldo.journal_seal order by number desc;"
+        />
+      </Take>
+      <PagedTable
+        caption={words("sealList")}
+        document={SealList}
+        pages={pages}
+        keyOf={({ number }) => number}
+        empty={words("noSeal")}
+        columns={[
+          {
+            title: words("number"),
+            cell: ({ number }) => <Go to={`/seals/${number}`}>{number}</Go>,
+          },
+          { title: words("month"), cell: ({ month }) => <Month day={month} /> },
+          {
+            title: words("entries"),
+            align: "right",
+            cell: ({ entryCount }) => <Figure value={entryCount} />,
+          },
+          {
+            title: words("lines"),
+            align: "right",
+            cell: ({ lineCount }) => <Figure value={lineCount} />,
+          },
+          { title: words("sealedAt"), cell: ({ sealedAt }) => <Moment at={sealedAt} /> },
+          { title: words("by"), cell: ({ sealedBy }) => sealedBy },
+          {
+            title: words("hash"),
+            cell: ({ hash }) => <code title={hexOf(hash)}>{hexOf(hash).slice(0, 12)}…</code>,
+          },
+        ]}
+      />
+    </>
   );
 }

@@ -1,7 +1,7 @@
 /** Assets, liabilities and equity on a day. */
 import { rowsOf, useDocument, usePages } from "../../api/query_client.ts";
 import { Loaded } from "../../parts/loaded.tsx";
-import { CopyAs, sqlText } from "../../parts/share.tsx";
+import { CopyAs, CsvLink, sqlText } from "../../parts/share.tsx";
 import { MorePages, useWhole } from "./MorePages.tsx";
 import type { Range } from "./range.ts";
 import { SectionTable } from "./SectionTable.tsx";
@@ -23,6 +23,10 @@ export function BalanceSheetView({ range }: { range: Range }) {
   return (
     <>
       <StatementFilters range={range}>
+        <CsvLink
+          name="balance-sheet"
+          filters={{ as_of: asOf, basis, is_before_closing: String(isBeforeClosing) }}
+        />
         <CopyAs
           document={BalanceSheet}
           variables={variables}

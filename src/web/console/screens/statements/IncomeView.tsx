@@ -1,7 +1,7 @@
 /** Revenue, expense and what is left of it, from one day to another. */
 import { rowsOf, useDocument, usePages } from "../../api/query_client.ts";
 import { Loaded } from "../../parts/loaded.tsx";
-import { CopyAs, sqlText } from "../../parts/share.tsx";
+import { CopyAs, CsvLink, sqlText } from "../../parts/share.tsx";
 import { MorePages, useWhole } from "./MorePages.tsx";
 import type { Range } from "./range.ts";
 import { SectionTable } from "./SectionTable.tsx";
@@ -20,6 +20,7 @@ export function IncomeView({ range }: { range: Range }) {
   return (
     <>
       <StatementFilters range={range}>
+        <CsvLink name="income-statement" filters={{ from, to, basis }} />
         <CopyAs
           document={IncomeStatement}
           variables={variables}

@@ -2,6 +2,7 @@
 import type { ReactNode } from "react";
 import { usePages } from "../../api/query_client.ts";
 import { Moment, Money } from "../../parts/figures.tsx";
+import { CsvLink, Take } from "../../parts/share.tsx";
 import { type Column, PagedTable } from "../../parts/table.tsx";
 import { HoldBadge } from "./badges.tsx";
 import { WalletHolds, type WalletHoldsQuery } from "./wallet.documents.ts";
@@ -50,12 +51,17 @@ export function Holds({
   ];
   if (actions) columns.push({ title: words("actions"), cell: actions });
   return (
-    <PagedTable
-      caption={words("holds")}
-      pages={pages}
-      columns={columns}
-      keyOf={({ id }) => id}
-      empty={words("noHolds")}
-    />
+    <>
+      <Take>
+        <CsvLink name="holds" filters={{ account_id: accountId }} />
+      </Take>
+      <PagedTable
+        caption={words("holds")}
+        pages={pages}
+        columns={columns}
+        keyOf={({ id }) => id}
+        empty={words("noHolds")}
+      />
+    </>
   );
 }

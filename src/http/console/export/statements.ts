@@ -1,0 +1,90 @@
+/** Exports of the statements of the books. */
+import {
+  amount,
+  choiceFilter,
+  dayFilter,
+  exportOf,
+  flagFilter,
+  part,
+  plain,
+  word,
+} from "./query.ts";
+
+// Days that statements take.
+const FIRST_DAY = "1900-01-01";
+const LAST_DAY = "9999-12-31";
+
+const basisFilter = choiceFilter(["reported", "restated"]);
+
+/** Opening, movements and closing of all accounts. */
+export const trialBalance = exportOf({
+  filters: {
+    from: dayFilter,
+    to: dayFilter,
+    as_of: dayFilter,
+    basis: basisFilter,
+    is_before_closing: flagFilter,
+  },
+  columns: [
+    plain("account_id", "t.account_id"),
+    word("account", "t.code"),
+    word("name", "t.name"),
+    plain("type", "t.type"),
+    plain("currency", "t.currency"),
+    plain("opening", "t.opening"),
+    plain("debit", "t.debit"),
+    plain("credit", "t.credit"),
+    plain("closing", "t.closing"),
+  ],
+  from: ({ from = FIRST_DAY, to, as_of, basis = "reported", is_before_closing = "false" }) =>
+    part(
+      "saldo.trial_balance_between(%L::date, %L::date, %L::saldo.balance_basis, %L::boolean) as t",
+      from,
+      to ?? as_of ?? LAST_DAY,
+      basis,
+      is_before_closing,
+    ),
+  order: "t.code",
+});
+
+/** What the business has and owes on a day; each currency adds up for itself. */
+export const balanceSheet = exportOf({
+  filters: { as_of: dayFilter, basis: basisFilter, is_before_closing: flagFilter },
+  columns: [
+    plain("currency", "s.currency"),
+    plain("section", "s.section"),
+    plain("account_id", "s.account_id"),
+    word("account", "s.code"),
+    word("name", "s.name"),
+    amount("balance", "s.balance"),
+  ],
+  from: ({ as_of = LAST_DAY, basis = "reported", is_before_closing = "false" }) =>
+    part(
+      "saldo.balance_sheet(%L::date, null, %L::saldo.balance_basis, %L::boolean) as s",
+      as_of,
+      basis,
+      is_before_closing,
+    ),
+  order: "s.currency, s.section, s.code nulls last",
+});
+
+/** Revenue, expense, and what is left of it. */
+export const incomeStatement = exportOf({
+  filters: { from: dayFilter, to: dayFilter, basis: basisFilter },
+  columns: [
+    plain("currency", "s.currency"),
+    plain("section", "s.section"),
+    plain("account_id", "s.account_id"),
+    word("account", "s.code"),
+    word("name", "s.name"),
+    amount("amount", "s.amount"),
+  ],
+  from: ({ from = FIRST_DAY, to = LAST_DAY, basis = "reported" }) =>
+    part(
+      "saldo.income_statement(%L::date, %L::date, null, %L::saldo.balance_basis) as s",
+      from,
+      to,
+      basis,
+    ),
+  order: "s.currency, s.section, s.code nulls last",
+});
