@@ -8,7 +8,8 @@ create or replace function saldo.balance_sheet(
   as_of date default null,
   currency text default null,
   basis saldo.balance_basis default 'reported',
-  is_before_closing boolean default false
+  is_before_closing boolean default false,
+  has_zeros boolean default true
 )
 returns setof saldo.balance_sheet_line
 language sql
@@ -37,6 +38,7 @@ as $$
       t.net_debit * saldo_private.normal_sign(t.type) as balance
     from account_total as t
     where t.type in ('asset', 'liability', 'equity')
+    and (has_zeros or t.net_debit <> 0)
     union all
     select 'equity', null, null, 'Current-year earnings', t.currency, -sum(t.net_debit)
     from account_total as t
@@ -48,8 +50,9 @@ $$;
 comment on function saldo.balance_sheet is
   'Balance sheet until the date (default: all), of one currency or all: each account on its '
   'normal side, and current-year earnings (revenue less expense not yet closed) as a line of '
-  'equity without an account. Per currency, assets equal liabilities plus equity exactly. basis '
-  'and is_before_closing as in trial_balance. Error: SB010 input_invalid.';
+  'equity without an account. Per currency, assets equal liabilities plus equity exactly. basis, '
+  'is_before_closing and has_zeros as in trial_balance; earnings stay. Error: '
+  'SB010 input_invalid.';
 revoke execute on function saldo.balance_sheet from public;
 grant execute on function saldo.balance_sheet to saldo_admin, saldo_operator;
 

@@ -7,7 +7,8 @@ create or replace function saldo.income_statement(
   from_date date,
   to_date date,
   currency text default null,
-  basis saldo.balance_basis default 'reported'
+  basis saldo.balance_basis default 'reported',
+  has_zeros boolean default true
 )
 returns setof saldo.income_statement_line
 language sql
@@ -43,6 +44,8 @@ as $$
       m.name, m.currency, case m.type when 'revenue' then m.net_credit else -m.net_credit end
         as amount
     from movement as m
+    where has_zeros
+    or m.net_credit <> 0
     union all
     select 'net_income', null, null, 'Net income', m.currency, sum(m.net_credit)
     from movement as m
@@ -54,7 +57,8 @@ comment on function saldo.income_statement is
   'Revenue and expense of each account from one date to another, both included, on their normal '
   'sides, and net income (revenue less expense) as a line without an account, per currency. The '
   'closing entries of a year are left out. basis as in trial_balance; restated is for whole '
-  'months. Error: SB010 input_invalid.';
+  'months. has_zeros: false leaves accounts with an amount of 0 out; net income stays. Error: '
+  'SB010 input_invalid.';
 revoke execute on function saldo.income_statement from public;
 grant execute on function saldo.income_statement to saldo_admin, saldo_operator;
 

@@ -54,7 +54,8 @@ grant execute on function saldo_private.require_statement_range to saldo_admin, 
 create or replace function saldo.trial_balance(
   as_of date default null,
   basis saldo.balance_basis default 'reported',
-  is_before_closing boolean default false
+  is_before_closing boolean default false,
+  has_zeros boolean default true
 )
 returns setof saldo.trial_balance_line
 language sql
@@ -72,6 +73,8 @@ as $$
     ) as part
     group by part.account_id
   ) as t on t.account_id = a.id
+  where has_zeros
+  or t.debit <> t.credit
   order by a.currency, a.code
 $$;
 comment on function saldo.trial_balance is
@@ -79,7 +82,8 @@ comment on function saldo.trial_balance is
   'difference in the column of its side. Per currency, debit_balance and credit_balance have '
   'equal sums. basis: reported, by posting date, or restated, with what was posted later about '
   'months up to then; restated is for the last day of a month. is_before_closing: without the '
-  'closing entries of the year of the date. Error: SB010 input_invalid.';
+  'closing entries of the year of the date. has_zeros: false leaves accounts with a balance of 0 '
+  'out. Error: SB010 input_invalid.';
 revoke execute on function saldo.trial_balance from public;
 grant execute on function saldo.trial_balance to saldo_admin, saldo_operator;
 
@@ -87,7 +91,8 @@ create or replace function saldo.trial_balance_between(
   from_date date,
   to_date date,
   basis saldo.balance_basis default 'reported',
-  is_before_closing boolean default false
+  is_before_closing boolean default false,
+  has_zeros boolean default true
 )
 returns setof saldo.trial_balance_movement
 language sql
@@ -132,12 +137,17 @@ as $$
     select coalesce(movement.opening, 0) as opening, coalesce(movement.debit, 0) as debit,
       coalesce(movement.credit, 0) as credit
   ) as t
+  where has_zeros
+  or t.opening <> 0
+  or t.debit <> 0
+  or t.credit <> 0
   order by a.currency, a.code
 $$;
 comment on function saldo.trial_balance_between is
   'All accounts with opening, debits, credits and closing from one date to another, both '
   'included; balances on the normal side. For a month: its first and last day. basis and '
-  'is_before_closing as in trial_balance; restated is for whole months. Error: '
+  'is_before_closing as in trial_balance; restated is for whole months. '
+  'has_zeros: false leaves out accounts that had nothing before and nothing since. Error: '
   'SB010 input_invalid.';
 revoke execute on function saldo.trial_balance_between from public;
 grant execute on function saldo.trial_balance_between to saldo_admin, saldo_operator;

@@ -232,6 +232,23 @@ test("the totals of statements are those of their lines", async (t) => {
     net_income: 70,
   });
   t.deepEqual(await totals("balance_sheet_sums", { as_of, currency: "QQQ" }), {});
+  // Without zeros a statement has the same lines, but for accounts that have nothing.
+  await Promise.all([books.account("asset"), books.account("revenue")]);
+  await books.post("2026-06-18", revenue, cash, 100);
+  const between: Row = { ...range, from_date: "2026-06-17" };
+  const has = (line: Row, ...names: string[]) => names.some((name) => Number(line[name]) !== 0);
+  for (const [name, args, figures] of [
+    ["trial_balance", { as_of }, ["debit_balance", "credit_balance"]],
+    ["trial_balance_between", between, ["opening", "debit", "credit"]],
+    ["balance_sheet", { as_of }, ["balance"]],
+    ["income_statement", range, ["amount"]],
+  ] as const) {
+    const all = await books.rows(name, args);
+    const shown = await books.rows(name, { ...args, has_zeros: false });
+    t.true(shown.length < all.length, name);
+    const kept = all.filter((line) => line.account_id === null || has(line, ...figures));
+    t.deepEqual(shown, kept, name);
+  }
   const restated = { as_of: "2026-06-29", basis: "restated" };
   t.is(await errorCode(totals("trial_balance_totals", restated)), "SB010");
   t.is(await errorCode(totals("income_statement_sums", { ...range, to_date: null })), "SB010");

@@ -24,6 +24,7 @@ export const trialBalance = exportOf({
     as_of: dayFilter,
     basis: basisFilter,
     is_before_closing: flagFilter,
+    has_zeros: flagFilter,
   },
   columns: [
     plain("account_id", "t.account_id"),
@@ -36,20 +37,33 @@ export const trialBalance = exportOf({
     plain("credit", "t.credit"),
     plain("closing", "t.closing"),
   ],
-  from: ({ from = FIRST_DAY, to, as_of, basis = "reported", is_before_closing = "false" }) =>
+  from: ({
+    from = FIRST_DAY,
+    to,
+    as_of,
+    basis = "reported",
+    is_before_closing = "false",
+    has_zeros = "true",
+  }) =>
     part(
-      "saldo.trial_balance_between(%L::date, %L::date, %L::saldo.balance_basis, %L::boolean) as t",
+      "saldo.trial_balance_between(%L::date, %L::date, %L::saldo.balance_basis, %L::boolean, %L::boolean) as t",
       from,
       to ?? as_of ?? LAST_DAY,
       basis,
       is_before_closing,
+      has_zeros,
     ),
   order: "t.code",
 });
 
 /** What the business has and owes on a day; each currency adds up for itself. */
 export const balanceSheet = exportOf({
-  filters: { as_of: dayFilter, basis: basisFilter, is_before_closing: flagFilter },
+  filters: {
+    as_of: dayFilter,
+    basis: basisFilter,
+    is_before_closing: flagFilter,
+    has_zeros: flagFilter,
+  },
   columns: [
     plain("currency", "s.currency"),
     plain("section", "s.section"),
@@ -58,19 +72,25 @@ export const balanceSheet = exportOf({
     word("name", "s.name"),
     amount("balance", "s.balance"),
   ],
-  from: ({ as_of = LAST_DAY, basis = "reported", is_before_closing = "false" }) =>
+  from: ({
+    as_of = LAST_DAY,
+    basis = "reported",
+    is_before_closing = "false",
+    has_zeros = "true",
+  }) =>
     part(
-      "saldo.balance_sheet(%L::date, null, %L::saldo.balance_basis, %L::boolean) as s",
+      "saldo.balance_sheet(%L::date, null, %L::saldo.balance_basis, %L::boolean, %L::boolean) as s",
       as_of,
       basis,
       is_before_closing,
+      has_zeros,
     ),
   order: "s.currency, s.section, s.code nulls last",
 });
 
 /** Revenue, expense, and what is left of it. */
 export const incomeStatement = exportOf({
-  filters: { from: dayFilter, to: dayFilter, basis: basisFilter },
+  filters: { from: dayFilter, to: dayFilter, basis: basisFilter, has_zeros: flagFilter },
   columns: [
     plain("currency", "s.currency"),
     plain("section", "s.section"),
@@ -79,12 +99,13 @@ export const incomeStatement = exportOf({
     word("name", "s.name"),
     amount("amount", "s.amount"),
   ],
-  from: ({ from = FIRST_DAY, to = LAST_DAY, basis = "reported" }) =>
+  from: ({ from = FIRST_DAY, to = LAST_DAY, basis = "reported", has_zeros = "true" }) =>
     part(
-      "saldo.income_statement(%L::date, %L::date, null, %L::saldo.balance_basis) as s",
+      "saldo.income_statement(%L::date, %L::date, null, %L::saldo.balance_basis, %L::boolean) as s",
       from,
       to,
       basis,
+      has_zeros,
     ),
   order: "s.currency, s.section, s.code nulls last",
 });

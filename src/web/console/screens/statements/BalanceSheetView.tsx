@@ -14,22 +14,28 @@ const sections = ["assets", "liabilities", "equity"] as const;
 
 export function BalanceSheetView({ range }: { range: Range }) {
   const words = useStatementWords();
-  const { to: asOf, basis, isBeforeClosing } = range;
+  const { to: asOf, basis, isBeforeClosing, hasZeros } = range;
   const variables = { asOf, basis, isBeforeClosing };
-  const pages = usePages(BalanceSheet, variables, ({ balanceSheet }) => balanceSheet);
+  const listed = { ...variables, hasZeros };
+  const pages = usePages(BalanceSheet, listed, ({ balanceSheet }) => balanceSheet);
   useWhole(pages.query);
   const sums = useDocument(BalanceSheetSums, variables);
-  const place = `as_of => ${sqlText(asOf)}, basis => ${sqlText(basis)}, is_before_closing => ${isBeforeClosing}`;
+  const place = `as_of => ${sqlText(asOf)}, basis => ${sqlText(basis)}, is_before_closing => ${isBeforeClosing}, has_zeros => ${hasZeros}`;
   return (
     <>
       <StatementFilters range={range}>
         <CsvLink
           name="balance-sheet"
-          filters={{ as_of: asOf, basis, is_before_closing: String(isBeforeClosing) }}
+          filters={{
+            as_of: asOf,
+            basis,
+            is_before_closing: String(isBeforeClosing),
+            has_zeros: String(hasZeros),
+          }}
         />
         <CopyAs
           document={BalanceSheet}
-          variables={variables}
+          variables={listed}
           sql={`select * from saldo.balance_sheet(${place});`}
         />
       </StatementFilters>

@@ -12,19 +12,23 @@ import { useStatementWords } from "./words.ts";
 
 export function IncomeView({ range }: { range: Range }) {
   const words = useStatementWords();
-  const { from, to, basis } = range;
+  const { from, to, basis, hasZeros } = range;
   const variables = { from, to, basis };
-  const pages = usePages(IncomeStatement, variables, ({ incomeStatement }) => incomeStatement);
+  const listed = { ...variables, hasZeros };
+  const pages = usePages(IncomeStatement, listed, ({ incomeStatement }) => incomeStatement);
   useWhole(pages.query);
   const sums = useDocument(IncomeStatementSums, variables);
   return (
     <>
       <StatementFilters range={range}>
-        <CsvLink name="income-statement" filters={{ from, to, basis }} />
+        <CsvLink
+          name="income-statement"
+          filters={{ from, to, basis, has_zeros: String(hasZeros) }}
+        />
         <CopyAs
           document={IncomeStatement}
-          variables={variables}
-          sql={`select * from saldo.income_statement(${sqlText(from)}, ${sqlText(to)}, basis => ${sqlText(basis)});`}
+          variables={listed}
+          sql={`select * from saldo.income_statement(${sqlText(from)}, ${sqlText(to)}, basis => ${sqlText(basis)}, has_zeros => ${hasZeros});`}
         />
       </StatementFilters>
       <Loaded query={sums} document={IncomeStatementSums} lines={10}>

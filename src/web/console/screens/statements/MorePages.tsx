@@ -8,7 +8,7 @@ import { ProblemNotice } from "../../parts/loaded.tsx";
 import { usePartWords } from "../../parts/words.ts";
 import { useStatementWords } from "./words.ts";
 
-// Of 200 accounts. Those without a figure are hidden, and may be all of a page.
+// Of 200 lines: each page costs the database the whole statement, and the browser its rows.
 const PAGE_COUNT = 5;
 
 type Pages = Pick<
@@ -16,7 +16,7 @@ type Pages = Pick<
   "data" | "isError" | "hasNextPage" | "fetchNextPage" | "isFetchingNextPage"
 >;
 
-/** Fetches a statement of up to a thousand accounts as a whole. */
+/** Fetches a statement of up to a thousand lines as a whole. */
 export function useWhole({
   data,
   isError,

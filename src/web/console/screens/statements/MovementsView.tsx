@@ -5,7 +5,7 @@ import { CopyAs, CsvLink, sqlText } from "../../parts/share.tsx";
 import { type Column, PagedTable } from "../../parts/table.tsx";
 import { NotAll, useWhole } from "./MorePages.tsx";
 import type { Range } from "./range.ts";
-import { AccountName, isZero } from "./SectionTable.tsx";
+import { AccountName } from "./SectionTable.tsx";
 import { StatementFilters } from "./StatementFilters.tsx";
 import { Movements, type MovementsQuery } from "./statements.documents.ts";
 import { useStatementWords } from "./words.ts";
@@ -14,8 +14,8 @@ type Line = NonNullable<NonNullable<MovementsQuery["trialBalanceBetween"]>["node
 
 export function MovementsView({ range }: { range: Range }) {
   const words = useStatementWords();
-  const { from, to, basis, isBeforeClosing } = range;
-  const variables = { from, to, basis, isBeforeClosing };
+  const { from, to, basis, isBeforeClosing, hasZeros } = range;
+  const variables = { from, to, basis, isBeforeClosing, hasZeros };
   const pages = usePages(Movements, variables, ({ trialBalanceBetween }) => trialBalanceBetween);
   useWhole(pages.query);
   const money = (title: string, of: (line: Line) => string | null): Column<Line> => ({
@@ -30,17 +30,19 @@ export function MovementsView({ range }: { range: Range }) {
     money(words("credit"), (line) => line.credit),
     money(words("closingBalance"), (line) => line.closing),
   ];
-  const rows = pages.rows?.filter(
-    ({ opening, debit, credit }) =>
-      range.hasZeros || ![opening, debit, credit].every((figure) => isZero(figure)),
-  );
-  const place = `${sqlText(from)}, ${sqlText(to)}, ${sqlText(basis)}, ${isBeforeClosing}`;
+  const place = `${sqlText(from)}, ${sqlText(to)}, ${sqlText(basis)}, ${isBeforeClosing}, ${hasZeros}`;
   return (
     <>
       <StatementFilters range={range}>
         <CsvLink
           name="trial-balance"
-          filters={{ from, to, basis, is_before_closing: String(isBeforeClosing) }}
+          filters={{
+            from,
+            to,
+            basis,
+            is_before_closing: String(isBeforeClosing),
+            has_zeros: String(hasZeros),
+          }}
         />
         <CopyAs
           document={Movements}
@@ -51,7 +53,7 @@ export function MovementsView({ range }: { range: Range }) {
       <NotAll query={pages.query} />
       <PagedTable
         caption={words("movements")}
-        pages={{ query: pages.query, rows }}
+        pages={pages}
         document={Movements}
         columns={columns}
         keyOf={({ accountId }) => String(accountId)}

@@ -61,7 +61,6 @@ function SectionBody({
   currency: string;
   range: Range;
 }) {
-  const lines = section.lines.filter((line) => range.hasZeros || !isZero(line.amount));
   return (
     <tbody className="break-inside-avoid-page">
       {section.title !== "" && (
@@ -71,7 +70,7 @@ function SectionBody({
           </th>
         </tr>
       )}
-      {lines.map((line) => (
+      {section.lines.map((line) => (
         <tr key={line.code ?? line.name} className="hover:bg-card">
           <td className="border-b border-line py-1 pr-2 pl-4">
             <AccountName line={line} range={range} />

@@ -19,9 +19,10 @@ type Line = NonNullable<NonNullable<TrialBalanceQuery["trialBalance"]>["nodes"][
 
 export function TrialView({ range }: { range: Range }) {
   const words = useStatementWords();
-  const { to: asOf, basis, isBeforeClosing } = range;
+  const { to: asOf, basis, isBeforeClosing, hasZeros } = range;
   const variables = { asOf, basis, isBeforeClosing };
-  const pages = usePages(TrialBalance, variables, ({ trialBalance }) => trialBalance);
+  const listed = { ...variables, hasZeros };
+  const pages = usePages(TrialBalance, listed, ({ trialBalance }) => trialBalance);
   useWhole(pages.query);
   const totals = rowsOf(useDocument(TrialBalanceTotals, variables).data?.trialBalanceTotals);
   const money = (title: string, of: (line: Line) => string | null): Column<Line> => ({
@@ -34,27 +35,29 @@ export function TrialView({ range }: { range: Range }) {
     money(words("debit"), (line) => line.debitBalance),
     money(words("credit"), (line) => line.creditBalance),
   ];
-  const rows = pages.rows?.filter(
-    (line) => range.hasZeros || !isZero(line.debitBalance) || !isZero(line.creditBalance),
-  );
-  const place = `${sqlText(asOf)}, ${sqlText(basis)}, ${isBeforeClosing}`;
+  const place = `${sqlText(asOf)}, ${sqlText(basis)}, ${isBeforeClosing}, ${hasZeros}`;
   return (
     <>
       <StatementFilters range={range}>
         <CsvLink
           name="trial-balance"
-          filters={{ as_of: asOf, basis, is_before_closing: String(isBeforeClosing) }}
+          filters={{
+            as_of: asOf,
+            basis,
+            is_before_closing: String(isBeforeClosing),
+            has_zeros: String(hasZeros),
+          }}
         />
         <CopyAs
           document={TrialBalance}
-          variables={variables}
+          variables={listed}
           sql={`select * from saldo.trial_balance(${place});`}
         />
       </StatementFilters>
       <NotAll query={pages.query} />
       <PagedTable
         caption={words("trial")}
-        pages={{ query: pages.query, rows }}
+        pages={pages}
         document={TrialBalance}
         columns={columns}
         keyOf={({ accountId }) => String(accountId)}

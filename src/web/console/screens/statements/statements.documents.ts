@@ -8,6 +8,7 @@ export type TrialBalanceQueryVariables = Exact<{
   asOf: string;
   basis: BalanceBasis;
   isBeforeClosing: boolean;
+  hasZeros: boolean;
   after?: string | null | undefined;
 }>;
 
@@ -25,6 +26,7 @@ export type BalanceSheetQueryVariables = Exact<{
   asOf: string;
   basis: BalanceBasis;
   isBeforeClosing: boolean;
+  hasZeros: boolean;
   after?: string | null | undefined;
 }>;
 
@@ -42,6 +44,7 @@ export type IncomeStatementQueryVariables = Exact<{
   from: string;
   to: string;
   basis: BalanceBasis;
+  hasZeros: boolean;
   after?: string | null | undefined;
 }>;
 
@@ -60,6 +63,7 @@ export type MovementsQueryVariables = Exact<{
   to: string;
   basis: BalanceBasis;
   isBeforeClosing: boolean;
+  hasZeros: boolean;
   after?: string | null | undefined;
 }>;
 
@@ -71,7 +75,7 @@ export const TrialBalance: TypedDocument<TrialBalanceQuery, TrialBalanceQueryVar
   name: "TrialBalance",
   kind: "query",
   roles: ["admin","accountant","operator","auditor"],
-  text: "query TrialBalance($asOf: Date!, $basis: BalanceBasis!, $isBeforeClosing: Boolean!, $after: Cursor) {\n  trialBalance(\n    asOf: $asOf\n    basis: $basis\n    isBeforeClosing: $isBeforeClosing\n    first: 200\n    after: $after\n  ) {\n    nodes {\n      accountId\n      code\n      name\n      currency\n      debitBalance\n      creditBalance\n    }\n    pageInfo {\n      hasNextPage\n      endCursor\n    }\n  }\n}",
+  text: "query TrialBalance($asOf: Date!, $basis: BalanceBasis!, $isBeforeClosing: Boolean!, $hasZeros: Boolean!, $after: Cursor) {\n  trialBalance(\n    asOf: $asOf\n    basis: $basis\n    isBeforeClosing: $isBeforeClosing\n    hasZeros: $hasZeros\n    first: 200\n    after: $after\n  ) {\n    nodes {\n      accountId\n      code\n      name\n      currency\n      debitBalance\n      creditBalance\n    }\n    pageInfo {\n      hasNextPage\n      endCursor\n    }\n  }\n}",
 };
 
 export const TrialBalanceTotals: TypedDocument<TrialBalanceTotalsQuery, TrialBalanceTotalsQueryVariables> = {
@@ -85,7 +89,7 @@ export const BalanceSheet: TypedDocument<BalanceSheetQuery, BalanceSheetQueryVar
   name: "BalanceSheet",
   kind: "query",
   roles: ["admin","accountant","operator","auditor"],
-  text: "query BalanceSheet($asOf: Date!, $basis: BalanceBasis!, $isBeforeClosing: Boolean!, $after: Cursor) {\n  balanceSheet(\n    asOf: $asOf\n    basis: $basis\n    isBeforeClosing: $isBeforeClosing\n    first: 200\n    after: $after\n  ) {\n    nodes {\n      accountId\n      code\n      name\n      section\n      currency\n      balance\n    }\n    pageInfo {\n      hasNextPage\n      endCursor\n    }\n  }\n}",
+  text: "query BalanceSheet($asOf: Date!, $basis: BalanceBasis!, $isBeforeClosing: Boolean!, $hasZeros: Boolean!, $after: Cursor) {\n  balanceSheet(\n    asOf: $asOf\n    basis: $basis\n    isBeforeClosing: $isBeforeClosing\n    hasZeros: $hasZeros\n    first: 200\n    after: $after\n  ) {\n    nodes {\n      accountId\n      code\n      name\n      section\n      currency\n      balance\n    }\n    pageInfo {\n      hasNextPage\n      endCursor\n    }\n  }\n}",
 };
 
 export const BalanceSheetSums: TypedDocument<BalanceSheetSumsQuery, BalanceSheetSumsQueryVariables> = {
@@ -99,7 +103,7 @@ export const IncomeStatement: TypedDocument<IncomeStatementQuery, IncomeStatemen
   name: "IncomeStatement",
   kind: "query",
   roles: ["admin","accountant","operator","auditor"],
-  text: "query IncomeStatement($from: Date!, $to: Date!, $basis: BalanceBasis!, $after: Cursor) {\n  incomeStatement(\n    fromDate: $from\n    toDate: $to\n    basis: $basis\n    first: 200\n    after: $after\n  ) {\n    nodes {\n      accountId\n      code\n      name\n      section\n      currency\n      amount\n    }\n    pageInfo {\n      hasNextPage\n      endCursor\n    }\n  }\n}",
+  text: "query IncomeStatement($from: Date!, $to: Date!, $basis: BalanceBasis!, $hasZeros: Boolean!, $after: Cursor) {\n  incomeStatement(\n    fromDate: $from\n    toDate: $to\n    basis: $basis\n    hasZeros: $hasZeros\n    first: 200\n    after: $after\n  ) {\n    nodes {\n      accountId\n      code\n      name\n      section\n      currency\n      amount\n    }\n    pageInfo {\n      hasNextPage\n      endCursor\n    }\n  }\n}",
 };
 
 export const IncomeStatementSums: TypedDocument<IncomeStatementSumsQuery, IncomeStatementSumsQueryVariables> = {
@@ -113,5 +117,5 @@ export const Movements: TypedDocument<MovementsQuery, MovementsQueryVariables> =
   name: "Movements",
   kind: "query",
   roles: ["admin","accountant","operator","auditor"],
-  text: "query Movements($from: Date!, $to: Date!, $basis: BalanceBasis!, $isBeforeClosing: Boolean!, $after: Cursor) {\n  trialBalanceBetween(\n    fromDate: $from\n    toDate: $to\n    basis: $basis\n    isBeforeClosing: $isBeforeClosing\n    first: 200\n    after: $after\n  ) {\n    nodes {\n      accountId\n      code\n      name\n      type\n      currency\n      opening\n      debit\n      credit\n      closing\n    }\n    pageInfo {\n      hasNextPage\n      endCursor\n    }\n  }\n}",
+  text: "query Movements($from: Date!, $to: Date!, $basis: BalanceBasis!, $isBeforeClosing: Boolean!, $hasZeros: Boolean!, $after: Cursor) {\n  trialBalanceBetween(\n    fromDate: $from\n    toDate: $to\n    basis: $basis\n    isBeforeClosing: $isBeforeClosing\n    hasZeros: $hasZeros\n    first: 200\n    after: $after\n  ) {\n    nodes {\n      accountId\n      code\n      name\n      type\n      currency\n      opening\n      debit\n      credit\n      closing\n    }\n    pageInfo {\n      hasNextPage\n      endCursor\n    }\n  }\n}",
 };
