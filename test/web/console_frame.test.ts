@@ -237,6 +237,22 @@ inBrowser(
     t.true((await overhang(page)) <= 0);
     t.deepEqual(await violations(page), []);
     await picture(page, "overview_phone_dark");
+    // More than there is room for: the list itself has all of them.
+    await api.root(
+      "select from generate_series(1, 21) as n, saldo.open_account('odd' || n, 'Odd', 'asset')",
+    );
+    for (const act of ["freeze_account", "propose_unfreeze"]) {
+      const odd = `saldo.account as a, saldo.${act}(a.id, 'odd') where a.code like 'odd%'`;
+      await api.root(`select from ${odd}`);
+    }
+    await page.getByText("Di sini 20 yang terbaru.").waitFor();
+    t.true((await overhang(page)) <= 0);
+    await page.getByRole("link", { name: "Semua keputusan yang menunggu" }).click();
+    const reasons = page.getByText("odd", { exact: true });
+    await reasons.nth(20).waitFor();
+    t.is(await reasons.count(), 21);
+    await page.goto("/console/");
+    await page.getByText("Di sini 20 yang terbaru.").waitFor();
     await page.getByRole("button", { name: "Menu" }).click();
     t.deepEqual(await violations(page), []);
     await page.getByRole("link", { name: "Akun", exact: true }).waitFor();

@@ -25,45 +25,75 @@ function List({ data }: { data: AttentionQuery }) {
   const alerts = rowsOf(data.alerts);
   const decisions = rowsOf(data.decisions);
   const proposals = rowsOf(data.healProposals);
+  const places = placesOf(data);
   if (alerts.length + decisions.length + proposals.length === 0) {
     return <p className="text-good">{words("nothingWaits")}</p>;
   }
   return (
-    <ul className="flex flex-col divide-y divide-line">
-      {alerts.map((alert) => (
-        <Item
-          key={alert.id}
-          kind={words("alert")}
-          at={alert.openedAt}
-          isBad={alert.severity === "critical"}
-        >
-          <Go to={`/alerts/${alert.id}`}>{alert.title}</Go>
-          {alert.acknowledgedAt !== null && <> ({words("seen")})</>}
-        </Item>
-      ))}
-      {decisions.map((decision) => (
-        <Item key={decision.id} kind={words("decision")} at={decision.proposedAt}>
-          <Go to="/decisions">{decision.action.replaceAll("_", " ")}</Go>{" "}
-          {decision.amount !== null && (
-            <Money amount={decision.amount} currency={decision.currency} />
-          )}{" "}
-          {words("by", { person: decision.proposedBy })}
-        </Item>
-      ))}
-      {proposals.map((proposal) => (
-        <Item
-          key={proposal.id}
-          kind={words("proposal")}
-          at={proposal.proposedAt}
-          isBad={proposal.isEscalated}
-        >
-          <Go to="/heal">{proposal.rule}</Go> <Money amount={proposal.difference} signed />{" "}
-          {words("by", { person: proposal.proposedBy })}
-        </Item>
-      ))}
-    </ul>
+    <>
+      <ul className="flex flex-col divide-y divide-line">
+        {alerts.map((alert) => (
+          <Item
+            key={alert.id}
+            kind={words("alert")}
+            at={alert.openedAt}
+            isBad={alert.severity === "critical"}
+          >
+            <Go to={`/alerts/${alert.id}`}>{alert.title}</Go>
+            {alert.acknowledgedAt !== null && <> ({words("seen")})</>}
+          </Item>
+        ))}
+        {decisions.map((decision) => (
+          <Item key={decision.id} kind={words("decision")} at={decision.proposedAt}>
+            <Go to="/decisions">{decision.action.replaceAll("_", " ")}</Go>{" "}
+            {decision.amount !== null && (
+              <Money amount={decision.amount} currency={decision.currency} />
+            )}{" "}
+            {words("by", { person: decision.proposedBy })}
+          </Item>
+        ))}
+        {proposals.map((proposal) => (
+          <Item
+            key={proposal.id}
+            kind={words("proposal")}
+            at={proposal.proposedAt}
+            isBad={proposal.isEscalated}
+          >
+            <Go to="/heal" search={waiting}>
+              {proposal.rule}
+            </Go>{" "}
+            <Money amount={proposal.difference} signed />{" "}
+            {words("by", { person: proposal.proposedBy })}
+          </Item>
+        ))}
+      </ul>
+      <p className="flex flex-wrap gap-x-4 gap-y-1 pt-3">
+        {places.map(({ name, connection, to, search }) =>
+          rowsOf<unknown>(connection).length === 0 ? null : (
+            <span key={name}>
+              {connection?.pageInfo.hasNextPage && (
+                <>{words("notAll", { count: rowsOf<unknown>(connection).length })} </>
+              )}
+              <Go to={to} search={search}>
+                {words(name)}
+              </Go>
+            </span>
+          ),
+        )}
+      </p>
+    </>
   );
 }
+
+/** The list of each kind, filtered to what waits. */
+const placesOf = ({ alerts, decisions, healProposals }: AttentionQuery) =>
+  [
+    { name: "allAlerts", connection: alerts, to: "/alerts", search: {} },
+    { name: "allDecisions", connection: decisions, to: "/decisions", search: {} },
+    { name: "allProposals", connection: healProposals, to: "/heal", search: waiting },
+  ] as const;
+
+const waiting = { tab: "proposals", status: "proposed" };
 
 function Item({
   kind,
