@@ -144,8 +144,8 @@
 --!include metering/rerating_step.sql
 --!include metering/consumption_profile.sql
 --!include metering/tariff.sql
---!include metering/preview_rating.sql
 --!include metering/correction_factor.sql
+--!include metering/preview_rating.sql
 --!include metering/reading_check.sql
 --!include metering/withdraw_estimates.sql
 --!include metering/add_usual_reading.sql

@@ -73,9 +73,10 @@ end
 $$;
 comment on function saldo_private.factor__record is 'Writes a version: SB414 version_overlap.';
 
-create or replace function saldo_private.factor__lock(version_id bigint)
+create or replace function saldo_private.factor__standing(version_id bigint)
 returns saldo.correction_factor_version
 language plpgsql
+stable
 as $$
 declare
   v_version saldo.correction_factor_version;
@@ -83,19 +84,10 @@ begin
   select *
   into v_version
   from saldo.correction_factor_version
-  where id = factor__lock.version_id;
+  where id = factor__standing.version_id;
   if v_version.id is null then
     perform saldo_private.fail('version_not_found', format('factor version %s', version_id));
-  end if;
-  perform saldo_private.lock_rating(
-    case when v_version.account_id is not null then array[v_version.account_id] end
-  );
-  -- Read again: only now is sure whether it still stands.
-  select *
-  into strict v_version
-  from saldo.correction_factor_version
-  where id = factor__lock.version_id;
-  if v_version.removed_at is not null then
+  elsif v_version.removed_at is not null then
     perform saldo_private.fail('version_not_found', format(
       'factor version %s was removed at %s', version_id, v_version.removed_at
     ));
@@ -103,9 +95,130 @@ begin
   return v_version;
 end
 $$;
+comment on function saldo_private.factor__standing is
+  'The version, if it stands: SB415 version_not_found.';
+
+create or replace function saldo_private.factor__lock(version_id bigint)
+returns saldo.correction_factor_version
+language plpgsql
+as $$
+declare
+  v_version saldo.correction_factor_version :=
+    saldo_private.factor__standing(factor__lock.version_id);
+begin
+  perform saldo_private.lock_rating(
+    case when v_version.account_id is not null then array[v_version.account_id] end
+  );
+  -- Read again: only now is sure whether it still stands.
+  return saldo_private.factor__standing(factor__lock.version_id);
+end
+$$;
 comment on function saldo_private.factor__lock is
   'The version, with all that its rating rests on locked: SB415 version_not_found, '
   'SB020 isolation_unsupported.';
+
+create or replace function saldo_private.factor__drafted(
+  effective_from date,
+  formula saldo.factor_formula,
+  pressure numeric,
+  temperature numeric,
+  factor numeric,
+  customer_id bigint,
+  effective_to date,
+  factor_digits integer,
+  volume_digits integer,
+  rounding saldo.rounding_rule,
+  atmospheric_pressure numeric,
+  reference_pressure numeric,
+  reference_temperature numeric,
+  compressibility numeric
+)
+returns saldo.correction_factor_version
+language plpgsql
+stable
+as $$
+declare
+  v_new saldo.correction_factor_version;
+begin
+  perform saldo_private.require_version_dates(
+    factor__drafted.effective_from, factor__drafted.effective_to
+  );
+  v_new.effective_from := factor__drafted.effective_from;
+  v_new.effective_to := factor__drafted.effective_to;
+  -- A meter that is off by a known factor needs no conditions, and so no formula.
+  v_new.formula := coalesce(
+    factor__drafted.formula,
+    case when factor__drafted.factor is not null
+      and num_nulls(factor__drafted.pressure, factor__drafted.temperature) = 2
+      then 'fixed' else 'gas_300k' end::saldo.factor_formula
+  );
+  v_new.rounding := coalesce(factor__drafted.rounding, 'half_up');
+  v_new.factor_digits := saldo_private.require_condition(
+    factor__drafted.factor_digits, 'factor_digits', 0, 10);
+  v_new.volume_digits := saldo_private.require_condition(
+    factor__drafted.volume_digits, 'volume_digits', 0, 6);
+  if v_new.formula = 'fixed' then
+    v_new.factor := trim_scale(factor__drafted.factor);
+    v_new.factor_digits := saldo_private.require_condition(
+      coalesce(scale(v_new.factor), 0), 'decimals of factor', 0, 10);
+  else
+    v_new.pressure := factor__drafted.pressure;
+    v_new.temperature := factor__drafted.temperature;
+  end if;
+  if v_new.formula = 'reference' then
+    v_new.atmospheric_pressure := factor__drafted.atmospheric_pressure;
+    v_new.reference_pressure := factor__drafted.reference_pressure;
+    v_new.reference_temperature := factor__drafted.reference_temperature;
+    v_new.compressibility := factor__drafted.compressibility;
+  end if;
+  v_new.factor := saldo_private.factor__computed(v_new);
+  if factor__drafted.customer_id is not null then
+    v_new.account_id :=
+      (saldo_private.require_customer(factor__drafted.customer_id)).account_id;
+  end if;
+  return v_new;
+end
+$$;
+comment on function saldo_private.factor__drafted is
+  'A version that is not written yet: SB010 input_invalid, SB413 condition_out_of_range, '
+  'SB401 customer_not_found.';
+
+create or replace function saldo_private.factor__replace(
+  version saldo.correction_factor_version,
+  pressure numeric,
+  temperature numeric,
+  factor numeric,
+  effective_from date,
+  effective_to date
+)
+returns saldo.correction_factor_version
+language plpgsql
+as $$
+declare
+  v_new saldo.correction_factor_version := version;
+begin
+  v_new.supersedes := version.id;
+  if version.formula = 'fixed' then
+    v_new.factor := coalesce(trim_scale(factor__replace.factor), version.factor);
+    v_new.factor_digits := saldo_private.require_condition(
+      scale(v_new.factor), 'decimals of factor', 0, 10);
+  else
+    v_new.pressure := coalesce(factor__replace.pressure, version.pressure);
+    v_new.temperature := coalesce(factor__replace.temperature, version.temperature);
+  end if;
+  v_new.effective_from := coalesce(factor__replace.effective_from, version.effective_from);
+  v_new.effective_to := coalesce(factor__replace.effective_to, version.effective_to);
+  perform saldo_private.require_version_dates(v_new.effective_from, v_new.effective_to);
+  v_new.factor := saldo_private.factor__computed(v_new);
+  update saldo.correction_factor_version as v
+  set removed_at = clock_timestamp(), removed_by = saldo_private.actor()
+  where v.id = version.id;
+  return saldo_private.factor__record(v_new);
+end
+$$;
+comment on function saldo_private.factor__replace is
+  'Writes another version in the place of one; null = as it was: SB010 input_invalid, '
+  'SB413 condition_out_of_range, SB414 version_overlap.';
 
 create or replace function saldo.add_correction_factor(
   effective_from date,
@@ -129,45 +242,23 @@ security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
-  v_new saldo.correction_factor_version;
-begin
-  perform saldo_private.require_version_dates(
-    add_correction_factor.effective_from, add_correction_factor.effective_to
-  );
-  v_new.effective_from := add_correction_factor.effective_from;
-  v_new.effective_to := add_correction_factor.effective_to;
-  -- A meter that is off by a known factor needs no conditions, and so no formula.
-  v_new.formula := coalesce(
+  v_new saldo.correction_factor_version := saldo_private.factor__drafted(
+    add_correction_factor.effective_from,
     add_correction_factor.formula,
-    case when add_correction_factor.factor is not null
-      and num_nulls(add_correction_factor.pressure, add_correction_factor.temperature) = 2
-      then 'fixed' else 'gas_300k' end::saldo.factor_formula
+    add_correction_factor.pressure,
+    add_correction_factor.temperature,
+    add_correction_factor.factor,
+    add_correction_factor.customer_id,
+    add_correction_factor.effective_to,
+    add_correction_factor.factor_digits,
+    add_correction_factor.volume_digits,
+    add_correction_factor.rounding,
+    add_correction_factor.atmospheric_pressure,
+    add_correction_factor.reference_pressure,
+    add_correction_factor.reference_temperature,
+    add_correction_factor.compressibility
   );
-  v_new.rounding := coalesce(add_correction_factor.rounding, 'half_up');
-  v_new.factor_digits := saldo_private.require_condition(
-    add_correction_factor.factor_digits, 'factor_digits', 0, 10);
-  v_new.volume_digits := saldo_private.require_condition(
-    add_correction_factor.volume_digits, 'volume_digits', 0, 6);
-  if v_new.formula = 'fixed' then
-    v_new.factor := trim_scale(add_correction_factor.factor);
-    v_new.factor_digits := saldo_private.require_condition(
-      coalesce(scale(v_new.factor), 0), 'decimals of factor', 0, 10);
-  else
-    v_new.pressure := add_correction_factor.pressure;
-    v_new.temperature := add_correction_factor.temperature;
-  end if;
-  if v_new.formula = 'reference' then
-    v_new.atmospheric_pressure := add_correction_factor.atmospheric_pressure;
-    v_new.reference_pressure := add_correction_factor.reference_pressure;
-    v_new.reference_temperature := add_correction_factor.reference_temperature;
-    v_new.compressibility := add_correction_factor.compressibility;
-  end if;
-  v_new.factor := saldo_private.factor__computed(v_new);
-  if add_correction_factor.customer_id is not null then
-    v_new.account_id :=
-      (saldo_private.require_customer(add_correction_factor.customer_id)).account_id;
-  end if;
-
+begin
   perform saldo_private.lock_rating(
     case when v_new.account_id is not null then array[v_new.account_id] end
   );
@@ -208,26 +299,13 @@ as $$
 declare
   v_old saldo.correction_factor_version :=
     saldo_private.factor__lock(change_correction_factor.version_id);
-  v_new saldo.correction_factor_version := v_old;
+  v_new saldo.correction_factor_version;
 begin
-  v_new.supersedes := v_old.id;
-  if v_old.formula = 'fixed' then
-    v_new.factor := coalesce(trim_scale(change_correction_factor.factor), v_old.factor);
-    v_new.factor_digits := saldo_private.require_condition(
-      scale(v_new.factor), 'decimals of factor', 0, 10);
-  else
-    v_new.pressure := coalesce(change_correction_factor.pressure, v_old.pressure);
-    v_new.temperature := coalesce(change_correction_factor.temperature, v_old.temperature);
-  end if;
-  v_new.effective_from := coalesce(change_correction_factor.effective_from, v_old.effective_from);
-  v_new.effective_to := coalesce(change_correction_factor.effective_to, v_old.effective_to);
-  perform saldo_private.require_version_dates(v_new.effective_from, v_new.effective_to);
-  v_new.factor := saldo_private.factor__computed(v_new);
-
-  update saldo.correction_factor_version as v
-  set removed_at = clock_timestamp(), removed_by = saldo_private.actor()
-  where v.id = v_old.id;
-  v_new := saldo_private.factor__record(v_new);
+  v_new := saldo_private.factor__replace(
+    v_old, change_correction_factor.pressure, change_correction_factor.temperature,
+    change_correction_factor.factor, change_correction_factor.effective_from,
+    change_correction_factor.effective_to
+  );
   perform saldo_private.rate_since(
     'change_correction_factor', v_new.id, least(v_old.effective_from, v_new.effective_from),
     v_new.account_id, null

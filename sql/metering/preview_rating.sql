@@ -1,6 +1,7 @@
--- What a change of price would change, told before it is made.
+-- What a change of price or factor would change, told before it is made.
 --
--- Public: preview_tariff_version. Private: preview_rating.
+-- Public: preview_tariff_version, preview_correction_factor. Private: preview_rating,
+-- preview_rating_since.
 -- The version is written, the readings are rated by it, nothing is posted, and all is undone. No
 -- lock of lock_rating is taken: what comes meanwhile is not in it, and nobody waits for somebody
 -- who only looks.
@@ -40,6 +41,31 @@ comment on function saldo_private.preview_rating is
   'What these lines, not posted yet, change: in all, by month, and for the 100 customers for whom '
   'it is most.';
 
+create or replace function saldo_private.preview_rating_since(
+  first_date date,
+  account_id bigint,
+  currency text
+)
+returns saldo.rating_preview[]
+language plpgsql
+as $$
+begin
+  perform saldo_private.queue_rerating__check(first_date, account_id, currency);
+  return array(
+    select p
+    from saldo_private.preview_rating(array(
+      select change
+      from saldo_private.rating_change(
+        saldo_private.readings_since(first_date, account_id, currency)
+      ) as change
+    )) as p
+  );
+end
+$$;
+comment on function saldo_private.preview_rating_since is
+  'preview_rating of the readings from a business date on, by the versions that stand now: '
+  'SB004 amount_out_of_range, SB108 period_locked, SB102 account_closed.';
+
 create or replace function saldo.preview_tariff_version(
   price numeric default null,
   effective_from date default null,
@@ -73,17 +99,8 @@ begin
         preview_tariff_version.effective_to, null, null
       );
     end if;
-    perform saldo_private.queue_rerating__check(
+    v_preview := saldo_private.preview_rating_since(
       least(v_old.effective_from, v_new.effective_from), v_new.account_id, v_new.currency
-    );
-    v_preview := array(
-      select p
-      from saldo_private.preview_rating(array(
-        select change
-        from saldo_private.rating_change(saldo_private.readings_since(
-          least(v_old.effective_from, v_new.effective_from), v_new.account_id, v_new.currency
-        )) as change
-      )) as p
     );
     perform saldo_private.fail('input_invalid', 'preview');
   exception
@@ -109,8 +126,88 @@ comment on function saldo.preview_tariff_version is
 revoke execute on function saldo.preview_tariff_version from public;
 grant execute on function saldo.preview_tariff_version to saldo_admin, saldo_biller;
 
+create or replace function saldo.preview_correction_factor(
+  effective_from date default null,
+  formula saldo.factor_formula default null,
+  pressure numeric default null,
+  temperature numeric default null,
+  factor numeric default null,
+  customer_id bigint default null,
+  effective_to date default null,
+  factor_digits integer default 4,
+  volume_digits integer default 3,
+  rounding saldo.rounding_rule default 'half_up',
+  atmospheric_pressure numeric default 1.01325,
+  reference_pressure numeric default 1.01325,
+  reference_temperature numeric default 27,
+  compressibility numeric default 1,
+  version_id bigint default null
+)
+returns setof saldo.rating_preview
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_preview saldo.rating_preview[];
+  v_old saldo.correction_factor_version;
+  v_new saldo.correction_factor_version;
+begin
+  begin
+    if preview_correction_factor.version_id is null then
+      v_new := saldo_private.factor__record(saldo_private.factor__drafted(
+        preview_correction_factor.effective_from,
+        preview_correction_factor.formula,
+        preview_correction_factor.pressure,
+        preview_correction_factor.temperature,
+        preview_correction_factor.factor,
+        preview_correction_factor.customer_id,
+        preview_correction_factor.effective_to,
+        preview_correction_factor.factor_digits,
+        preview_correction_factor.volume_digits,
+        preview_correction_factor.rounding,
+        preview_correction_factor.atmospheric_pressure,
+        preview_correction_factor.reference_pressure,
+        preview_correction_factor.reference_temperature,
+        preview_correction_factor.compressibility
+      ));
+    else
+      v_old := saldo_private.factor__standing(preview_correction_factor.version_id);
+      v_new := saldo_private.factor__replace(
+        v_old, preview_correction_factor.pressure, preview_correction_factor.temperature,
+        preview_correction_factor.factor, preview_correction_factor.effective_from,
+        preview_correction_factor.effective_to
+      );
+    end if;
+    v_preview := saldo_private.preview_rating_since(
+      least(v_old.effective_from, v_new.effective_from), v_new.account_id, null
+    );
+    perform saldo_private.fail('input_invalid', 'preview');
+  exception
+    -- As above.
+    when sqlstate 'SB010' then
+      if v_preview is null then
+        raise;
+      end if;
+  end;
+  return query
+  select p.currency, p.customer_id, p.customer_code, p.customer_name, p.month, p.is_closed,
+    p.reading_count, p.amount_before, p.amount_after, p.amount_change, p.volume_change
+  from unnest(v_preview) as p;
+end
+$$;
+comment on function saldo.preview_correction_factor is
+  'Tells what add_correction_factor, or with version_id change_correction_factor, would do to '
+  'readings that are there, and changes nothing: as preview_tariff_version. Errors in checking '
+  'order: SB415 version_not_found, SB010 input_invalid, SB413 condition_out_of_range, '
+  'SB401 customer_not_found, SB414 version_overlap, SB004 amount_out_of_range, '
+  'SB108 period_locked, SB102 account_closed.';
+revoke execute on function saldo.preview_correction_factor from public;
+grant execute on function saldo.preview_correction_factor to saldo_admin, saldo_biller;
+
 comment on type saldo.rating_preview is
-  'What a change of price would do to the readings of a month, of a customer, or of all.';
+  'What a change of price, factor or tariff part would do to bills: of a month, of a customer, or '
+  'of all.';
 comment on column saldo.rating_preview.currency is 'Currency of the amounts.';
 comment on column saldo.rating_preview.customer_id is 'Customer; null = all.';
 comment on column saldo.rating_preview.customer_code is 'Code of the customer; null = all.';
@@ -118,7 +215,8 @@ comment on column saldo.rating_preview.customer_name is 'Name of the customer; n
 comment on column saldo.rating_preview.month is 'First day of the month; null = all months.';
 comment on column saldo.rating_preview.is_closed is
   'Whether the month is closed, so that its difference is posted on the first open day.';
-comment on column saldo.rating_preview.reading_count is 'Readings whose rating would change.';
+comment on column saldo.rating_preview.reading_count is
+  'Readings whose rating would change; for a part of the tariff, charged months of customers.';
 comment on column saldo.rating_preview.amount_before is 'What they cost now.';
 comment on column saldo.rating_preview.amount_after is 'What they would cost.';
 comment on column saldo.rating_preview.amount_change is

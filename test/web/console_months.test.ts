@@ -1,35 +1,11 @@
 import test from "ava";
 import type { Browser } from "playwright-core";
 import type { Api } from "../_support/api.ts";
+import { books } from "./_books.ts";
 import { chromiumPath, launch, noChromium, picture, violations } from "./_browser.ts";
 import { openConsole, overhang, serveConsole, type Visit } from "./_console.ts";
 
 /** Customers, their prices, statements and closing, as people work with them in a browser. */
-
-/** A bakery whose June was closed before its price turned out to be higher, and a thousand others. */
-const books = `
-  select set_config('request.jwt.claims', '{"role": "admin", "sub": "seed"}', false);
-  select saldo.create_customer('bakery', 'Toko Roti Melati');
-  select saldo.create_customer(format('c%s', n), format('Warung %s', n))
-  from generate_series(101, 160) as n;
-  select saldo.install_meter(c.id, 'M-1', 'volume', '2025-01-01 00:00+07')
-  from saldo.customer as c where c.code in ('bakery', 'c101');
-  select saldo.add_deposit(c.id, 20000000 + n * 500000, '2025-06-02 09:00+07'::timestamptz
-    + n * interval '1 month', 'Transfer BCA')
-  from saldo.customer as c, generate_series(0, 4) as n where c.code in ('bakery', 'c101');
-  select saldo.add_tariff_version(5000, '2025-06-01');
-  select saldo.add_correction_factor('2025-06-01', 'gas_300k', 0.85, 25.01);
-  select saldo.add_reading(m.id, '2025-06-30 12:00+07'::timestamptz + n * interval '1 month',
-    volume => 1000 + 50 * n)
-  from saldo.meter as m, generate_series(0, 4) as n;
-  select saldo.close_period('2025-06-01');
-  select saldo.change_tariff_version(
-    (select id from saldo.tariff_version where removed_at is null), price => 5200);
-  select saldo.open_account(code, code, type::saldo.account_type)
-  from (values ('rent', 'expense'), ('owed', 'liability')) as a (code, type);
-  select saldo.make_draft('{"description": "Rent of July", "occurred_at": "2025-07-02T12:00:00+07:00",
-    "lines": [{"account_code": "rent", "debit": "450"}, {"account_code": "owed", "credit": "450"}]}');
-`;
 
 const inBrowser = chromiumPath === undefined ? test.serial.skip : test.serial;
 let browser: Browser;
@@ -248,60 +224,6 @@ inBrowser("closing fits a phone, and who only looks sees no button", async (t) =
   t.deepEqual(await violations(page), []);
   await page.goto("/console/closing/2025-14");
   await page.getByText("Tidak ada periode seperti itu.").waitFor();
-});
-
-inBrowser("a price is changed after it was seen whose bills it would change", async (t) => {
-  const { page, errors } = await open(t, { path: "/prices" });
-  await page.getByRole("cell", { name: "Rp 5,200" }).waitFor();
-  await picture(page, "prices");
-  t.deepEqual(await violations(page), []);
-  await page.getByRole("link", { name: "Change" }).click();
-  await page.getByLabel("Price per Sm³").fill("5.300");
-  await page.keyboard.press("Enter");
-  const inAll = page.getByRole("row", { name: /^IDR 10/ });
-  await inAll.waitFor();
-  const told = /\+Rp\s([\d,.]+)/.exec(String(await inAll.textContent()))?.[1]?.replaceAll(",", "");
-  t.true(Number(told) > 0);
-  t.is(await page.getByText("closed: posted as adjustment").count(), 1);
-  await picture(page, "price_preview");
-  t.deepEqual(await violations(page), []);
-  const cost = async () => {
-    const [row] = await api.root(
-      "select sum(amount)::text as cost from saldo.rated_line where superseded_at is null",
-    );
-    return Number(row?.["cost"]);
-  };
-  const before = await cost();
-  await page.getByLabel("Price per Sm³").fill("5.250");
-  await page.getByText("You have changed the fields").waitFor();
-  t.is(await page.getByRole("button", { name: "Make the change" }).count(), 0);
-  await page.getByLabel("Price per Sm³").fill("5.300");
-  await page.getByRole("button", { name: "Make the change" }).click();
-  const dialog = page.getByRole("dialog");
-  await dialog.getByLabel("Type 10 to confirm").fill("10");
-  await dialog.getByRole("button", { name: "Make the change" }).click();
-  await page.getByRole("cell", { name: "Rp 5,300" }).waitFor();
-  t.is(await cost(), before + Number(told));
-  t.deepEqual(errors, []);
-});
-
-inBrowser("a re-rating is followed while it runs", async (t) => {
-  await api.root("select saldo.start_rerating()");
-  const { page } = await open(t, {
-    path: "/prices?view=reratings",
-    language: "id",
-    viewport: phone,
-  });
-  await page.getByText("menunggu").waitFor();
-  await picture(page, "rerating_phone");
-  t.true((await overhang(page)) <= 0);
-  t.deepEqual(await violations(page), []);
-  await api.root("select saldo.continue_rerating()");
-  await page.getByText("selesai").waitFor();
-  await page.goto("/console/prices?view=factors");
-  await page.getByText("gas pada 300 K").waitFor();
-  t.true((await overhang(page)) <= 0);
-  t.deepEqual(await violations(page), []);
 });
 
 inBrowser(

@@ -808,6 +808,44 @@ export type StringFilter = {
   notEqualTo?: string | null | undefined;
 };
 
+export type TariffPartFilter = {
+  accountId?: BigIntFilter | null | undefined;
+  and?: Array<TariffPartFilter> | null | undefined;
+  currency?: StringFilter | null | undefined;
+  effectiveFrom?: DateFilter | null | undefined;
+  effectiveTo?: DateFilter | null | undefined;
+  fromVolume?: BigFloatFilter | null | undefined;
+  id?: BigIntFilter | null | undefined;
+  kind?: TariffPartKindFilter | null | undefined;
+  name?: StringFilter | null | undefined;
+  not?: TariffPartFilter | null | undefined;
+  or?: Array<TariffPartFilter> | null | undefined;
+  price?: BigFloatFilter | null | undefined;
+  recordedAt?: DatetimeFilter | null | undefined;
+  recordedBy?: StringFilter | null | undefined;
+  removedAt?: DatetimeFilter | null | undefined;
+  removedBy?: StringFilter | null | undefined;
+  targetAccountId?: BigIntFilter | null | undefined;
+};
+
+export type TariffPartKind =
+  | 'minimum_take'
+  | 'standing_day'
+  | 'standing_month'
+  | 'tax'
+  | 'tier';
+
+export type TariffPartKindFilter = {
+  equalTo?: TariffPartKind | null | undefined;
+  greaterThan?: TariffPartKind | null | undefined;
+  greaterThanOrEqualTo?: TariffPartKind | null | undefined;
+  in?: Array<TariffPartKind> | null | undefined;
+  isNull?: boolean | null | undefined;
+  lessThan?: TariffPartKind | null | undefined;
+  lessThanOrEqualTo?: TariffPartKind | null | undefined;
+  notEqualTo?: TariffPartKind | null | undefined;
+};
+
 export type TariffVersionFilter = {
   accountId?: BigIntFilter | null | undefined;
   and?: Array<TariffVersionFilter> | null | undefined;

@@ -21,6 +21,21 @@ export function Skeleton({ lines = 4 }: { lines?: number }) {
   );
 }
 
+/** That this role may not, and who may. */
+export function Forbidden({
+  document,
+}: {
+  document?: Pick<TypedDocument<unknown, never>, "roles"> | undefined;
+}) {
+  const words = usePartWords();
+  return (
+    <Notice weight="warn">
+      <p>{words("forbidden")}</p>
+      {document?.roles && <p>{words("whoMay", { roles: document.roles.join(", ") })}</p>}
+    </Notice>
+  );
+}
+
 /** A problem in words, with the code and number by which it can be looked up. */
 export function ProblemNotice({
   problem,
@@ -33,14 +48,7 @@ export function ProblemNotice({
   again?: (() => void) | undefined;
 }) {
   const words = usePartWords();
-  if (problem.isForbidden) {
-    return (
-      <Notice weight="warn">
-        <p>{words("forbidden")}</p>
-        {document?.roles && <p>{words("whoMay", { roles: document.roles.join(", ") })}</p>}
-      </Notice>
-    );
-  }
+  if (problem.isForbidden) return <Forbidden document={document} />;
   return (
     <Notice weight="bad">
       <p>{problem.isSilence ? words("noAnswer") : problem.message}</p>

@@ -1,22 +1,20 @@
 /** A price is changed in two steps: what it would change is seen first. */
-import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { useLanguage } from "../../../shared/language.ts";
-import { Button, Card, Field, Notice } from "../../../shared/ui.tsx";
-import { problemOf } from "../../api/problem.ts";
+import { Field, Notice } from "../../../shared/ui.tsx";
 import { rowsOf, useDocument } from "../../api/query_client.ts";
 import { request } from "../../api/request.ts";
-import { ActionButton } from "../../parts/action_dialog.tsx";
 import { formatMoney } from "../../parts/figures.tsx";
 import { useFilters } from "../../parts/filters.tsx";
-import { Loaded, ProblemNotice } from "../../parts/loaded.tsx";
+import { Loaded } from "../../parts/loaded.tsx";
 import { Go, Page } from "../../parts/page.tsx";
-import { Preview, type PreviewRow } from "./Preview.tsx";
+import { ChangeForm, Make } from "./ChangeForm.tsx";
+import { useCustomerField, useDayFields } from "./fields.tsx";
+import type { PreviewRow } from "./Preview.tsx";
 import { priceToSend } from "./price.ts";
 import {
   AddPrice,
   ChangePrice,
-  CustomerOfCode,
   PreviewPrice,
   Tariffs,
   type TariffsQuery,
@@ -63,76 +61,34 @@ interface Asked {
   readonly customerId: string | null;
 }
 
-interface Seen {
-  readonly key: string;
-  readonly asked: Asked;
-  readonly rows: readonly PreviewRow[];
-}
-
 function PriceForm({ old }: { old: Tariff | undefined }) {
   const words = usePriceWords();
   const language = useLanguage();
-  const fields = useFields(old);
-  const [seen, setSeen] = useState<Seen>();
-  const [error, setError] = useState<unknown>();
-  const [isBusy, setIsBusy] = useState(false);
-  const key = JSON.stringify(fields.typed);
-  const look = async () => {
-    if (isBusy) return;
-    setIsBusy(true);
-    setError(undefined);
-    try {
-      const asked = await fields.read();
-      if (asked !== null) setSeen({ key, asked, rows: await preview(asked, old) });
-    } catch (problem) {
-      setError(problem);
-    }
-    setIsBusy(false);
-  };
+  const { content, typed, read } = useFields(old);
+  const now =
+    old &&
+    words("old", {
+      price: formatMoney(old.price, old.currency, language),
+      from: old.effectiveFrom,
+      scope: old.account?.code ?? words("allCustomers"),
+    });
   return (
-    <>
-      <Card title={words(old === undefined ? "newTitle" : "changeTitle")}>
-        {old && (
-          <p className="mb-2">
-            {words("old", {
-              price: formatMoney(old.price, old.currency, language),
-              from: old.effectiveFrom,
-              scope: old.account?.code ?? words("allCustomers"),
-            })}
-          </p>
-        )}
-        <form
-          noValidate
-          className="grid gap-x-4 sm:grid-cols-2"
-          onSubmit={(event) => {
-            event.preventDefault();
-            void look();
-          }}
-        >
-          {fields.content}
-          <div>
-            <Button type="submit" look="main" aria-disabled={isBusy}>
-              {words("preview")}
-            </Button>
-          </div>
-        </form>
-      </Card>
-      <div role="status" aria-live="polite">
-        {isBusy && <p className="text-soft">{words("previewing")}</p>}
-      </div>
-      {error !== undefined && <ProblemNotice problem={problemOf(error)} document={PreviewPrice} />}
-      {seen &&
-        (seen.key === key ? (
-          <>
-            <Preview rows={seen.rows} />
-            <div>
-              <Make old={old} asked={seen.asked} rows={seen.rows} />
-            </div>
-          </>
-        ) : (
-          <Notice weight="warn">{words("stale")}</Notice>
-        ))}
-    </>
+    <ChangeForm
+      title={words(old === undefined ? "newTitle" : "changeTitle")}
+      now={now}
+      fields={content}
+      typed={typed}
+      read={read}
+      document={PreviewPrice as never}
+      preview={(asked) => preview(asked, old)}
+      make={(asked, rows) => {
+        if (old === undefined) return <Make document={AddPrice} variables={asked} rows={rows} />;
+        const { customerId: _, ...change } = asked;
+        return (
+          <Make document={ChangePrice} variables={{ ...change, versionId: old.id }} rows={rows} />
+        );
+      }}
+    />
   );
 }
 
@@ -146,29 +102,19 @@ async function preview(asked: Asked, old: Tariff | undefined): Promise<PreviewRo
 function useFields(old: Tariff | undefined) {
   const words = usePriceWords();
   const language = useLanguage();
-  const [code, setCode] = useState("");
+  const customer = useCustomerField();
+  const days = useDayFields(old);
   const [price, setPrice] = useState("");
-  const [from, setFrom] = useState(old?.effectiveFrom ?? "");
-  const [to, setTo] = useState(old?.effectiveTo ?? "");
   const [isTried, setIsTried] = useState(false);
-  const [isUnknown, setIsUnknown] = useState(false);
   const sent = priceToSend(price);
   const priceError =
     price.trim() === "" ? words("priceMissing") : sent === null ? words("priceWrong") : undefined;
   const read = async (): Promise<Asked | null> => {
     setIsTried(true);
-    setIsUnknown(false);
-    if (sent === null || from === "") return null;
-    const found =
-      old === undefined && code.trim() !== ""
-        ? await request(CustomerOfCode, { code: code.trim() })
-        : undefined;
-    if (found?.customerByCode === null) {
-      setIsUnknown(true);
-      return null;
-    }
-    const customerId = found?.customerByCode?.id ?? null;
-    return { price: sent, effectiveFrom: from, effectiveTo: to || null, customerId };
+    const given = days.read();
+    if (sent === null || given === null) return null;
+    const found = await customer.read();
+    return found === undefined ? null : { price: sent, ...given, customerId: found?.id ?? null };
   };
   const content = (
     <>
@@ -181,72 +127,9 @@ function useFields(old: Tariff | undefined) {
         hint={sent === null ? "" : formatMoney(sent, old?.currency ?? "IDR", language)}
         onChange={({ target }) => setPrice(target.value)}
       />
-      {old === undefined && (
-        <Field
-          label={words("customer")}
-          maxLength={90}
-          value={code}
-          hint={words("customerHint")}
-          error={isUnknown ? words("customerNone") : undefined}
-          onChange={({ target }) => setCode(target.value)}
-        />
-      )}
-      <Field
-        label={words("from")}
-        type="date"
-        value={from}
-        error={isTried && from === "" ? words("fromMissing") : undefined}
-        onChange={({ target }) => setFrom(target.value)}
-      />
-      <Field
-        label={words("to")}
-        type="date"
-        value={to}
-        hint={words("toHint")}
-        onChange={({ target }) => setTo(target.value)}
-      />
+      {old === undefined && customer.content}
+      {days.content}
     </>
   );
-  return { content, read, typed: [code, price, from, to] };
-}
-
-/** Makes the change that was looked at; its count has to be typed where it touches readings. */
-function Make({
-  old,
-  asked,
-  rows,
-}: {
-  old: Tariff | undefined;
-  asked: Asked;
-  rows: readonly PreviewRow[];
-}) {
-  const words = usePriceWords();
-  const navigate = useNavigate();
-  const all = rows.filter(({ month, customerId }) => month === null && customerId === null);
-  const count = all[0]?.readingCount ?? "0";
-  const common = {
-    label: words("make"),
-    look: "main",
-    title: words("makeTitle"),
-    submit: words("make"),
-    ...(Number(count) > 1 && { confirmWord: count }),
-    onDone: () => {
-      void navigate({ to: "/prices" });
-      return words("made");
-    },
-    children: (
-      <p>{Number(count) > 0 ? words("makeHelp", { count: Number(count) }) : words("makeNone")}</p>
-    ),
-  } as const;
-  if (old === undefined) {
-    return <ActionButton {...common} document={AddPrice} variables={() => asked} />;
-  }
-  const { price, effectiveFrom, effectiveTo } = asked;
-  return (
-    <ActionButton
-      {...common}
-      document={ChangePrice}
-      variables={() => ({ versionId: old.id, price, effectiveFrom, effectiveTo })}
-    />
-  );
+  return { content, read, typed: [customer.typed, price, ...days.typed] };
 }

@@ -3,11 +3,13 @@
 import { useLanguage } from "../../../shared/language.ts";
 import { Badge } from "../../../shared/ui.tsx";
 import { usePages } from "../../api/query_client.ts";
+import { useMay } from "../../api/session.ts";
 import { Day, Figure, formatNumber, Moment } from "../../parts/figures.tsx";
 import { FilterBar } from "../../parts/filters.tsx";
 import { Go } from "../../parts/page.tsx";
 import { CopyAs } from "../../parts/share.tsx";
 import { type Column, PagedTable } from "../../parts/table.tsx";
+import { ChangeFactor } from "./factors.documents.ts";
 import { Factors, type FactorsQuery } from "./prices.documents.ts";
 import { TimeLine } from "./TimeLine.tsx";
 import { useHasHistory, VersionFilter } from "./VersionFilter.tsx";
@@ -63,12 +65,13 @@ export function FactorList() {
 
 function useColumns(): Column<Factor>[] {
   const words = usePriceWords();
+  const may = useMay(ChangeFactor as never);
   const figure = (title: string, of: (row: Factor) => string | null): Column<Factor> => ({
     title,
     align: "right",
     cell: (row) => <Figure value={of(row)} />,
   });
-  return [
+  const columns: Column<Factor>[] = [
     { title: words("from"), cell: ({ effectiveFrom }) => <Day day={effectiveFrom} /> },
     {
       title: words("to"),
@@ -107,4 +110,16 @@ function useColumns(): Column<Factor>[] {
       ),
     },
   ];
+  if (may) {
+    columns.push({
+      title: words("change"),
+      cell: ({ id, removedAt }) =>
+        removedAt === null && (
+          <Go to="/prices/factor" search={{ version: id }}>
+            {words("change")}
+          </Go>
+        ),
+    });
+  }
+  return columns;
 }

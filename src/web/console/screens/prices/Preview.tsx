@@ -1,4 +1,4 @@
-/** What a change of price would do: in all, by month, and for whom it is most. */
+/** What a change would do: in all, by month, and for whom it is most. */
 import { Badge, Card } from "../../../shared/ui.tsx";
 import { Figure, Money, Month } from "../../parts/figures.tsx";
 import { Go } from "../../parts/page.tsx";
@@ -11,12 +11,19 @@ export type PreviewRow = NonNullable<
   NonNullable<NonNullable<PreviewPriceMutation["previewTariffVersion"]>["result"]>[number]
 >;
 
-export function Preview({ rows }: { rows: readonly PreviewRow[] }) {
+/** `counted`: what is rated or charged again. */
+export function Preview({
+  rows,
+  counted,
+}: {
+  rows: readonly PreviewRow[];
+  counted: "readings" | "charges";
+}) {
   const words = usePriceWords();
   if (rows.length === 0) {
     return (
       <Card title={words("inAll")}>
-        <p>{words("nothing")}</p>
+        <p>{words(counted === "charges" ? "nothingCharged" : "nothing")}</p>
       </Card>
     );
   }
@@ -26,12 +33,14 @@ export function Preview({ rows }: { rows: readonly PreviewRow[] }) {
   return (
     <>
       <Rows
+        counted={counted}
         title={words("inAll")}
         rows={all}
         first={words("inAll")}
         nameOf={({ currency }) => currency}
       />
       <Rows
+        counted={counted}
         title={words("byMonth")}
         rows={months}
         first={words("month")}
@@ -42,6 +51,7 @@ export function Preview({ rows }: { rows: readonly PreviewRow[] }) {
         )}
       />
       <Rows
+        counted={counted}
         title={words("byCustomer")}
         rows={customers}
         first={words("scope")}
@@ -56,11 +66,13 @@ export function Preview({ rows }: { rows: readonly PreviewRow[] }) {
 }
 
 function Rows({
+  counted,
   title,
   rows,
   first,
   nameOf,
 }: {
+  counted: "readings" | "charges";
   title: string;
   rows: readonly PreviewRow[];
   first: string;
@@ -70,7 +82,7 @@ function Rows({
   const columns: Column<PreviewRow>[] = [
     { title: first, cell: nameOf },
     {
-      title: words("readings"),
+      title: words(counted === "charges" ? "chargedMonths" : "readings"),
       align: "right",
       cell: ({ readingCount }) => <Figure value={readingCount} />,
     },

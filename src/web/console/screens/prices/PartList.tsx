@@ -1,0 +1,129 @@
+/** What a tariff charges beside the price: standing charges, tiers, a minimum take, taxes. */
+import { useLanguage } from "../../../shared/language.ts";
+import { Badge } from "../../../shared/ui.tsx";
+import { usePages } from "../../api/query_client.ts";
+import { useMay } from "../../api/session.ts";
+import { Day, Figure, formatNumber, Moment, Money } from "../../parts/figures.tsx";
+import { FilterBar } from "../../parts/filters.tsx";
+import { Go } from "../../parts/page.tsx";
+import { CopyAs } from "../../parts/share.tsx";
+import { type Column, PagedTable } from "../../parts/table.tsx";
+import { useToday } from "../../parts/today.ts";
+import { AddPart, TariffParts, type TariffPartsQuery } from "./parts.documents.ts";
+import { useHasHistory, VersionFilter } from "./VersionFilter.tsx";
+import { usePriceWords } from "./words.ts";
+
+/** A part of the tariff as the list has it. */
+export type Part = NonNullable<NonNullable<TariffPartsQuery["tariffParts"]>["nodes"][number]>;
+
+export function PartList() {
+  const words = usePriceWords();
+  const hasHistory = useHasHistory();
+  const filter = hasHistory ? {} : { removedAt: { isNull: true } };
+  const pages = usePages(TariffParts, { filter }, ({ tariffParts }) => tariffParts);
+  const columns = useColumns();
+  return (
+    <>
+      <FilterBar
+        extra={
+          <CopyAs
+            document={TariffParts}
+            variables={{ filter }}
+            sql={`select * from saldo.tariff_part${hasHistory ? "" : " where removed_at is null"} order by effective_from desc, id desc;`}
+          />
+        }
+      >
+        <VersionFilter />
+      </FilterBar>
+      <PagedTable
+        caption={words("parts")}
+        pages={pages}
+        document={TariffParts}
+        columns={columns}
+        keyOf={({ id }) => id}
+        empty={words("noParts")}
+      />
+    </>
+  );
+}
+
+/** The price of a part with what it is of: "Rp 500 a month", "11 %". */
+export function PartPrice({ part }: { part: Pick<Part, "kind" | "price" | "currency"> }) {
+  const words = usePriceWords();
+  const language = useLanguage();
+  if (part.kind === "tax")
+    return <span className="whitespace-nowrap">{formatNumber(part.price, language)} %</span>;
+  return (
+    <>
+      <Money amount={part.price} currency={part.currency} /> {words(`${part.kind}_unit`)}
+    </>
+  );
+}
+
+function useColumns(): Column<Part>[] {
+  const words = usePriceWords();
+  const today = useToday();
+  const may = useMay(AddPart as never);
+  const columns: Column<Part>[] = [
+    { title: words("from"), cell: ({ effectiveFrom }) => <Day day={effectiveFrom} /> },
+    {
+      title: words("to"),
+      cell: ({ effectiveTo }) =>
+        effectiveTo === null ? words("noEnd") : <Day day={effectiveTo} />,
+    },
+    { title: words("kind"), cell: ({ kind }) => words(kind) },
+    { title: words("name"), cell: ({ name }) => <span className="break-words">{name}</span> },
+    {
+      title: words("scope"),
+      cell: ({ account }) =>
+        account === null ? (
+          words("allCustomers")
+        ) : (
+          <>
+            <Go to={`/customers/${account.id}`}>{account.code}</Go> {account.name}
+          </>
+        ),
+    },
+    { title: words("rate"), align: "right", cell: (part) => <PartPrice part={part} /> },
+    {
+      title: words("fromVolume"),
+      align: "right",
+      cell: ({ kind, fromVolume }) =>
+        kind === "tier" || kind === "minimum_take" ? <Figure value={fromVolume} /> : "–",
+    },
+    {
+      title: words("status"),
+      cell: ({ removedAt, effectiveFrom }) =>
+        removedAt !== null ? (
+          <Badge tone="wait">{words("removed")}</Badge>
+        ) : (
+          <Badge tone="good">{words(effectiveFrom > today ? "future" : "stands")}</Badge>
+        ),
+    },
+    {
+      title: words("recorded"),
+      cell: ({ recordedAt, recordedBy }) => (
+        <span className="break-words">
+          <Moment at={recordedAt} />, {recordedBy}
+        </span>
+      ),
+    },
+  ];
+  if (may) {
+    columns.push({
+      title: words("change"),
+      cell: ({ id, removedAt }) =>
+        removedAt === null && (
+          <span className="flex flex-wrap gap-2">
+            <Go to="/prices/part" search={{ part: id }}>
+              {words("change")}
+            </Go>
+            <Go to="/prices/part" search={{ part: id, do: "remove" }}>
+              {words("remove")}
+            </Go>
+          </span>
+        ),
+    });
+  }
+  return columns;
+}
