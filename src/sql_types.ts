@@ -2892,7 +2892,10 @@ export interface RatedPart {
   factor_version_id: string | null;
 }
 
-/** What a change of price would do to the readings of a month, of a customer, or of all. */
+/**
+ * What a change of price, factor or tariff part would do to bills: of a month, of a customer, or
+ * of all.
+ */
 export interface RatingPreview {
   /** Currency of the amounts. */
   currency: string | null;
@@ -2906,7 +2909,7 @@ export interface RatingPreview {
   month: Date | null;
   /** Whether the month is closed, so that its difference is posted on the first open day. */
   is_closed: boolean | null;
-  /** Readings whose rating would change. */
+  /** Readings whose rating would change; for a part of the tariff, charged months of customers. */
   reading_count: string | null;
   /** What they cost now. */
   amount_before: string | null;
@@ -4149,6 +4152,7 @@ export interface Functions {
       currency?: string | null;
       basis?: BalanceBasis | null;
       is_before_closing?: boolean | null;
+      has_zeros?: boolean | null;
     };
     row: BalanceSheetLine;
   };
@@ -4938,6 +4942,7 @@ export interface Functions {
       to_date: Date | string;
       currency?: string | null;
       basis?: BalanceBasis | null;
+      has_zeros?: boolean | null;
     };
     row: IncomeStatementLine;
   };
@@ -5142,6 +5147,49 @@ export interface Functions {
       entries: unknown;
     };
     row: JournalEntry;
+  };
+  /**
+   * Tells what add_correction_factor, or with version_id change_correction_factor, would do to
+   * readings that are there, and changes nothing: as preview_tariff_version.
+   */
+  preview_correction_factor: {
+    args: {
+      effective_from?: Date | string | null;
+      formula?: FactorFormula | null;
+      pressure?: string | number | null;
+      temperature?: string | number | null;
+      factor?: string | number | null;
+      customer_id?: string | number | bigint | null;
+      effective_to?: Date | string | null;
+      factor_digits?: number | null;
+      volume_digits?: number | null;
+      rounding?: RoundingRule | null;
+      atmospheric_pressure?: string | number | null;
+      reference_pressure?: string | number | null;
+      reference_temperature?: string | number | null;
+      compressibility?: string | number | null;
+      version_id?: string | number | bigint | null;
+    };
+    row: RatingPreview;
+  };
+  /**
+   * Tells what add_tariff_part, or with part_id alone remove_tariff_part, would do to months that
+   * are charged, and changes nothing: the charges and taxes of a month in all of a currency (month
+   * and customer null), by month, and for the 100 customers whose bill would change most.
+   */
+  preview_tariff_part: {
+    args: {
+      kind?: TariffPartKind | null;
+      name?: string | null;
+      price?: string | number | null;
+      effective_from?: Date | string | null;
+      effective_to?: Date | string | null;
+      from_volume?: string | number | null;
+      customer_id?: string | number | bigint | null;
+      currency?: string | null;
+      part_id?: string | number | bigint | null;
+    };
+    row: RatingPreview;
   };
   /**
    * Tells what add_tariff_version, or with version_id change_tariff_version, would do to readings
@@ -5745,6 +5793,7 @@ export interface Functions {
       as_of?: Date | string | null;
       basis?: BalanceBasis | null;
       is_before_closing?: boolean | null;
+      has_zeros?: boolean | null;
     };
     row: TrialBalanceLine;
   };
@@ -5758,6 +5807,7 @@ export interface Functions {
       to_date: Date | string;
       basis?: BalanceBasis | null;
       is_before_closing?: boolean | null;
+      has_zeros?: boolean | null;
     };
     row: TrialBalanceMovement;
   };
