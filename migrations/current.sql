@@ -17,6 +17,26 @@ begin
       add attribute last_updated_at timestamptz, add attribute version bigint;
     alter type saldo.wallet_balance
       add attribute last_updated_at timestamptz, add attribute version bigint;
+-- Calls of several callers that are made together: one, as far as all kinds of them are alike.
+do $types$
+begin
+  if to_regtype('saldo_private.joint_request') is null then
+    create type saldo_private.joint_request as (
+      request_no bigint,
+      actor text,
+      scope text,
+      idempotency_key text,
+      request_hash bytea,
+      id uuid,
+      entry_id uuid,
+      account_id bigint,
+      counter_account_id bigint,
+      is_debit boolean,
+      amount numeric,
+      released numeric,
+      description text,
+      metadata jsonb
+    );
   end if;
 end
 $types$;

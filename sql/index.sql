@@ -23,6 +23,7 @@
 --!include foundation/server_login.sql
 --!include foundation/named_caller.sql
 --!include foundation/request_result.sql
+--!include foundation/joint_request.sql
 
 -- ledger: accounts, journal, posting, statements, seals
 --!include ledger/normal_side.sql
@@ -45,6 +46,7 @@
 --!include ledger/post_pair.sql
 --!include ledger/account_code.sql
 --!include ledger/post_to_hot.sql
+--!include ledger/post_pairs.sql
 --!include ledger/transfer.sql
 --!include ledger/reversal.sql
 --!include ledger/account_balance_rule.sql

@@ -1,6 +1,6 @@
 -- Named callers: who asks for each row of what the server carries out for several at once.
 --
--- Private: may_call, is_member_role, has_own_triggers_on.
+-- Private: may_call, is_member_role, named_actor, has_own_triggers_on.
 -- A server that has the requests of many callers at the same moment hands them over in one call. It
 -- names for each row the role, the subject and the member of its verified token; what these may is
 -- asked of the catalogue, row by row. For any other login nobody may do anything in this way.
@@ -32,6 +32,25 @@ as $$
 $$;
 comment on function saldo_private.is_member_role is
   'Whether a caller in this role may act for one member only: as is_member_session.';
+
+create or replace function saldo_private.named_actor(
+  role text,
+  subject text,
+  member text,
+  member_id bigint,
+  called regprocedure
+)
+returns text
+language sql
+stable
+as $$
+  select case when saldo_private.may_call(role, called) and (
+    member_id is null or member = member_id::text or not saldo_private.is_member_role(role)
+  ) then nullif(subject, '') end
+$$;
+comment on function saldo_private.named_actor is
+  'By whose name a caller acts; null where the call is not to be made for it. member: of its '
+  'token; member_id: whom the call is about, null where it is about none.';
 
 create or replace function saldo_private.has_own_triggers_on(tables regclass[])
 returns boolean

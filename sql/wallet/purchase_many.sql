@@ -1,7 +1,51 @@
 -- Many purchases in one call: the whole batch or none of it, or each by itself.
 --
--- Public: purchase_many. Private: purchase_many__make, purchase_many__one.
--- Those that are plain go in one statement (make_purchases.sql), the others one after the other.
+-- Public: purchase_many. Private: purchase_many__hold_slots, purchase_many__make,
+-- purchase_many__one.
+-- Those that are plain go in a few statements (make_purchases.sql), the others one after the other.
+-- Locks: the month, slots of revenue accounts that have a min_balance, then as make_purchases.sql
+-- says, with all wallets in the order of their ids.
+
+create or replace function saldo_private.purchase_many__hold_slots(
+  purchases saldo.purchase_request[]
+)
+returns void
+language plpgsql
+as $$
+declare
+  v_account_ids bigint[] := array(
+    select a.id
+    from saldo.account as a
+    where a.id in (
+      select product.revenue_account_id
+      from unnest(purchases) as p
+      join saldo.product on product.id = p.product_id
+    )
+    and a.mode = 'hot'
+    and a.min_balance is not null
+    and a.frozen_at is null
+    order by a.id
+  );
+begin
+  if v_account_ids = '{}' or current_setting('transaction_isolation') <> 'read committed' then
+    return;
+  end if;
+  perform saldo_private.hold_months_of(array[now()]);
+  perform saldo_private.move_slot(i.id, 0, 0, 0, 0, 0)
+  from unnest(v_account_ids) with ordinality as i (id, id_no)
+  order by i.id_no;
+exception
+  when others then
+    -- The purchase that it is about meets it again, and says so.
+    if sqlstate not like 'SB%' then
+      raise;
+    end if;
+end
+$$;
+comment on function saldo_private.purchase_many__hold_slots is
+  'Takes a slot of each revenue account whose slots a posting moves, before any wallet is held: '
+  'slots that are gone are rebuilt, which waits for a settlement, which may wait for whoever waits '
+  'for a wallet.';
 
 create or replace function saldo_private.purchase_many__make(request saldo.purchase_request)
 returns uuid
@@ -66,6 +110,7 @@ declare
   v_no bigint;
 begin
   perform saldo_private.require_batch(cardinality(purchases), 'purchases');
+  perform saldo_private.purchase_many__hold_slots(purchases);
   select array_agg(
     case when m.request_no is not null then saldo_private.request_result(id => (m.purchase).id) end
     order by r.ordinality
@@ -84,7 +129,8 @@ begin
       array(select p.product_id from unnest(purchases) as p),
       array(select p.amount from unnest(purchases) as p),
       array(select coalesce(p.quantity, 1) from unnest(purchases) as p),
-      array(select p.idempotency_key from unnest(purchases) as p)
+      array(select p.idempotency_key from unnest(purchases) as p),
+      is_waiting => true
     ) as each
   ) as m on m.request_no = r.ordinality;
   -- In one order, so that two batches seldom wait for each other crosswise.

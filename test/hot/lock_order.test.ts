@@ -165,3 +165,43 @@ test.serial(
     t.deepEqual(codes, { none: 1 });
   },
 );
+
+test.serial("purchases of a batch hold no wallet while they wait for a settlement", async (t) => {
+  // Each waits for accounts in the order of their ids: these are opened before the wallet.
+  const [counter, other] = [
+    await hot.account({ minBalance: null }),
+    await hot.account({ minBalance: null }),
+  ];
+  const revenue = await hot.account({ type: "revenue", slots: 2, funds: 100 });
+  const member = await hot.member(100);
+  const product = await hot.call("admin", "create_product", {
+    code: "limited",
+    name: "Limited",
+    price: 10,
+    revenue_account_id: revenue,
+  });
+  await hot.submit(revenue, 5, "debit", { counter_account_id: counter });
+  await hot.truncateSlots();
+
+  const posting = await hot.session();
+  await posting.call("transfer", transfer(counter, other, 1));
+  const settling = hot.rows("admin", "settle_sub_balances", {});
+  await hot.waitForWaiters(1);
+  // Its slots have to be rebuilt, which waits for the settlement, which waits for the posting.
+  const buying = hot.query(
+    "admin",
+    `select error_code from saldo.purchase_many(array(
+      select r from jsonb_populate_recordset(null::saldo.purchase_request, $1::jsonb) as r))`,
+    [JSON.stringify([{ member_id: member.id, product_id: product.id, amount: 10 }])],
+  );
+  await hot.waitForWaiters(2);
+  await posting.call("transfer", transfer(member.account_id, other, 1));
+  await posting.end("commit");
+  t.deepEqual(await buying, [{ error_code: null }]);
+  await settling;
+  t.like(await hot.balance(member), { balance: "89" });
+  const [counted] = await hot.root(
+    "select deadlocks from pg_stat_database where datname = current_database()",
+  );
+  t.is(counted?.deadlocks, "0");
+});

@@ -5,9 +5,10 @@ import { positionalRows, staleRows } from "./composites.ts";
 
 const root = fileURLToPath(new URL("../../sql/", import.meta.url));
 
-/** Posting, submitting, moving a slot and the rows of a backlog: what each file says at the spot, or at its top. */
+/** Posting, submitting, moving a slot and rows of hundreds at once: what each file says at the spot, or at its top. */
 const kept = [
   { file: "branch/branch_arrival.sql", what: "saldo_private.branch_arrival" },
+  { file: "foundation/joint_request.sql", what: "saldo_private.joint_request" },
   { file: "ledger/posting.sql", what: "saldo_private.line_sum" },
   { file: "ledger/posting.sql", what: "saldo_private.posting_line" },
   { file: "ledger/posting.sql", what: "saldo.journal_line" },

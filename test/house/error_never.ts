@@ -32,6 +32,11 @@ export const never: readonly Never[] = [
     why: "limits of one person do not hold for two",
   },
   {
+    function: /\.purchase_many__hold_slots$/,
+    codes: funds,
+    why: "the purchase that it is about meets it again, as an error of its own",
+  },
+  {
     function: /\.tg__keep_seals_immutable$/,
     codes: ["SB111"],
     why: "the engine adds seals and changes none, and it may take the mark of contested rows away",
