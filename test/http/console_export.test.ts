@@ -167,6 +167,7 @@ test.serial("all exports are made, with all of their filters", async (t) => {
   };
   const statuses: Record<string, string> = {
     holds: "HELD",
+    drafts: "open",
     deposits: "current",
     "heal-proposals": "stale",
     decisions: "proposed",

@@ -187,6 +187,95 @@ bought("an entry is posted when it balances, and reversed with a reason", async 
   t.deepEqual(errors, []);
 });
 
+bought("an entry is kept as a draft, changed, and posted once it balances", async (t) => {
+  const { page, errors } = await openConsole(t, browser, api, { path: "/journal/new" });
+  const line = (number: number) => page.getByRole("group", { name: `Line ${number}` });
+  await page.getByRole("button", { name: "Save as a draft" }).click();
+  await page.getByText("It cannot be saved yet").waitFor();
+  await page.getByLabel("What happened").fill("Power of <b>November</b>");
+  await line(1).getByLabel("Account").fill("rent");
+  await line(1).getByLabel("Debit").fill("1.234.567,50");
+  await page.getByRole("button", { name: "Save as a draft" }).click();
+  await page.getByRole("heading", { name: "Power of <b>November</b>", level: 1 }).waitFor();
+  await page.getByText("It cannot be posted yet").waitFor();
+  t.is(await page.getByRole("button", { name: "Post", exact: true }).count(), 0);
+  // What a program has put into it, and this form does not know, stays.
+  const id = new URL(page.url()).pathname.split("/").at(-1);
+  await api.root(
+    `select saldo.edit_draft(id, content || '{"kind": "adjustment", "metadata": {"bill": 7}}'
+      || jsonb_build_object('lines', jsonb_build_array(content -> 'lines' -> 0,
+        jsonb_build_object('account_id', saldo.id_of_account('bank:main'), 'credit', '1.5'))))
+    from saldo.entry_draft where id = $1`,
+    [id],
+  );
+  await page.getByRole("link", { name: "Change" }).click();
+  await page.getByText("Bank of the shop (IDR)").waitFor();
+  t.is(await line(1).getByLabel("Debit").inputValue(), "1,234,567.5");
+  t.is(await line(2).getByLabel("Credit").inputValue(), "1.5");
+  await line(2).getByLabel("Credit").fill("1.234.567,5");
+  await page.getByLabel("Day").fill("");
+  t.deepEqual(await violations(page), []);
+  await page.getByRole("button", { name: "Save as a draft" }).click();
+  await page.getByRole("button", { name: "Post", exact: true }).waitFor();
+  await picture(page, "draft");
+  t.deepEqual(await violations(page), []);
+  await page.getByRole("button", { name: "Post", exact: true }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Post" }).click();
+  await page.getByRole("button", { name: "Reverse" }).waitFor();
+  const [posted] = await api.root(
+    `select e.kind::text, e.metadata, d.version, e.posted_by, l.credit::text,
+      e.posting_date = saldo_private.business_date(now()) as is_of_today
+    from saldo.entry_draft as d
+    join saldo.journal_entry as e on e.id = d.entry_id
+    join saldo.journal_line as l on l.entry_id = e.id and l.credit > 0
+    where d.id = $1`,
+    [id],
+  );
+  t.deepEqual(posted, {
+    kind: "adjustment",
+    metadata: { bill: 7 },
+    version: 3,
+    posted_by: "ani",
+    credit: "1234567.5",
+    is_of_today: true,
+  });
+  t.deepEqual(errors, []);
+});
+
+bought("drafts are listed and discarded, and who only looks sees no button", async (t) => {
+  await api.root(`select saldo.make_draft(jsonb_build_object('description', 'Bill ' || n, 'lines',
+    '[{"account_code": "rent", "debit": "1"}, {"account_code": "bank:main", "credit": "1"}]'::jsonb))
+    from generate_series(1, 2) as n`);
+  const viewport = { width: 390, height: 844 };
+  const { page } = await openConsole(t, browser, api, { path: "/journal", viewport });
+  await page.getByRole("link", { name: "Drafts of entries" }).click();
+  await page.getByRole("link", { name: "Bill 2" }).click();
+  await page.getByRole("button", { name: "Discard" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Reason").fill("paid by another shop");
+  await dialog.getByRole("button", { name: "Discard" }).click();
+  await page.getByText("It is discarded:").waitFor();
+  t.is(await page.getByRole("button", { name: "Post", exact: true }).count(), 0);
+  await page.getByRole("link", { name: "To the drafts" }).click();
+  await page.getByRole("link", { name: "Bill 1" }).waitFor();
+  t.is(await page.getByRole("link", { name: "Bill 2" }).count(), 0);
+  await page.getByLabel("State").selectOption("discarded");
+  await page.getByRole("link", { name: "Bill 2" }).waitFor();
+  const visit = { role: "operator", path: "/journal/drafts", language: "id", viewport } as const;
+  const operator = await openConsole(t, browser, api, visit);
+  await operator.page.getByRole("link", { name: "Bill 1" }).waitFor();
+  await picture(operator.page, "drafts_phone");
+  t.deepEqual(await violations(operator.page), []);
+  t.true((await overhang(operator.page)) <= 0);
+  await operator.page.getByRole("link", { name: "Bill 1" }).click();
+  await operator.page.getByText("Seimbang: debit sama dengan kredit.").waitFor();
+  await picture(operator.page, "draft_phone");
+  t.deepEqual(await violations(operator.page), []);
+  t.true((await overhang(operator.page)) <= 0);
+  t.is(await operator.page.getByRole("button", { name: "Buang" }).count(), 0);
+  t.is(await operator.page.getByRole("link", { name: "Ubah" }).count(), 0);
+});
+
 bought("what waits on a hot account is settled now", async (t) => {
   const { page, errors } = await openConsole(t, browser, api, { path: "/hot" });
   const accounts = page.getByRole("table", { name: "Hot accounts as they stand" });

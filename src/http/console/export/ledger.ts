@@ -119,6 +119,28 @@ export const entries = exportOf({
   order: "l.posting_date, l.entry_id, l.line_no",
 });
 
+/** Drafts of entries: what is written down and posted later, or never. */
+export const drafts = exportOf({
+  filters: { status: choiceFilter(["open", "posted", "discarded"]) },
+  columns: [
+    plain("id", "d.id"),
+    plain("status", "d.status"),
+    plain("version", "d.version"),
+    word("description", "d.description"),
+    plain("occurred_at", "d.occurred_at"),
+    word("content", "d.content"),
+    plain("made_at", "d.made_at"),
+    word("made_by", "d.made_by"),
+    plain("changed_at", "d.changed_at"),
+    word("changed_by", "d.changed_by"),
+    plain("entry_id", "d.entry_id"),
+    word("reason", "d.reason"),
+  ],
+  from: () => part("saldo.entry_draft as d"),
+  where: ({ status }) => [when(status, "d.status = %L")],
+  order: "d.made_at, d.id",
+});
+
 /** Lines of an account with the balance after each. */
 export const statement = exportOf({
   filters: { account: nameFilter, account_id: nameFilter, from: dayFilter, to: dayFilter },

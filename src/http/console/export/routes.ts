@@ -15,7 +15,7 @@ import { authenticateRequests } from "../../authenticate_requests.ts";
 import { readStatuses } from "../../door/answer.ts";
 import { makeSessionFacts } from "../session_facts.ts";
 import type { SessionParts } from "../session_routes.ts";
-import { accounts, entries, holds, seals, statement } from "./ledger.ts";
+import { accounts, drafts, entries, holds, seals, statement } from "./ledger.ts";
 import { customerMonths, customers, deposits, members, purchases, ratedLines } from "./people.ts";
 import type { Export, Query } from "./query.ts";
 import { balanceSheet, incomeStatement, trialBalance } from "./statements.ts";
@@ -35,6 +35,7 @@ import {
 export const exports: Readonly<Record<string, Export>> = {
   accounts,
   entries,
+  drafts,
   statement,
   holds,
   seals,

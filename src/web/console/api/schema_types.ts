@@ -350,6 +350,39 @@ export type DecisionStatusFilter = {
   notEqualTo?: DecisionStatus | null | undefined;
 };
 
+export type DraftStatus =
+  | 'discarded'
+  | 'open'
+  | 'posted';
+
+export type DraftStatusFilter = {
+  equalTo?: DraftStatus | null | undefined;
+  greaterThan?: DraftStatus | null | undefined;
+  greaterThanOrEqualTo?: DraftStatus | null | undefined;
+  in?: Array<DraftStatus> | null | undefined;
+  isNull?: boolean | null | undefined;
+  lessThan?: DraftStatus | null | undefined;
+  lessThanOrEqualTo?: DraftStatus | null | undefined;
+  notEqualTo?: DraftStatus | null | undefined;
+};
+
+export type EntryDraftFilter = {
+  and?: Array<EntryDraftFilter> | null | undefined;
+  changedAt?: DatetimeFilter | null | undefined;
+  changedBy?: StringFilter | null | undefined;
+  description?: StringFilter | null | undefined;
+  entryId?: UuidFilter | null | undefined;
+  id?: UuidFilter | null | undefined;
+  madeAt?: DatetimeFilter | null | undefined;
+  madeBy?: StringFilter | null | undefined;
+  not?: EntryDraftFilter | null | undefined;
+  occurredAt?: DatetimeFilter | null | undefined;
+  or?: Array<EntryDraftFilter> | null | undefined;
+  reason?: StringFilter | null | undefined;
+  status?: DraftStatusFilter | null | undefined;
+  version?: IntFilter | null | undefined;
+};
+
 export type EntryKind =
   | 'adjustment'
   | 'closing'

@@ -5,13 +5,15 @@ import { Go } from "../../parts/page.tsx";
 const placeOf = (name: string, value: string): string | undefined =>
   name === "account_id"
     ? `/accounts/${value}`
-    : name === "waits_for_decision"
-      ? "/branches"
-      : name === "rule"
-        ? "/health"
-        : name === "customer"
-          ? `/customers?search=${encodeURIComponent(value)}`
-          : undefined;
+    : name === "draft_id"
+      ? `/journal/drafts/${value}`
+      : name === "waits_for_decision"
+        ? "/branches"
+        : name === "rule"
+          ? "/health"
+          : name === "customer"
+            ? `/customers?search=${encodeURIComponent(value)}`
+            : undefined;
 
 const textOf = (value: unknown) =>
   value === null ? "–" : typeof value === "object" ? JSON.stringify(value) : String(value);

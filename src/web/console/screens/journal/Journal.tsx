@@ -91,6 +91,9 @@ export function Screen() {
       actions={
         <>
           <PostLink />
+          <span className="self-center px-2 font-semibold">
+            <Go to="/journal/drafts">{words("drafts")}</Go>
+          </span>
           <CsvLink name="entries" filters={csvFiltersOf(variables)} />
           <CopyAs document={JournalPage} variables={variables} sql={sqlOf(variables)} />
         </>

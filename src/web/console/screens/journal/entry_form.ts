@@ -7,6 +7,15 @@ export interface TypedLine {
   readonly code: string;
   readonly debit: string;
   readonly credit: string;
+  /** The currency that a program has named; it goes with the account. */
+  readonly currency?: string | undefined;
+}
+
+/** An entry as it is typed; `day` is empty where a draft leaves it open. */
+export interface TypedEntry {
+  readonly description: string;
+  readonly day: string;
+  readonly lines: readonly TypedLine[];
 }
 
 /** What a line is lacking, or nothing. */
@@ -32,6 +41,10 @@ function textOf(units: bigint): string {
 /** Whether nobody has typed anything into a line. */
 export const isBlank = ({ code, debit, credit }: TypedLine) =>
   [code, debit, credit].every((typed) => typed.trim() === "");
+
+/** Whether something is typed that is no amount, and that no draft would keep. */
+export const isUnreadable = ({ debit, credit }: TypedLine) =>
+  [debit, credit].some((typed) => readAmountText(typed).kind === "wrong");
 
 /** What keeps a line from being posted. */
 export function faultOf(line: TypedLine, account: { currency: string } | null | undefined) {
@@ -81,7 +94,7 @@ export function entryOf(
   more: { description: string; occurredAt: string | null; idempotencyKey: string },
 ) {
   return {
-    description: more.description,
+    description: more.description.trim(),
     idempotency_key: more.idempotencyKey,
     ...(more.occurredAt !== null && { occurred_at: more.occurredAt }),
     lines: lines.map(({ code, debit, credit }) => ({
@@ -92,3 +105,66 @@ export function entryOf(
     })),
   };
 }
+
+/** The moment of a day: its noon, where the business is. */
+export const momentOf = (day: string, zone: string) => `${day} 12:00:00 ${zone}`;
+
+/** An entry in the form of post_entries, as far as this page knows it. */
+export type EntryContent = { readonly [name: string]: unknown };
+
+const numberOf = (units: bigint) => (units > 0n ? textOf(units) : "");
+
+/**
+ * The content of a draft, which keeps what the form does not know of the one before. Half a line and
+ * an open day are kept as they are: whether it can be posted is asked when it is.
+ */
+export function draftOf(
+  { description, day, lines }: TypedEntry,
+  zone: string,
+  before: { content?: EntryContent; day?: string } = {},
+): EntryContent {
+  const { occurred_at: moment, ...rest } = before.content ?? {};
+  const occurredAt = day === before.day ? moment : day === "" ? undefined : momentOf(day, zone);
+  const used = lines.filter((line) => !isBlank(line));
+  // An entry has two lines: an empty one stands for what is still to come.
+  const missing = lines.filter(isBlank).slice(0, Math.max(0, 2 - used.length));
+  return {
+    ...rest,
+    description: description.trim(),
+    ...(occurredAt !== undefined && occurredAt !== null && { occurred_at: occurredAt }),
+    lines: [...used, ...missing].map(({ code, debit, credit, currency }) => ({
+      account_code: code.trim(),
+      ...(unitsOf(credit) > 0n
+        ? { credit: numberOf(unitsOf(credit)) }
+        : { debit: numberOf(unitsOf(debit)) }),
+      ...(currency !== undefined && { currency }),
+    })),
+  };
+}
+
+/** Lines of a draft: those that a program has made may name an account by its id. */
+export const contentLinesOf = (content: EntryContent): readonly EntryContent[] =>
+  Array.isArray(content["lines"]) ? content["lines"] : [];
+
+/** The lines of a draft as somebody would type them. */
+export function typedLinesOf(
+  content: EntryContent,
+  codes: ReadonlyMap<string, string>,
+  format: (decimal: string) => string,
+): TypedLine[] {
+  const typedOf = (amount: unknown) => {
+    const text = amount === undefined || amount === null ? "" : String(amount);
+    // What the form cannot read it shows as it is, marked, so that nobody takes it for another amount.
+    return /^\d{1,13}(\.\d{1,2}0*)?$/.test(text) ? format(shortened(text)) : text && `${text} ?`;
+  };
+  return contentLinesOf(content).map((line, place) => ({
+    key: `line ${place}`,
+    code: String(line["account_code"] ?? codes.get(String(line["account_id"])) ?? ""),
+    debit: typedOf(line["debit"]),
+    credit: typedOf(line["credit"]),
+    ...(typeof line["currency"] === "string" && { currency: line["currency"] }),
+  }));
+}
+
+/** A decimal text without zeros that say nothing. */
+const shortened = (text: string) => text.replace(/(\.\d\d)0+$/, "$1").replace(/\.00?$/, "");
