@@ -1,6 +1,6 @@
 -- Whether a query may be a rule's: looked at before it is ever run, then run within a budget.
 --
--- Private: require_rule_query, user_table. What PostgreSQL says of a query, as saldo_rule_reader,
+-- Private: require_rule_query, read_own_tables, user_table. What PostgreSQL says of a query, as saldo_rule_reader,
 -- becomes one of the conditions SB640 to SB646. Not what the query is said to do counts, but what
 -- the parser and the planner make of it.
 
@@ -218,6 +218,44 @@ comment on function saldo_private.require_rule_query is
   'that it reads. Errors: SB640 rule_query_invalid, SB641 rule_columns_wrong, '
   'SB642 rule_key_invalid, SB643 rule_query_writes, SB644 rule_query_slow, '
   'SB645 rule_privilege_missing, SB646 rule_table_unfit.';
+
+create or replace function saldo_private.read_own_tables(query text)
+returns jsonb
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_parts jsonb := saldo_private.require_rule_query__parts('proposal', query);
+  v_rows jsonb;
+  v_code text;
+  v_message text;
+begin
+  perform saldo_private.require_rule_query__harmless('proposal', v_parts);
+  begin
+    if saldo_rule.cost_of(query) <= saldo_private.setting_value('rule_cost_limit')::numeric then
+      v_rows := saldo_rule.read_rows(query, 10000);
+    end if;
+  exception
+    -- As above.
+    when query_canceled or others then
+      v_code := sqlstate;
+      v_message := sqlerrm;
+  end;
+  if v_code is not null then
+    perform saldo_private.require_rule_query__fail('proposal', v_code, v_message);
+  elsif v_rows is null then
+    perform saldo_private.fail('rule_query_slow', 'proposal: beyond rule_cost_limit');
+  end if;
+  return v_rows;
+end
+$$;
+comment on function saldo_private.read_own_tables is
+  'What a query finds that looks for rules to propose, read as saldo_rule_reader: an administrator '
+  'reads what that role was granted, as by a rule. Errors: SB640 rule_query_invalid, '
+  'SB645 rule_privilege_missing, SB643 rule_query_writes, SB644 rule_query_slow, '
+  'SB646 rule_table_unfit.';
+grant execute on function saldo_private.read_own_tables to saldo_admin;
 
 create or replace function saldo_private.user_table(name text)
 returns regclass

@@ -1,7 +1,7 @@
 -- What runs the queries of registered rules: functions that belong to saldo_rule_reader.
 --
--- Private, in the schema saldo_rule: inspect, cost_of, try_query, compare, read_items, and
--- sandbox__mark.
+-- Private, in the schema saldo_rule: inspect, cost_of, try_query, compare, read_items, read_rows,
+-- and sandbox__mark.
 -- The owner of Saldo calls them, nobody else.
 -- An administrator's query must never become SQL of saldo_owner. Here it runs as a role that may do
 -- nothing but what a DBA granted it, in a definer function (where PostgreSQL refuses to change the
@@ -344,3 +344,33 @@ begin
 end
 $$;
 comment on function saldo_rule.read_items is 'The newest items behind the figures of some keys.';
+
+create or replace function saldo_rule.read_rows(query text, row_limit integer)
+returns jsonb
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set row_security = off
+set standard_conforming_strings = on
+set timezone = 'UTC'
+set lock_timeout = '5s'
+as $$
+declare
+  v_rows jsonb;
+begin
+  begin
+    perform set_config('transaction_read_only', 'on', true);
+    perform saldo_rule.sandbox__mark(true);
+    execute format(
+      E'select jsonb_agg(to_jsonb(q)) from (select * from (%s\n) as x limit %s) as q', query,
+      row_limit
+    )
+    into v_rows;
+    raise sqlstate 'SBR00';
+  exception
+    when sqlstate 'SBR00' then null;
+  end;
+  return coalesce(v_rows, '[]');
+end
+$$;
+comment on function saldo_rule.read_rows is 'The rows of a query, up to a number of them.';

@@ -38,6 +38,7 @@ import { cached } from "./cached.ts";
 import { exportRoutes } from "./console/export/routes.ts";
 import { oidcRoutes } from "./console/oidc_routes.ts";
 import { servePages } from "./console/pages.ts";
+import { proposalRoutes } from "./console/proposal_routes.ts";
 import { sessionRoutes } from "./console/session_routes.ts";
 import { simpleDoor } from "./door/simple_door.ts";
 import { makeFailureLimit } from "./failure_limit.ts";
@@ -265,6 +266,7 @@ async function installConsole(
   app.use(sessionRoutes(parts));
   if (oidc !== undefined) app.use(oidcRoutes(parts, oidc));
   app.use(await exportRoutes(parts));
+  app.use(await proposalRoutes(parts));
   app.use(servePages(context.consoleFolder));
 }
 

@@ -1,13 +1,6 @@
 /** The proposals of `saldo adopt` as SQL: what fits as statements, what does not as a remark. */
 import { escapeLiteral } from "pg";
-import {
-  isFit,
-  leastFit,
-  type Pair,
-  type Proposal,
-  type Trial,
-  type Way,
-} from "./propose_rules.ts";
+import { isFit, leastFit, type Pair, type Proposal, type Trial } from "./propose_rules.ts";
 
 /** The proposals as SQL to review: what fits as statements, what does not as a remark. */
 export function sqlOf(proposals: readonly Proposal[]): string {
@@ -38,7 +31,8 @@ function remarkOf({ pair, rowCount, fitCount, trials }: Proposal): string {
   );
 }
 
-function sumOf({ pair, way }: Trial): string {
+/** A sum in a line. */
+export function sumOf({ pair, way }: Trial): string {
   const conditions = [way.condition, way.owners && `${pair.table} where ${way.owners}`];
   const [counted, owners] = conditions;
   return (
@@ -48,7 +42,7 @@ function sumOf({ pair, way }: Trial): string {
 }
 
 /** A name that a rule may have, and that none of the names before is. */
-function nameOf({ pair }: Proposal, names: Set<string>): string {
+export function nameOf({ pair }: Proposal, names: Set<string>): string {
   const words = `${pair.table_name}_${pair.balance_name}`
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "_")
@@ -60,8 +54,20 @@ function nameOf({ pair }: Proposal, names: Set<string>): string {
   return name;
 }
 
-function statementsOf(proposal: Proposal, name: string): string {
-  const { pair, way, rowCount, fitCount, allCount } = proposal;
+/** What a rule is registered with. */
+export interface Registration {
+  name: string;
+  stored_table?: string;
+  key_column?: string;
+  balance_column?: string;
+  stored?: string;
+  derived: string;
+  items: string;
+  guard?: "record";
+}
+
+/** What registers the rule of a proposal. */
+export function registrationOf({ pair, way }: Proposal, name: string): Registration {
   // Rows that belong to nobody have no key.
   const ownedRows = way.owners
     ? `${pair.child_key} in (select ${pair.key} from ${pair.table} where ${way.owners})`
@@ -88,19 +94,39 @@ function statementsOf(proposal: Proposal, name: string): string {
     from ${pair.child}
     where ${ownedRows}
   `;
+  if (way.owners) {
+    const stored = ` select ${pair.key} as key, ${pair.balance} as stored from ${pair.table} where ${way.owners} `;
+    return { name, stored, derived, items };
+  }
+  const { table: stored_table, key_name: key_column, balance_name: balance_column } = pair;
+  return { name, stored_table, key_column, balance_column, derived, items, guard: "record" };
+}
+
+/** What the tables' owner grants so that a rule may read them. */
+export function grantsOf({ schema, child_schema, table, child }: Pair): string {
+  const schemas = [...new Set([schema, child_schema])].join(", ");
+  return `grant usage on schema ${schemas} to saldo_rule_reader, saldo_owner;
+grant select on ${[...new Set([table, child])].join(", ")} to saldo_rule_reader;`;
+}
+
+/** What there is to know of a proposal, and the statements that make it a rule. */
+export function statementsOf(proposal: Proposal, name: string): string {
+  const { pair, way, rowCount, fitCount, allCount } = proposal;
+  const { name: _, guard, ...parts } = registrationOf(proposal, name);
   const quoted = (query: string) => (query.includes("$$") ? escapeLiteral(query) : `$$${query}$$`);
-  const schemas = [...new Set([pair.schema, pair.child_schema])].join(", ");
+  const isQuery = (part: string) => ["stored", "derived", "items"].includes(part);
+  const lines = Object.entries(parts).map(
+    ([part, text]) => `${part} => ${isQuery(part) ? quoted(text) : escapeLiteral(text)}`,
+  );
+  if (guard !== undefined) lines.push(`guard => '${guard}'`);
   return `-- ${pair.table}.${pair.balance}: the sum fits ${fitCount} of ${rowCount} rows${
     way.owners ? `\n-- where ${way.owners}; ${allCount - rowCount} others it does not look at` : ""
   }.
-grant usage on schema ${schemas} to saldo_rule_reader, saldo_owner;
-grant select on ${[...new Set([pair.table, pair.child])].join(", ")} to saldo_rule_reader;
+${grantsOf(pair)}
 ${way.owners ? remarkOnPart : remarkOnWhole(pair)}
 select name, guard from saldo.register_balance_rule(
   name => ${escapeLiteral(name)},
-  ${(way.owners ? storedQuery(pair, way, quoted) : storedTable(pair)).join(",\n  ")},
-  derived => ${quoted(derived)},
-  items => ${quoted(items)}${way.owners ? "" : ",\n  guard => 'record'"}
+  ${lines.join(",\n  ")}
 );
 `;
 }
@@ -114,15 +140,3 @@ const remarkOnWhole = (
 -- To let Saldo heal it: grant update (${pair.balance}) on ${pair.table} to saldo_rule_reader;
 -- and add heal => 'update' below. It heals once a person has approved what a check finds:
 -- npx saldo rules list, then rules approve.`;
-
-const storedTable = (pair: Pair) => [
-  `stored_table => ${escapeLiteral(pair.table)}`,
-  `key_column => ${escapeLiteral(pair.key_name)}`,
-  `balance_column => ${escapeLiteral(pair.balance_name)}`,
-];
-
-const storedQuery = (pair: Pair, way: Way, quoted: (query: string) => string) => [
-  `stored => ${quoted(
-    ` select ${pair.key} as key, ${pair.balance} as stored from ${pair.table} where ${way.owners} `,
-  )}`,
-];

@@ -18,6 +18,8 @@ export interface Pair {
   child_schema: string;
   child_key: string;
   child_id: string | null;
+  /** Whether the login may read both tables. */
+  is_readable: boolean;
   amount: string;
   type: string | null;
   status: string | null;
@@ -62,12 +64,12 @@ const minusTypes =
 // One pair a balance, child and amount column; a balance has its table's primary key of one column.
 const pairsQuery = `
   with own as (
-    select c.oid, n.nspname, c.relname
+    select c.oid, n.nspname, c.relname,
+      has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as is_readable
     from pg_class as c
     join pg_namespace as n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p') and c.relpersistence <> 't' and not c.relispartition
     and n.nspname !~ '^(pg_|graphile_|(saldo|saldo_private|saldo_rule|information_schema)$)'
-    and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
   ),
   part as (
     select a.attrelid, a.attnum, a.attname, t.typcategory, t.typname,
@@ -97,7 +99,7 @@ const pairsQuery = `
     format('%I', o.nspname) as schema, format('%I', pk.attname) as key, pk.attname as key_name,
     format('%I', b.attname) as balance, b.attname as balance_name,
     format('%I.%I', co.nspname, co.relname) as child, format('%I', co.nspname) as child_schema,
-    format('%I', fk.attname) as child_key,
+    format('%I', fk.attname) as child_key, o.is_readable and co.is_readable as is_readable,
     (select format('%I', i.attname) from sole_key as s
       join part as i on i.attrelid = s.conrelid and i.attnum = s.attnum
       where s.conrelid = co.oid) as child_id,
@@ -124,21 +126,33 @@ const pairsQuery = `
   order by 1, 6, 8, 12
 `;
 
+/** Reads what a statement finds. */
+export type Read = <Row>(text: string) => Promise<Row[]>;
+
 /** Proposes a rule for each balance, with the sum that fits best. */
 export async function propose(client: ClientBase): Promise<Proposal[]> {
   await client.query("begin read only");
   try {
     await client.query("set local statement_timeout = '60s'");
-    const { rows: pairs } = await client.query<Pair>(pairsQuery);
-    const trials = new Map<string, Trial[]>();
-    for (const pair of pairs) {
-      const place = `${pair.table}.${pair.balance}`;
-      trials.set(place, [...(trials.get(place) ?? []), ...(await trialsOf(client, pair))]);
-    }
-    return [...trials.values()].map(bestOf);
+    const read: Read = async (text) => (await client.query(text)).rows;
+    return await proposeFor(read, await readPairs(read));
   } finally {
     await client.query("rollback");
   }
+}
+
+/** What looks like a balance, each with what could make it; those too that may not be read. */
+export const readPairs = (read: Read): Promise<Pair[]> => read<Pair>(pairsQuery);
+
+/** Proposes a rule for each balance of these that may be read. */
+export async function proposeFor(read: Read, pairs: readonly Pair[]): Promise<Proposal[]> {
+  const trials = new Map<string, Trial[]>();
+  for (const pair of pairs) {
+    if (!pair.is_readable) continue;
+    const place = `${pair.table}.${pair.balance}`;
+    trials.set(place, [...(trials.get(place) ?? []), ...(await trialsOf(read, pair))]);
+  }
+  return [...trials.values()].map(bestOf);
 }
 
 /** Whether a sum explains nearly all balances that something moved. */
@@ -157,22 +171,19 @@ function bestOf(trials: Trial[]): Proposal {
 }
 
 /** The sums of a pair, and where none fits, those of them that leave out what is deleted. */
-async function trialsOf(client: ClientBase, pair: Pair): Promise<Trial[]> {
+async function trialsOf(read: Read, pair: Pair): Promise<Trial[]> {
   const trials: Trial[] = [];
-  for (const way of await waysOf(client, pair)) trials.push(await measured(client, pair, way));
+  for (const way of await waysOf(read, pair)) trials.push(await measured(read, pair, way));
   if (trials.some(isFit)) return trials;
-  const counted = await filtersOf(client, pair.child);
-  const owned = [
-    ...(await filtersOf(client, pair.table)),
-    ...(await statesThatFit(client, trials)),
-  ];
+  const counted = await filtersOf(read, pair.child);
+  const owned = [...(await filtersOf(read, pair.table)), ...(await statesThatFit(read, trials))];
   for (const { way, rowCount } of [...trials]) {
     for (const filter of counted) {
       const condition = [way.condition, filter].filter(Boolean).join(" and ");
-      trials.push(await measured(client, pair, { ...way, condition }));
+      trials.push(await measured(read, pair, { ...way, condition }));
     }
     for (const owners of owned) {
-      const trial = await measured(client, pair, { ...way, owners });
+      const trial = await measured(read, pair, { ...way, owners });
       // What leaves out most of the rows explains them no better.
       if (trial.rowCount < rowCount && trial.rowCount * 2 >= rowCount) trials.push(trial);
     }
@@ -181,19 +192,18 @@ async function trialsOf(client: ClientBase, pair: Pair): Promise<Trial[]> {
 }
 
 /** Conditions by which applications mark rows that do not count any more. */
-async function filtersOf(client: ClientBase, table: string): Promise<string[]> {
-  const { rows } = await client.query<{ name: string; kind: string; is_good: boolean }>(
+async function filtersOf(read: Read, table: string): Promise<string[]> {
+  const rows = await read<{ name: string; kind: string; is_good: boolean }>(
     `select format('%I', a.attname) as name, t.typcategory as kind,
       a.attname ~* '^(is_)?(active|enabled|valid)$' as is_good
     from pg_attribute as a
     join pg_type as t on t.oid = a.atttypid
-    where a.attrelid = $1::regclass and a.attnum > 0 and not a.attisdropped
+    where a.attrelid = ${regclass(table)} and a.attnum > 0 and not a.attisdropped
     and t.typcategory in ('D', 'B')
     and (a.attname ~* '(deleted|removed|archived|closed|cancel|void|disabled|revoked|anonymi)'
       or a.attname ~* '^(is_)?(active|enabled|valid)$' and t.typcategory = 'B')
     order by a.attnum
     limit 4`,
-    [table],
   );
   return rows.map(({ name, kind, is_good: isGood }) =>
     kind === "D" ? `${name} is null` : isGood ? name : `${name} is not true`,
@@ -201,24 +211,23 @@ async function filtersOf(client: ClientBase, table: string): Promise<string[]> {
 }
 
 /** The states of a balance's own row for which the best sum fits, where it has a column of them. */
-async function statesThatFit(client: ClientBase, trials: Trial[]): Promise<string[]> {
+async function statesThatFit(read: Read, trials: Trial[]): Promise<string[]> {
   const [best] = [...trials].sort((one, other) => other.fitCount - one.fitCount);
   if (best === undefined) return [];
-  const { rows } = await client.query<{ name: string }>(
+  const rows = await read<{ name: string }>(
     `select format('%I', a.attname) as name
     from pg_attribute as a
     join pg_type as t on t.oid = a.atttypid
-    where a.attrelid = $1::regclass and a.attnum > 0 and not a.attisdropped
+    where a.attrelid = ${regclass(best.pair.table)} and a.attnum > 0 and not a.attisdropped
     and t.typcategory in ('E', 'S') and a.attname ~* '^(status|state)$'`,
-    [best.pair.table],
   );
   const filters: string[] = [];
   for (const { name } of rows) {
-    const values = await valuesOf(client, best.pair.table, name);
+    const values = await valuesOf(read, best.pair.table, name);
     const good: string[] = [];
     for (const value of values) {
       const owners = isOneOf(name, [value]);
-      if (isFit(await measured(client, best.pair, { ...best.way, owners }))) good.push(value);
+      if (isFit(await measured(read, best.pair, { ...best.way, owners }))) good.push(value);
     }
     if (good.length > 0 && good.length < values.length) filters.push(isOneOf(name, good));
   }
@@ -226,9 +235,9 @@ async function statesThatFit(client: ClientBase, trials: Trial[]): Promise<strin
 }
 
 /** Sums that make sense: of all rows or the finished ones, with the sign as it is or by type. */
-async function waysOf(client: ClientBase, pair: Pair): Promise<Way[]> {
-  const types = await valuesOf(client, pair.child, pair.type);
-  const states = await valuesOf(client, pair.child, pair.status);
+async function waysOf(read: Read, pair: Pair): Promise<Way[]> {
+  const types = await valuesOf(read, pair.child, pair.type);
+  const states = await valuesOf(read, pair.child, pair.status);
   const minus = types.filter((value) => minusTypes.test(value));
   const done = states.filter((value) => doneStates.test(value));
   const amounts = [pair.amount];
@@ -246,14 +255,12 @@ async function waysOf(client: ClientBase, pair: Pair): Promise<Way[]> {
 const isOneOf = (column: string | null, values: string[]) =>
   `${column} in (${values.map((value) => escapeLiteral(value)).join(", ")})`;
 
+const regclass = (table: string) => `${escapeLiteral(table)}::regclass`;
+
 /** The values of a column that has few of them. */
-async function valuesOf(
-  client: ClientBase,
-  table: string,
-  column: string | null,
-): Promise<string[]> {
+async function valuesOf(read: Read, table: string, column: string | null): Promise<string[]> {
   if (column === null) return [];
-  const { rows } = await client.query<{ value: string }>(
+  const rows = await read<{ value: string }>(
     `select distinct ${column}::text as value
     from (select ${column} from ${table} limit ${sampleSize * 10}) as sample
     where ${column} is not null
@@ -263,9 +270,9 @@ async function valuesOf(
   return rows.length > 20 ? [] : rows.map(({ value }) => value);
 }
 
-async function measured(client: ClientBase, pair: Pair, way: Way): Promise<Trial> {
+async function measured(read: Read, pair: Pair, way: Way): Promise<Trial> {
   // Rows that nothing moved say little: they fit any sum.
-  const { rows } = await client.query<{ row_count: number; fit_count: number }>(
+  const rows = await read<{ row_count: number; fit_count: number }>(
     `select count(*)::int as row_count,
       count(*) filter (where p.balance::numeric = coalesce(d.derived, 0)::numeric)::int as fit_count
     from (

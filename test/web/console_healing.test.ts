@@ -2,7 +2,7 @@ import test from "ava";
 import pg from "pg";
 import type { Browser, Page } from "playwright-core";
 import { forceBalance, replayIncident, type Victim } from "../../demo/incident.ts";
-import { createShop, shopGrants, shopRule } from "../../demo/shop.ts";
+import { addCustomers, createShop, shopGrants, shopRule } from "../../demo/shop.ts";
 import type { Api } from "../_support/api.ts";
 import { journalDigest } from "../_support/faults.ts";
 import { chromiumPath, launch, noChromium, picture, violations } from "./_browser.ts";
@@ -232,9 +232,35 @@ inBrowser(
   },
 );
 
-inBrowser("a rule over an own table is read, approved and switched off", async (t) => {
+inBrowser("a rule over an own table is proposed with its SQL, and registered", async (t) => {
   await createShop(root);
+  await addCustomers(root);
+  const { page, errors } = await openConsole(t, browser, api, { path: "/own-tables" });
+  await follow(page, "Look for balances in your tables");
+  await page.getByText("not yet", { exact: true }).first().waitFor();
+  const granted = String(await page.locator("pre").textContent());
+  t.regex(granted, /^grant usage on schema public to saldo_rule_reader, saldo_owner;/);
+  await root.query(granted);
   await root.query(shopGrants);
+  await page.reload();
+  await page.getByRole("button", { name: "Propose a rule" }).first().click();
+  await page.getByText(/^Explains \d+ of \d+ rows \([\d.]+ %\)\.$/).waitFor();
+  await picture(page, "own-proposal");
+  t.deepEqual(await violations(page), []);
+  await press(page, "Register the rule");
+  await answer(page, "Register the rule", { "Name of the rule": "proposed" });
+  await heading(page, "The SQL to review");
+  const told = "select guard from saldo.registered_rule where name = 'proposed'";
+  t.deepEqual((await root.query(told)).rows, [{ guard: "record" }]);
+  await root.query("select saldo.unregister_balance_rule('proposed')");
+  const { page: other } = await openConsole(t, browser, api, { role: "operator" });
+  const status = "fetch('/console/own-tables/balances').then((answer) => answer.status)";
+  t.is(await other.evaluate(status), 403);
+  t.is(await other.getByRole("tab", { name: "Proposals" }).count(), 0);
+  t.deepEqual(errors, []);
+});
+
+inBrowser("a rule over an own table is read, approved and switched off", async (t) => {
   await root.query("update public.users set balance = 1900000 where id = 1");
   const given = Object.entries({ ...shopRule, heal: "update" });
   const list = given.map(([name], index) => `${name} => $${index + 1}`).join(", ");
@@ -245,7 +271,6 @@ inBrowser("a rule over an own table is read, approved and switched off", async (
   await root.query("select saldo.check_balance_health()");
   const { page, errors } = await openConsole(t, browser, api, { path: "/own-tables" });
   await page.getByText("not before somebody approves it").waitFor();
-  await page.getByText("npx saldo adopt").waitFor();
   await picture(page, "own-tables");
   await page.locator("table a").first().click();
   await heading(page, "The SQL to review");
@@ -275,6 +300,7 @@ const screens = [
   ["/decisions", "Keputusan"],
   ["/decisions?tab=decided", "Keputusan"],
   ["/own-tables", "Tabel sendiri"],
+  ["/own-tables?tab=proposals&table=public.users", "Tabel sendiri"],
   ["/own-tables?tab=writes", "Tabel sendiri"],
   ["/jobs", "Pekerjaan"],
   ["/jobs?tab=requests", "Pekerjaan"],

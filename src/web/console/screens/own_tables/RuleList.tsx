@@ -1,10 +1,12 @@
 /** The registered rules, and whether they heal. */
 import { Badge } from "../../../shared/ui.tsx";
 import { rowsOf, usePages } from "../../api/query_client.ts";
+import { useMay } from "../../api/session.ts";
 import { Figure } from "../../parts/figures.tsx";
 import { Go } from "../../parts/page.tsx";
 import { type Column, PagedTable } from "../../parts/table.tsx";
 import { OwnRules, type OwnRulesQuery } from "./own_tables.documents.ts";
+import { RegisterRule } from "./proposals.documents.ts";
 import { useOwnTableWords } from "./words.ts";
 
 type Rule = NonNullable<NonNullable<OwnRulesQuery["registeredRules"]>["nodes"][number]>;
@@ -13,6 +15,7 @@ const guards = { none: "guardNone", record: "guardRecord", refuse: "guardRefuse"
 
 export function RuleList() {
   const words = useOwnTableWords();
+  const may = useMay(RegisterRule as never);
   const pages = usePages(OwnRules, {}, ({ registeredRules }) => registeredRules, {
     everySeconds: 60,
   });
@@ -31,8 +34,12 @@ export function RuleList() {
       )}
       {pages.rows && (
         <p>
-          {words(isEmpty ? "noRules" : "more")}{" "}
-          <code className="rounded bg-card px-2 py-1">npx saldo adopt</code>
+          {isEmpty && words("noRules")}{" "}
+          {may && (
+            <Go to="/own-tables" search={{ tab: "proposals" }}>
+              {words("more")}
+            </Go>
+          )}
         </p>
       )}
     </>

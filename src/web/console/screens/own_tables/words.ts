@@ -6,9 +6,8 @@ const en = {
   parts: "Parts of own tables",
   rules: "Rules",
   writes: "Writes past the guard",
-  noRules:
-    "No table of yours is watched yet. This looks for balances in your tables, and prints rules as SQL to review and run; it changes nothing:",
-  more: "To look for more balances, and print rules as SQL to review:",
+  noRules: "No table of yours is watched yet.",
+  more: "Look for balances in your tables",
   rule: "Rule",
   table: "Table",
   state: "State",
@@ -69,6 +68,36 @@ const en = {
   only: "Tables",
   ownOnly: "Own tables only",
   all: "Saldo's and own tables",
+  proposals: "Proposals",
+  proposalsLead:
+    "Columns that look like balances kept beside the rows that make them. A proposal tries which sum explains them; nothing is changed, and nothing is watched before you register it.",
+  candidates: "What looks like a balance",
+  noCandidates: "No column of your tables looks like a balance that another table's rows make.",
+  readable: "May Saldo read it?",
+  mayRead: "yes",
+  mayNotRead: "not yet",
+  proposal: "Proposal",
+  propose: "Propose a rule",
+  grantsTitle: "Tables that Saldo may not read",
+  grantsHelp: "Let the owner of the tables run this; a proposal reads them, and writes nothing.",
+  noProposal: "There is nothing to propose for this table.",
+  share: "Explains {{fits}} of {{rows}} rows ({{percent}} %).",
+  leavesOut: "{{count}} other rows it does not look at.",
+  unfit:
+    "No simple sum explains nearly all rows, so no rule is proposed. Write it by hand, if this is a balance.",
+  reviewFirst:
+    "Read the SQL first: does it count all that moves the balance, and nothing else? The owner of the tables runs the grants; then register the rule. It finds, and heals nothing.",
+  tried: "What was tried",
+  sum: "Sum",
+  fits: "Rows explained",
+  register: "Register the rule",
+  registerTitle: "Watch {{name}}",
+  registerHelp:
+    "The rule is proven, and then runs with each check. It is read as the SQL above says.",
+  ruleName: "Name of the rule",
+  ruleNameHint: "Small letters, digits and _",
+  guardRecordGrant: "are recorded (the owner grants TRIGGER to saldo_owner)",
+  registered: "The rule is registered: the next check runs it.",
 };
 
 const id: { [Key in keyof typeof en]: string } = {
@@ -77,9 +106,8 @@ const id: { [Key in keyof typeof en]: string } = {
   parts: "Bagian tabel sendiri",
   rules: "Aturan",
   writes: "Penulisan di luar penjaga",
-  noRules:
-    "Belum ada tabel Anda yang dijaga. Perintah ini mencari saldo di tabel Anda, dan mencetak aturan sebagai SQL untuk ditinjau lalu dijalankan; tidak ada yang diubah:",
-  more: "Untuk mencari saldo lain, dan mencetak aturannya sebagai SQL untuk ditinjau:",
+  noRules: "Belum ada tabel Anda yang dijaga.",
+  more: "Cari saldo di tabel Anda",
   rule: "Aturan",
   table: "Tabel",
   state: "Keadaan",
@@ -139,6 +167,37 @@ const id: { [Key in keyof typeof en]: string } = {
   only: "Tabel",
   ownOnly: "Hanya tabel sendiri",
   all: "Tabel Saldo dan tabel sendiri",
+  proposals: "Usulan",
+  proposalsLead:
+    "Kolom yang tampak seperti saldo yang disimpan di samping baris pembentuknya. Usulan mencoba jumlah mana yang menjelaskannya; tidak ada yang diubah, dan tidak ada yang dijaga sebelum Anda daftarkan.",
+  candidates: "Yang tampak seperti saldo",
+  noCandidates: "Tidak ada kolom di tabel Anda yang tampak seperti saldo hasil baris tabel lain.",
+  readable: "Boleh dibaca Saldo?",
+  mayRead: "ya",
+  mayNotRead: "belum",
+  proposal: "Usulan",
+  propose: "Usulkan aturan",
+  grantsTitle: "Tabel yang belum boleh dibaca Saldo",
+  grantsHelp:
+    "Minta pemilik tabel menjalankan ini; usulan hanya membaca, dan tidak menulis apa pun.",
+  noProposal: "Tidak ada yang dapat diusulkan untuk tabel ini.",
+  share: "Menjelaskan {{fits}} dari {{rows}} baris ({{percent}} %).",
+  leavesOut: "{{count}} baris lain tidak dilihatnya.",
+  unfit:
+    "Tidak ada jumlah sederhana yang menjelaskan hampir semua baris, jadi tidak ada aturan yang diusulkan. Tulis sendiri bila ini memang saldo.",
+  reviewFirst:
+    "Baca dulu SQL-nya: apakah semua yang menggerakkan saldo terhitung, dan tidak ada yang lain? Pemilik tabel menjalankan izinnya (grant); lalu daftarkan aturannya. Aturan menemukan, dan tidak memulihkan apa pun.",
+  tried: "Yang dicoba",
+  sum: "Jumlah",
+  fits: "Baris yang terjelaskan",
+  register: "Daftarkan aturan",
+  registerTitle: "Jaga {{name}}",
+  registerHelp:
+    "Aturan dibuktikan dulu, lalu ikut dalam setiap pemeriksaan. Aturan dibaca seperti SQL di atas.",
+  ruleName: "Nama aturan",
+  ruleNameHint: "Huruf kecil, angka dan _",
+  guardRecordGrant: "dicatat (pemilik memberi izin TRIGGER kepada saldo_owner)",
+  registered: "Aturan terdaftar: pemeriksaan berikutnya menjalankannya.",
 };
 
 export const useOwnTableWords = makeWords("own_tables", { en, id });
