@@ -17,6 +17,10 @@ begin
       add attribute last_updated_at timestamptz, add attribute version bigint;
     alter type saldo.wallet_balance
       add attribute last_updated_at timestamptz, add attribute version bigint;
+  end if;
+end
+$types$;
+
 -- Calls of several callers that are made together: one, as far as all kinds of them are alike.
 do $types$
 begin

@@ -550,6 +550,23 @@ create type saldo.income_statement_line as (
   amount numeric
 );
 
+create type saldo_private.joint_request as (
+  request_no bigint,
+  actor text,
+  scope text,
+  idempotency_key text,
+  request_hash bytea,
+  id uuid,
+  entry_id uuid,
+  account_id bigint,
+  counter_account_id bigint,
+  is_debit boolean,
+  amount numeric,
+  released numeric,
+  description text,
+  metadata jsonb
+);
+
 create type saldo.journal_difference as (
   kind saldo.journal_difference_kind,
   key text,
