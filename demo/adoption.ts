@@ -155,6 +155,7 @@ async function sayHeal(
     [run.id],
   );
   for (const { rule, key, outcome, before, after } of rows) {
-    say(`   ${outcome}: ${rule} of ${key}, ${money(before)} -> ${money(after)}`);
+    const change = after === null ? "" : `, ${money(before)} -> ${money(after)}`;
+    say(`   ${outcome}: ${rule} of ${key}${change}`);
   }
 }

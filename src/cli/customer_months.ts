@@ -1,5 +1,4 @@
 import type { Client } from "pg";
-import { Refusal } from "../errors/refusal.ts";
 import {
   applyOptions,
   type Command,
@@ -108,12 +107,10 @@ function forCustomers(
 }
 
 async function customerId(client: Client, code: string): Promise<string> {
-  const { rows } = await client.query<{ id: string }>(
-    "select id from saldo.customer where code = $1",
-    [code],
-  );
-  if (rows[0] === undefined) throw new Refusal("not_found", `customer ${code}`);
-  return rows[0].id;
+  const { rows } = await client.query<{ id: string }>("select saldo.id_of_customer($1) as id", [
+    code,
+  ]);
+  return rows[0]?.id ?? "";
 }
 
 async function change(

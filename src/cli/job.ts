@@ -35,29 +35,32 @@ export const jobCommand: Command = {
 async function list(client: Client, isJson: boolean): Promise<number> {
   const { rows } = await client.query(
     `select j.name, j.schedule, j.last_finished_at, j.last_error,
-      saldo.job_next_run_at(j) as next_run_at
+      saldo.job_next_run_at(j) as next_run_at, zone.value as zone,
+      to_char(j.last_finished_at at time zone zone.value, 'YYYY-MM-DD HH24:MI:SS') as last_at,
+      to_char(saldo.job_next_run_at(j) at time zone zone.value, 'YYYY-MM-DD HH24:MI:SS') as next_at
     from saldo.job as j
+    join saldo.setting as zone on zone.name = 'business_time_zone'
     order by j.name`,
   );
   if (isJson) {
-    printJson(rows);
+    printJson(rows.map(({ zone, last_at, next_at, ...job }) => job));
     return rows.length === 0 ? 1 : 0;
   }
   const widest = Math.max(0, ...rows.map(({ name }) => name.length));
-  for (const { name, schedule, last_finished_at, last_error, next_run_at } of rows) {
+  for (const { name, schedule, last_error, last_at, next_at } of rows) {
     process.stdout.write(
-      `${name.padEnd(widest)}  ${schedule}; last ${timeOf(last_finished_at)}` +
-        `${last_error === null ? "" : " (failed)"}, next ${timeOf(next_run_at)}\n`,
+      `${name.padEnd(widest)}  ${schedule}; last ${last_at ?? "never"}` +
+        `${last_error === null ? "" : " (failed)"}, next ${next_at ?? "never"}\n`,
     );
     if (last_error !== null) process.stdout.write(`  ${last_error}\n`);
   }
   process.stdout.write(
-    rows.length === 0 ? "no jobs: no worker was started yet\n" : `${rows.length} jobs\n`,
+    rows.length === 0
+      ? "no jobs: no worker was started yet\n"
+      : `${rows.length} jobs, by the clock of ${rows[0].zone}\n`,
   );
   return rows.length === 0 ? 1 : 0;
 }
-
-const timeOf = (at: Date | null): string => at?.toISOString() ?? "never";
 
 async function run(client: Client, name: string, isWaiting: boolean): Promise<number> {
   const { rows } = await client.query<Request>("select id from saldo.run_job($1)", [name]);

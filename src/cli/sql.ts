@@ -11,7 +11,8 @@ export const sqlCommand: Command = {
   usage: "sql",
   help: [
     "Runs psql on the database, told to show the code of each error. Where psql is not installed: a",
-    "small prompt that takes a statement a line, from a file or pipe as well; 1 when one is refused.",
+    "small prompt that takes statements up to their semicolon, from a file or pipe as well; 1 when",
+    "one is refused.",
   ],
   options: {},
   prepare(words) {
@@ -33,7 +34,7 @@ function runPsql(address: string): Promise<number | undefined> {
   const stay = () => {};
   process.on("SIGINT", stay);
   return new Promise<number | undefined>((done, refuse) => {
-    const child = spawn("psql", ["-v", "VERBOSITY=verbose", url.href], {
+    const child = spawn("psql", ["-v", "VERBOSITY=verbose", "-v", "SHOW_CONTEXT=never", url.href], {
       stdio: "inherit",
       env: environment,
     });
@@ -53,20 +54,35 @@ async function promptOf(client: Client): Promise<number> {
     prompt: "saldo> ",
   });
   let isRefused = false;
-  process.stderr.write("psql is not installed. A statement a line; \\q or Ctrl-D ends.\n");
+  process.stderr.write("psql is not installed. Statements end in ; and \\q or Ctrl-D ends.\n");
   try {
     if (isTerminal) lines.prompt();
+    let statement = "";
     for await (const line of lines) {
-      const statement = line.trim();
-      if (statement === "\\q") break;
-      if (statement !== "" && !(await run(client, statement))) isRefused = true;
+      if (line.trim() === "\\q") break;
+      statement += `${line}\n`;
+      if (isWhole(statement)) {
+        if (!(await run(client, statement))) isRefused = true;
+        statement = "";
+      }
+      if (statement.trim() === "") statement = "";
+      lines.setPrompt(statement === "" ? "saldo> " : "saldo- ");
       if (isTerminal) lines.prompt();
     }
+    // What a file or pipe ends with needs no semicolon.
+    if (!isTerminal && statement !== "" && !(await run(client, statement))) isRefused = true;
   } finally {
     lines.close();
     await client.end().catch(() => {});
   }
   return isRefused && !isTerminal ? 1 : 0;
+}
+
+/** Whether it ends in a semicolon that stands in no text, name, body or comment. */
+function isWhole(text: string): boolean {
+  const quoted = /'(?:[^']|'')*'|"(?:[^"]|"")*"|(\$\w*\$)[\s\S]*?\1|--[^\n]*|\/\*[\s\S]*?\*\//g;
+  const bare = text.replaceAll(quoted, "");
+  return /;\s*$/.test(bare) && !/['"]|\$\w*\$|\/\*/.test(bare);
 }
 
 /** Runs a statement and prints its rows; false when it is refused. */

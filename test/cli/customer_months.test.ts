@@ -49,7 +49,7 @@ test.serial("whom it is about must be said, once and rightly", async (t) => {
   }
   const { code, output } = await saldo("compare", "--customer", "nobody");
   t.is(code, 2);
-  t.regex(output, /^SB007: /);
+  t.regex(output, /^SB401: /);
 });
 
 test.serial("report tells a month and a year of all, and the bill of one", async (t) => {

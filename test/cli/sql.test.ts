@@ -28,13 +28,17 @@ function sql(input: string, path: string, address = database.connectionString) {
   return { status, stdout, stderr };
 }
 
-test("where psql is not installed a prompt takes a statement a line, and shows codes", (t) => {
+test("where psql is not installed a prompt takes statements, and shows codes", (t) => {
   const input = [
-    "select 12345678901234567890.10 as amount, null as nothing, e'a\\nb' as text",
+    "select 12345678901234567890.10 as amount, null as nothing,",
+    "  e'a\\nb' as text;",
     "",
-    "select saldo.transfer(1, 2, '1.234')",
-    "select 1 as one; create temp table x (n integer)",
-    "insert into x values (1), (2)",
+    "select saldo.transfer(1, 2, '1.234');",
+    "select 1 as one; create temp table x (n text);",
+    "insert into x values ('1; -- no comment'), (",
+    "  null), ($$",
+    "2;",
+    "$$); -- two",
     "\\q",
     "select 'never read'",
   ];
@@ -50,7 +54,7 @@ test("where psql is not installed a prompt takes a statement a line, and shows c
     ),
     stdout,
   );
-  t.true(stdout.endsWith("one\n---\n1\n(1 row)\nCREATE\nINSERT 2\n"), stdout);
+  t.true(stdout.endsWith("one\n---\n1\n(1 row)\nCREATE\nINSERT 3\n"), stdout);
   t.is(status, 1, "a statement was refused");
   t.is(sql("select 1\n", folder).status, 0);
 });
@@ -67,6 +71,8 @@ test("psql shows the codes of errors, and does not show the password to others",
     "s@cret",
     "-v",
     "VERBOSITY=verbose",
+    "-v",
+    "SHOW_CONTEXT=never",
     "postgres://ann@db.example:5433/books?sslmode=require",
     "select 1",
     "",

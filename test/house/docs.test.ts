@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
 import test from "ava";
+import { type OperationDefinitionNode, parse } from "graphql";
 import { type Document, readDocument, readDocuments, root } from "./docs.ts";
 import { type Example, examplesOf, masked, operationsOf, statementsOf } from "./examples.ts";
 import { openStage } from "./run_example.ts";
@@ -196,6 +197,18 @@ test("a program of a document that fails is a failure, not an output", async (t)
 test("an example whose output is missing, or in no language, is an error", (t) => {
   t.throws(() => examplesOf("<!-- run: sql -->\n```sql\nselect 1;\n```\n"));
   t.throws(() => examplesOf(written("cobol", "STOP RUN.\n", "x\n")));
+});
+
+test("a block of several operations can be pasted as it is: each has a name of its own", (t) => {
+  for (const { path, text } of documents) {
+    for (const [, block = ""] of text.matchAll(/^```graphql\n([\s\S]*?)^```/gm)) {
+      const names = (parse(block).definitions as OperationDefinitionNode[]).map(
+        ({ name }) => name?.value,
+      );
+      t.true(names.length === 1 || !names.includes(undefined), `${path}: ${block}`);
+      t.is(new Set(names).size, names.length, `${path}: ${block}`);
+    }
+  }
 });
 
 test("statements end with a semicolon at the end of a line, operations begin with their word", (t) => {
