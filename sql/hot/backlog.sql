@@ -53,7 +53,9 @@ begin
   select a.id
   into v_full_id
   from saldo.account as a
-  cross join lateral (select case when a.id = check_backlog.account_id then 1 else 0 end) as own (share)
+  cross join lateral (
+    select case when a.id = check_backlog.account_id then 1 else 0 end as share
+  ) as own
   where a.id in (check_backlog.account_id, unseen_counter_id)
   and saldo_private.leaves_no_room(
     a.debit_total + v_debit * own.share, a.credit_total + v_credit * own.share

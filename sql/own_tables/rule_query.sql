@@ -1,8 +1,8 @@
 -- Whether a query may be a rule's: looked at before it is ever run, then run within a budget.
 --
--- Private: require_rule_query, read_own_tables, user_table. What PostgreSQL says of a query, as saldo_rule_reader,
--- becomes one of the conditions SB640 to SB646. Not what the query is said to do counts, but what
--- the parser and the planner make of it.
+-- Private: require_rule_query, read_own_tables, user_table. What PostgreSQL says of a query, as
+-- saldo_rule_reader, becomes one of the conditions SB640 to SB646. Not what the query is said to do
+-- counts, but what the parser and the planner make of it.
 
 create or replace function saldo_private.require_rule_query__fail(
   kind text,
