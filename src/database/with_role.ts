@@ -27,6 +27,8 @@ interface Driver {
     readonly stream: Socket;
     readonly parsedStatements: Record<string, string>;
   };
+  /** Whether the last answer has come whole. */
+  readonly readyForQuery: boolean;
   /** `I` outside of a transaction. */
   getTransactionStatus?(): string | null;
 }
@@ -95,6 +97,7 @@ export async function callWithRole<Row extends unknown[]>(
   const committed = client.query("commit");
   stream.uncork();
   const [first, , last] = await Promise.allSettled([begun, answered, committed]);
+  if (last.status === "rejected") await answeredWhole(client, driver);
   const isEnded = driver.getTransactionStatus?.() === "I";
   client.release(!isEnded);
   try {
@@ -108,6 +111,21 @@ export async function callWithRole<Row extends unknown[]>(
     if (last.status === "fulfilled" || (isEnded && first.status === "fulfilled")) noteUndone(error);
     throw error;
   }
+}
+
+/** A failure is told before the word that says how the session stands: it may come a packet later. */
+async function answeredWhole(client: PoolClient, driver: Driver): Promise<void> {
+  const { stream } = driver.connection;
+  if (driver.readyForQuery || stream.destroyed || stream.readableEnded) return;
+  await new Promise<void>((resolve) => {
+    const end = () => {
+      client.off("drain", end).off("end", end);
+      stream.off("close", end);
+      resolve();
+    };
+    client.once("drain", end).once("end", end);
+    stream.once("close", end);
+  });
 }
 
 const undone = new WeakSet<object>();

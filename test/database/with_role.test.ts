@@ -1,4 +1,6 @@
-import test from "ava";
+import { connect, createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import test, { type ExecutionContext } from "ava";
 import { Pool } from "pg";
 import { NobodyClient } from "../../src/database/own_client.ts";
 import { callWithRole, isUndone, withRole } from "../../src/database/with_role.ts";
@@ -117,6 +119,54 @@ for (const pipeline of [true, false]) {
     await pool.end();
   });
 }
+
+/** A way to the server on which the word that an answer is over (`Z`, its state) comes late. */
+async function lateEnds(t: ExecutionContext): Promise<string> {
+  const there = new URL(database.connectionString);
+  const proxy = createServer((near) => {
+    const far = connect(Number(there.port), there.hostname);
+    for (const socket of [near, far]) socket.on("error", () => {}).setNoDelay(true);
+    near.pipe(far);
+    let before = Promise.resolve();
+    far.on("data", (chunk: Buffer) => {
+      before = before.then(async () => {
+        near.write(chunk.subarray(0, -6));
+        await sleep(20);
+        near.write(chunk.subarray(-6));
+      });
+    });
+    far.on("close", () => void before.then(() => near.destroy()));
+    near.on("close", () => far.destroy());
+  });
+  await new Promise<void>((done) => proxy.listen(0, "127.0.0.1", done));
+  t.teardown(() => proxy.close());
+  const near = new URL(database.connectionString);
+  near.hostname = "127.0.0.1";
+  near.port = String((proxy.address() as { port: number }).port);
+  return near.href;
+}
+
+test("a commit that fails is known to have failed, however the network cuts its answer", async (t) => {
+  const connectionString = await lateEnds(t);
+  const pool = new Pool({ Client: NobodyClient, connectionString, max: 1, pipeline: true });
+  t.teardown(() => pool.end());
+  await database.pool.query(
+    "create table cut (number integer unique deferrable initially deferred)",
+  );
+  await database.pool.query("grant insert on cut to saldo_admin");
+  const pid = async () => (await pool.query("select pg_backend_pid() as pid")).rows[0].pid;
+  const first = await pid();
+  const write = () =>
+    callWithRole(
+      pool,
+      { settings: { role: "saldo_admin" } },
+      { text: "insert into cut values (1)", values: [], name: "cut", rowMode: "array" },
+    );
+  await write();
+  const failure = await t.throwsAsync(write(), { code: "23505" });
+  t.true(isUndone(failure));
+  t.is(await pid(), first, "the session is as good as it was");
+});
 
 test("nothing is done as the login where a begin is not carried out", async (t) => {
   await database.pool.query("create table by_nobody (number integer)");
