@@ -35,8 +35,7 @@ test("npm run dev applies a saved file of sql/, names the line of an error, and 
 
     const added = "create or replace function saldo_private.saved() returns integer";
     await writeFile(file, `${before}\n${added}\nlanguage sql\nimmutable\nas $$ select 42 $$;\n`);
-    const [, took] = await dev.printed(/sql\/ applied in (\d+) ms/);
-    t.true(Number(took) < 10_000);
+    await dev.printed(/sql\/ applied in \d+ ms/);
     const database = new Client({
       connectionString: (await readFile(join(data, "database-url"), "utf8")).trim(),
     });
