@@ -48,6 +48,7 @@
 --!include ledger/post_to_hot.sql
 --!include ledger/post_pairs.sql
 --!include ledger/transfer.sql
+--!include ledger/make_transfers.sql
 --!include ledger/reversal.sql
 --!include ledger/account_balance_rule.sql
 --!include ledger/account_month_rule.sql
@@ -92,8 +93,10 @@
 --!include hot/settlement_rule.sql
 --!include hot/hot_account.sql
 --!include hot/place_hold.sql
+--!include hot/make_holds.sql
 --!include hot/place_holds.sql
 --!include hot/capture_hold.sql
+--!include hot/make_captures.sql
 --!include hot/held_total_rule.sql
 --!include hot/hot_account_state.sql
 
@@ -106,6 +109,7 @@
 --!include wallet/console_session.sql
 --!include wallet/debt.sql
 --!include wallet/top_up.sql
+--!include wallet/make_top_ups.sql
 --!include wallet/top_up_many.sql
 --!include wallet/top_up_reversal.sql
 --!include wallet/reverse_top_up.sql

@@ -222,3 +222,19 @@ $$;
 comment on function saldo_private.write_pairs is
   'Posts pairs that take_pairs has taken, each an entry of its own by its caller. Errors: those of '
   'a posting that changes its mind at this moment, and then none is made.';
+
+create or replace function saldo_private.written_pairs(requests saldo_private.joint_request[])
+returns table (request_no bigint, entry saldo.journal_entry)
+language plpgsql
+as $$
+begin
+  return query
+  select r.request_no, written.entry
+  from unnest(requests) as r
+  cross join lateral (
+    select e as entry from saldo.journal_entry as e where e.id = r.entry_id limit 1
+  ) as written;
+end
+$$;
+comment on function saldo_private.written_pairs is
+  'The entries that write_pairs has made, with the places of their requests.';

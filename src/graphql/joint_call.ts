@@ -16,17 +16,32 @@ export interface JointCall {
   /** Longest time of the statement, as the setting has it. */
   readonly timeout: string;
   /** The arguments, and who calls. */
-  readonly row: Readonly<Record<string, string>>;
+  readonly row: Readonly<Record<string, unknown>>;
 }
 
-type Fits = (value: string) => boolean;
+type Fits = (value: unknown) => boolean;
 
-const isId: Fits = (value) => /^[1-9]\d{0,17}$/.test(value);
-const isAmount: Fits = (value) => /^\d{1,15}(\.\d{1,2})?$/.test(value);
-const isKey: Fits = (value) => value.length <= 200;
-const isSide: Fits = (value) => value === "debit" || value === "credit";
+const text =
+  (fits: (value: string) => boolean): Fits =>
+  (value) =>
+    typeof value === "string" && fits(value);
+const orNone =
+  (fits: Fits): Fits =>
+  (value) =>
+    value === null || fits(value);
+
+const isId = text((value) => /^[1-9]\d{0,17}$/.test(value));
+const isUuid = text((value) => /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(value));
+const isAmount = text((value) => /^\d{1,15}(\.\d{1,2})?$/.test(value));
+const isKey = orNone(text((value) => value.length <= 200));
+const isDescription = orNone(text((value) => value.length <= 500 && !value.includes("\0")));
+const isSide = text((value) => value === "debit" || value === "credit");
+const isSmallCount = text((value) => /^\d{1,4}$/.test(value));
+const isYesOrNo = orNone(text((value) => value === "t" || value === "f"));
 
 interface Joint {
+  /** The mutation of GraphQL. */
+  readonly field: string;
   /** Parameters of the function in their order; undefined = not when it is given. */
   readonly parameters: readonly (readonly [name: string, fits: Fits | undefined])[];
   readonly from: string;
@@ -34,13 +49,15 @@ interface Joint {
   readonly isOfOneCaller?: boolean;
 }
 
+/** The mutations that can be carried out together, by the names of their functions. */
 const FUNCTIONS: Readonly<Record<string, Joint>> = {
   purchase_with_balance_deduction: {
+    field: "purchaseWithBalanceDeduction",
     parameters: [
       ["member_id", isId],
       ["product_id", isId],
       ["amount", isAmount],
-      ["quantity", (value) => /^\d{1,4}$/.test(value)],
+      ["quantity", isSmallCount],
       ["idempotency_key", isKey],
       ["occurred_at", undefined],
       ["hold_only", undefined],
@@ -48,24 +65,70 @@ const FUNCTIONS: Readonly<Record<string, Joint>> = {
     from: "saldo_private.purchases_of_callers($1::json)",
   },
   submit_transaction: {
+    field: "submitTransaction",
     parameters: [
       ["account_id", isId],
       ["amount", isAmount],
       ["direction", isSide],
-      ["counter_account_id", isId],
+      ["counter_account_id", orNone(isId)],
       ["idempotency_key", isKey],
       ["metadata", undefined],
     ],
     from: "saldo_private.submissions_of_caller($2, $3, $1::jsonb)",
     isOfOneCaller: true,
   },
+  top_up: {
+    field: "topUp",
+    parameters: [
+      ["member_id", isId],
+      ["amount", isAmount],
+      ["idempotency_key", isKey],
+      ["occurred_at", undefined],
+      ["description", isDescription],
+    ],
+    from: "saldo_private.top_ups_of_callers($1::json)",
+  },
+  transfer: {
+    field: "transfer",
+    parameters: [
+      ["debit_account_id", isId],
+      ["credit_account_id", isId],
+      ["amount", isAmount],
+      ["description", isDescription],
+      ["idempotency_key", isKey],
+      ["occurred_at", undefined],
+    ],
+    from: "saldo_private.transfers_of_callers($1::json)",
+  },
+  place_hold: {
+    field: "placeHold",
+    parameters: [
+      ["account_id", isId],
+      ["amount", isAmount],
+      ["expires_in", undefined],
+      ["description", isDescription],
+      ["counter_account_id", orNone(isId)],
+      ["idempotency_key", isKey],
+      ["metadata", undefined],
+    ],
+    from: "saldo_private.holds_of_callers($1::json)",
+  },
+  capture_hold: {
+    field: "captureHold",
+    parameters: [
+      ["hold_id", isUuid],
+      ["amount", orNone(isAmount)],
+      ["keep_rest", isYesOrNo],
+      ["idempotency_key", isKey],
+    ],
+    from: "saldo_private.captures_of_callers($1::json)",
+  },
 };
 
 /** Fields of GraphQL whose mutations these are. */
-export const JOINT_FIELDS: ReadonlySet<string> = new Set([
-  "purchaseWithBalanceDeduction",
-  "submitTransaction",
-]);
+export const JOINT_FIELDS: ReadonlySet<string> = new Set(
+  Object.values(FUNCTIONS).map(({ field }) => field),
+);
 
 /** A text of the library, understood. */
 interface Shape {
@@ -93,10 +156,10 @@ export function jointCallOf(
   const subject = settings["saldo.subject"];
   if (shape === undefined || !subject || shape.given.length !== values.length) return undefined;
   const { role, "saldo.member_id": member = "" } = settings;
-  const row: Record<string, string> = { role, subject, member };
+  const row: Record<string, unknown> = { role, subject, member };
   for (const { name, fits, index } of shape.given) {
     const value = values[index];
-    if (typeof value !== "string" || !fits(value)) return undefined;
+    if (!fits(value)) return undefined;
     row[name] = value;
   }
   const { together, joint } = shape;

@@ -1,5 +1,6 @@
-import test from "ava";
-import { BUY, openApi } from "../_support/api.ts";
+import test, { type ExecutionContext } from "ava";
+import pg from "pg";
+import { type Answer, BUY, openApi, TOP_UP } from "../_support/api.ts";
 
 const api = await openApi();
 test.after.always(() => api.close());
@@ -25,11 +26,15 @@ test("purchases that wait at the same moment go together, each as its caller's o
   const admin = await api.token({ sub: "staff" });
   const answers = await Promise.all(
     members.map(({ id }, index) => {
-      const isBad = index % 20 === 19;
       const isStaff = index % 3 === 0;
       return api.post(
         BUY,
-        { member: id, product: product.id, amount: isBad ? "11" : "10", key: `once-${index}` },
+        {
+          member: id,
+          product: product.id,
+          amount: isBad(index) ? "11" : "10",
+          key: `once-${index}`,
+        },
         isStaff ? admin : (tokens[index] ?? ""),
       );
     }),
@@ -101,3 +106,133 @@ test("submissions that wait at the same moment go together, and retries find the
   ]);
   t.true(count < 40, `${count} transactions`);
 });
+
+const TRANSFER = `mutation ($from: BigInt!, $to: BigInt!, $amount: BigFloat!, $key: String) {
+  transfer(input: {
+    debitAccountId: $from, creditAccountId: $to, amount: $amount, idempotencyKey: $key
+  }) { result { id description source postedBy occurredAt } }
+}`;
+const HOLD = `mutation ($account: BigInt!, $amount: BigFloat!, $text: String, $key: String) {
+  placeHold(input: {
+    accountId: $account, amount: $amount, description: $text, idempotencyKey: $key
+  }) { result { id amount description createdBy expiresAt } }
+}`;
+const CAPTURE = `mutation ($hold: UUID!, $amount: BigFloat, $key: String) {
+  captureHold(input: { holdId: $hold, amount: $amount, keepRest: true, idempotencyKey: $key }) {
+    result { id status capturedAmount openAmount }
+  }
+}`;
+
+/** Sends calls so that all but two wait at the same moment: these wait for accounts that are held. */
+async function sendAtOnce(send: (index: number) => Promise<Answer>, held: string[], count: number) {
+  const holder = new pg.Client({ connectionString: api.connectionString });
+  await holder.connect();
+  await holder.query("begin");
+  await holder.query("select from saldo.account where id = any ($1) for no key update", [held]);
+  const waiting =
+    "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+  const answers: Promise<Answer>[] = [];
+  for (const index of held.keys()) {
+    answers.push(send(index));
+    for (let found = 0; found <= index; ) {
+      found = (await api.root(waiting)).length;
+    }
+  }
+  for (let index = held.length; index < count; index += 1) answers.push(send(index));
+  for (let running = 0; running < count; ) {
+    const { text } = await api.request("/metrics");
+    running = Number(/^saldo_requests_running\{lane="joint"\} (\d+)$/m.exec(text)?.[1]);
+  }
+  await holder.end();
+  return await Promise.all(answers);
+}
+
+const isBad = (index: number) => index % 20 === 19;
+
+async function areTogether(t: ExecutionContext, field: string, text: string) {
+  const count = await transactions(`from saldo.${text}`, []);
+  t.true(count > 0 && count <= 10, `${field}: ${count} transactions`);
+}
+
+const entriesOf = (source: string) =>
+  `journal_entry where source = '${source}' and idempotency_key like 'k%'`;
+
+test.serial(
+  "top-ups, transfers, holds and captures go together, and a bad one fails none",
+  async (t) => {
+    const members = await Promise.all(
+      Array.from({ length: 60 }, (_, index) => api.member(`kinds ${index}`, "100")),
+    );
+    const tokens = await Promise.all(
+      Array.from({ length: 3 }, (_, index) => api.token({ sub: `till ${index}` })),
+    );
+    /** One call for each member at once, and all again; every twentieth has a bad amount. */
+    const sendAll = async (
+      document: string,
+      field: string,
+      variables: (index: number, amount: string) => object,
+    ) => {
+      const send = (index: number) =>
+        api.post(document, variables(index, isBad(index) ? "0" : "1.5"), tokens[index % 3]);
+      const first = await sendAtOnce(
+        send,
+        members.slice(0, 2).map(({ accountId }) => accountId),
+        members.length,
+      );
+      const again = await Promise.all(members.map((_, index) => send(index)));
+      for (const [index, { code, data }] of first.entries()) {
+        const { code: codeAgain, data: dataAgain } = again[index] ?? {};
+        if (isBad(index)) t.deepEqual([code, codeAgain], ["SB002", "SB002"], field);
+        else t.deepEqual(dataAgain?.[field].result, data?.[field].result, `${field} ${code}`);
+      }
+      return first.map(({ data }) => data?.[field]?.result);
+    };
+    const callers = members.map((_, index) => (isBad(index) ? undefined : `till ${index % 3}`));
+
+    const topUps = await sendAll(TOP_UP, "topUp", (index, amount) => ({
+      member: members[index]?.id,
+      amount,
+      text: "Café",
+      key: `k${index}`,
+    }));
+    t.is(topUps.filter((result) => result?.description === "Café").length, 57);
+    await areTogether(t, "topUp", entriesOf("top_up"));
+
+    const transfers = await sendAll(TRANSFER, "transfer", (index, amount) => ({
+      from: members[index]?.accountId,
+      to: members[(index + 30) % 60]?.accountId,
+      amount,
+      key: `k${index}`,
+    }));
+    t.deepEqual(
+      transfers.map((result) => result?.postedBy),
+      callers,
+    );
+    await areTogether(t, "transfer", entriesOf("transfer"));
+
+    const holds = await sendAll(HOLD, "placeHold", (index, amount) => ({
+      account: members[index]?.accountId,
+      amount,
+      key: `k${index}`,
+    }));
+    t.deepEqual(
+      holds.map((result) => result?.createdBy),
+      callers,
+    );
+    await areTogether(t, "placeHold", "hold where idempotency_key like 'k%'");
+
+    const captured = await sendAll(CAPTURE, "captureHold", (index, amount) => ({
+      hold: holds[index]?.id ?? holds[0]?.id,
+      amount: amount === "1.5" ? "1" : amount,
+      key: `k${index}`,
+    }));
+    t.deepEqual(new Set(captured.map((result) => result?.openAmount)), new Set(["0.5", undefined]));
+    await areTogether(t, "captureHold", entriesOf("capture_hold"));
+    const [sums] = await api.root(
+      `select sum(a.balance)::text as balance, sum(a.held_total)::text as held
+    from saldo.account as a join saldo.member as m on m.account_id = a.id
+    where m.code like 'kinds %'`,
+    );
+    t.deepEqual(sums, { balance: "6028.5", held: "28.5" });
+  },
+);
