@@ -206,17 +206,25 @@ declare
     where a.id in (select l.account_id from unnest(lines) as l)
     and a.mode = 'hot'
   );
+  v_is_hot_usual boolean := true;
   v_moved_ids bigint[];
   v_is_usual boolean;
 begin
   if v_hot_ids <> '{}' then
-    perform saldo_private.posting__move_stripes(lines, v_hot_ids, is_settlement);
+    v_is_hot_usual := saldo_private.posting__move_stripes(lines, v_hot_ids, is_settlement);
   end if;
   select r.moved_ids, r.is_usual
   into v_moved_ids, v_is_usual
   from saldo_private.posting__move_rows(lines, v_hot_ids) as r;
-  if (select count(distinct l.account_id) from unnest(lines) as l) = cardinality(v_moved_ids) then
-    return v_is_usual;
+  if (select count(distinct l.account_id) from unnest(lines) as l)
+    = cardinality(v_hot_ids || v_moved_ids)
+  then
+    return v_is_hot_usual and (v_is_usual or v_moved_ids = '{}') and (
+      -- Those that are not hot have one currency among them.
+      select count(distinct a.currency) = 1
+      from saldo.account as a
+      where a.id = any (v_hot_ids || v_moved_ids[1])
+    );
   end if;
   -- Hot since a moment ago; those that do not exist are found when it is examined.
   perform saldo_private.posting__move_stripes(
@@ -239,9 +247,11 @@ create or replace function saldo_private.posting__move_stripes(
   account_ids bigint[],
   is_settlement boolean
 )
-returns void
+returns boolean
 language plpgsql
 as $$
+declare
+  v_is_usual boolean;
 begin
   -- A posting that moves the slots of an account twice holds one the second time. To gather all
   -- slots then, beside another that gathers them, would be a circle of waits.
@@ -257,9 +267,10 @@ begin
     having count(*) > 1
     order by line.account_id
   ) as twice;
-  perform saldo_private.posting__move_stripe(
+  select bool_and(saldo_private.posting__move_stripe(
     hot.account_id, hot.month, hot.debit, hot.credit, hot.line_count, is_settlement
-  )
+  ))
+  into v_is_usual
   from (
     select line.account_id, line.month, line.debit, line.credit, line.line_count
     from unnest(lines) as line
@@ -270,10 +281,12 @@ begin
       (line.debit - line.credit) * saldo_private.normal_sign(a.type) desc, line.month
     offset 0
   ) as hot;
+  return v_is_usual;
 end
 $$;
 comment on function saldo_private.posting__move_stripes is
-  'Applies the lines of hot accounts, few as a rule, in id order.';
+  'Applies the lines of hot accounts, few as a rule, in id order. Whether each took a stripe that '
+  'nobody held.';
 
 create or replace function saldo_private.tg_journal_line__auto_sync_balance()
 returns trigger

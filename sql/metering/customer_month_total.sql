@@ -1,13 +1,14 @@
 -- Monthly totals of each customer, as reported: by the month of posting.
 --
 -- Public: saldo.customer_month_total. Private: split_customer_line, add_to_customer_months,
--- derived_customer_figures, derived_customer_month, customer_month_change, write_customer_months,
--- follow_customer_month.
+-- add_rated_lines, derived_customer_figures, derived_customer_month, customer_month_change,
+-- write_customer_months, follow_customer_month.
 -- Openings are not stored, they are sums: a back-dated fact costs the same however many months
 -- come after it.
 -- Invariant, at every commit: a month is the sum of the journal lines of the deposit account, by
 -- kind, and of the volumes of the rated lines. In every posting the accounts' follower adds money
--- (account_follower.sql in the ledger); rate_readings adds volumes.
+-- (account_follower.sql in the ledger), but for that of rated lines: who writes these adds it with
+-- their volumes, in one go.
 -- Locks: the account, then its months. Lines are written before the total that they are added to:
 -- a transaction that holds the row of a total, and reads the lines in a later statement, sees just
 -- the lines that are in it. Only a rating whose volumes come to no money at all writes months
@@ -81,7 +82,7 @@ comment on function saldo_private.add_to_customer_months is
   'Adds to months, in the order of account and month; each once. What is null adds nothing. Call '
   'it by name.';
 
-create or replace function saldo_private.add_rated_volumes(lines saldo.rated_line[])
+create or replace function saldo_private.add_rated_lines(lines saldo.rated_line[])
 returns void
 language plpgsql
 as $$
@@ -89,23 +90,34 @@ begin
   perform saldo_private.add_to_customer_months(
     account_ids => array_agg(m.account_id),
     months => array_agg(m.month),
+    purchases => array_agg(m.amount),
+    purchase_adjustments => array_agg(m.amount_adjustment),
     volumes => array_agg(m.volume),
     volume_adjustments => array_agg(m.volume_adjustment)
   )
   from (
-    select l.account_id, saldo_private.month_of(l.posting_date) as month,
-      sum(l.volume_change) filter (where l.month = saldo_private.month_of(l.posting_date))
-        as volume,
-      sum(l.volume_change) filter (where l.month <> saldo_private.month_of(l.posting_date))
-        as volume_adjustment
-    from unnest(lines) as l
-    where l.volume_change <> 0
-    group by l.account_id, saldo_private.month_of(l.posting_date)
+    select l.account_id, l.posting_month as month,
+      -- Amounts without an entry come to nothing together.
+      sum(l.amount_change) filter (where l.month = l.posting_month and l.entry_id is not null)
+        as amount,
+      sum(l.amount_change) filter (where l.month <> l.posting_month and l.entry_id is not null)
+        as amount_adjustment,
+      sum(l.volume_change) filter (where l.month = l.posting_month) as volume,
+      sum(l.volume_change) filter (where l.month <> l.posting_month) as volume_adjustment
+    from (
+      select n.account_id, n.month, n.entry_id, n.amount_change, n.volume_change,
+        saldo_private.month_of(n.posting_date) as posting_month
+      from unnest(lines) as n
+      where n.volume_change <> 0
+      or n.entry_id is not null
+    ) as l
+    group by l.account_id, l.posting_month
   ) as m;
 end
 $$;
-comment on function saldo_private.add_rated_volumes is
-  'Adds what rated lines change to the months in which they are posted; none where all stay.';
+comment on function saldo_private.add_rated_lines is
+  'Adds what rated lines change, volumes and what was posted for them, to the months in which they '
+  'are posted; none where all stay.';
 
 create or replace function saldo_private.derived_customer_figures(account_ids bigint[])
 returns table (
@@ -296,12 +308,14 @@ begin
     cross join lateral saldo_private.split_customer_line(
       coalesce(reversed.source, e.source), e.origin_month, n.credit - n.debit
     ) as s
+    where e.source <> 'rating'
     group by n.account_id, saldo_private.month_of(n.posting_date)
   ) as m;
 end
 $$;
 comment on function saldo_private.follow_customer_month is
-  'Adds lines of customers to their months: the follower of their accounts.';
+  'Adds lines of customers to their months: the follower of their accounts. Those of a rating are '
+  'left to add_rated_lines, which has their volumes as well.';
 
 select saldo_private.secure_table('saldo.customer_month_total');
 drop policy if exists select_all on saldo.customer_month_total;

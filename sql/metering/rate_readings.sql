@@ -212,7 +212,7 @@ begin
   select array_agg(w.line)
   into v_lines
   from written as w;
-  perform saldo_private.add_rated_volumes(v_lines);
+  perform saldo_private.add_rated_lines(v_lines);
   perform saldo_private.note_unrated(rate_readings.reading_ids, v_lines);
   if v_charged <> '{}' then
     perform saldo_private.recharge_lines(v_charged);
