@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import test from "ava";
@@ -259,6 +259,38 @@ inBrowser(
     t.true((await overhang(page)) <= 0);
   },
 );
+
+inBrowser("an address that names nothing says so, and leads to the list", async (t) => {
+  const { page, errors } = await openConsole(t, browser, api);
+  const folder = new URL("../../src/web/console/screens/", import.meta.url);
+  const files = readdirSync(folder).map((name) => new URL(`${name}/routes.ts`, folder));
+  const texts = files.filter((file) => existsSync(file)).map((file) => readFileSync(file, "utf8"));
+  const paths = [...texts.join("").matchAll(/screen\("([^"]*\$[^"]*)"/g)].map(
+    ([, path]) => path ?? "",
+  );
+  t.true(paths.length >= 13);
+  const uuid = "00000000-0000-4000-8000-000000000000";
+  for (const path of paths) {
+    for (const [number, id] of [
+      ["abc", "xyz'--"],
+      ["999999", uuid],
+    ] as const) {
+      const isNumber = /^(accounts|branches|customers|members|seals)\//.test(path);
+      const place = path
+        .replace("$account", number)
+        .replace("$period", "2026-14")
+        .replace(/\$\w+/, isNumber ? number : id);
+      await page.goto(`/console/${place}`);
+      await page.getByRole("link", { name: "To the list of all" }).waitFor();
+      t.regex((await page.getByRole("status").first().textContent()) ?? "", /no such/, place);
+      t.is(await page.getByRole("alert").count(), 0, place);
+    }
+  }
+  t.deepEqual(await violations(page), []);
+  await page.goto("/console/journal?from=2026-02-30&to=abc");
+  await page.getByText("No entry matches.").waitFor();
+  t.deepEqual(errors, []);
+});
 
 inBrowser("without JavaScript the page says what it needs", async (t) => {
   const context = await browser.newContext({ javaScriptEnabled: false, baseURL: api.url });

@@ -24,6 +24,12 @@ export function lastDayOf(day: string): string {
 /** The first day of the month of this day, as YYYY-MM-DD. */
 export const firstDayOf = (day: string) => `${day.slice(0, 7)}-01`;
 
+/** Whether a text is a day that the books may have: 30 February is none. */
+export function isDay(text: string | undefined): text is string {
+  if (text === undefined || !/^(19|[2-9]\d)\d\d-\d\d-\d\d$/.test(text)) return false;
+  const date = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text);
+}
+
 /** The day of a filter; another one where the address has none, or one that is no day. */
-export const dayOr = (day: string | undefined, otherwise: string) =>
-  day !== undefined && /^\d{4}-\d\d-\d\d$/.test(day) ? day : otherwise;
+export const dayOr = (day: string | undefined, otherwise: string) => (isDay(day) ? day : otherwise);

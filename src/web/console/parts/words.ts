@@ -9,6 +9,7 @@ const en = {
   more: "Load more",
   all: "All",
   noRows: "Nothing matches.",
+  toList: "To the list of all",
   noAnswer: "The server does not answer. What you see may be old; it is asked again by itself.",
   notSent:
     "The server did not answer, so nobody knows yet whether this was done. Look before you send it again; what you typed is kept.",
@@ -58,6 +59,7 @@ const id: { [Key in keyof typeof en]: string } = {
   more: "Muat lagi",
   all: "Semua",
   noRows: "Tidak ada yang cocok.",
+  toList: "Ke daftar semuanya",
   noAnswer:
     "Server tidak menjawab. Yang terlihat mungkin sudah lama; server ditanya lagi dengan sendirinya.",
   notSent:

@@ -7,6 +7,7 @@ import { Figure, Moment, Money } from "../../parts/figures.tsx";
 import { useFilters } from "../../parts/filters.tsx";
 import { useLedgerWords } from "../../parts/ledger_words.ts";
 import { Loaded } from "../../parts/loaded.tsx";
+import { isNumberName, NoSuch } from "../../parts/no_such.tsx";
 import { Go, Page, Tabs } from "../../parts/page.tsx";
 import { CopyAs } from "../../parts/share.tsx";
 import { Facts, Stat } from "../../parts/table.tsx";
@@ -24,7 +25,7 @@ export function Screen() {
   const id = useParameter("id");
   const words = useAccountWords();
   // An address that is no number names no account; the server is not asked.
-  const isNumber = /^\d{1,18}$/.test(id);
+  const isNumber = isNumberName(id);
   const query = useDocument(AccountPage, { id }, { everySeconds: 60, enabled: isNumber });
   useLive(AccountChanged, isNumber ? { id } : null, () => {
     void client.invalidateQueries({ queryKey: [AccountPage.name, { id }] });
@@ -74,9 +75,9 @@ export function Screen() {
 function Unknown() {
   const words = useAccountWords();
   return (
-    <Page title={words("unknown")}>
-      <Go to="/accounts">{words("toAccounts")}</Go>
-    </Page>
+    <NoSuch title={words("title")} to="/accounts">
+      {words("unknown")}
+    </NoSuch>
   );
 }
 

@@ -7,7 +7,7 @@ import { DayFilter, FilterBar, useFilters } from "../../parts/filters.tsx";
 import { Loaded, Skeleton } from "../../parts/loaded.tsx";
 import { Go } from "../../parts/page.tsx";
 import { Table } from "../../parts/table.tsx";
-import { lastDayOf, useToday } from "../../parts/today.ts";
+import { isDay, lastDayOf, useToday } from "../../parts/today.ts";
 import { usePartWords } from "../../parts/words.ts";
 import type { AccountFacts } from "./account_facts.ts";
 import { AccountMonths, type BalanceBasis } from "./accounts.documents.ts";
@@ -17,7 +17,7 @@ const BalanceChart = lazy(() => import("./BalanceChart.tsx"));
 
 /** The first day of a month of the address, or nothing. */
 const monthOf = (month: string | undefined) =>
-  month !== undefined && /^\d{4}-\d\d/.test(month) ? `${month.slice(0, 7)}-01` : null;
+  isDay(`${month?.slice(0, 7)}-01`) ? `${month?.slice(0, 7)}-01` : null;
 
 export function MonthsTab({ account }: { account: AccountFacts }) {
   const words = useAccountWords();

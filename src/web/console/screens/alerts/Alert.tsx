@@ -1,11 +1,12 @@
 /** One alert: what is wrong, what to do first, who takes care of it, and who was told. */
 import { useState } from "react";
-import { Card, Field, Notice } from "../../../shared/ui.tsx";
+import { Card, Field } from "../../../shared/ui.tsx";
 import { rowsOf, useDocument } from "../../api/query_client.ts";
 import { useParameter } from "../../app/screen.ts";
 import { ActionButton } from "../../parts/action_dialog.tsx";
 import { Figure, Moment } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
+import { isUuid, NoSuch } from "../../parts/no_such.tsx";
 import { Go, Page } from "../../parts/page.tsx";
 import { Facts } from "../../parts/table.tsx";
 import { JsonFacts, valueText } from "../../parts/values.tsx";
@@ -20,7 +21,14 @@ type Alert = NonNullable<AlertDetailQuery["alert"]>;
 export function Screen() {
   const words = useAlertWords();
   const id = useParameter("id");
-  const query = useDocument(AlertDetail, { id }, { everySeconds: 30 });
+  const query = useDocument(AlertDetail, { id }, { everySeconds: 30, enabled: isUuid(id) });
+  if (!isUuid(id) || query.data?.alert === null) {
+    return (
+      <NoSuch title={words("alert")} to="/alerts">
+        {words("notFound")}
+      </NoSuch>
+    );
+  }
   const alert = query.data?.alert;
   return (
     <Page
@@ -29,13 +37,7 @@ export function Screen() {
       actions={alert && <Acknowledge alert={alert} />}
     >
       <Loaded query={query} document={AlertDetail} lines={8}>
-        {({ alert }) =>
-          alert === null ? (
-            <Notice weight="warn">{words("notFound")}</Notice>
-          ) : (
-            <Parts alert={alert} />
-          )
-        }
+        {({ alert }) => alert && <Parts alert={alert} />}
       </Loaded>
     </Page>
   );

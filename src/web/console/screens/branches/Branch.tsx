@@ -6,6 +6,7 @@ import { ActionButton } from "../../parts/action_dialog.tsx";
 import { Moment, Money } from "../../parts/figures.tsx";
 import { useFilters } from "../../parts/filters.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
+import { isNumberName, NoSuch } from "../../parts/no_such.tsx";
 import { Go, Page, Tabs } from "../../parts/page.tsx";
 import { CopyAs, sqlText } from "../../parts/share.tsx";
 import { Facts } from "../../parts/table.tsx";
@@ -29,15 +30,20 @@ type Found = NonNullable<BranchQuery["branch"]>;
 export function Screen() {
   const words = useBranchWords();
   const id = useParameter("id");
-  const query = useDocument(Branch, { id }, { everySeconds: 30 });
+  const isId = isNumberName(id);
+  const query = useDocument(Branch, { id }, { everySeconds: 30, enabled: isId });
+  const unknown = (
+    <NoSuch title={words("title")} to="/branches">
+      {words("notFound")}
+    </NoSuch>
+  );
+  if (!isId) return unknown;
   return (
     <Loaded query={query} document={Branch}>
       {({ branch, branchStates }) => {
         const state = branchStates?.nodes[0] ?? null;
         return branch === null || state === null ? (
-          <Page title={words("title")}>
-            <p>{words("notFound")}</p>
-          </Page>
+          unknown
         ) : (
           <Shown branch={branch} state={state} />
         );

@@ -1,9 +1,10 @@
 /** One period: what is in the way of closing it, what was done with it, and what may be done. */
-import { Badge, Card, Notice } from "../../../shared/ui.tsx";
+import { Badge, Card } from "../../../shared/ui.tsx";
 import { rowsOf, useDocument } from "../../api/query_client.ts";
 import { useParameter } from "../../app/screen.ts";
 import { Day, Figure, Moment } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
+import { NoSuch } from "../../parts/no_such.tsx";
 import { Go, Page } from "../../parts/page.tsx";
 import { CopyAs, sqlText } from "../../parts/share.tsx";
 import { type Column, Facts, Table } from "../../parts/table.tsx";
@@ -35,10 +36,9 @@ export function Screen() {
 function NoPeriod() {
   const words = useClosingWords();
   return (
-    <Page title={words("title")}>
-      <Notice weight="warn">{words("noPeriod")}</Notice>
-      <Go to="/closing">{words("title")}</Go>
-    </Page>
+    <NoSuch title={words("title")} to="/closing">
+      {words("noPeriod")}
+    </NoSuch>
   );
 }
 

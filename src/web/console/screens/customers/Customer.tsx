@@ -1,6 +1,6 @@
 /** One customer: the months, the bill of a month, readings and deposits. */
 import { useState } from "react";
-import { Badge, Field, Notice } from "../../../shared/ui.tsx";
+import { Badge, Field } from "../../../shared/ui.tsx";
 import { useDocument } from "../../api/query_client.ts";
 import { useParameter } from "../../app/screen.ts";
 import { AmountField } from "../../parts/AmountField.tsx";
@@ -9,6 +9,7 @@ import { amountToSend } from "../../parts/amount.ts";
 import { Moment, Money } from "../../parts/figures.tsx";
 import { useFilters } from "../../parts/filters.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
+import { isNumberName, NoSuch } from "../../parts/no_such.tsx";
 import { Go, Page, Tabs } from "../../parts/page.tsx";
 import { CopyAs, sqlText } from "../../parts/share.tsx";
 import { Facts } from "../../parts/table.tsx";
@@ -23,7 +24,7 @@ type Customer = NonNullable<OneCustomerQuery["customer"]>;
 
 export function Screen() {
   const id = useParameter("id");
-  const isId = /^\d{1,18}$/.test(id);
+  const isId = isNumberName(id);
   const query = useDocument(OneCustomer, { id }, { enabled: isId });
   if (!isId) return <NoCustomer />;
   return (
@@ -58,10 +59,9 @@ export function Screen() {
 function NoCustomer() {
   const words = useCustomerWords();
   return (
-    <Page title={words("title")}>
-      <Notice weight="warn">{words("noCustomer")}</Notice>
-      <Go to="/customers">{words("title")}</Go>
-    </Page>
+    <NoSuch title={words("title")} to="/customers">
+      {words("noCustomer")}
+    </NoSuch>
   );
 }
 

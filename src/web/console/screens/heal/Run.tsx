@@ -1,9 +1,10 @@
 /** A plan, or what became of one: count and sum first, then finding by finding, then the question. */
-import { Card, Notice } from "../../../shared/ui.tsx";
+import { Card } from "../../../shared/ui.tsx";
 import { rowsOf, useDocument } from "../../api/query_client.ts";
 import { useParameter } from "../../app/screen.ts";
 import { Figure, Moment, Money } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
+import { isUuid, NoSuch } from "../../parts/no_such.tsx";
 import { Go, Page } from "../../parts/page.tsx";
 import { Facts, Stat, Table } from "../../parts/table.tsx";
 import { useCauseWords } from "../health/cause_words.ts";
@@ -16,7 +17,14 @@ import { useHealWords } from "./words.ts";
 export function Screen() {
   const words = useHealWords();
   const id = useParameter("id");
-  const query = useDocument(HealRunDetail, { id });
+  const query = useDocument(HealRunDetail, { id }, { enabled: isUuid(id) });
+  if (!isUuid(id) || query.data?.healRun === null) {
+    return (
+      <NoSuch title={words("planOf")} to="/heal">
+        {words("noRun")}
+      </NoSuch>
+    );
+  }
   const run = query.data?.healRun;
   const totals = rowsOf(query.data?.healRunTotals);
   return (
@@ -32,13 +40,7 @@ export function Screen() {
       actions={run?.isDryRun && <Apply run={run} totals={totals} />}
     >
       <Loaded query={query} document={HealRunDetail} lines={8}>
-        {({ healRun }) =>
-          healRun === null ? (
-            <Notice weight="warn">{words("noRun")}</Notice>
-          ) : (
-            <RunParts run={healRun} totals={totals} />
-          )
-        }
+        {({ healRun }) => healRun && <RunParts run={healRun} totals={totals} />}
       </Loaded>
     </Page>
   );

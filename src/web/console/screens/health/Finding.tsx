@@ -1,10 +1,11 @@
 /** One finding: what must hold, what is stored, why, with which evidence, and what was done. */
-import { Badge, Card, Notice } from "../../../shared/ui.tsx";
+import { Badge, Card } from "../../../shared/ui.tsx";
 import { rowsOf, useDocument, usePages } from "../../api/query_client.ts";
 import { useParameter } from "../../app/screen.ts";
 import { Moment, Money } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { LongText } from "../../parts/long_text.tsx";
+import { isUuid, NoSuch } from "../../parts/no_such.tsx";
 import { Go, Page } from "../../parts/page.tsx";
 import { Facts, PagedTable, Table } from "../../parts/table.tsx";
 import { FigureText, JsonFacts, valueText } from "../../parts/values.tsx";
@@ -25,7 +26,14 @@ type Detail = NonNullable<FindingDetailQuery["finding"]>;
 export function Screen() {
   const words = useHealthWords();
   const id = useParameter("id");
-  const query = useDocument(FindingDetail, { id });
+  const query = useDocument(FindingDetail, { id }, { enabled: isUuid(id) });
+  if (!isUuid(id) || query.data?.finding === null) {
+    return (
+      <NoSuch title={words("finding")} to="/health">
+        {words("notFound")}
+      </NoSuch>
+    );
+  }
   const finding = query.data?.finding;
   return (
     <Page
@@ -33,13 +41,7 @@ export function Screen() {
       lead={finding && `${finding.rule} ${finding.key}`}
     >
       <Loaded query={query} document={FindingDetail} lines={8}>
-        {({ finding }) =>
-          finding === null ? (
-            <Notice weight="warn">{words("notFound")}</Notice>
-          ) : (
-            <Detail finding={finding} />
-          )
-        }
+        {({ finding }) => finding && <Detail finding={finding} />}
       </Loaded>
     </Page>
   );

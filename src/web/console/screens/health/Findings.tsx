@@ -2,6 +2,7 @@
 import { rowsOf, useDocument, usePages } from "../../api/query_client.ts";
 import { Money } from "../../parts/figures.tsx";
 import { ChoiceFilter, FilterBar, filterOrNone, useFilters } from "../../parts/filters.tsx";
+import { isNumberName, isUuid } from "../../parts/no_such.tsx";
 import { Go } from "../../parts/page.tsx";
 import { CopyAs, CsvLink, sqlText } from "../../parts/share.tsx";
 import { PagedTable } from "../../parts/table.tsx";
@@ -40,14 +41,20 @@ const causeOf = (text: string | undefined) => causes.find((each) => each === tex
 function useCheck(): string | undefined {
   const { filters } = useFilters();
   const last = useDocument(Health, {});
-  return filters["check"] ?? last.data?.healthSummary?.checkRunId ?? undefined;
+  const { check } = filters;
+  return (
+    (check !== undefined && isUuid(check) ? check : undefined) ??
+    last.data?.healthSummary?.checkRunId ??
+    undefined
+  );
 }
 
 export function Findings() {
   const words = useHealthWords();
   const { filters } = useFilters();
   const check = useCheck();
-  const { rule, account } = filters;
+  const { rule } = filters;
+  const account = isNumberName(filters["account"] ?? "") ? filters["account"] : undefined;
   const cause = causeOf(filters["cause"]);
   const filter = filterOrNone({
     ...(check && { checkRunId: { equalTo: check } }),

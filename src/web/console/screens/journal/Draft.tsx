@@ -10,6 +10,7 @@ import { ActionButton } from "../../parts/action_dialog.tsx";
 import { Figure, formatNumber, Moment } from "../../parts/figures.tsx";
 import { useLedgerWords } from "../../parts/ledger_words.ts";
 import { Loaded } from "../../parts/loaded.tsx";
+import { isUuid, NoSuch } from "../../parts/no_such.tsx";
 import { Go, Page } from "../../parts/page.tsx";
 import { CopyAs } from "../../parts/share.tsx";
 import { Facts, Table } from "../../parts/table.tsx";
@@ -31,7 +32,7 @@ export type DraftOf = NonNullable<DraftPageQuery["entryDraft"]>;
 /** The draft that the address names, once it and the accounts of its lines are there. */
 export function useDraft() {
   const id = useParameter("id").toLowerCase();
-  const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id);
+  const isId = isUuid(id);
   const language = useLanguage();
   const query = useDocument(DraftPage, { id }, { enabled: isId });
   const draft = query.data?.entryDraft;
@@ -74,9 +75,9 @@ export function Screen() {
 export function UnknownDraft() {
   const words = useJournalWords();
   return (
-    <Page title={words("unknownDraft")}>
-      <Go to="/journal/drafts">{words("toDrafts")}</Go>
-    </Page>
+    <NoSuch title={words("drafts")} to="/journal/drafts">
+      {words("unknownDraft")}
+    </NoSuch>
   );
 }
 

@@ -7,6 +7,7 @@ import { DialogButton } from "../../parts/dialog_button.tsx";
 import { Day, Figure, Moment, Money, Month } from "../../parts/figures.tsx";
 import { useLedgerWords } from "../../parts/ledger_words.ts";
 import { Loaded } from "../../parts/loaded.tsx";
+import { isUuid, NoSuch } from "../../parts/no_such.tsx";
 import { Go, Page } from "../../parts/page.tsx";
 import { CopyAs } from "../../parts/share.tsx";
 import { Facts, Table } from "../../parts/table.tsx";
@@ -17,7 +18,7 @@ type Entry = NonNullable<JournalEntryPageQuery["journalEntry"]>;
 
 export function Screen() {
   const id = useParameter("id").toLowerCase();
-  const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id);
+  const isId = isUuid(id);
   const variables = { id, reference: id };
   const query = useDocument(JournalEntryPage, variables, { enabled: isId });
   if (!isId) return <Unknown />;
@@ -37,9 +38,9 @@ export function Screen() {
 function Unknown() {
   const words = useJournalWords();
   return (
-    <Page title={words("unknown")}>
-      <Go to="/journal">{words("toJournal")}</Go>
-    </Page>
+    <NoSuch title={words("title")} to="/journal">
+      {words("unknown")}
+    </NoSuch>
   );
 }
 

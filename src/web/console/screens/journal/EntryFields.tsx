@@ -8,6 +8,7 @@ import { AmountField } from "../../parts/AmountField.tsx";
 import { Money } from "../../parts/figures.tsx";
 import { useLedgerWords } from "../../parts/ledger_words.ts";
 import { Table } from "../../parts/table.tsx";
+import { isDay } from "../../parts/today.ts";
 import {
   faultOf,
   isBlank,
@@ -34,7 +35,6 @@ export function useTypedEntry(given: TypedEntry) {
   const used = lines.filter((line) => !isBlank(line));
   const sums = sumsOf(lines, accounts);
   const isBalanced = sums.length > 0 && sums.every(({ difference }) => difference === "0");
-  const isDay = /^\d{4}-\d\d-\d\d$/.test(day);
   const isNamed = description.trim() !== "";
   return {
     entry,
@@ -47,11 +47,11 @@ export function useTypedEntry(given: TypedEntry) {
     isReady:
       isBalanced &&
       isNamed &&
-      isDay &&
+      isDay(day) &&
       used.length >= 2 &&
       lines.every((line, place) => isBlank(line) || faultOf(line, accounts[place]) === undefined),
     /** Whether it can be kept: what is missing may come later, what cannot be read is lost. */
-    isKeepable: isNamed && (isDay || day === "") && !lines.some(isUnreadable),
+    isKeepable: isNamed && (isDay(day) || day === "") && !lines.some(isUnreadable),
   };
 }
 

@@ -17,6 +17,7 @@ import { useLedgerWords } from "../../parts/ledger_words.ts";
 import { Go, Page } from "../../parts/page.tsx";
 import { CopyAs, CsvLink, sqlText } from "../../parts/share.tsx";
 import { type Column, PagedTable } from "../../parts/table.tsx";
+import { isDay } from "../../parts/today.ts";
 import { usePartWords } from "../../parts/words.ts";
 import { AmountFilter } from "./AmountFilter.tsx";
 import {
@@ -36,8 +37,7 @@ const kinds = ["normal", "opening", "correction", "adjustment", "reversal", "clo
 type Row = NonNullable<NonNullable<JournalPageQuery["findEntries"]>["nodes"][number]>;
 type Variables = Omit<JournalPageQueryVariables, "after">;
 
-const dayOf = (day: string | undefined) =>
-  day !== undefined && /^\d{4}-\d\d-\d\d$/.test(day) ? day : null;
+const dayOf = (day: string | undefined) => (isDay(day) ? day : null);
 
 function amountOf(typed: string | undefined): string | null {
   const amount = readAmountText(typed ?? "");

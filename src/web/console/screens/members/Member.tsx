@@ -2,12 +2,14 @@
 import type { ReactNode } from "react";
 import { Notice } from "../../../shared/ui.tsx";
 import { useLive } from "../../api/live.ts";
+import { problemOf } from "../../api/problem.ts";
 import { client, useDocument } from "../../api/query_client.ts";
 import { useParameter } from "../../app/screen.ts";
 import { DialogButton } from "../../parts/dialog_button.tsx";
 import { Moment } from "../../parts/figures.tsx";
 import { useFilters } from "../../parts/filters.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
+import { isNumberName, NoSuch } from "../../parts/no_such.tsx";
 import { Go, Page, Tabs } from "../../parts/page.tsx";
 import { CopyAs, CsvLink, sqlText } from "../../parts/share.tsx";
 import { Facts } from "../../parts/table.tsx";
@@ -36,17 +38,20 @@ type Found = NonNullable<MemberQuery["member"]>;
 export function Screen() {
   const words = useMembersWords();
   const id = useParameter("id");
-  const query = useDocument(Member, { id }, { everySeconds: 60 });
+  const isId = isNumberName(id);
+  const query = useDocument(Member, { id }, { everySeconds: 60, enabled: isId });
+  const unknown = (
+    <NoSuch title={words("member")} to="/members">
+      {words("notFound")}
+    </NoSuch>
+  );
+  // The balance of no member is an error.
+  const isNone = query.error !== null && problemOf(query.error).condition === "member_not_found";
+  if (!isId || isNone) return unknown;
   return (
     <Loaded query={query} document={Member}>
       {(data) =>
-        data.member === null ? (
-          <Page title={words("member")}>
-            <p>{words("notFound")}</p>
-          </Page>
-        ) : (
-          <Shown member={data.member} balance={data.walletBalance} />
-        )
+        data.member === null ? unknown : <Shown member={data.member} balance={data.walletBalance} />
       }
     </Loaded>
   );

@@ -4,6 +4,7 @@ import { useDocument } from "../../api/query_client.ts";
 import { useParameter } from "../../app/screen.ts";
 import { Figure, Moment, Money } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
+import { isNumberName, isUuid, NoSuch } from "../../parts/no_such.tsx";
 import { Go, Page } from "../../parts/page.tsx";
 import { CopyAs, sqlText } from "../../parts/share.tsx";
 import { Facts, Table } from "../../parts/table.tsx";
@@ -17,18 +18,17 @@ type Found = NonNullable<PurchaseQuery["purchase"]>;
 export function Screen() {
   const words = useMembersWords();
   const variables = { accountId: useParameter("account"), id: useParameter("id") };
-  const query = useDocument(Purchase, variables, { everySeconds: 60 });
+  const isId = isNumberName(variables.accountId) && isUuid(variables.id);
+  const query = useDocument(Purchase, variables, { everySeconds: 60, enabled: isId });
+  const unknown = (
+    <NoSuch title={words("purchase")} to="/members" search={{ tab: "purchases" }}>
+      {words("purchaseNotFound")}
+    </NoSuch>
+  );
+  if (!isId) return unknown;
   return (
     <Loaded query={query} document={Purchase}>
-      {({ purchase }) =>
-        purchase === null ? (
-          <Page title={words("purchase")}>
-            <p>{words("purchaseNotFound")}</p>
-          </Page>
-        ) : (
-          <Shown purchase={purchase} />
-        )
-      }
+      {({ purchase }) => (purchase === null ? unknown : <Shown purchase={purchase} />)}
     </Loaded>
   );
 }

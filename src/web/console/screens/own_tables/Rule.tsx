@@ -1,9 +1,10 @@
 /** One rule over a user's own table: its SQL to review, its results, and who lets it heal. */
-import { Badge, Card, Notice } from "../../../shared/ui.tsx";
+import { Badge, Card } from "../../../shared/ui.tsx";
 import { rowsOf, useDocument } from "../../api/query_client.ts";
 import { useParameter } from "../../app/screen.ts";
 import { Figure, Moment } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
+import { NoSuch } from "../../parts/no_such.tsx";
 import { Go, Page } from "../../parts/page.tsx";
 import { Facts, Table } from "../../parts/table.tsx";
 import { OwnRule } from "./own_tables.documents.ts";
@@ -17,6 +18,13 @@ export function Screen() {
   const words = useOwnTableWords();
   const name = useParameter("name");
   const query = useDocument(OwnRule, { name });
+  if (query.data?.registeredRule === null) {
+    return (
+      <NoSuch title={words("title")} to="/own-tables">
+        {words("notFound")}
+      </NoSuch>
+    );
+  }
   const rule = query.data?.registeredRule;
   return (
     <Page
@@ -34,13 +42,7 @@ export function Screen() {
       actions={rule && <RuleActions rule={rule} />}
     >
       <Loaded query={query} document={OwnRule} lines={8}>
-        {({ registeredRule }) =>
-          registeredRule === null ? (
-            <Notice weight="warn">{words("notFound")}</Notice>
-          ) : (
-            <RuleParts rule={registeredRule} />
-          )
-        }
+        {({ registeredRule }) => registeredRule && <RuleParts rule={registeredRule} />}
       </Loaded>
     </Page>
   );

@@ -4,6 +4,7 @@ import { rowsOf, useDocument, usePages } from "../../api/query_client.ts";
 import { useParameter } from "../../app/screen.ts";
 import { Figure, Moment, Money, Month } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
+import { isNumberName, NoSuch } from "../../parts/no_such.tsx";
 import { Go, Page } from "../../parts/page.tsx";
 import { Facts, PagedTable, Table } from "../../parts/table.tsx";
 import { hexOf } from "./hex.ts";
@@ -13,20 +14,20 @@ import { useSealWords } from "./words.ts";
 export function Screen() {
   const number = useParameter("number");
   const words = useSealWords();
-  const isNumber = /^\d{1,18}$/.test(number);
+  const isNumber = isNumberName(number);
   const query = useDocument(SealPage, { number }, { enabled: isNumber });
+  if (!isNumber || query.data?.journalSeal === null) {
+    return (
+      <NoSuch title={words("title")} to="/seals">
+        {words("noSuchSeal")}
+      </NoSuch>
+    );
+  }
   return (
-    <Page
-      title={words("sealOf", { number: isNumber ? number : "?" })}
-      lead={<Go to="/seals">{words("toSeals")}</Go>}
-    >
-      {isNumber ? (
-        <Loaded query={query} document={SealPage} lines={8}>
-          {(data) => (data.journalSeal === null ? words("noSuchSeal") : <SealOf data={data} />)}
-        </Loaded>
-      ) : (
-        words("noSuchSeal")
-      )}
+    <Page title={words("sealOf", { number })} lead={<Go to="/seals">{words("toSeals")}</Go>}>
+      <Loaded query={query} document={SealPage} lines={8}>
+        {(data) => <SealOf data={data} />}
+      </Loaded>
     </Page>
   );
 }

@@ -1,6 +1,6 @@
 /** Which statement the address asks for. */
 import { useFilters } from "../../parts/filters.tsx";
-import { lastDayOf, useToday } from "../../parts/today.ts";
+import { isDay, lastDayOf, useToday } from "../../parts/today.ts";
 
 export type View = "sheet" | "income" | "trial" | "movements";
 export type Basis = "reported" | "restated";
@@ -15,9 +15,6 @@ export interface Range {
   /** Whether accounts without a figure are shown too. */
   readonly hasZeros: boolean;
 }
-
-const isDay = (text: string | undefined): text is string =>
-  text !== undefined && /^(19|[2-9]\d)\d\d-\d\d-\d\d$/.test(text);
 
 /** The dates of the address; the year until today where it has none. Restated is for whole months. */
 export function useRange(): Range {
