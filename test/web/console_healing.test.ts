@@ -254,7 +254,7 @@ inBrowser("a rule over an own table is proposed with its SQL, and registered", a
   t.deepEqual((await root.query(told)).rows, [{ guard: "record" }]);
   await root.query("select saldo.unregister_balance_rule('proposed')");
   const { page: other } = await openConsole(t, browser, api, { role: "operator" });
-  const status = "fetch('/console/own-tables/balances').then((answer) => answer.status)";
+  const status = "fetch('/console/proposals/balances').then((answer) => answer.status)";
   t.is(await other.evaluate(status), 403);
   t.is(await other.getByRole("tab", { name: "Proposals" }).count(), 0);
   t.deepEqual(errors, []);

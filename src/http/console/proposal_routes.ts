@@ -1,6 +1,6 @@
 /**
  * Rules that could stand over a user's own tables, as `saldo adopt` proposes them, for administrators
- * in the console: `GET /console/own-tables/balances`, `POST /console/own-tables/proposals`. Tables are
+ * in the console: `GET /console/proposals/balances`, `POST /console/proposals`. Tables are
  * read as a rule reads them, by the database's own reader: what that was not granted is named only.
  */
 import express, { type Request, type RequestHandler, type Response, type Router } from "express";
@@ -31,7 +31,7 @@ import { requireJson } from "../graphql_gate.ts";
 import { readJson } from "../json_body.ts";
 import type { SessionParts } from "./session_routes.ts";
 
-const PATH = "/console/own-tables";
+const PATH = "/console/proposals";
 const BODY_LIMITS = { byteCountMax: 2000, valueCountMax: 5, depthMax: 2 };
 // The page waits half a minute for an answer.
 const BUDGET_MS = 25_000;
@@ -63,7 +63,7 @@ export async function proposalRoutes(parts: SessionParts): Promise<Router> {
   };
   const body = readJson(() => BODY_LIMITS);
   router.get(`${PATH}/balances`, authenticate, serve(answerBalances));
-  router.post(`${PATH}/proposals`, authenticate, takeJson, body, serve(answerProposals));
+  router.post(PATH, authenticate, takeJson, body, serve(answerProposals));
   return router;
 }
 

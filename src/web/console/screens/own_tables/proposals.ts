@@ -49,7 +49,7 @@ export const useBalances = (isWanted: boolean) =>
     queryKey: ["own-balances"],
     enabled: isWanted,
     queryFn: async ({ signal }) =>
-      (await send("GET", "/console/own-tables/balances", undefined, signal)) as {
+      (await send("GET", "/console/proposals/balances", undefined, signal)) as {
         readonly balances: readonly Balance[];
       },
   });
@@ -61,7 +61,7 @@ export const useProposals = (table: string | undefined) =>
     queryKey: ["own-proposals", table],
     enabled: table !== undefined,
     queryFn: async ({ signal }) =>
-      (await send("POST", "/console/own-tables/proposals", { table }, signal)) as {
+      (await send("POST", "/console/proposals", { table }, signal)) as {
         readonly proposals: readonly Proposal[];
       },
   });
