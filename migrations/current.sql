@@ -44,3 +44,6 @@ begin
   end if;
 end
 $types$;
+-- Sessions of the console: by which way each was begun, and who ended it.
+alter table saldo_private.console_session add column if not exists way text;
+alter table saldo_private.console_session add column if not exists ended_by text;

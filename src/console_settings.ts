@@ -56,6 +56,11 @@ export const consoleSettings = {
     "Claim that says who acts, as the records have it: none that people can change themselves",
     line.default("sub"),
   ),
+  oidcSessionMinutes: setting(
+    "SALDO_OIDC_SESSION_MINUTES",
+    "Longest session of somebody who came from it: a role that it takes back goes on for so long",
+    whole(5, 720, 240),
+  ),
   oidcName: setting(
     "SALDO_OIDC_NAME",
     "Its name on the button",

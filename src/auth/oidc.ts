@@ -17,6 +17,8 @@ export interface OidcConfig {
   readonly oidcRoles?: readonly RoleOfValue[] | undefined;
   readonly oidcSubjectClaim: string;
   readonly oidcName?: string | undefined;
+  /** Longest session of somebody who came from it; that of any session where it is not said. */
+  readonly oidcSessionMinutes?: number | undefined;
 }
 
 /** What a browser keeps while somebody is at the provider. */

@@ -39,6 +39,7 @@ import { exportRoutes } from "./console/export/routes.ts";
 import { oidcRoutes } from "./console/oidc_routes.ts";
 import { servePages } from "./console/pages.ts";
 import { proposalRoutes } from "./console/proposal_routes.ts";
+import { sessionListRoutes } from "./console/session_list.ts";
 import { sessionRoutes } from "./console/session_routes.ts";
 import { simpleDoor } from "./door/simple_door.ts";
 import { makeFailureLimit } from "./failure_limit.ts";
@@ -264,6 +265,7 @@ async function installConsole(
   const offer = { oidc: oidc === undefined ? null : { name: oidc.name } };
   const parts = { context, lanes, gatekeeper, offer };
   app.use(sessionRoutes(parts));
+  app.use(sessionListRoutes(parts));
   if (oidc !== undefined) app.use(oidcRoutes(parts, oidc));
   app.use(await exportRoutes(parts));
   app.use(await proposalRoutes(parts));

@@ -25,6 +25,7 @@ const api = await openApi({
     oidcClientSecret: "a secret of the provider's",
     oidcRoles,
     oidcName: "the bank's sign-in",
+    oidcSessionMinutes: 30,
   },
 });
 place.close();
@@ -43,7 +44,11 @@ function browser() {
       for (let hop = 0; hop < 12; hop += 1) {
         const jar = jars.get(url.host) ?? new Map<string, string>();
         jars.set(url.host, jar);
-        const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join("; ");
+        // The provider leads there, from another site: a strict cookie stays behind.
+        const sent = [...jar].filter(
+          ([name]) => name !== "saldo_session" || !url.pathname.endsWith("/callback"),
+        );
+        const cookie = sent.map(([name, value]) => `${name}=${value}`).join("; ");
         const at = url.href.replace(front, api.url);
         const answer = await fetch(at, { redirect: "manual", headers: { cookie, ...headers } });
         for (const line of answer.headers.getSetCookie()) {
@@ -84,6 +89,28 @@ test.serial("somebody signs in from start to end, with the role of a group", asy
   const jar = visitor.jars.get(new URL(front).host);
   t.like(await session(jar), { subject: "u-1", role: "accountant", member_id: null });
   t.false(jar?.has("saldo_oidc"), "what was kept for the way is gone");
+});
+
+test.serial("signing in again ends the session before, and none outlasts its time", async (t) => {
+  provider.people["u-9"] = { groups: ["finance"] };
+  provider.next = "u-9";
+  const visitor = browser();
+  const signIn = async () => {
+    await visitor.open("/console/oidc/begin?return_to=/console/members");
+    return new Map(visitor.jars.get(new URL(front).host));
+  };
+  const first = await signIn();
+  const before = Date.now();
+  const told = await session(first);
+  const minutes = (Date.parse(told.expires_at) - before) / 60_000;
+  t.true(minutes > 28 && minutes <= 30, String(minutes));
+  const second = await signIn();
+  t.is((await session(first)).subject, null);
+  t.is((await session(second)).subject, "u-9");
+  const [row] = await api.root(
+    "select way from saldo_private.console_session where subject = 'u-9' and ended_at is null",
+  );
+  t.is(row?.["way"], "provider");
 });
 
 test.serial("whoever has no role here is told so in a sentence, and has no session", async (t) => {

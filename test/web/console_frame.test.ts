@@ -139,13 +139,46 @@ inBrowser("an end of the session is noticed at once, and events come again after
 inBrowser("a link to sign in counts for whoever is signed in already", async (t) => {
   const code = await linkCode(api, "operator", "oki");
   const { page } = await openConsole(t, browser, api, { path: `/sign-in#${code}` });
+  const used =
+    "select from saldo_private.console_link where subject = 'oki' and used_at is not null";
+  await page.getByText("This link signs you in once.").waitFor();
+  t.deepEqual(await violations(page), []);
+  t.is((await api.root(used)).length, 0, "a page that is opened uses nothing up");
+  await page.keyboard.press("Enter");
   await page.getByText("oki, operator").waitFor();
   t.is(page.url(), `${api.url}/console/`);
   await page.goto(`${api.url}/console/sign-in#${code}`);
+  await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByText("This link has been used or is too old.").waitFor();
   t.is(page.url(), `${api.url}/console/sign-in`, "no history keeps the code");
   await page.getByRole("link", { name: "To the overview" }).click();
   await page.getByText("oki, operator").waitFor();
+});
+
+inBrowser("sessions are seen and ended: an administrator's all, anybody else's own", async (t) => {
+  const member = await api.member("budi", "700");
+  const visit = { role: "member", subject: "budi", memberId: member.id, path: "/sessions" };
+  const budi = await openConsole(t, browser, api, {
+    ...visit,
+    language: "id",
+    viewport: { width: 360, height: 740 },
+  });
+  await budi.page.getByText("sesi ini").waitFor();
+  t.is(await budi.page.getByRole("row").count(), 2, "the head, and one");
+  t.true((await overhang(budi.page)) <= 0);
+  await picture(budi.page, "sessions_phone");
+  const { page, errors } = await openConsole(t, browser, api, { path: "/sessions" });
+  const row = page.getByRole("row", { name: /^budi \(budi\) member a token/ });
+  await row.waitFor();
+  await page.getByRole("row", { name: /^oki operator a one-time link/ }).waitFor();
+  await picture(page, "sessions");
+  t.deepEqual(await violations(page), []);
+  await row.getByRole("button", { name: "End" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "End" }).click();
+  await row.waitFor({ state: "detached" });
+  await budi.page.reload();
+  await budi.page.getByLabel("Token").waitFor();
+  t.deepEqual(errors, []);
 });
 
 inBrowser("an identity provider leads back to the filters, and takes no form away", async (t) => {

@@ -9,13 +9,13 @@ import express, {
 import { z } from "zod";
 import type { Caller } from "../../auth/caller.ts";
 import type { Oidc, Proof, SignedIn } from "../../auth/oidc.ts";
-import { callerOfClaims, type Trust } from "../../auth/token.ts";
+import { callerOfClaims } from "../../auth/token.ts";
 import { Refusal } from "../../errors/refusal.ts";
 import { countingFailures } from "../authenticate_requests.ts";
 import { isHttps, ownOrigin } from "../own_address.ts";
 import { cookieValues } from "./cookie.ts";
 import { CONSOLE_PATH } from "./pages.ts";
-import { beginSession, type SessionParts } from "./session_routes.ts";
+import { beginSession, currentHash, endSession, type SessionParts } from "./session_routes.ts";
 
 const CALLBACK = `${CONSOLE_PATH}/oidc/callback`;
 const MINUTES = 10;
@@ -26,6 +26,11 @@ const keptSchema = z.strictObject({
   nonce: z.string().min(20).max(200),
   verifier: z.string().min(20).max(200),
   returnTo: z.string().max(2000),
+  /** Hash of the session that the browser had: its own cookie is not sent on the way back. */
+  before: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .nullable(),
 });
 
 /** `GET /console/oidc/begin` and `/callback`. */
@@ -34,7 +39,9 @@ export function oidcRoutes(parts: SessionParts, oidc: Oidc): Router {
   router.get(`${CONSOLE_PATH}/oidc/begin`, async (request, response) => {
     if (parts.context.isStandby === true) throw new Refusal("read_only");
     const { address, proof } = await oidc.begin(`${originFor(parts, request)}${CALLBACK}`);
-    keep(parts, request, response, { ...proof, returnTo: ownPath(request.query["return_to"]) });
+    const returnTo = ownPath(request.query["return_to"]);
+    const before = currentHash(parts, request)?.toString("hex") ?? null;
+    keep(parts, request, response, { ...proof, returnTo, before });
     response.redirect(302, address);
   });
   router.get(CALLBACK, async (request, response) => {
@@ -42,8 +49,9 @@ export function oidcRoutes(parts: SessionParts, oidc: Oidc): Router {
     const returnTo = await countingFailures(parts.gatekeeper, request, async () => {
       const kept = takeKept(parts, request, response);
       const address = new URL(request.originalUrl, originFor(parts, request));
-      const caller = callerFor(parts.gatekeeper.trust, await oidc.finish(address, kept));
-      await beginSession(parts, caller, request, response);
+      const caller = callerFor(parts, await oidc.finish(address, kept));
+      await beginSession(parts, caller, "provider", request, response);
+      if (kept.before !== null) await endSession(parts, Buffer.from(kept.before, "hex"));
       return ownPath(kept.returnTo);
     });
     response.redirect(302, returnTo);
@@ -74,12 +82,15 @@ export function ownPath(asked: unknown): string {
   return origin === base && isPage ? pathname + search : start;
 }
 
-function callerFor(trust: Trust, { sub, role, member_id }: SignedIn): Caller {
+function callerFor(
+  { context, gatekeeper }: SessionParts,
+  { sub, role, member_id }: SignedIn,
+): Caller {
+  // The provider does not say when it takes a role back: it is asked again after so long.
+  const expiresAt = Date.now() + (context.config.oidcSessionMinutes ?? 720) * 60_000;
   try {
     const claims = { sub, role, ...(member_id !== undefined && { member_id }) };
-    // The session has its own time, twelve hours.
-    const { expiresAt: _, ...caller } = callerOfClaims(claims, trust);
-    return caller;
+    return { ...callerOfClaims(claims, gatekeeper.trust), expiresAt };
   } catch {
     throw new Refusal("sign_in_without_role");
   }
@@ -99,7 +110,7 @@ function keep(
   { gatekeeper }: SessionParts,
   request: Request,
   response: Response,
-  kept: Proof & { returnTo: string },
+  kept: Proof & { returnTo: string; before: string | null },
 ): void {
   const isSecure = isHttps(request, gatekeeper.proxyTrust);
   const value = Buffer.from(JSON.stringify(kept)).toString("base64url");

@@ -148,13 +148,14 @@ async function useToken(
   response: Response,
 ): Promise<string> {
   const caller = await authenticate(parts.gatekeeper.trust, `Bearer ${token}`);
-  return await beginSession(parts, caller, request, response);
+  return await beginSession(parts, caller, "token", request, response);
 }
 
 /** Begins the session of a caller who was verified, in place of the one that the browser had. */
 export async function beginSession(
   parts: SessionParts,
   caller: Caller,
+  way: "token" | "provider",
   request: Request,
   response: Response,
 ): Promise<string> {
@@ -163,7 +164,7 @@ export async function beginSession(
     parts,
     request,
     response,
-    "select saldo_private.begin_console_session($1, $2, $3, $4, $5, $6) as result",
+    "select saldo_private.begin_console_session($1, $2, $3, $4, $5, $6, $7) as result",
     [
       hashOf(id),
       caller.role.replace(/^saldo_/, ""),
@@ -171,6 +172,7 @@ export async function beginSession(
       caller.memberId === "" ? null : caller.memberId,
       caller.serviceTokenId ?? null,
       caller.expiresAt === undefined ? null : new Date(caller.expiresAt),
+      way,
     ],
   );
   await becomeCurrent(parts, id, request, response);
@@ -193,15 +195,25 @@ async function becomeCurrent(
 async function endCurrent(parts: SessionParts, request: Request): Promise<void> {
   const id = currentId(parts, request);
   if (id === undefined) return;
-  const { serverPool } = parts.context;
   const { sessions } = parts.gatekeeper.trust;
   // One that was made up is no reason to write.
   if (sessions === undefined || (await findSession(sessions, id)) === undefined) return;
+  await endSession(parts, hashOf(id));
+}
+
+/** Ends a session, here at once and at other servers within seconds. */
+export async function endSession(parts: SessionParts, idHash: Buffer): Promise<void> {
   const settings = { role: "saldo_server", statement_timeout: "5s" };
-  await withRole(serverPool, { settings, mode: "read write" }, (client) =>
-    client.query("select saldo_private.end_console_session($1)", [hashOf(id)]),
+  await withRole(parts.context.serverPool, { settings, mode: "read write" }, (client) =>
+    client.query("select saldo_private.end_console_session($1)", [idHash]),
   );
-  sessions.noteEnd(hashOf(id));
+  parts.gatekeeper.trust.sessions?.noteEnd(idHash);
+}
+
+/** The hash of the session that a request names, whether there is one or not. */
+export function currentHash(parts: SessionParts, request: Request): Buffer | undefined {
+  const id = currentId(parts, request);
+  return id === undefined ? undefined : hashOf(id);
 }
 
 /** Tells who is signed in. Without a session that is nobody, and no error: a page asks this first. */

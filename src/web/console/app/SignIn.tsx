@@ -77,16 +77,24 @@ function Ways({ session, isOver = false }: { session: Session; isOver?: boolean 
     }
     setIsBusy(false);
   };
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the code of a link works once
-  useEffect(() => {
-    if (code !== "") void begin({ code });
-  }, []);
   const send = (event: FormEvent) => {
     event.preventDefault();
     if (token.trim() === "") setError(words("tokenMissing"));
     else if (!isBusy) void begin({ token: token.trim() });
   };
-  if (code !== "") return <p role="status">{words("signingIn")}</p>;
+  if (code !== "") {
+    // Asked for first: programs that look into links for a preview would use it up.
+    return isBusy ? (
+      <p role="status">{words("signingIn")}</p>
+    ) : (
+      <div className="flex flex-col gap-3">
+        <p>{words("linkReady")}</p>
+        <Button look="main" autoFocus onClick={() => void begin({ code })}>
+          {words("signIn")}
+        </Button>
+      </div>
+    );
+  }
   const { oidc } = session.sign_in;
   return (
     <div className="flex flex-col gap-4">

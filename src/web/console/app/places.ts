@@ -9,6 +9,8 @@ export interface Place {
   readonly key: string;
 }
 
+const sessions: Place = { path: "/sessions", name: "sessions", key: "n" };
+
 const staffPlaces: readonly Place[] = [
   { path: "/", name: "overview", key: "o" },
   { path: "/accounts", name: "accounts", key: "a" },
@@ -27,11 +29,12 @@ const staffPlaces: readonly Place[] = [
   { path: "/jobs", name: "jobs", key: "w" },
   { path: "/alerts", name: "alerts", key: "e" },
   { path: "/seals", name: "seals", key: "v" },
+  sessions,
 ];
 
-const memberPlaces: readonly Place[] = [{ path: "/", name: "wallet", key: "o" }];
+const memberPlaces: readonly Place[] = [{ path: "/", name: "wallet", key: "o" }, sessions];
 
-/** A member sees the own wallet and nothing else. */
+/** A member sees the own wallet and sessions, and nothing else. */
 export const isMemberOnly = (session: Session) => session.role === "member";
 
 /** The places of a session. */

@@ -16,6 +16,7 @@ import { overviewRoutes } from "../screens/overview/routes.ts";
 import { ownTableRoutes } from "../screens/own_tables/routes.ts";
 import { priceRoutes } from "../screens/prices/routes.ts";
 import { sealRoutes } from "../screens/seals/routes.ts";
+import { sessionRoutes } from "../screens/sessions/routes.ts";
 import { statementRoutes } from "../screens/statements/routes.ts";
 import { Frame } from "./Frame.tsx";
 import { NotFound } from "./NotFound.tsx";
@@ -44,6 +45,7 @@ export const router = createRouter({
     ...ownTableRoutes,
     ...priceRoutes,
     ...sealRoutes,
+    ...sessionRoutes,
     ...statementRoutes,
   ]),
   basepath: "/console",

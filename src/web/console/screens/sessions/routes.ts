@@ -1,0 +1,3 @@
+import { screen } from "../../app/screen.ts";
+
+export const sessionRoutes = [screen("sessions", () => import("./Sessions.tsx"))];
