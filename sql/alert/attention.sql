@@ -40,3 +40,7 @@ create or replace trigger announce_attention
 create or replace trigger announce_attention
   after insert or update of resolved_at, acknowledged_at on saldo.alert
   for each statement execute function saldo_private.announce_attention();
+
+create or replace trigger announce_attention
+  after insert or update of delivered_at, failed_at on saldo.alert_delivery
+  for each statement execute function saldo_private.announce_attention();

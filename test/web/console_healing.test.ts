@@ -287,6 +287,28 @@ inBrowser("a rule over an own table is read, approved and switched off", async (
   t.deepEqual(errors, []);
 });
 
+inBrowser("screens of what needs a person follow what the server tells", async (t) => {
+  const { page, errors } = await openConsole(t, browser, api, { path: "/health" });
+  for (const [path, title] of [
+    ["/health", "Health"],
+    ["/heal", "Heal"],
+    ["/decisions", "Decisions"],
+    ["/alerts", "Alerts"],
+  ] as const) {
+    const isHeard = page.waitForEvent("websocket");
+    await page.goto(`/console${path}`);
+    await heading(page, title);
+    await (await isHeard).waitForEvent("framereceived", ({ payload }) =>
+      String(payload).includes("subscribed"),
+    );
+    // Nothing asks by itself before half a minute is over.
+    const asked = page.waitForRequest(/graphql/, { timeout: 15_000 });
+    await root.query("select saldo.check_balance_health()");
+    t.truthy(await asked, path);
+  }
+  t.deepEqual(errors, []);
+});
+
 const screens = [
   ["/health", "Kesehatan"],
   ["/health?tab=accounts", "Kesehatan"],

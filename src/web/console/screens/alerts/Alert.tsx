@@ -1,9 +1,11 @@
 /** One alert: what is wrong, what to do first, who takes care of it, and who was told. */
+
 import { useState } from "react";
 import { Card, Field } from "../../../shared/ui.tsx";
 import { rowsOf, useDocument } from "../../api/query_client.ts";
 import { useParameter } from "../../app/screen.ts";
 import { ActionButton } from "../../parts/action_dialog.tsx";
+import { useAttention } from "../../parts/attention.ts";
 import { Figure, Moment } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { isUuid, NoSuch } from "../../parts/no_such.tsx";
@@ -20,6 +22,7 @@ type Alert = NonNullable<AlertDetailQuery["alert"]>;
 
 export function Screen() {
   const words = useAlertWords();
+  useAttention();
   const id = useParameter("id");
   const query = useDocument(AlertDetail, { id }, { everySeconds: 30, enabled: isUuid(id) });
   if (!isUuid(id) || query.data?.alert === null) {

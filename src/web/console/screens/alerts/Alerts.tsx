@@ -1,5 +1,7 @@
 /** What is wrong or was, and the messages that told it. */
+
 import { ActionButton } from "../../parts/action_dialog.tsx";
+import { useAttention } from "../../parts/attention.ts";
 import { useFilters } from "../../parts/filters.tsx";
 import { Page, Tabs } from "../../parts/page.tsx";
 import { AlertList } from "./AlertList.tsx";
@@ -9,6 +11,7 @@ import { useAlertWords } from "./words.ts";
 
 export function Screen() {
   const words = useAlertWords();
+  useAttention();
   const { filters, setFilters } = useFilters();
   return (
     <Page

@@ -1,5 +1,7 @@
 /** What waits for a second person, and what people have decided. */
+
 import { Card } from "../../../shared/ui.tsx";
+import { useAttention } from "../../parts/attention.ts";
 import { useFilters } from "../../parts/filters.tsx";
 import { Page, Tabs } from "../../parts/page.tsx";
 import { ProposalTable } from "../heal/Proposals.tsx";
@@ -9,6 +11,7 @@ import { useDecisionWords } from "./words.ts";
 
 export function Screen() {
   const words = useDecisionWords();
+  useAttention();
   const { filters, setFilters } = useFilters();
   return (
     <Page title={words("title")} lead={words("lead")}>

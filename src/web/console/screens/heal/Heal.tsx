@@ -1,6 +1,8 @@
 /** Healing: plans and runs, what waits for a second person, what was done, and frozen accounts. */
+
 import { useNavigate } from "@tanstack/react-router";
 import { ActionButton } from "../../parts/action_dialog.tsx";
+import { useAttention } from "../../parts/attention.ts";
 import { useFilters } from "../../parts/filters.tsx";
 import { Page, Tabs } from "../../parts/page.tsx";
 import { Frozen } from "./Frozen.tsx";
@@ -13,6 +15,7 @@ import { useHealWords } from "./words.ts";
 
 export function Screen() {
   const words = useHealWords();
+  useAttention();
   const { filters, setFilters } = useFilters();
   return (
     <Page title={words("title")} lead={words("lead")} actions={<MakePlan />}>

@@ -2,6 +2,7 @@
 import { Card } from "../../../shared/ui.tsx";
 import { rowsOf, useDocument } from "../../api/query_client.ts";
 import { useParameter } from "../../app/screen.ts";
+import { useAttention } from "../../parts/attention.ts";
 import { Figure, Moment, Money } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { isUuid, NoSuch } from "../../parts/no_such.tsx";
@@ -16,6 +17,7 @@ import { useHealWords } from "./words.ts";
 
 export function Screen() {
   const words = useHealWords();
+  useAttention();
   const id = useParameter("id");
   const query = useDocument(HealRunDetail, { id }, { enabled: isUuid(id) });
   if (!isUuid(id) || query.data?.healRun === null) {

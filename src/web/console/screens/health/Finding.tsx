@@ -2,6 +2,7 @@
 import { Badge, Card } from "../../../shared/ui.tsx";
 import { rowsOf, useDocument, usePages } from "../../api/query_client.ts";
 import { useParameter } from "../../app/screen.ts";
+import { useAttention } from "../../parts/attention.ts";
 import { Moment, Money } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { LongText } from "../../parts/long_text.tsx";
@@ -25,6 +26,7 @@ type Detail = NonNullable<FindingDetailQuery["finding"]>;
 
 export function Screen() {
   const words = useHealthWords();
+  useAttention();
   const id = useParameter("id");
   const query = useDocument(FindingDetail, { id }, { enabled: isUuid(id) });
   if (!isUuid(id) || query.data?.finding === null) {

@@ -1,6 +1,8 @@
 /** How the balances are: the last check, what it found by rule and account, and how it has been. */
+
 import { Card, Notice } from "../../../shared/ui.tsx";
 import { rowsOf, useDocument } from "../../api/query_client.ts";
+import { useAttention } from "../../parts/attention.ts";
 import { Duration, Figure, Moment } from "../../parts/figures.tsx";
 import { useFilters } from "../../parts/filters.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
@@ -18,6 +20,7 @@ import { useHealthWords } from "./words.ts";
 
 export function Screen() {
   const words = useHealthWords();
+  useAttention();
   const { filters, setFilters } = useFilters();
   const query = useDocument(Health, {}, { everySeconds: 30 });
   const isNarrowed = ["rule", "cause", "account", "check"].some((name) => filters[name]);

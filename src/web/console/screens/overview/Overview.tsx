@@ -1,16 +1,16 @@
 /** Whether all is in order, and what needs a person; told by the server when it changes. */
-import { lazy, Suspense, useRef } from "react";
-import { useLive } from "../../api/live.ts";
-import { client, useDocument } from "../../api/query_client.ts";
+import { lazy, Suspense } from "react";
+import { useDocument } from "../../api/query_client.ts";
 import { useSignedIn } from "../../api/session.ts";
 import { isMemberOnly } from "../../app/places.ts";
 import { ActionButton } from "../../parts/action_dialog.tsx";
+import { useAttention } from "../../parts/attention.ts";
 import { Loaded, Skeleton } from "../../parts/loaded.tsx";
 import { Page } from "../../parts/page.tsx";
 import { Attention } from "./Attention.tsx";
 import { Books } from "./Books.tsx";
 import { JobList } from "./JobList.tsx";
-import { AttentionChanged, Overview, RunCheck } from "./overview.documents.ts";
+import { Overview, RunCheck } from "./overview.documents.ts";
 import { Rules } from "./Rules.tsx";
 import { useOverviewWords } from "./words.ts";
 
@@ -34,13 +34,7 @@ export function Screen() {
 function StaffOverview() {
   const words = useOverviewWords();
   const query = useDocument(Overview, {}, { everySeconds: EVERY_SECONDS });
-  const hasBegun = useRef(false);
-  useLive(AttentionChanged, {}, ({ attentionChanged }) => {
-    // A subscription that begins again has missed what came in between.
-    const isStart = attentionChanged?.event === "subscribed" && !hasBegun.current;
-    hasBegun.current = true;
-    if (!isStart) void client.invalidateQueries();
-  });
+  useAttention();
   return (
     <Page
       title={words("title")}

@@ -20,10 +20,6 @@ export type JobsOnOverviewQueryVariables = Exact<{ [key: string]: never; }>;
 
 export type JobsOnOverviewQuery = { jobs: { nodes: Array<{ name: string, schedule: string, lastFinishedAt: string | null, lastError: string | null, nextRunAt: string | null } | null> } | null };
 
-export type AttentionChangedSubscriptionVariables = Exact<{ [key: string]: never; }>;
-
-export type AttentionChangedSubscription = { attentionChanged: { event: string | null } | null };
-
 export type RunCheckMutationVariables = Exact<{ [key: string]: never; }>;
 
 export type RunCheckMutation = { checkBalanceHealth: { result: { status: CheckStatus, findingCount: number } | null } | null };
@@ -54,13 +50,6 @@ export const JobsOnOverview: TypedDocument<JobsOnOverviewQuery, JobsOnOverviewQu
   kind: "query",
   roles: null,
   text: "query JobsOnOverview {\n  jobs(first: 100) {\n    nodes {\n      name\n      schedule\n      lastFinishedAt\n      lastError\n      nextRunAt\n    }\n  }\n}",
-};
-
-export const AttentionChanged: TypedDocument<AttentionChangedSubscription, AttentionChangedSubscriptionVariables> = {
-  name: "AttentionChanged",
-  kind: "subscription",
-  roles: ["admin","accountant","operator","auditor"],
-  text: "subscription AttentionChanged {\n  attentionChanged {\n    event\n  }\n}",
 };
 
 export const RunCheck: TypedDocument<RunCheckMutation, RunCheckMutationVariables> = {
