@@ -47,3 +47,5 @@ $types$;
 -- Sessions of the console: by which way each was begun, and who ended it.
 alter table saldo_private.console_session add column if not exists way text;
 alter table saldo_private.console_session add column if not exists ended_by text;
+-- Whoever has written some of a draft is no second person for it.
+alter table saldo.entry_draft add column if not exists authors text[] not null default '{}';

@@ -41,6 +41,7 @@
 --!include ledger/posting.sql
 --!include ledger/posted_since.sql
 --!include ledger/immutability.sql
+--!include ledger/entry_limit.sql
 --!include ledger/post_entries.sql
 --!include ledger/entry_draft.sql
 --!include ledger/post_pair.sql

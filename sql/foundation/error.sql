@@ -271,7 +271,8 @@ insert into saldo.error_code (code, condition, message, hint, http_status) value
     'Go on tomorrow, or let an administrator do it: DETAIL names the setting.', 403),
   ('SB662', 'second_person_needed', 'One person alone may not do this.',
     'Propose it (propose_adjustment, propose_unfreeze, propose_closing, propose_setting, '
-    'propose_heal_policy), and let another administrator approve_decision; DETAIL names the limit.',
+    'propose_heal_policy), and let another administrator approve_decision; of an entry make_draft, '
+    'and let another person post_draft. DETAIL names the limit.',
     403),
   ('SB640', 'rule_query_invalid', 'A query of the rule is not one SELECT that can be planned.',
     'Give one SELECT without a semicolon, and name each table with its schema; DETAIL tells what '

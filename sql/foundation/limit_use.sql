@@ -118,7 +118,7 @@ comment on table saldo.limit_use is
   'What a person has moved on a day of what has a limit.';
 comment on column saldo.limit_use.person is 'Who moved it: token subject or login.';
 comment on column saldo.limit_use.action is
-  'top_up, refund or adjust; adjust_alone: without another person.';
+  'top_up, refund or adjust; adjust_alone and entry_alone: without another person.';
 comment on column saldo.limit_use.currency is 'Currency that the amount is in.';
 comment on column saldo.limit_use.used_on is 'Business day.';
 comment on column saldo.limit_use.amount is

@@ -14,7 +14,7 @@ as $$
   where c.name = raised_limit.name
   and raised_limit.name ~ '^(heal_(finding|rule|run)_max|heal_share|freeze_run_max'
     '|rule_suspect_percent'
-    '|(top_up|refund|adjust)_(max|day)|(adjust|unfreeze|waive|raise)_alone)'
+    '|(top_up|refund|adjust)_(max|day)|(adjust|entry|unfreeze|waive|raise)_alone)'
   and raised_limit.value::numeric > (
     select s.value::numeric
     from saldo.setting as s

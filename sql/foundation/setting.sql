@@ -104,6 +104,9 @@ insert into saldo.setting (name, value, description) values
   ('adjust_alone_amount', '10000000',
     'Sum of the changes by adjustments on a day, in a currency, that a person may make without '
       'another one.'),
+  ('entry_alone_amount', '100000000',
+    'Sum of the entries on a day, in a currency, that an accountant may post without another '
+      'person.'),
   ('unfreeze_alone_amount', '10000000',
     'Balance up to which a person may release a frozen account without another one.'),
   ('waive_alone_count', '10',
@@ -197,7 +200,7 @@ begin
       ('heal_run_max_count', 0, 100000000),
       ('heal_run_max_amount', 0, 999999999999999),
       ('heal_repeat_hours', 0, 8760),
-      (substring(name from '^(?:top_up|refund|adjust|unfreeze|waive|raise)_\w+$'), 0, 999999999999)
+      (substring(name from '^(?:top_up|refund|adjust|entry|unfreeze|waive|raise)_\w+$'), 0, 999999999999)
   ) as range (name, least, most)
   where range.name = set_setting__check_number.name;
   if v_least is not null and (

@@ -3,8 +3,9 @@
 -- Public: saldo.entry_draft, make_draft, edit_draft, post_draft, discard_draft. Trigger:
 -- keep_decided_immutable. Private: require_draft, require_open_draft, require_draft_entry.
 -- A draft is no part of the journal: no balance, seal or statement knows it. Posting one is
--- post_entries under a key of the draft's own, in the transaction that marks it, so that it is
--- posted once whoever tries. Locks: the draft's row, then those of a posting.
+-- post_entries in the transaction that marks it, under the lock of its row, so that it is posted
+-- once whoever tries. Who has written none of it is the second person of use_entry_limit.
+-- Locks: the draft's row, then those of a posting.
 
 create or replace function saldo_private.require_draft(draft_id uuid)
 returns saldo.entry_draft
@@ -99,11 +100,13 @@ declare
   v_entry jsonb := saldo_private.require_draft_entry(make_draft.entry);
   v_draft saldo.entry_draft;
 begin
-  insert into saldo.entry_draft (id, content, description, occurred_at, made_by, changed_by)
+  insert into saldo.entry_draft (
+    id, content, description, occurred_at, made_by, changed_by, authors
+  )
   values (
     coalesce(make_draft.draft_id, saldo_private.uuid_v7()), v_entry,
     v_entry ->> 'description', (v_entry ->> 'occurred_at')::timestamptz,
-    saldo_private.actor(), saldo_private.actor()
+    saldo_private.actor(), saldo_private.actor(), array[saldo_private.actor()]
   )
   on conflict (id) do nothing
   returning * into v_draft;
@@ -146,7 +149,8 @@ begin
     description = v_entry ->> 'description',
     occurred_at = (v_entry ->> 'occurred_at')::timestamptz,
     changed_at = clock_timestamp(),
-    changed_by = saldo_private.actor()
+    changed_by = saldo_private.actor(),
+    authors = array_append(array_remove(d.authors, saldo_private.actor()), saldo_private.actor())
   where d.id = edit_draft.draft_id
   returning * into v_draft;
   return v_draft;
@@ -174,9 +178,12 @@ begin
     v_draft := saldo_private.require_open_draft(post_draft.draft_id, post_draft.version);
     select *
     into strict v_entry
-    from saldo.post_entries(jsonb_build_array(
-      v_draft.content || jsonb_build_object('idempotency_key', 'draft:' || v_draft.id)
-    ));
+    from saldo_private.post_entries__post(
+      jsonb_build_array(v_draft.content),
+      -- A program is no second person.
+      is_alone => saldo_private.actor() like 'service:%'
+        or saldo_private.actor() = any (v_draft.authors || v_draft.made_by || v_draft.changed_by)
+    );
     update saldo.entry_draft as d
     set status = 'posted',
       entry_id = v_entry.id,
@@ -195,7 +202,8 @@ $$;
 comment on function saldo.post_draft is
   'Posts a draft as post_entries does, on the day that its occurred_at, or now, says: in a closed '
   'month on the first open day. Once: a draft that is posted gives its entry again. version: that '
-  'which you have seen. Errors in checking order: SB680 draft_not_found, SB681 draft_state of one '
+  'which you have seen. Of an accountant it counts for entry_alone_amount only where they have '
+  'written it, or a program posts it. Errors in checking order: SB680 draft_not_found, SB681 draft_state of one '
   'that is discarded, SB682 draft_changed, and those of post_entries.';
 revoke execute on function saldo.post_draft from public;
 grant execute on function saldo.post_draft to saldo_admin, saldo_accountant;
@@ -274,4 +282,6 @@ comment on column saldo.entry_draft.made_by is 'Who made it: token subject or lo
 comment on column saldo.entry_draft.changed_at is 'When it was changed or decided about last.';
 comment on column saldo.entry_draft.changed_by is 'Who did so.';
 comment on column saldo.entry_draft.entry_id is 'The journal entry, once it is posted.';
+comment on column saldo.entry_draft.authors is
+  'All who have written an entry into it: token subjects or logins.';
 comment on column saldo.entry_draft.reason is 'Why it was discarded.';

@@ -303,11 +303,12 @@ $$;
 comment on function saldo_private.post_entries__write is
   'Writes the entries that have an id; a null id stands for one that was posted before.';
 
-create or replace function saldo.post_entries(entries jsonb)
+create or replace function saldo_private.post_entries__post(
+  entries jsonb,
+  is_alone boolean default true
+)
 returns setof saldo.journal_entry
 language plpgsql
-security definer
-set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_ids uuid[];
@@ -335,12 +336,30 @@ begin
   ) as c;
 
   perform saldo_private.post_entries__write(entries, v_new_ids);
+  if is_alone and saldo_private.is_entry_limited() then
+    perform saldo_private.use_entry_limit(v_new_ids);
+  end if;
 
   return query
   select j.*
   from unnest(v_ids) with ordinality as i (id, entry_no)
   join saldo.journal_entry as j on j.id = i.id
   order by i.entry_no;
+end
+$$;
+comment on function saldo_private.post_entries__post is
+  'Posts entries as post_entries says; is_alone: no other person has written them down.';
+
+create or replace function saldo.post_entries(entries jsonb)
+returns setof saldo.journal_entry
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+begin
+  return query
+  select e.*
+  from saldo_private.post_entries__post(entries) as e;
 end
 $$;
 comment on function saldo.post_entries is
@@ -353,7 +372,8 @@ comment on function saldo.post_entries is
   'SB022 already_done where the record of the key is gone, '
   'SB002 amount_invalid, SB003 amount_scale, SB004 amount_out_of_range, SB008 text_invalid, '
   'SB009 text_too_long, SB101 account_not_found, SB102 account_closed, SB121 account_frozen, '
-  'SB104 currency_mismatch, SB103 entry_unbalanced, SB001 insufficient_balance. Where another '
+  'SB104 currency_mismatch, SB103 entry_unbalanced, SB001 insufficient_balance, '
+  'SB662 second_person_needed for an accountant above entry_alone_amount on a day. Where another '
   'function speaks of those of a posting, they are from SB108 period_locked on, and on a hot '
   'account also SB015 conflict_retry when its mode changes at this moment, '
   'SB020 isolation_unsupported, SB207 prepared_transaction_open.';

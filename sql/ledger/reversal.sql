@@ -105,7 +105,7 @@ begin
     return v_entry;
   end if;
 
-  return saldo_private.reverse_posted_entry(
+  v_entry := saldo_private.reverse_posted_entry(
     entry_id => reverse_entry.entry_id,
     reversal_id => v_reversal_id,
     description => v_reason,
@@ -113,6 +113,10 @@ begin
     idempotency_key => reverse_entry.idempotency_key,
     is_correction => true
   );
+  if saldo_private.is_entry_limited() then
+    perform saldo_private.use_entry_limit(array[v_reversal_id]);
+  end if;
+  return v_entry;
 end
 $$;
 comment on function saldo.reverse_entry is
@@ -122,6 +126,7 @@ comment on function saldo.reverse_entry is
   'SB010 input_invalid, SB008 text_invalid, SB009 text_too_long, SB005 idempotency_conflict, '
   'SB007 not_found, SB106 entry_not_reversible for a draft, a reversed entry, a reversal or the '
   'closing entry of a year (reopen_period undoes that), SB102 account_closed, '
-  'SB001 insufficient_balance, and those of a posting.';
+  'SB001 insufficient_balance, and those of a posting; SB662 second_person_needed for an '
+  'accountant above entry_alone_amount on a day, for whom an administrator reverses it.';
 revoke execute on function saldo.reverse_entry from public;
 grant execute on function saldo.reverse_entry to saldo_admin, saldo_accountant;

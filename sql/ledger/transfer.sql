@@ -50,7 +50,7 @@ begin
     end if;
   end if;
 
-  return saldo_private.post_pair(
+  v_entry := saldo_private.post_pair(
     entry_id => v_entry_id,
     debit_account_id => transfer.debit_account_id,
     credit_account_id => transfer.credit_account_id,
@@ -62,6 +62,10 @@ begin
       then saldo_private.require_occurred_at(transfer.occurred_at) end,
     idempotency_key => transfer.idempotency_key
   );
+  if saldo_private.is_entry_limited() then
+    perform saldo_private.use_entry_limit(array[v_entry_id]);
+  end if;
+  return v_entry;
 end
 $$;
 comment on function saldo.transfer is
@@ -72,7 +76,8 @@ comment on function saldo.transfer is
   'SB005 idempotency_conflict, SB008 text_invalid, SB009 text_too_long, SB010 input_invalid for '
   'an occurred_at before 1900 or after 9999, SB108 period_locked, SB101 account_not_found, '
   'SB102 account_closed, SB121 account_frozen, SB104 currency_mismatch, '
-  'SB001 insufficient_balance, and those of a posting.';
+  'SB001 insufficient_balance, and those of a posting; SB662 second_person_needed for an '
+  'accountant above entry_alone_amount on a day.';
 revoke execute on function saldo.transfer from public;
 grant execute on function saldo.transfer to saldo_admin, saldo_accountant;
 
@@ -181,6 +186,11 @@ begin
   ) as c;
 
   perform saldo_private.transfer_many__write(transfers, v_results);
+  if saldo_private.is_entry_limited() then
+    perform saldo_private.use_entry_limit(array(
+      select r.entry_id from unnest(v_results) as r where r.is_new
+    ));
+  end if;
   return query
   select r.entry_id, r.is_new
   from unnest(v_results) as r;
@@ -194,7 +204,8 @@ comment on function saldo.transfer_many is
   'SB004 amount_out_of_range, SB003 amount_scale, SB005 idempotency_conflict, SB008 text_invalid, '
   'SB009 text_too_long, SB101 account_not_found, SB102 account_closed, SB104 currency_mismatch, '
   'SB001 insufficient_balance, and those of a posting; SB010 input_invalid for an occurred_at '
-  'before 1900 or after 9999.';
+  'before 1900 or after 9999; SB662 second_person_needed for an accountant above '
+  'entry_alone_amount on a day.';
 revoke execute on function saldo.transfer_many from public;
 grant execute on function saldo.transfer_many to saldo_admin, saldo_accountant;
 

@@ -86,6 +86,62 @@ test.serial(
   },
 );
 
+test.serial("no entry of a colleague takes the place of a draft's", async (t) => {
+  const draft = await make(entry("5"));
+  for (const content of [entry("6"), entry("5")]) {
+    const taken = { ...content, idempotency_key: `draft:${draft["id"]}` };
+    await errorCode(call("post_entries($1)", [taken]));
+  }
+  const before = await state();
+  t.like(await post(draft["id"]), { status: "posted", description: "Rent" });
+  t.is((await state()).entries, before.entries + 1);
+});
+
+test.serial("above a setting an entry of an accountant is for two", async (t) => {
+  const as = (person: string, text: string, values: unknown[], role = "saldo_accountant") =>
+    asPerson(pool, role, person, async (client) => (await client.query<Row>(text, values)).rows);
+  const codeAs = (person: string, text: string, values: unknown[], role?: string) =>
+    errorCode(as(person, text, values, role));
+  await pool.query("select saldo.set_setting('entry_alone_amount', '1000')");
+  const transfer = "select id from saldo.transfer(1, 2, $1, idempotency_key => $2)";
+  const postAll = "select id from saldo.post_entries($1)";
+  const before = await state();
+  t.is(await codeAs("anna", transfer, ["1000.01", null]), "SB662");
+  t.is(await codeAs("anna", postAll, [JSON.stringify([entry("600"), entry("401")])]), "SB662");
+  const many = `select saldo.transfer_many(array(select jsonb_populate_record(
+    null::saldo.transfer_request, '{"debit_account_id": 1, "credit_account_id": 2, "amount": 501}')
+    from generate_series(1, 2)))`;
+  t.is(await codeAs("anna", many, []), "SB662");
+  t.deepEqual(await state(), before);
+
+  // In parts neither; a retry counts once; another one has a day of the own, an application none.
+  const [first] = await as("anna", transfer, ["600", "a-1"]);
+  await as("anna", transfer, ["600", "a-1"]);
+  t.is(await codeAs("anna", transfer, ["401", null]), "SB662");
+  const reverse = "select id from saldo.reverse_entry($1, 'wrong')";
+  t.is(await codeAs("anna", reverse, [first?.["id"]]), "SB662");
+  await as("budi", reverse, [first?.["id"]]);
+  await as("app", transfer, ["90000", null], "saldo_admin");
+
+  const makeAs = "select id from saldo.make_draft($1)";
+  const postAs = "select status::text from saldo.post_draft($1)";
+  const [draft] = await as("anna", makeAs, [JSON.stringify(entry("5000"))]);
+  t.is(await codeAs("anna", postAs, [draft?.["id"]]), "SB662");
+  t.is(await codeAs("service:night", postAs, [draft?.["id"]]), "SB662");
+  // Who has changed it has written it, even if somebody changed it after that.
+  await as("budi", "select saldo.edit_draft($1, $2)", [
+    draft?.["id"],
+    JSON.stringify(entry("9000")),
+  ]);
+  await as("anna", "select saldo.edit_draft($1, $2)", [
+    draft?.["id"],
+    JSON.stringify(entry("8000")),
+  ]);
+  t.is(await codeAs("budi", postAs, [draft?.["id"]]), "SB662");
+  t.deepEqual(await as("citra", postAs, [draft?.["id"]]), [{ status: "posted" }]);
+  t.is(await codeAs("citra", transfer, ["1000", null]), "none", "what two did counts for neither");
+});
+
 test.serial("a discarded draft stays, with its reason, and is never posted", async (t) => {
   const draft = await make(entry("5"));
   t.is(await errorCode(call("discard_draft($1, ' ')", draft["id"])), "SB009");
