@@ -64,26 +64,28 @@ returns table (key text, stored text, derived text)
 language sql
 stable
 as $$
-  select format('account %s (%s) %s', a.id, a.code, term.name), coalesce(term.now, 'none'),
+  select format('account %s (%s)%s', p.id, p.code, term.name), coalesce(term.now, 'none'),
     coalesce(term.opened_with, 'none')
-  from saldo.account as a
-  join saldo_private.account_terms as t on t.account_id = a.id
+  from (
+    -- One pass for all: there may be millions.
+    select coalesce(a.id, t.account_id) as id, coalesce(a.code, t.code) as code, a as now,
+      t as opened_with, a.id is not null and t.account_id is not null as is_pair
+    from saldo.account as a
+    full join saldo_private.account_terms as t on t.account_id = a.id
+    where (a.id, a.code, a.type, a.currency, a.min_balance::numeric)
+      is distinct from (t.account_id, t.code, t.type, t.currency, t.min_balance)
+  ) as p
   cross join lateral (
-    values ('code', a.code, t.code), ('type', a.type::text, t.type::text),
-      ('currency', a.currency, t.currency),
-      ('min_balance', trim_scale(a.min_balance)::text, trim_scale(t.min_balance)::text)
-  ) as term (name, now, opened_with)
-  where (a.code, a.type, a.currency, a.min_balance::numeric)
-    is distinct from (t.code, t.type, t.currency, t.min_balance)
+    values (true, ' code', (p.now).code, (p.opened_with).code),
+      (true, ' type', (p.now).type::text, (p.opened_with).type::text),
+      (true, ' currency', (p.now).currency, (p.opened_with).currency),
+      (true, ' min_balance', trim_scale((p.now).min_balance)::text,
+        trim_scale((p.opened_with).min_balance)::text),
+      (false, '', case when (p.now).id is null then 'missing' else 'opened past the engine' end,
+        'as the engine has opened it')
+  ) as term (is_of_pair, name, now, opened_with)
+  where term.is_of_pair = p.is_pair
   and term.now is distinct from term.opened_with
-  union all
-  select format('account %s (%s)', coalesce(a.id, t.account_id), coalesce(a.code, t.code)),
-    case when a.id is null then 'missing' else 'opened past the engine' end,
-    'as the engine has opened it'
-  from saldo.account as a
-  full join saldo_private.account_terms as t on t.account_id = a.id
-  where a.id is null
-  or t.account_id is null
 $$;
 comment on function saldo_private.rule_engine_configuration__accounts is
   'Accounts whose code, type, currency or min_balance is not what they were opened with.';

@@ -10,15 +10,12 @@ returns boolean
 language sql
 stable
 as $$
-  -- PUBLIC is 0: what it may is decided by the files of sql/.
-  select role = 0 or exists (
-    select
-    from pg_catalog.pg_roles as r
-    where r.oid = role
-    and r.rolname in ('saldo_owner', 'saldo_admin', 'saldo_operator', 'saldo_accountant',
+  -- PUBLIC is 0: what it may is decided by the files of sql/. One expression, to be inlined: it is
+  -- asked about each grant.
+  select role = 0
+    or pg_get_userbyid(role) in ('saldo_owner', 'saldo_admin', 'saldo_operator', 'saldo_accountant',
       'saldo_auditor', 'saldo_cashier', 'saldo_biller', 'saldo_app', 'saldo_member',
       'saldo_branch', 'saldo_anonymous', 'saldo_report', 'saldo_rule_reader', 'saldo_server')
-  )
 $$;
 comment on function saldo_private.is_own_role is 'Whether it is a role of Saldo, or PUBLIC.';
 
@@ -27,12 +24,10 @@ returns text
 language sql
 stable
 as $$
-  select case role when 0 then 'public' else coalesce(
-    (select r.rolname::text from pg_catalog.pg_roles as r where r.oid = role),
-    format('role %s', role)
-  ) end
+  select case role when 0 then 'public' else pg_get_userbyid(role)::text end
 $$;
-comment on function saldo_private.role_name is 'Name of a role, which may be gone; 0 is PUBLIC.';
+comment on function saldo_private.role_name is
+  'Name of a role; 0 is PUBLIC, and of one that is gone it says its number.';
 
 create or replace function saldo_private.current_objects__code()
 returns table (kind text, name text, definition text, is_own boolean)

@@ -1,9 +1,21 @@
 -- Standing types and operators: what decides what an expression of the engine means.
 --
--- Private: current_objects__types, current_objects__operators; standing_object.sql has the rest.
+-- Private: first_added_oid, is_added_object, current_objects__types, current_objects__operators;
+-- standing_object.sql has the rest.
 -- PostgreSQL takes an operator or function whose arguments fit exactly before one of its own that
 -- fits in general. So what is added in a schema of the path, pg_catalog among them, may be what the
 -- engine calls from then on.
+
+create or replace function saldo_private.first_added_oid()
+returns oid
+language sql
+immutable
+as $$
+  -- Below are those that a database begins with.
+  select 16384::oid
+$$;
+comment on function saldo_private.first_added_oid is
+  'Number from which on objects are that somebody has made: the thousands below need no look.';
 
 create or replace function saldo_private.is_added_object(catalogue regclass, id oid)
 returns boolean
@@ -11,8 +23,7 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  -- Below are those that a database begins with.
-  select id >= 16384
+  select id >= saldo_private.first_added_oid()
     and not exists (
       select
       from pg_depend as d
@@ -23,20 +34,6 @@ as $$
 $$;
 comment on function saldo_private.is_added_object is
   'Whether somebody has made it, other than by an extension.';
-
-create or replace function saldo_private.is_own_type(type oid)
-returns boolean
-language sql
-stable
-as $$
-  select exists (
-    select
-    from pg_catalog.pg_type as t
-    where t.oid = type
-    and t.typnamespace::regnamespace::text in ('saldo', 'saldo_private', 'saldo_rule')
-  )
-$$;
-comment on function saldo_private.is_own_type is 'Whether a type is in a schema of Saldo.';
 
 create or replace function saldo_private.current_objects__types()
 returns table (kind text, name text, definition text, is_own boolean)
@@ -51,7 +48,7 @@ as $$
     ),
     t.typowner::regrole::text = 'saldo_owner'
   from pg_catalog.pg_type as t
-  where saldo_private.is_own_type(t.oid)
+  where t.typnamespace::regnamespace::text in ('saldo', 'saldo_private', 'saldo_rule')
   and t.typtype = 'e'
   union all
   select 'type', t.oid::regtype::text, (
@@ -64,7 +61,7 @@ as $$
     t.typowner::regrole::text = 'saldo_owner'
   from pg_catalog.pg_type as t
   join pg_catalog.pg_class as c on c.oid = t.typrelid
-  where saldo_private.is_own_type(t.oid)
+  where t.typnamespace::regnamespace::text in ('saldo', 'saldo_private', 'saldo_rule')
   and c.relkind = 'c'
   union all
   select 'cast', format('%s to %s', c.castsource::regtype, c.casttarget::regtype),
@@ -76,8 +73,10 @@ as $$
   from pg_catalog.pg_cast as c
   join pg_catalog.pg_type as source on source.oid = c.castsource
   join pg_catalog.pg_type as target on target.oid = c.casttarget
-  where saldo_private.is_added_object('pg_cast', c.oid)
-  and (saldo_private.is_own_type(c.castsource) or saldo_private.is_own_type(c.casttarget)
+  where c.oid >= saldo_private.first_added_oid()
+  and saldo_private.is_added_object('pg_cast', c.oid)
+  and (source.typnamespace::regnamespace::text in ('saldo', 'saldo_private', 'saldo_rule')
+    or target.typnamespace::regnamespace::text in ('saldo', 'saldo_private', 'saldo_rule')
     or (source.typnamespace = 'pg_catalog'::regnamespace
       and target.typnamespace = 'pg_catalog'::regnamespace))
 $$;
@@ -96,6 +95,7 @@ as $$
   from pg_catalog.pg_operator as o
   where o.oprnamespace::regnamespace::text in ('saldo', 'saldo_private', 'saldo_rule')
   or (o.oprnamespace = 'pg_catalog'::regnamespace
+    and o.oid >= saldo_private.first_added_oid()
     and saldo_private.is_added_object('pg_operator', o.oid))
   union all
   select 'operator class', format('%s for %s by %s', c.opcname, c.opcintype::regtype, m.amname),
@@ -105,9 +105,11 @@ as $$
   from pg_catalog.pg_opclass as c
   join pg_catalog.pg_opfamily as f on f.oid = c.opcfamily
   join pg_catalog.pg_am as m on m.oid = c.opcmethod
-  where saldo_private.is_own_type(c.opcintype)
+  join pg_catalog.pg_type as t on t.oid = c.opcintype
+  where t.typnamespace::regnamespace::text in ('saldo', 'saldo_private', 'saldo_rule')
   or c.opcnamespace::regnamespace::text in ('saldo', 'saldo_private', 'saldo_rule')
   or (c.opcnamespace = 'pg_catalog'::regnamespace
+    and c.oid >= saldo_private.first_added_oid()
     and saldo_private.is_added_object('pg_opclass', c.oid))
   union all
   select 'aggregate', p.oid::regprocedure::text, format('owner %s, step %s, end %s, from %s',
@@ -123,6 +125,7 @@ as $$
       p.proowner::regrole, md5(p.prosrc)), false
   from pg_catalog.pg_proc as p
   where p.pronamespace = 'pg_catalog'::regnamespace
+  and p.oid >= saldo_private.first_added_oid()
   and saldo_private.is_added_object('pg_proc', p.oid)
 $$;
 comment on function saldo_private.current_objects__operators is

@@ -81,6 +81,11 @@ language plpgsql
 set enable_nestloop = off
 as $$
 begin
+  if not exists (
+    select from saldo.finding as f where f.check_run_id = explain_findings.check_run_id
+  ) then
+    return;
+  end if;
   perform saldo_private.rank_causes(saldo_private.explain_findings__causes(check_run_id));
   -- These go by what was found for others.
   perform saldo_private.rank_causes(array(

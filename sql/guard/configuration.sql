@@ -231,8 +231,10 @@ as $$
   select c.conname::text, 'not validated', 'validated'
   from pg_catalog.pg_constraint as c
   where c.connamespace in ('saldo'::regnamespace, 'saldo_private'::regnamespace)
-  -- From PostgreSQL 18 on a constraint may be not enforced; before, there is no such column.
-  and not (c.convalidated and coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true))
+  -- From PostgreSQL 18 on a constraint may be not enforced, but no "not null"; before, there is no
+  -- such column.
+  and not (c.convalidated
+    and (c.contype = 'n' or coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true)))
   union all
   select i.indexrelid::regclass::text, 'not valid', 'valid'
   from pg_catalog.pg_index as i

@@ -64,15 +64,19 @@ as $$
   select total.currency, total.assets, total.liabilities, total.equity,
     total.assets = total.liabilities + total.equity
   from (
-    select a.currency,
-      coalesce(sum(a.balance) filter (where a.type = 'asset'), 0) as assets,
-      coalesce(sum(a.balance) filter (where a.type = 'liability'), 0) as liabilities,
-      coalesce(sum(a.balance) filter (where a.type in ('equity', 'revenue')), 0)
-        - coalesce(sum(a.balance) filter (where a.type = 'expense'), 0) as equity
-    from saldo_private.account_total as a
-    where balance_sheet_totals.currency is null
-    or a.currency = balance_sheet_totals.currency
-    group by a.currency
+    select t.currency,
+      coalesce(sum(t.balance) filter (where t.type = 'asset'), 0) as assets,
+      coalesce(sum(t.balance) filter (where t.type = 'liability'), 0) as liabilities,
+      coalesce(sum(t.balance) filter (where t.type in ('equity', 'revenue')), 0)
+        - coalesce(sum(t.balance) filter (where t.type = 'expense'), 0) as equity
+    from (
+      select a.currency, a.type, sum(a.balance) as balance
+      from saldo_private.account_total as a
+      where balance_sheet_totals.currency is null
+      or a.currency = balance_sheet_totals.currency
+      group by a.currency, a.type
+    ) as t
+    group by t.currency
   ) as total
   order by total.currency
 $$;
