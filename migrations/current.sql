@@ -49,3 +49,10 @@ alter table saldo_private.console_session add column if not exists way text;
 alter table saldo_private.console_session add column if not exists ended_by text;
 -- Whoever has written some of a draft is no second person for it.
 alter table saldo.entry_draft add column if not exists authors text[] not null default '{}';
+-- Checks look for the few entries of these sources without going through the journal.
+-- squawk-ignore require-concurrent-index-creation
+create index if not exists journal_entry_rare_source_idx
+  on saldo.journal_entry (source, id)
+  where source in ('settlement', 'partial_refund', 'top_up_reversal', 'debt_payment');
+-- squawk-ignore require-concurrent-index-deletion
+drop index if exists saldo.journal_entry_settlement_idx;

@@ -155,15 +155,18 @@ returns table (
 language sql
 stable
 as $$
-  select a.currency, null::bigint,
-    trim_scale(coalesce(sum(a.balance) filter (where a.type = 'asset'), 0))::text,
-    trim_scale(
-      -coalesce(sum(a.debit_total - a.credit_total) filter (where a.type <> 'asset'), 0)
-    )::text,
-    trim_scale(sum(a.debit_total - a.credit_total)), '{}'::jsonb
-  from saldo_private.account_total as a
-  group by a.currency
-  having sum(a.debit_total - a.credit_total) <> 0
+  select t.currency, null::bigint,
+    trim_scale(coalesce(sum(t.balance) filter (where t.type = 'asset'), 0))::text,
+    trim_scale(-coalesce(sum(t.net_debit) filter (where t.type <> 'asset'), 0))::text,
+    trim_scale(sum(t.net_debit)), '{}'::jsonb
+  from (
+    select a.currency, a.type, sum(a.balance) as balance,
+      sum(a.debit_total - a.credit_total) as net_debit
+    from saldo_private.account_total as a
+    group by a.currency, a.type
+  ) as t
+  group by t.currency
+  having sum(t.net_debit) <> 0
 $$;
 comment on function saldo_private.rule_balance_sheet is
   'Currencies in which the accounts'' assets (stored) are not liabilities plus equity plus current '
@@ -211,12 +214,17 @@ returns table (
 language sql
 stable
 as $$
-  with reversal as (
+  with concerned as materialized (
+    select e.id, e.kind, e.status, e.reverses
+    from saldo.journal_entry as e
+    where (e.kind = 'reversal' or e.status = 'reversed')
+    and saldo_private.is_posted_since(e.posted_in, since)
+  ),
+  reversal as (
     select r.id, r.reverses, e.status
-    from saldo.journal_entry as r
+    from concerned as r
     left join saldo.journal_entry as e on e.id = r.reverses
     where r.kind = 'reversal'
-    and saldo_private.is_posted_since(r.posted_in, since)
   ),
   net as (
     select r.id, l.account_id, sum(l.debit - l.credit) as amount
@@ -236,10 +244,9 @@ as $$
   union all
   select e.id::text, null, 'reversed', 'has one reversal', null,
     jsonb_build_object('entry_id', e.id)
-  from saldo.journal_entry as e
+  from concerned as e
   left join saldo.journal_entry as r on r.reverses = e.id
   where e.status = 'reversed'
-  and saldo_private.is_posted_since(e.posted_in, since)
   group by e.id
   having count(r.id) <> 1
 $$;

@@ -51,14 +51,16 @@ language sql
 stable
 as $$
   -- A source is no proof of the function that posted: post_entries takes any that is not reserved.
-  select array['ledger', e.source,
-      case when e.source in ('top_up', 'refund', 'partial_refund', 'top_up_reversal')
-        then 'wallet' end],
+  select case when e.source = 'capture_hold' then array['hold:' || (e.metadata ->> 'hold_id')]
+      else array['ledger', e.source,
+        case when e.source in ('top_up', 'refund', 'partial_refund', 'top_up_reversal')
+          then 'wallet' end] end,
     e.idempotency_key, 'journal_entry', e.id, null::bigint, e.recorded_at
   from saldo.journal_entry as e
   where e.idempotency_key is not null
   -- Their own rows have the key.
-  and e.source not in ('purchase', 'deposit', 'capture_hold')
+  and e.source not in ('purchase', 'deposit')
+  and (e.source <> 'capture_hold' or e.metadata ? 'hold_id')
   and e.recorded_at >= kept_since
   and saldo_private.is_posted_since(e.posted_in, since)
   union all
@@ -68,15 +70,6 @@ as $$
   from saldo_private.sub_balance_since(since) as s
   where s.idempotency_key is not null
   and s.created_at >= kept_since
-  union all
-  select array['hold:' || (e.metadata ->> 'hold_id')], e.idempotency_key, 'journal_entry', e.id,
-    null, e.recorded_at
-  from saldo.journal_entry as e
-  where e.idempotency_key is not null
-  and e.source = 'capture_hold'
-  and e.metadata ? 'hold_id'
-  and e.recorded_at >= kept_since
-  and saldo_private.is_posted_since(e.posted_in, since)
   union all
   select array['account:' || h.account_id], h.idempotency_key, 'hold', h.id, h.account_id,
     h.created_at
