@@ -56,3 +56,17 @@ create index if not exists journal_entry_rare_source_idx
   where source in ('settlement', 'partial_refund', 'top_up_reversal', 'debt_payment');
 -- squawk-ignore require-concurrent-index-deletion
 drop index if exists saldo.journal_entry_settlement_idx;
+
+-- The accounts whose months are suspect, apart from those whose totals are.
+do $$
+begin
+  if not exists (
+    select
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = 'saldo_private.suspects'::regclass
+    and a.attname = 'month_account_ids'
+  ) then
+    alter type saldo_private.suspects add attribute month_account_ids bigint[];
+  end if;
+end
+$$;

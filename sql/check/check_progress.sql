@@ -130,6 +130,10 @@ begin
   v_news := saldo_private.verify_news(progress.snapshot::pg_snapshot, false);
   v_suspects.line_count := progress.line_count;
   v_suspects.account_ids := array(select distinct unnest(v_account_ids || v_news.account_ids));
+  -- Where only totals are wrong, the sieve has proven the months.
+  v_suspects.month_account_ids := array(
+    select distinct unnest(progress.account_ids || v_news.month_account_ids)
+  );
   v_suspects.entry_ids := array(select distinct unnest(progress.entry_ids || v_news.entry_ids));
   return saldo_private.record_check(progress, 'full', v_suspects, is_complete => true);
 end
@@ -162,6 +166,14 @@ begin
     and f.account_id is not null
     union
     select unnest(v_news.account_ids)
+  );
+  v_suspects.month_account_ids := array(
+    select f.account_id
+    from saldo.finding as f
+    where f.check_run_id = v_before.id
+    and f.rule = 'month_movement'
+    union
+    select unnest(v_news.month_account_ids)
   );
   v_suspects.entry_ids := array(
     select (f.detail ->> 'entry_id')::uuid

@@ -31,6 +31,7 @@ begin
     $sql$,
     'rule_' || rule.name,
     case
+      when rule.name = 'month_movement' then '$5'
       when rule.scope = 'account' then '$1'
       when rule.scope = 'entry' then '$2'
       when rule.news = 'accounts' then '$3'
@@ -38,7 +39,8 @@ begin
       else ''
     end
   )
-  using suspects.account_ids, suspects.entry_ids, suspects.news_account_ids, suspects.since;
+  using suspects.account_ids, suspects.entry_ids, suspects.news_account_ids, suspects.since,
+    suspects.month_account_ids;
 end
 $$;
 comment on function saldo_private.record_check__rows is
@@ -98,10 +100,12 @@ begin
     -- Where the sieve found nothing, it has proven them already; without new postings there is
     -- nothing to ask about.
     continue when to_regproc('saldo_private.rule_' || v_rule.name) is not null
-      and case v_rule.scope
-        when 'account' then suspects.account_ids = '{}'
-        when 'entry' then suspects.entry_ids = '{}'
-        when 'journal' then suspects.account_ids = '{}' and suspects.entry_ids = '{}'
+      and case
+        when v_rule.name = 'month_movement' then suspects.month_account_ids = '{}'
+        when v_rule.scope = 'account' then suspects.account_ids = '{}'
+        when v_rule.scope = 'entry' then suspects.entry_ids = '{}'
+        when v_rule.scope = 'journal'
+        then suspects.account_ids = '{}' and suspects.entry_ids = '{}'
         else v_rule.news = 'accounts' and suspects.news_account_ids = '{}'
       end;
     if v_rule.is_registered then

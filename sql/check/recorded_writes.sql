@@ -72,6 +72,7 @@ begin
   ) as named
   where g.rule is null;
   v_suspects.account_ids := suspects.account_ids || v_account_ids;
+  v_suspects.month_account_ids := suspects.month_account_ids || v_account_ids;
   v_suspects.entry_ids := suspects.entry_ids || v_entry_ids;
   v_suspects.news_account_ids := case when suspects.news_account_ids is not null
     then suspects.news_account_ids || v_account_ids end;

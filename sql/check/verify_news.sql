@@ -236,6 +236,7 @@ create or replace function saldo_private.verify_news__look(
   out line_count bigint,
   out is_balanced boolean,
   out suspect_account_ids bigint[],
+  out suspect_month_account_ids bigint[],
   out account_ids bigint[],
   out totals saldo_private.verified_total[],
   out months saldo_private.verified_month[],
@@ -302,6 +303,7 @@ as $$
       union
       select unnest(m.suspect_ids) from month as m
     ),
+    array(select distinct unnest(m.suspect_ids) from month as m),
     coalesce((select m.ids from moved as m), '{}'),
     array(select (t.account_id, t.debit, t.credit)::saldo_private.verified_total from total as t),
     array(
@@ -332,6 +334,7 @@ begin
   end if;
   v_suspects.line_count := v_look.line_count;
   v_suspects.account_ids := v_look.suspect_account_ids;
+  v_suspects.month_account_ids := v_look.suspect_month_account_ids;
   v_suspects.entry_ids := case when v_look.is_balanced then '{}'::uuid[]
     else saldo_private.verify_news__suspects(since) end;
   v_suspects.since := verify_news.since;

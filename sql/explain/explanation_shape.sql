@@ -9,7 +9,19 @@ create or replace function saldo_private.causes_of_shapes__caches(check_run_id u
 returns setof saldo_private.possible_cause
 language sql
 stable
+-- Findings of this transaction: the planner takes thousands of them for a handful.
+set enable_nestloop = off
 as $$
+  with found as materialized (
+    -- What else was found about the account.
+    select f.account_id, array_agg(distinct f.rule) as rules,
+      case when sum(f.difference) filter (where f.rule = 'month_movement') = 0
+        then count(*) filter (where f.rule = 'month_movement') else 0 end as month_count
+    from saldo.finding as f
+    where f.check_run_id = causes_of_shapes__caches.check_run_id
+    and f.account_id is not null
+    group by f.account_id
+  )
   select f.id, 9, 'cache_forced', 'likely'::saldo.explanation_confidence,
     case
       when f.rule = 'account_balance'
@@ -18,31 +30,21 @@ as $$
       then 'Its months are forced: journal and totals agree against them.'
       when f.rule = 'customer_month_total'
       then 'Journal, rated lines and totals agree against the customer''s month: it was forced.'
-      when moved.month_count > 1
+      when found.month_count > 1
       then 'Totals and journal agree, and so do the months taken together: what is in one of them '
         'belongs to another.'
       else 'Totals and journal agree against the month: it was forced.'
     end,
     '{}'::jsonb
   from saldo_private.unexplained_findings(causes_of_shapes__caches.check_run_id) as f
-  cross join lateral (
-    select case when sum(each.difference) = 0 then count(*) else 0 end as month_count
-    from saldo.finding as each
-    where each.check_run_id = f.check_run_id
-    and each.rule = 'month_movement'
-    and each.account_id = f.account_id
-  ) as moved
+  join found on found.account_id = f.account_id
   where case f.rule
-    when 'account_balance'
-    then not saldo_private.has_finding(f.check_run_id, array['month_movement'], f.account_id)
-    when 'month_movement'
-    then not saldo_private.has_finding(f.check_run_id, array['account_balance'], f.account_id)
-    when 'restatement'
-    then saldo_private.has_finding(f.check_run_id, array['month_movement'], f.account_id)
-      and not saldo_private.has_finding(f.check_run_id, array['account_balance'], f.account_id)
+    when 'account_balance' then not 'month_movement' = any (found.rules)
+    when 'month_movement' then not 'account_balance' = any (found.rules)
+    when 'restatement' then 'month_movement' = any (found.rules)
+      and not 'account_balance' = any (found.rules)
     when 'customer_month_total'
-    then not saldo_private.has_finding(f.check_run_id,
-      array['account_balance', 'rated_line', 'rating_entry', 'reading_rated'], f.account_id)
+    then not found.rules && array['account_balance', 'rated_line', 'rating_entry', 'reading_rated']
     else false
   end
 $$;

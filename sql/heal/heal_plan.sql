@@ -98,7 +98,9 @@ as $$
     end) order by p.rule, p.account_id, p.key), '{}')
   from unnest(plan) as p
   cross join lateral (
-    select saldo_private.unproven_source(p.rule, p.account_id) as reason
+    -- Asked only where it may say something: there may be ten thousand totals.
+    select case when p.rule in ('account_slot', 'held_total', 'customer_month_total')
+      then saldo_private.unproven_source(p.rule, p.account_id) end as reason
     offset 0
   ) as source
   cross join (
@@ -138,6 +140,7 @@ as $$
       each.rule, heal_plan__hold_rules.check_run_id
     ) as reason
     from (select distinct q.rule from unnest(plan) as q) as each
+    offset 0 -- or it is asked for each key
   ) as hold on hold.rule = p.rule
 $$;
 comment on function saldo_private.heal_plan__hold_rules is
@@ -213,7 +216,8 @@ as $$
       p.outcome = 'healed' and not (heal_plan__limit.is_scheduled and not l.is_scheduled)
         and not coalesce(abs(p.difference) > l.max_amount, false) as is_small
     from unnest(plan) as p
-    join saldo_private.heal_limit() as l on l.rule = p.rule
+    -- Or the settings are read for each key.
+    join (select each.* from saldo_private.heal_limit() as each offset 0) as l on l.rule = p.rule
   ),
   summed as (
     select o.p, o.is_scheduled, o.is_small, o.max_count, o.max_amount, o.max_amount_total,

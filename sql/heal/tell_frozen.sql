@@ -55,6 +55,7 @@ as $$
   from (
     select array(select c.account_id from saldo_private.changed_accounts(plan) as c) as account_ids,
       saldo_private.freeze_limit() as most
+    offset 0 -- or it is counted for each
   ) as changed
 $$;
 comment on function saldo_private.tell_frozen is
