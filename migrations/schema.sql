@@ -826,7 +826,8 @@ create type saldo_private.suspects as (
   account_ids bigint[],
   entry_ids uuid[],
   since pg_snapshot,
-  news_account_ids bigint[]
+  news_account_ids bigint[],
+  month_account_ids bigint[]
 );
 
 create type saldo.top_up_request as (
@@ -1119,6 +1120,7 @@ CREATE INDEX alert_delivery_alert_id_idx ON saldo.alert_delivery USING btree (al
 CREATE INDEX alert_delivery_channel_last_attempt_at_idx ON saldo.alert_delivery USING btree (channel, last_attempt_at) WHERE (last_attempt_at IS NOT NULL);
 CREATE INDEX alert_delivery_failed_idx ON saldo.alert_delivery USING btree (channel) WHERE (failed_at IS NOT NULL);
 CREATE INDEX alert_delivery_pending_idx ON saldo.alert_delivery USING btree (next_attempt_at) WHERE ((delivered_at IS NULL) AND (failed_at IS NULL));
+-- trigger announce_attention
 -- policy owner_all
 -- policy select_all
 
@@ -1588,6 +1590,8 @@ create table saldo_private.console_session (
   expires_at timestamp with time zone not null,
   seen_at timestamp with time zone not null,
   ended_at timestamp with time zone,
+  way text,
+  ended_by text,
   constraint console_session_pkey PRIMARY KEY (id_hash),
   constraint console_session_service_token_id_fkey FOREIGN KEY (service_token_id) REFERENCES saldo.service_token(id),
   constraint console_session_id_is_sha256 CHECK ((length(id_hash) = 32)),
@@ -1798,6 +1802,7 @@ create table saldo.entry_draft (
   changed_by text not null,
   entry_id uuid,
   reason text,
+  authors text[] default '{}'::text[] not null,
   constraint entry_draft_pkey PRIMARY KEY (id),
   constraint entry_draft_discarded_one_says_why CHECK (((status = 'discarded'::saldo.draft_status) = (reason IS NOT NULL))),
   constraint entry_draft_posted_one_has_its_entry CHECK (((status = 'posted'::saldo.draft_status) = (entry_id IS NOT NULL)))
@@ -2097,9 +2102,9 @@ CREATE UNIQUE INDEX journal_entry_is_posted_once_per_key ON saldo.journal_entry 
 CREATE INDEX journal_entry_origin_month_idx ON saldo.journal_entry USING btree (origin_month) WHERE (origin_month IS NOT NULL);
 CREATE INDEX journal_entry_posted_in_idx ON saldo.journal_entry USING btree (posted_in);
 CREATE INDEX journal_entry_posting_date_idx ON saldo.journal_entry USING btree (posting_date);
+CREATE INDEX journal_entry_rare_source_idx ON saldo.journal_entry USING btree (source, id) WHERE (source = ANY (ARRAY['settlement'::text, 'partial_refund'::text, 'top_up_reversal'::text, 'debt_payment'::text]));
 CREATE INDEX journal_entry_reversal_idx ON saldo.journal_entry USING btree (id) WHERE ((kind = 'reversal'::saldo.entry_kind) OR (status = 'reversed'::saldo.entry_status));
 CREATE UNIQUE INDEX journal_entry_reverses_idx ON saldo.journal_entry USING btree (reverses) WHERE (reverses IS NOT NULL);
-CREATE INDEX journal_entry_settlement_idx ON saldo.journal_entry USING btree (id) WHERE (source = 'settlement'::text);
 -- trigger keep_journal_whole
 -- trigger keep_posted_immutable
 -- trigger keep_purchases_whole

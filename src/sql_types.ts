@@ -1694,6 +1694,8 @@ export interface EntryDraft {
   entry_id: string | null;
   /** Why it was discarded. */
   reason: string | null;
+  /** All who have written an entry into it: token subjects or logins. */
+  authors: string[];
 }
 
 /** A line of an entry, with what its account is called. */
@@ -2394,7 +2396,7 @@ export interface JournalSealTotal {
 export interface LimitUse {
   /** Who moved it: token subject or login. */
   person: string;
-  /** top_up, refund or adjust; adjust_alone: without another person. */
+  /** top_up, refund or adjust; adjust_alone and entry_alone: without another person. */
   action: string;
   /** Currency that the amount is in. */
   currency: string;
