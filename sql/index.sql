@@ -108,6 +108,7 @@
 --!include wallet/assign_member_login.sql
 --!include wallet/service_token.sql
 --!include wallet/console_session.sql
+--!include wallet/console_session_list.sql
 --!include wallet/debt.sql
 --!include wallet/top_up.sql
 --!include wallet/make_top_ups.sql

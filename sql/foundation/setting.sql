@@ -200,7 +200,8 @@ begin
       ('heal_run_max_count', 0, 100000000),
       ('heal_run_max_amount', 0, 999999999999999),
       ('heal_repeat_hours', 0, 8760),
-      (substring(name from '^(?:top_up|refund|adjust|entry|unfreeze|waive|raise)_\w+$'), 0, 999999999999)
+      (substring(name from '^(?:top_up|refund|adjust|entry|unfreeze|waive|raise)_\w+$'), 0,
+        999999999999)
   ) as range (name, least, most)
   where range.name = set_setting__check_number.name;
   if v_least is not null and (

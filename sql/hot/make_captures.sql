@@ -58,7 +58,7 @@ begin
     and (r.amount is null or saldo_private.is_usual_amount(r.amount))
     and saldo_private.is_usual_key(r.idempotency_key)
     and h.status = 'HELD'
-    and h.source <> 'purchase'
+    and h.source = 'place_hold' -- others belong to what has placed them
     and a.mode = 'immediate'
     and not saldo_private.is_contested(h.account_id, array['hold'])
     -- In the words of the index hold_is_captured_once_per_key.

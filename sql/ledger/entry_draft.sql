@@ -203,8 +203,8 @@ comment on function saldo.post_draft is
   'Posts a draft as post_entries does, on the day that its occurred_at, or now, says: in a closed '
   'month on the first open day. Once: a draft that is posted gives its entry again. version: that '
   'which you have seen. Of an accountant it counts for entry_alone_amount only where they have '
-  'written it, or a program posts it. Errors in checking order: SB680 draft_not_found, SB681 draft_state of one '
-  'that is discarded, SB682 draft_changed, and those of post_entries.';
+  'written it, or a program posts it. Errors in checking order: SB680 draft_not_found, '
+  'SB681 draft_state of one that is discarded, SB682 draft_changed, and those of post_entries.';
 revoke execute on function saldo.post_draft from public;
 grant execute on function saldo.post_draft to saldo_admin, saldo_accountant;
 

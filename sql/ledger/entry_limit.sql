@@ -1,8 +1,8 @@
 -- What an accountant may post alone: above it an entry is a draft that another person posts.
 --
 -- Private: is_entry_limited, use_entry_limit.
--- It holds for accountants only: an application acts as an administrator or under grants of its own,
--- and is asked nothing. What is counted is what was posted, in the same transaction, so that a
+-- It holds for accountants only: an application acts as an administrator or under grants of its
+-- own, and is asked nothing. What is counted is what was posted, in the same transaction, so that a
 -- retry counts for nothing and one that is refused has posted nothing.
 -- Locks: the row of the day (limit_use.sql), after those of the posting.
 

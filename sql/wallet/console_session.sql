@@ -1,8 +1,8 @@
 -- The console: one-time links, and the sessions that somebody has who signed in.
 --
 -- Public: nothing. Private: create_console_link, use_console_link, begin_console_session,
--- console_sessions, see_console_sessions, end_console_session, list_console_sessions,
--- end_listed_console_session, end_console_sessions_of, prune_console_sessions; tables console_link and console_session.
+-- console_sessions, see_console_sessions, end_console_session, end_console_sessions_of,
+-- prune_console_sessions; tables console_link and console_session.
 -- A session is what a token is, kept by the server: a browser has a random id of 256 bits in a
 -- cookie that no script reads, the database has the hash of that. The server's login says whom a
 -- session acts for, as it does with each request anyway. A link acts for whom the owner says, on
@@ -109,8 +109,8 @@ $$;
 comment on function saldo_private.begin_console_session is
   'Begins a session for whom the server has found somebody to be; it ends after twelve hours, or '
   'with what it was begun by: expires_at. Gives when. Of more than 20 sessions of a subject the '
-  'oldest end. id_hash: SHA-256 of its id; way: link, token or provider. Error: SB006 forbidden for another login than the '
-  'server''s.';
+  'oldest end. id_hash: SHA-256 of its id; way: link, token or provider. Error: SB006 forbidden for '
+  'another login than the server''s.';
 revoke execute on function saldo_private.begin_console_session from public;
 grant execute on function saldo_private.begin_console_session to saldo_server;
 
@@ -217,90 +217,6 @@ comment on function saldo_private.end_console_session is
   'Ends a session. Nothing for another login than the server''s.';
 revoke execute on function saldo_private.end_console_session from public;
 grant execute on function saldo_private.end_console_session to saldo_server;
-
-create or replace function saldo_private.is_session_shown(
-  session saldo_private.console_session,
-  caller_role text,
-  subject text,
-  member_id bigint
-)
-returns boolean
-language sql
-stable
-as $$
-  select saldo_private.may_name_caller()
-    and session.ended_at is null
-    and session.expires_at > clock_timestamp()
-    and (
-      pg_has_role(caller_role, 'saldo_admin', 'usage')
-      or (
-        session.subject = is_session_shown.subject
-        and session.member_id is not distinct from is_session_shown.member_id
-      )
-    )
-$$;
-comment on function saldo_private.is_session_shown is
-  'Whether a session lasts and may be seen and ended by this caller: an administrator all of them, '
-  'anybody else their own.';
-
-create or replace function saldo_private.list_console_sessions(
-  caller_role text,
-  subject text,
-  member_id bigint,
-  row_limit integer
-)
-returns table (
-  id_hash bytea, role text, subject text, member_code text, way text, is_of_service boolean,
-  created_at timestamptz, expires_at timestamptz, seen_at timestamptz
-)
-language sql
-stable
-security definer
-set search_path = saldo, saldo_private, pg_temp
-as $$
-  select s.id_hash, s.role, s.subject, m.code, s.way,
-    s.service_token_id is not null, s.created_at, s.expires_at, s.seen_at
-  from saldo_private.console_session as s
-  left join saldo.member as m on m.id = s.member_id
-  where saldo_private.is_session_shown(
-    s, list_console_sessions.caller_role, list_console_sessions.subject,
-    list_console_sessions.member_id
-  )
-  order by s.seen_at desc, s.id_hash
-  limit list_console_sessions.row_limit
-$$;
-comment on function saldo_private.list_console_sessions is
-  'Sessions that last, the last used one first: to an administrator all of them, to anybody else '
-  'their own. Nothing for another login than the server''s.';
-revoke execute on function saldo_private.list_console_sessions from public;
-grant execute on function saldo_private.list_console_sessions to saldo_server;
-
-create or replace function saldo_private.end_listed_console_session(
-  id_hash bytea,
-  caller_role text,
-  subject text,
-  member_id bigint
-)
-returns boolean
-language plpgsql
-security definer
-set search_path = saldo, saldo_private, pg_temp
-as $$
-begin
-  update saldo_private.console_session as s
-  set ended_at = clock_timestamp(), ended_by = end_listed_console_session.subject
-  where s.id_hash = end_listed_console_session.id_hash
-  and saldo_private.is_session_shown(
-    s, end_listed_console_session.caller_role, end_listed_console_session.subject,
-    end_listed_console_session.member_id
-  );
-  return found;
-end
-$$;
-comment on function saldo_private.end_listed_console_session is
-  'Ends a session that this caller is shown; false where there is none such.';
-revoke execute on function saldo_private.end_listed_console_session from public;
-grant execute on function saldo_private.end_listed_console_session to saldo_server;
 
 create or replace function saldo_private.end_console_sessions_of(subject text)
 returns bigint
