@@ -1,7 +1,7 @@
 -- Many holds in one call: the whole batch or none of it, or each by itself.
 --
 -- Public: place_holds. Private: place_holds__make, place_holds__one.
--- Each is placed as place_hold places it.
+-- Those that are plain go in a few statements (make_holds.sql), the others one after the other.
 
 create or replace function saldo_private.place_holds__make(request saldo.hold_request)
 returns uuid
@@ -66,10 +66,31 @@ declare
   v_no bigint;
 begin
   perform saldo_private.require_batch(cardinality(holds), 'holds');
+  select array_agg(
+    case when m.request_no is not null then saldo_private.request_result(id => (m.hold).id) end
+    order by r.ordinality
+  )
+  into v_results
+  from unnest(holds) with ordinality as r
+  left join (
+    select each.request_no, each.hold
+    from saldo_private.make_holds(
+      array(select case when h.expires_in is null and h.metadata is null
+          then saldo_private.actor() end
+        from unnest(holds) as h),
+      array(select h.account_id from unnest(holds) as h),
+      array(select h.amount from unnest(holds) as h),
+      array(select h.description from unnest(holds) as h),
+      array(select h.counter_account_id from unnest(holds) as h),
+      array(select h.idempotency_key from unnest(holds) as h),
+      is_waiting => true
+    ) as each
+  ) as m on m.request_no = r.ordinality;
   -- In one order, so that two batches seldom wait for each other crosswise.
   for v_no in
     select r.ordinality
     from unnest(holds) with ordinality as r
+    where v_results[r.ordinality] is null
     order by r.account_id, r.idempotency_key, r.ordinality
   loop
     v_results[v_no] := saldo_private.place_holds__one(holds[v_no], coalesce(all_or_none, true));

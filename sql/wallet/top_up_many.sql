@@ -1,7 +1,7 @@
 -- Many top-ups in one call: the whole batch or none of it, or each by itself.
 --
 -- Public: top_up_many. Private: top_up_many__make, top_up_many__one.
--- Each is made as top_up makes it, one after the other.
+-- Those that are plain go in a few statements (make_top_ups.sql), the others one after the other.
 
 create or replace function saldo_private.top_up_many__make(request saldo.top_up_request)
 returns uuid
@@ -61,14 +61,37 @@ security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
+  v_is_limited boolean := saldo_private.is_limited();
   v_results saldo.request_result[];
   v_no bigint;
 begin
   perform saldo_private.require_batch(cardinality(top_ups), 'top_ups');
+  select array_agg(
+    case when m.request_no is not null then saldo_private.request_result(id => (m.entry).id) end
+    order by r.ordinality
+  )
+  into v_results
+  from unnest(top_ups) with ordinality as r
+  left join (
+    select each.request_no, each.entry
+    from saldo_private.make_top_ups(
+      array(select case when t.occurred_at is null and not v_is_limited and (
+          t.member_id = saldo_private.current_member_id()
+          or not saldo_private.is_member_session()
+        ) then saldo_private.actor() end
+        from unnest(top_ups) as t),
+      array(select t.member_id from unnest(top_ups) as t),
+      array(select t.amount from unnest(top_ups) as t),
+      array(select t.description from unnest(top_ups) as t),
+      array(select t.idempotency_key from unnest(top_ups) as t),
+      is_waiting => true
+    ) as each
+  ) as m on m.request_no = r.ordinality;
   -- In one order, so that two batches seldom wait for each other crosswise.
   for v_no in
     select r.ordinality
     from unnest(top_ups) with ordinality as r
+    where v_results[r.ordinality] is null
     order by r.member_id, r.idempotency_key, r.ordinality
   loop
     v_results[v_no] := saldo_private.top_up_many__one(top_ups[v_no], coalesce(all_or_none, true));
@@ -82,11 +105,12 @@ comment on function saldo.top_up_many is
   'Tops up many wallets in one transaction and answers in the order given. all_or_none: one that '
   'is refused refuses all, with its error; with false each is by itself: its entry, or its code, '
   'while the others stand. Each is as one of top_up, limits and keys too. Errors of the whole: '
-  'SB010 input_invalid for no array of 1 to 10,000. Errors of a row: SB002 amount_invalid, '
+  'SB010 input_invalid for no array of 1 to 10,000, and what a posting raises that changes its '
+  'mind at this moment: then none is made, send all again. Errors of a row: SB002 amount_invalid, '
   'SB004 amount_out_of_range, SB003 amount_scale, SB010 input_invalid, SB008 text_invalid, '
   'SB009 text_too_long, SB304 member_not_found, SB005 idempotency_conflict, '
   'SB660 call_limit_exceeded, SB661 day_limit_exceeded, SB102 account_closed, and those of a '
-  'posting.';
+  'posting, SB107 entry_invalid and SB103 entry_unbalanced among them.';
 revoke execute on function saldo.top_up_many from public;
 grant execute on function saldo.top_up_many to saldo_admin, saldo_cashier;
 

@@ -1,5 +1,5 @@
 import test from "ava";
-import { errorCode } from "../_support/database.ts";
+import { asAdmin, errorCode } from "../_support/database.ts";
 import { admin, jointOf, KINDS, type Kind, type Made } from "./_joint.ts";
 import { openWallet, type Row } from "./_wallet.ts";
 
@@ -123,7 +123,24 @@ test.serial("batches beside single calls, holds and settlements wait in no circl
     codes.push(await errorCode(work));
     if (index % 5 === 0) await wallet.rows("admin", "settle_sub_balances", {});
   };
-  await Promise.all(Array.from({ length: 24 }, (_, index) => run(index)));
+  const many = async (calls: Row[], type: string, name: string) =>
+    codes.push(
+      await errorCode(
+        asAdmin(wallet.pool, (client) =>
+          client.query(
+            `select * from saldo.${name}(array(
+              select r from jsonb_populate_recordset(null::saldo.${type}, $1::jsonb) as r), false)`,
+            [JSON.stringify(calls)],
+          ),
+        ),
+      ),
+    );
+  await Promise.all([
+    ...Array.from({ length: 24 }, (_, index) => run(index)),
+    many(of("top_up"), "top_up_request", "top_up_many"),
+    many(of("place_hold"), "hold_request", "place_holds"),
+    many(of("top_up").toReversed(), "top_up_request", "top_up_many"),
+  ]);
   t.deepEqual([...new Set(codes)], ["none"]);
   const [counted] = await wallet.root(
     "select deadlocks from pg_stat_database where datname = current_database()",

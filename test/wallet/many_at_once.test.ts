@@ -100,6 +100,37 @@ test("limits of a role hold for the top-ups of a batch together", async (t) => {
   t.is(await errorCode(asMember(wallet.pool, members[0]?.id ?? "", topUps(false))), "42501");
 });
 
+test("many top-ups and holds go in a few statements, the unusual ones by themselves", async (t) => {
+  const members = await Promise.all(Array.from({ length: 3 }, () => wallet.member(100)));
+  await wallet.call("admin", "place_hold", { account_id: members[0]?.account_id, amount: 1 });
+  /** How many single calls a batch makes. */
+  const callsOf = async (name: string, work: Work) => {
+    const client = await wallet.pool.connect();
+    await client.query("begin; set local track_functions = 'pl'; set local role saldo_admin");
+    const rows = (await work(client)) as Row[];
+    t.true(rows.every((row) => row["error_code"] === null));
+    const counted = await client.query<{ count: string }>(
+      "select coalesce(sum(calls), 0) as count from pg_stat_xact_user_functions where funcname = $1",
+      [name],
+    );
+    await client.query("commit");
+    client.release();
+    return Number(counted.rows[0]?.count);
+  };
+  const topUps = members.map(({ id }) => ({ member_id: id, amount: 5 }));
+  const late = { ...topUps[0], occurred_at: "2026-11-02 08:00:00+00" };
+  t.is(await callsOf("top_up", many("top_up_many", "top_up_request", topUps, true)), 0);
+  t.is(await callsOf("top_up", many("top_up_many", "top_up_request", [late, ...topUps], false)), 1);
+  const holds = members.map(({ account_id }) => ({ account_id, amount: 5 }));
+  const short = { ...holds[0], expires_in: "1 hour" };
+  t.is(await callsOf("place_hold", many("place_holds", "hold_request", holds, true)), 0);
+  t.is(
+    await callsOf("place_hold", many("place_holds", "hold_request", [short, ...holds], false)),
+    1,
+  );
+  t.like(await wallet.balance(members[0] ?? {}), { balance: "115", held: "16" });
+});
+
 test("many holds are placed, each by itself where that is asked", async (t) => {
   const member = await wallet.member(100);
   const hold = (amount: number) => ({ account_id: member["account_id"], amount });
