@@ -109,8 +109,8 @@ $$;
 comment on function saldo_private.begin_console_session is
   'Begins a session for whom the server has found somebody to be; it ends after twelve hours, or '
   'with what it was begun by: expires_at. Gives when. Of more than 20 sessions of a subject the '
-  'oldest end. id_hash: SHA-256 of its id; way: link, token or provider. Error: SB006 forbidden for '
-  'another login than the server''s.';
+  'oldest end. id_hash: SHA-256 of its id; way: link, token or provider. Error: SB006 forbidden '
+  'for another login than the server''s.';
 revoke execute on function saldo_private.begin_console_session from public;
 grant execute on function saldo_private.begin_console_session to saldo_server;
 

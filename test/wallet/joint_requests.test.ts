@@ -197,6 +197,15 @@ test("whoever owes something, and whoever has a limit, tops up alone", async (t)
   t.like(await wallet.balance(debtor), { balance: "0", debt: "40" });
 });
 
+test("an accountant's transfers are counted by calls of their own", async (t) => {
+  const [one, other] = [await place("transfer"), await place("transfer")];
+  const made = await make("transfer", [
+    { ...admin, role: "saldo_accountant", subject: "sari", ...one?.args },
+    { ...admin, ...other?.args },
+  ]);
+  t.deepEqual(places(made), [2]);
+});
+
 test("top-ups wait for cash, which none can do without, and hold no wallet meanwhile", async (t) => {
   const member = await wallet.member();
   const cash = "(select id from saldo.account where code = 'cash:IDR')";
