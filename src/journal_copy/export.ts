@@ -1,11 +1,11 @@
 /** Writes a copy of the journal and its seals that can be verified without any database. */
 import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { Transform } from "node:stream";
+import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { Client } from "pg";
+import type { ClientBase } from "pg";
 import { to as copyTo } from "pg-copy-streams";
 import { withRole } from "../database/with_role.ts";
 import { StartError } from "../start_error.ts";
@@ -115,39 +115,50 @@ const files: Record<string, string> = {
 };
 
 /** Writes the files and the manifest into a folder that is empty or not there, of one snapshot. */
-export async function exportJournal(client: Client, folder: string): Promise<Manifest> {
+export async function exportJournal(client: ClientBase, folder: string): Promise<Manifest> {
   await mkdir(folder, { recursive: true });
   if ((await readdir(folder)).length > 0) {
     throw new StartError(`The folder ${folder} is not empty: name another one.`);
   }
   const settings = { role: "saldo_admin" };
   const mode = "isolation level repeatable read read only";
-  return await withRole(client, { settings, mode }, async () => {
-    const { rows } = await client.query<{ at: string; number: string; hash: string | null }>(
-      `select ${instant("now()")} as at, head_number as number, head_hash as hash
-      from saldo.seal_status()`,
-    );
-    const manifest: Manifest = {
-      format: "saldo-journal-copy-1",
-      exported_at: rows[0]?.at ?? "",
-      head_number: rows[0]?.number ?? "0",
-      head_hash: rows[0]?.hash ?? null,
-      files: [],
-    };
-    for (const [name, query] of Object.entries(files)) {
-      manifest.files.push(await writeRows(client, query, folder, `${name}.ndjson`));
-    }
-    // Last, so that a copy that was interrupted has none.
-    await writeFile(join(folder, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
-    return manifest;
-  });
+  return await withRole(client, { settings, mode }, () =>
+    copyJournal(client, (name, bytes) => pipeline(bytes, createWriteStream(join(folder, name)))),
+  );
 }
 
-async function writeRows(
-  client: Client,
+/**
+ * Gives each file of a copy, and the manifest as the last one, so that a copy that was interrupted has
+ * none. The transaction must be of one snapshot, and of a role that sees the whole journal.
+ */
+export async function copyJournal(
+  client: ClientBase,
+  put: (name: string, bytes: Readable) => Promise<void>,
+): Promise<Manifest> {
+  const { rows } = await client.query<{ at: string; number: string; hash: string | null }>(
+    `select ${instant("now()")} as at, head_number as number, head_hash as hash
+      from saldo.seal_status()`,
+  );
+  const manifest: Manifest = {
+    format: "saldo-journal-copy-1",
+    exported_at: rows[0]?.at ?? "",
+    head_number: rows[0]?.number ?? "0",
+    head_hash: rows[0]?.hash ?? null,
+    files: [],
+  };
+  for (const [name, query] of Object.entries(files)) {
+    manifest.files.push(await putRows(client, query, `${name}.ndjson`, put));
+  }
+  const text = `${JSON.stringify(manifest, null, 2)}\n`;
+  await put("manifest.json", Readable.from([Buffer.from(text)]));
+  return manifest;
+}
+
+async function putRows(
+  client: ClientBase,
   query: string,
-  folder: string,
   name: string,
+  put: (name: string, bytes: Readable) => Promise<void>,
 ): Promise<ManifestFile> {
   const digest = createHash("sha256");
   let rows = 0;
@@ -162,6 +173,6 @@ async function writeRows(
   const rowsOut = client.query(
     copyTo(`copy (${query}) to stdout with (format csv, quote E'\\x01', delimiter E'\\x02')`),
   );
-  await pipeline(rowsOut, count, createWriteStream(join(folder, name)));
+  await Promise.all([pipeline(rowsOut, count), put(name, count)]);
   return { name, rows, sha256: digest.digest("hex") };
 }

@@ -1,7 +1,13 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { get } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { inflateRawSync } from "node:zlib";
 import test from "ava";
+import { DATABASE_ROLES } from "../../src/auth/caller.ts";
 import { exports as all } from "../../src/http/console/export/routes.ts";
+import { verifyCopy } from "../../src/journal_copy/verify_copy.ts";
 import { openApi } from "../_support/api.ts";
 import { signedIn } from "./_console.ts";
 
@@ -121,6 +127,71 @@ test.serial(
     t.regex(income, /\nIDR,net_income,,,Net income,0\n$/);
     const without = (await fetchCsv("income-statement.csv?has_zeros=false")).text;
     t.deepEqual(without.trimEnd().split("\n").slice(1), ["IDR,net_income,,,Net income,0"]);
+  },
+);
+
+/** The files of an archive, by its list of them. */
+function unzipped(archive: Buffer): Map<string, Buffer> {
+  const ending = archive.length - 22;
+  const wide = Number(archive.readBigUInt64LE(ending - 20 + 8));
+  const files = new Map<string, Buffer>();
+  let at = Number(archive.readBigUInt64LE(wide + 48));
+  for (let left = Number(archive.readBigUInt64LE(wide + 32)); left > 0; left -= 1) {
+    const [nameLength, extraLength] = [
+      archive.readUInt16LE(at + 28),
+      archive.readUInt16LE(at + 30),
+    ];
+    const extra = at + 46 + nameLength;
+    const name = archive.toString("utf8", at + 46, extra);
+    const packedSize = Number(archive.readBigUInt64LE(extra + 12));
+    const local = Number(archive.readBigUInt64LE(extra + 20));
+    const start = local + 30 + archive.readUInt16LE(local + 26) + archive.readUInt16LE(local + 28);
+    files.set(name, inflateRawSync(archive.subarray(start, start + packedSize)));
+    at = extra + extraLength;
+  }
+  return files;
+}
+
+test.serial(
+  "the copy of the journal comes as one archive, and is one that can be verified",
+  async (t) => {
+    const ask = async (claims: object) =>
+      await fetch(`${api.url}/console/export/journal-copy.zip`, {
+        headers: { authorization: `Bearer ${await api.token(claims)}` },
+      });
+    const response = await ask({ role: "operator" });
+    t.is(response.headers.get("content-type"), "application/zip");
+    const archive = Buffer.from(await response.arrayBuffer());
+    const kept = process.env["SALDO_SCREENSHOTS"];
+    if (kept) await writeFile(`${kept}/journal-copy.zip`, archive);
+    const folder = await mkdtemp(join(tmpdir(), "saldo-copy-"));
+    t.teardown(() => rm(folder, { recursive: true }));
+    for (const [name, content] of unzipped(archive)) await writeFile(join(folder, name), content);
+    const { differences, entryCount, seals } = await verifyCopy(folder);
+    t.deepEqual(differences, []);
+    t.true(entryCount >= 1);
+    const [head] = await api.root("select head_hash from saldo.seal_status()");
+    t.is(seals.at(-1)?.hash, String(head?.["head_hash"]));
+    // All of whom some would get a part of the journal get none of it.
+    const answers: [string, number, number][] = [];
+    for (const [role, database] of Object.entries(DATABASE_ROLES)) {
+      if (role === "member") continue;
+      const [asked] = await api.root(
+        "select has_function_privilege($1, 'saldo.seal_status()', 'execute') as may",
+        [database],
+      );
+      const { status, body } = await ask({ role });
+      await body?.cancel();
+      answers.push([role, status, asked?.["may"] ? 200 : 403]);
+    }
+    t.deepEqual(
+      answers.filter(([, status, expected]) => status !== expected),
+      [],
+    );
+    t.true(answers.some(([, status]) => status === 403));
+    const [row] = await api.root("select id from saldo.member where code = 'm-1'");
+    t.is((await ask({ role: "member", member_id: String(row?.["id"]) })).status, 403);
+    t.is((await fetch(`${api.url}/console/export/journal-copy.zip`)).status, 401);
   },
 );
 

@@ -302,6 +302,10 @@ bought("the journal is verified, and a head that was kept is compared", async (t
   const [head] = await api.root("select head_number, head_hash from saldo.seal_status()");
   const kept = `seal ${head?.["head_number"]} ${head?.["head_hash"]}`;
   await page.getByText(kept).waitFor();
+  const download = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Download the copy" }).click();
+  const copy = await readFile(await (await download).path());
+  t.true(copy.includes("journal_seal.ndjson") && copy.includes("manifest.json"));
   const field = page.getByLabel("A head that you have kept");
   await field.fill(kept);
   await page.getByText("It is in the chain").waitFor();

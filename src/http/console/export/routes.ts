@@ -1,20 +1,18 @@
 /**
  * `GET /console/export/NAME.csv`: all that matches a filter, as CSV, with what the caller may see. It
- * is streamed: neither side keeps more of it than a few pages.
+ * is streamed: neither side keeps more of it than a few pages. And the copy of the journal, as an archive.
  */
-import { once } from "node:events";
-import express, { type RequestHandler, type Response, type Router } from "express";
-import { Client, type ClientBase, type ClientConfig, type Pool } from "pg";
+import express, { type Request, type RequestHandler, type Response, type Router } from "express";
 import { to as copyTo } from "pg-copy-streams";
-import { currentCaller, settingsFor } from "../../../auth/caller.ts";
-import { withRole } from "../../../database/with_role.ts";
-import { describeDatabaseError } from "../../../errors/database_error.ts";
+import { currentCaller } from "../../../auth/caller.ts";
 import { Refusal } from "../../../errors/refusal.ts";
+import { copyJournal } from "../../../journal_copy/export.ts";
 import { admit } from "../../admission.ts";
 import { authenticateRequests } from "../../authenticate_requests.ts";
 import { readStatuses } from "../../door/answer.ts";
 import { makeSessionFacts } from "../session_facts.ts";
 import type { SessionParts } from "../session_routes.ts";
+import { deliver, refuse, writeOut } from "./deliver.ts";
 import { accounts, drafts, entries, holds, seals, statement } from "./ledger.ts";
 import { customerMonths, customers, deposits, members, purchases, ratedLines } from "./people.ts";
 import type { Export, Query } from "./query.ts";
@@ -30,6 +28,7 @@ import {
   jobs,
   maintenanceRuns,
 } from "./work.ts";
+import { ZipArchive } from "./zip.ts";
 
 /** Exports by the name of their file. */
 export const exports: Readonly<Record<string, Export>> = {
@@ -78,11 +77,22 @@ export async function exportRoutes(parts: SessionParts): Promise<Router> {
     if (made === undefined) throw new Refusal("not_found", `export ${name.slice(0, 100)}`);
     const query = made.prepare(request.query);
     const { time_zone } = await readFacts(role);
+    await inTurn(request, response, () => {
+      return send(parts, { name, query, timeZone: time_zone }, response);
+    });
+  };
+  const serveCopy: RequestHandler = async (request, response) => {
+    const { role } = currentCaller();
+    if (role === "saldo_anonymous") throw new Refusal("unauthenticated");
+    const { time_zone } = await readFacts(role);
+    await inTurn(request, response, () => sendCopy(parts, time_zone, response));
+  };
+  const inTurn = async (request: Request, response: Response, work: () => Promise<void>) => {
     const load = { isReport: true, slotCount: 1 };
     const { turn } = await admit(lanes, load, request, response);
     const endWork = turn.begin();
     try {
-      await send(parts, { name, query, timeZone: time_zone }, response);
+      await work();
     } catch (error) {
       refuse(error, statuses, response);
     } finally {
@@ -92,6 +102,8 @@ export async function exportRoutes(parts: SessionParts): Promise<Router> {
   };
   const path = "/console/export/:name.csv";
   router.get(path, onlyGet, authenticateRequests(gatekeeper), serve);
+  const copyPath = "/console/export/journal-copy.zip";
+  router.get(copyPath, onlyGet, authenticateRequests(gatekeeper), serveCopy);
   return router;
 }
 
@@ -108,100 +120,56 @@ interface File {
   readonly timeZone: string;
 }
 
+const dayOfFile = () => new Date().toISOString().slice(0, 10);
+
 async function send(
-  { context }: SessionParts,
+  parts: SessionParts,
   { name, query, timeZone }: File,
   response: Response,
 ): Promise<void> {
-  const timeoutMs = context.config.exportTimeoutMs;
-  const settings = { ...settingsFor(currentCaller(), timeoutMs), TimeZone: timeZone };
-  const client = ownClient(context.serverPool);
-  // A client that leaves ends the session, and with it the query. To cancel it would need another
-  // connection still, and could come late.
-  const leave = () => void client.end().catch(() => {}); // it was gone before
-  response.once("close", leave);
-  // PostgreSQL does not look at its clock while a client does not read.
-  const limit = setTimeout(() => response.destroy(), timeoutMs);
-  try {
-    await client.connect();
-    await withRole(client, { settings, mode: "read only" }, async () => {
-      const { rows } = await client.query<{ text: string }>(
-        `select format($1, variadic $2::text[]) as text,
-          case when version() !~ 'Visual C|mingw'
-            then set_config('client_connection_check_interval', '1s', true) end`,
-        [query.part.text, query.part.values],
+  await deliver(parts, { timeZone, mode: "read only" }, response, async (client) => {
+    const { rows } = await client.query<{ text: string }>(
+      "select format($1, variadic $2::text[]) as text",
+      [query.part.text, query.part.values],
+    );
+    const text = rows[0]?.text ?? "";
+    const found = client.query(
+      copyTo(`copy (${text}) to stdout with (format csv, encoding 'UTF8')`),
+    );
+    let hasBegun = false;
+    const begin = async () => {
+      if (hasBegun) return;
+      hasBegun = true;
+      response.setHeader(
+        "Content-Disposition",
+        `attachment; filename="saldo-${name}-${dayOfFile()}.csv"`,
       );
-      if (response.destroyed) throw new Error("the client has left");
-      await stream(client, rows[0]?.text ?? "", name, query.header, response);
+      response.type("text/csv; charset=utf-8");
+      await writeOut(response, `${BYTE_ORDER_MARK}${query.header}\n`);
+    };
+    // An error before the first row is answered as one: nothing is sent until there is a row.
+    for await (const chunk of found) {
+      await begin();
+      await writeOut(response, chunk);
+    }
+    await begin();
+  });
+}
+
+/** The copy of the journal that `npx saldo verify --from` reads, as one archive of one snapshot. */
+async function sendCopy(parts: SessionParts, timeZone: string, response: Response): Promise<void> {
+  const mode = "isolation level repeatable read read only";
+  await deliver(parts, { timeZone, mode }, response, async (client) => {
+    // It begins with the state of the seals, which is for those only who see the whole journal.
+    const archive = new ZipArchive((bytes) => {
+      if (!response.headersSent) {
+        const name = `saldo-journal-copy-${dayOfFile()}.zip`;
+        response.setHeader("Content-Disposition", `attachment; filename="${name}"`);
+        response.type("application/zip");
+      }
+      return writeOut(response, bytes);
     });
-    response.end();
-  } finally {
-    clearTimeout(limit);
-    response.off("close", leave);
-    leave();
-  }
-}
-
-/**
- * A connection like those of the pool, but of its own: these send statements without waiting for
- * answers, which COPY cannot, and one that reads slowly keeps none of them.
- */
-function ownClient({ options }: Pool): Client {
-  const { Client: Kind = Client } = options as { Client?: typeof Client };
-  const client = new Kind({ ...(options as ClientConfig), pipeline: false } as ClientConfig);
-  client.on("error", () => {}); // a lost connection fails the query that was under way
-  return client;
-}
-
-async function stream(
-  client: ClientBase,
-  text: string,
-  name: string,
-  header: string,
-  response: Response,
-): Promise<void> {
-  const rows = client.query(copyTo(`copy (${text}) to stdout with (format csv, encoding 'UTF8')`));
-  const begin = () => {
-    if (response.headersSent || response.destroyed) return;
-    const day = new Date().toISOString().slice(0, 10);
-    response.setHeader("Content-Disposition", `attachment; filename="saldo-${name}-${day}.csv"`);
-    response.type("text/csv; charset=utf-8");
-    response.write(`${BYTE_ORDER_MARK}${header}\n`);
-  };
-  // An error before the first row is answered as one: nothing is sent until there is a row.
-  for await (const chunk of rows) {
-    // Nothing would ever be told of what is written to nobody.
-    if (response.destroyed) throw new Error("the client has left");
-    begin();
-    if (!response.write(chunk)) await drained(response);
-  }
-  begin();
-}
-
-/** Waits until the client has taken what was written, or is gone. */
-async function drained(response: Response): Promise<void> {
-  const over = new AbortController();
-  const { signal } = over;
-  await Promise.race([
-    once(response, "drain", { signal }),
-    once(response, "close", { signal }),
-  ]).catch(() => {}); // an error is a client that is gone
-  over.abort();
-}
-
-/** A file that was begun is broken off, so that nobody takes a part for the whole. */
-function refuse(error: unknown, statuses: ReadonlyMap<string, number>, response: Response): void {
-  const description = describeDatabaseError(error);
-  const isGone = response.destroyed;
-  if (isGone || response.headersSent) response.destroy();
-  // Whoever has left has ended the session.
-  if (isGone) return;
-  if (description === undefined) throw error;
-  if (response.headersSent) {
-    response.locals["code"] = description.extensions.code;
-    return;
-  }
-  const { code } = description.extensions;
-  response.locals["code"] = code;
-  response.status(statuses.get(code) ?? 500).json({ errors: [description] });
+    await copyJournal(client, (name, bytes) => archive.add(name, bytes));
+    await archive.end();
+  });
 }

@@ -60,6 +60,16 @@ export function Screen() {
       <Comparison />
       <Card title={words("export")}>
         <p>{words("exportHelp")}</p>
+        <p className="my-3">
+          <a
+            href="/console/export/journal-copy.zip"
+            download
+            className="inline-block min-h-11 rounded-lg border border-line bg-card px-3 py-2 font-semibold sm:px-4"
+          >
+            {words("download")}
+          </a>
+        </p>
+        <p>{words("exportCommands")}</p>
         <code className="mt-2 block rounded bg-ground p-2 break-all">
           npx saldo export --to FOLDER
           <br />

@@ -39,7 +39,9 @@ const en = {
   missingSeal: "There is no seal of this number: it is gone, or of another database.",
   export: "Take a copy",
   exportHelp:
-    "A copy of the journal with its seals can be proven anywhere, without the database. On the server:",
+    "A copy of the journal with its seals can be proven anywhere, without the database. It is an archive; unpack it before it is verified.",
+  download: "Download the copy",
+  exportCommands: "On the command line, also for a copy that is too large to download:",
   seals: "All seals",
   sealList: "Seals, the last first",
   month: "Month",
@@ -102,7 +104,9 @@ const id: { [Key in keyof typeof en]: string } = {
   missingSeal: "Tidak ada segel bernomor itu: sudah hilang, atau milik basis data lain.",
   export: "Ambil salinan",
   exportHelp:
-    "Salinan jurnal beserta segelnya dapat dibuktikan di mana pun, tanpa basis data. Di server:",
+    "Salinan jurnal beserta segelnya dapat dibuktikan di mana pun, tanpa basis data. Bentuknya arsip; bongkar dulu sebelum diperiksa.",
+  download: "Unduh salinan",
+  exportCommands: "Lewat baris perintah, juga untuk salinan yang terlalu besar untuk diunduh:",
   seals: "Semua segel",
   sealList: "Segel, yang terakhir lebih dulu",
   month: "Bulan",
