@@ -6,6 +6,7 @@ import { rowsOf, useDocument } from "../../api/query_client.ts";
 import { useParameter } from "../../app/screen.ts";
 import { ActionButton } from "../../parts/action_dialog.tsx";
 import { useAttention } from "../../parts/attention.ts";
+import { useEngineWords } from "../../parts/engine_words.ts";
 import { Figure, Moment } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { isUuid, NoSuch } from "../../parts/no_such.tsx";
@@ -23,6 +24,7 @@ type Alert = NonNullable<AlertDetailQuery["alert"]>;
 export function Screen() {
   const words = useAlertWords();
   useAttention();
+  const engine = useEngineWords();
   const id = useParameter("id");
   const query = useDocument(AlertDetail, { id }, { everySeconds: 30, enabled: isUuid(id) });
   if (!isUuid(id) || query.data?.alert === null) {
@@ -35,7 +37,7 @@ export function Screen() {
   const alert = query.data?.alert;
   return (
     <Page
-      title={alert?.title ?? words("alert")}
+      title={alert ? engine.alert(alert.condition, alert.title) : words("alert")}
       lead={alert && <Severity alert={alert} />}
       actions={alert && <Acknowledge alert={alert} />}
     >
@@ -48,6 +50,7 @@ export function Screen() {
 
 function Parts({ alert }: { alert: Alert }) {
   const words = useAlertWords();
+  const engine = useEngineWords();
   const place = placeOf(alert);
   return (
     <>
@@ -63,7 +66,7 @@ function Parts({ alert }: { alert: Alert }) {
           </p>
         )}
         <h3 className="mt-4 font-semibold">{words("whatToDo")}</h3>
-        <p lang="en">{alert.alertConditionByCondition?.advice}</p>
+        <p>{engine.advice(alert.condition, alert.alertConditionByCondition?.advice)}</p>
       </Card>
       <Card title={words("state")}>
         <Facts

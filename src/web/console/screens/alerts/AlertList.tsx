@@ -1,6 +1,7 @@
 /** Alerts, those that are open unless somebody asks for others. */
 import { Badge } from "../../../shared/ui.tsx";
 import { usePages } from "../../api/query_client.ts";
+import { useEngineWords } from "../../parts/engine_words.ts";
 import { Figure, Moment } from "../../parts/figures.tsx";
 import { ChoiceFilter, FilterBar, filterOrNone, useFilters } from "../../parts/filters.tsx";
 import { LongText } from "../../parts/long_text.tsx";
@@ -80,12 +81,14 @@ export function AlertList() {
 
 function useColumns(): readonly Column<Alert>[] {
   const words = useAlertWords();
+  const engine = useEngineWords();
   return [
     {
       title: words("alert"),
       cell: (alert) => (
         <div>
-          <Severity alert={alert} /> <Go to={`/alerts/${alert.id}`}>{alert.title}</Go>
+          <Severity alert={alert} />{" "}
+          <Go to={`/alerts/${alert.id}`}>{engine.alert(alert.condition, alert.title)}</Go>
           <div className="text-soft">
             <LongText text={alert.text} lang="en" />
           </div>

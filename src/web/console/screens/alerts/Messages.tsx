@@ -1,6 +1,7 @@
 /** Messages about alerts: whether they came through, and why not. */
 import { Badge } from "../../../shared/ui.tsx";
 import { usePages } from "../../api/query_client.ts";
+import { useEngineWords } from "../../parts/engine_words.ts";
 import { Figure, Moment } from "../../parts/figures.tsx";
 import { ChoiceFilter, FilterBar, useFilters } from "../../parts/filters.tsx";
 import { Go } from "../../parts/page.tsx";
@@ -27,6 +28,7 @@ const filtersOf = {
 
 export function Messages() {
   const words = useAlertWords();
+  const engine = useEngineWords();
   const { filters } = useFilters();
   const state =
     filters["state"] === "failed" || filters["state"] === "waiting" ? filters["state"] : null;
@@ -58,7 +60,10 @@ export function Messages() {
         columns={[
           {
             title: words("alert"),
-            cell: ({ alert }) => alert && <Go to={`/alerts/${alert.id}`}>{alert.title}</Go>,
+            cell: ({ alert }) =>
+              alert && (
+                <Go to={`/alerts/${alert.id}`}>{engine.alert(alert.condition, alert.title)}</Go>
+              ),
           },
           ...columns,
         ]}

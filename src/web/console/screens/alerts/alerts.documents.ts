@@ -22,7 +22,7 @@ export type AlertDeliveriesQueryVariables = Exact<{
   after?: string | null | undefined;
 }>;
 
-export type AlertDeliveriesQuery = { alertDeliveries: { nodes: Array<{ id: string, event: AlertEvent, channel: AlertChannel, createdAt: string, deliveredAt: string | null, failedAt: string | null, nextAttemptAt: string, attemptCount: number, lastStatus: number | null, lastError: string | null, alert: { id: string, title: string } | null } | null>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null };
+export type AlertDeliveriesQuery = { alertDeliveries: { nodes: Array<{ id: string, event: AlertEvent, channel: AlertChannel, createdAt: string, deliveredAt: string | null, failedAt: string | null, nextAttemptAt: string, attemptCount: number, lastStatus: number | null, lastError: string | null, alert: { id: string, condition: string, title: string } | null } | null>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null };
 
 export type AcknowledgeAlertMutationVariables = Exact<{
   alert: string;
@@ -53,7 +53,7 @@ export const AlertDeliveries: TypedDocument<AlertDeliveriesQuery, AlertDeliverie
   name: "AlertDeliveries",
   kind: "query",
   roles: null,
-  text: "query AlertDeliveries($filter: AlertDeliveryFilter, $after: Cursor) {\n  alertDeliveries(\n    first: 50\n    after: $after\n    filter: $filter\n    orderBy: PRIMARY_KEY_DESC\n  ) {\n    nodes {\n      id\n      event\n      channel\n      createdAt\n      deliveredAt\n      failedAt\n      nextAttemptAt\n      attemptCount\n      lastStatus\n      lastError\n      alert {\n        id\n        title\n      }\n    }\n    pageInfo {\n      hasNextPage\n      endCursor\n    }\n  }\n}",
+  text: "query AlertDeliveries($filter: AlertDeliveryFilter, $after: Cursor) {\n  alertDeliveries(\n    first: 50\n    after: $after\n    filter: $filter\n    orderBy: PRIMARY_KEY_DESC\n  ) {\n    nodes {\n      id\n      event\n      channel\n      createdAt\n      deliveredAt\n      failedAt\n      nextAttemptAt\n      attemptCount\n      lastStatus\n      lastError\n      alert {\n        id\n        condition\n        title\n      }\n    }\n    pageInfo {\n      hasNextPage\n      endCursor\n    }\n  }\n}",
 };
 
 export const AcknowledgeAlert: TypedDocument<AcknowledgeAlertMutation, AcknowledgeAlertMutationVariables> = {

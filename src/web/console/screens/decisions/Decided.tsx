@@ -1,6 +1,7 @@
 /** What people have decided, alone or together. */
 import { Badge } from "../../../shared/ui.tsx";
 import { usePages } from "../../api/query_client.ts";
+import { decisionKinds } from "../../parts/engine_names.ts";
 import { Moment, Money } from "../../parts/figures.tsx";
 import { ChoiceFilter, FilterBar, useFilters } from "../../parts/filters.tsx";
 import { LongText } from "../../parts/long_text.tsx";
@@ -18,13 +19,6 @@ const statuses = {
   stale: "statusStale",
 } as const;
 const ended: readonly DecisionStatus[] = ["approved", "rejected", "stale"];
-const kinds = [
-  "adjust_balance",
-  "unfreeze_account",
-  "close_period",
-  "set_setting",
-  "set_heal_policy",
-] as const;
 
 export function Decided() {
   const words = useDecisionWords();
@@ -55,7 +49,7 @@ export function Decided() {
         <ChoiceFilter
           name="action"
           label={words("kind")}
-          options={kinds.map((each) => [each, words(each)] as const)}
+          options={decisionKinds.map((each) => [each, words(each)] as const)}
         />
         <ChoiceFilter
           name="status"

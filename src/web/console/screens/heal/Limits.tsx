@@ -1,5 +1,6 @@
 /** What a heal may do without an approval. */
 import { rowsOf, useDocument } from "../../api/query_client.ts";
+import { useEngineWords } from "../../parts/engine_words.ts";
 import { Figure, Moment } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Table } from "../../parts/table.tsx";
@@ -20,6 +21,7 @@ export function Limits() {
 }
 
 function LimitTables({ data }: { data: HealLimitsQuery }) {
+  const engine = useEngineWords();
   const words = useHealWords();
   return (
     <>
@@ -31,7 +33,7 @@ function LimitTables({ data }: { data: HealLimitsQuery }) {
         columns={[
           {
             title: words("rule"),
-            cell: ({ rule, balanceRuleByRule }) => balanceRuleByRule?.title ?? rule,
+            cell: ({ rule, balanceRuleByRule }) => engine.rule(rule, balanceRuleByRule?.title),
           },
           {
             title: words("scheduled"),

@@ -1,5 +1,6 @@
 /** What the last check found, rule by rule: what is violated first, and all that holds below. */
 import { rowsOf, useDocument } from "../../api/query_client.ts";
+import { useEngineWords } from "../../parts/engine_words.ts";
 import { Figure } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Go } from "../../parts/page.tsx";
@@ -22,6 +23,7 @@ export function ByRule() {
 const isWrong = (rule: Rule) => rule.findingCount !== "0";
 
 function Rules({ rules }: { rules: readonly Rule[] }) {
+  const engine = useEngineWords();
   const words = useHealthWords();
   const wrong = rules.filter(isWrong);
   const right = rules.filter((each) => !isWrong(each));
@@ -40,8 +42,8 @@ function Rules({ rules }: { rules: readonly Rule[] }) {
           rows={right}
           keyOf={(each) => each.rule ?? ""}
           columns={[
-            { title: words("rule"), cell: (each) => each.title },
-            { title: words("room"), cell: (each) => each.room },
+            { title: words("rule"), cell: ({ rule, title }) => engine.rule(rule, title) },
+            { title: words("room"), cell: ({ room }) => engine.room(room) },
           ]}
         />
       </details>
@@ -50,6 +52,7 @@ function Rules({ rules }: { rules: readonly Rule[] }) {
 }
 
 function WrongRules({ rules }: { rules: readonly Rule[] }) {
+  const engine = useEngineWords();
   const words = useHealthWords();
   const terms = useCauseWords();
   const columns: readonly Column<Rule>[] = [
@@ -57,7 +60,7 @@ function WrongRules({ rules }: { rules: readonly Rule[] }) {
       title: words("rule"),
       cell: ({ rule, title }) => (
         <Go to="/health" search={{ tab: "findings", rule: rule ?? undefined }}>
-          {title}
+          {engine.rule(rule, title)}
         </Go>
       ),
     },

@@ -3,6 +3,7 @@ import { Badge, Card } from "../../../shared/ui.tsx";
 import { rowsOf, useDocument, usePages } from "../../api/query_client.ts";
 import { useParameter } from "../../app/screen.ts";
 import { useAttention } from "../../parts/attention.ts";
+import { useEngineWords } from "../../parts/engine_words.ts";
 import { Moment, Money } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { LongText } from "../../parts/long_text.tsx";
@@ -27,6 +28,7 @@ type Detail = NonNullable<FindingDetailQuery["finding"]>;
 export function Screen() {
   const words = useHealthWords();
   useAttention();
+  const engine = useEngineWords();
   const id = useParameter("id");
   const query = useDocument(FindingDetail, { id }, { enabled: isUuid(id) });
   if (!isUuid(id) || query.data?.finding === null) {
@@ -39,7 +41,9 @@ export function Screen() {
   const finding = query.data?.finding;
   return (
     <Page
-      title={finding?.balanceRuleByRule?.title ?? words("finding")}
+      title={
+        finding ? engine.rule(finding.rule, finding.balanceRuleByRule?.title) : words("finding")
+      }
       lead={finding && `${finding.rule} ${finding.key}`}
     >
       <Loaded query={query} document={FindingDetail} lines={8}>

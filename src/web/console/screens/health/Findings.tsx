@@ -1,5 +1,6 @@
 /** Findings of the last check, or of the one that the address names, by rule, cause and account. */
 import { rowsOf, useDocument, usePages } from "../../api/query_client.ts";
+import { useEngineWords } from "../../parts/engine_words.ts";
 import { Money } from "../../parts/figures.tsx";
 import { ChoiceFilter, FilterBar, filterOrNone, useFilters } from "../../parts/filters.tsx";
 import { isNumberName, isUuid } from "../../parts/no_such.tsx";
@@ -90,10 +91,11 @@ export function Findings() {
 function FindingFilters({ extra }: { extra: React.ReactNode }) {
   const words = useHealthWords();
   const terms = useCauseWords();
+  const engine = useEngineWords();
   const rules = useDocument(HealthByRule, { check: null });
   const options = rowsOf(rules.data?.healthByRule).map(({ rule, title }): [string, string] => [
     rule ?? "",
-    title ?? "",
+    engine.rule(rule, title),
   ]);
   return (
     <FilterBar extra={extra}>

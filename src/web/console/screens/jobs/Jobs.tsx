@@ -3,6 +3,7 @@ import { Badge, Notice } from "../../../shared/ui.tsx";
 import { rowsOf, useDocument } from "../../api/query_client.ts";
 import { useMay } from "../../api/session.ts";
 import { ActionButton } from "../../parts/action_dialog.tsx";
+import { useEngineWords } from "../../parts/engine_words.ts";
 import { Moment } from "../../parts/figures.tsx";
 import { useFilters } from "../../parts/filters.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
@@ -10,6 +11,7 @@ import { LongText } from "../../parts/long_text.tsx";
 import { Page, Tabs } from "../../parts/page.tsx";
 import { CopyAs, CsvLink, Take } from "../../parts/share.tsx";
 import { type Column, Table } from "../../parts/table.tsx";
+import { JobName } from "./JobName.tsx";
 import { Jobs, type JobsQuery, RunJob } from "./jobs.documents.ts";
 import { Maintenance, Requests } from "./Runs.tsx";
 import { useJobWords } from "./words.ts";
@@ -70,6 +72,7 @@ function JobList() {
 
 function useColumns(): readonly Column<Job>[] {
   const words = useJobWords();
+  const engine = useEngineWords();
   const mayRun = useMay(RunJob as never);
   const run: Column<Job> = {
     title: words("runNow"),
@@ -80,8 +83,8 @@ function useColumns(): readonly Column<Job>[] {
     ),
   };
   return [
-    { title: words("job"), cell: ({ name }) => name },
-    { title: words("schedule"), cell: ({ schedule }) => <span lang="en">{schedule}</span> },
+    { title: words("job"), cell: ({ name }) => <JobName name={name} /> },
+    { title: words("schedule"), cell: ({ schedule }) => engine.schedule(schedule) },
     {
       title: words("state"),
       cell: ({ lastError, lastFinishedAt }) => (
@@ -113,11 +116,12 @@ function Next({ at }: { at: string | null }) {
 
 function RunNow({ job: { name, lastError } }: { job: Job }) {
   const words = useJobWords();
+  const engine = useEngineWords();
   const label = words(lastError === null ? "runNow" : "retry");
   return (
     <ActionButton
       label={label}
-      title={words("runTitle", { job: name })}
+      title={words("runTitle", { job: engine.job(name) })}
       document={RunJob}
       variables={() => ({ job: name })}
       submit={label}

@@ -6,6 +6,7 @@ import { LongText } from "../../parts/long_text.tsx";
 import { Go } from "../../parts/page.tsx";
 import { CopyAs, CsvLink, Take } from "../../parts/share.tsx";
 import { PagedTable } from "../../parts/table.tsx";
+import { JobName } from "./JobName.tsx";
 import { JobRequests, type JobRequestsQuery, MaintenanceRuns } from "./jobs.documents.ts";
 import { useJobWords } from "./words.ts";
 
@@ -32,7 +33,7 @@ export function Requests() {
         keyOf={({ id }) => id}
         empty={words("noRequests")}
         columns={[
-          { title: words("job"), cell: ({ job }) => job },
+          { title: words("job"), cell: ({ job }) => <JobName name={job} /> },
           { title: words("who"), cell: ({ requestedBy }) => requestedBy },
           { title: words("when"), cell: ({ requestedAt }) => <Moment at={requestedAt} /> },
           { title: words("state"), cell: (each) => <State request={each} /> },

@@ -2,9 +2,12 @@
 import type { ReactNode } from "react";
 import { Badge, Card } from "../../../shared/ui.tsx";
 import { rowsOf, useDocument } from "../../api/query_client.ts";
+import { useEngineWords } from "../../parts/engine_words.ts";
 import { Moment, Money } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Go } from "../../parts/page.tsx";
+import { actionName } from "../decisions/action_name.ts";
+import { useDecisionWords } from "../decisions/words.ts";
 import { type AttentionQuery, Attention as Document } from "./overview.documents.ts";
 import { useOverviewWords } from "./words.ts";
 
@@ -22,6 +25,8 @@ export function Attention() {
 
 function List({ data }: { data: AttentionQuery }) {
   const words = useOverviewWords();
+  const decisionWords = useDecisionWords();
+  const engine = useEngineWords();
   const alerts = rowsOf(data.alerts);
   const decisions = rowsOf(data.decisions);
   const proposals = rowsOf(data.healProposals);
@@ -39,13 +44,13 @@ function List({ data }: { data: AttentionQuery }) {
             at={alert.openedAt}
             isBad={alert.severity === "critical"}
           >
-            <Go to={`/alerts/${alert.id}`}>{alert.title}</Go>
+            <Go to={`/alerts/${alert.id}`}>{engine.alert(alert.condition, alert.title)}</Go>
             {alert.acknowledgedAt !== null && <> ({words("seen")})</>}
           </Item>
         ))}
         {decisions.map((decision) => (
           <Item key={decision.id} kind={words("decision")} at={decision.proposedAt}>
-            <Go to="/decisions">{decision.action.replaceAll("_", " ")}</Go>{" "}
+            <Go to="/decisions">{actionName(decision.action, decisionWords)}</Go>{" "}
             {decision.amount !== null && (
               <Money amount={decision.amount} currency={decision.currency} />
             )}{" "}
@@ -60,7 +65,7 @@ function List({ data }: { data: AttentionQuery }) {
             isBad={proposal.isEscalated}
           >
             <Go to="/heal" search={waiting}>
-              {proposal.rule}
+              {engine.rule(proposal.rule, proposal.balanceRuleByRule?.title)}
             </Go>{" "}
             <Money amount={proposal.difference} signed />{" "}
             {words("by", { person: proposal.proposedBy })}

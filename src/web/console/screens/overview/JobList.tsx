@@ -1,6 +1,7 @@
 /** The jobs that run by themselves, and when they last did. */
 import { Badge, Card } from "../../../shared/ui.tsx";
 import { rowsOf, useDocument } from "../../api/query_client.ts";
+import { useEngineWords } from "../../parts/engine_words.ts";
 import { Moment } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Go } from "../../parts/page.tsx";
@@ -10,6 +11,7 @@ import { useOverviewWords } from "./words.ts";
 
 export function JobList() {
   const words = useOverviewWords();
+  const engine = useEngineWords();
   const query = useDocument(JobsOnOverview, {}, { everySeconds: 120 });
   return (
     <Card title={words("jobs")}>
@@ -21,7 +23,7 @@ export function JobList() {
             keyOf={({ name }) => name}
             empty={words("noJobs")}
             columns={[
-              { title: words("job"), cell: ({ name }) => <Go to="/jobs">{name}</Go> },
+              { title: words("job"), cell: ({ name }) => <Go to="/jobs">{engine.job(name)}</Go> },
               {
                 title: words("state"),
                 cell: ({ lastError, lastFinishedAt }) => (

@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { Badge, Button, Card } from "../../../shared/ui.tsx";
 import { rowsOf, useDocument } from "../../api/query_client.ts";
+import { useEngineWords } from "../../parts/engine_words.ts";
 import { Figure, Money } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Go } from "../../parts/page.tsx";
@@ -25,6 +26,7 @@ export function Rules() {
 
 function RuleTable({ rules }: { rules: readonly Rule[] }) {
   const words = useOverviewWords();
+  const engine = useEngineWords();
   const [areAllShown, showAll] = useState(false);
   const broken = rules.filter(({ findingCount }) => findingCount !== "0");
   const shown = areAllShown
@@ -41,8 +43,8 @@ function RuleTable({ rules }: { rules: readonly Rule[] }) {
           rows={shown}
           keyOf={({ rule }) => rule ?? ""}
           columns={[
-            { title: words("rule"), cell: ({ title, rule }) => title ?? rule },
-            { title: words("room"), cell: ({ room }) => room },
+            { title: words("rule"), cell: ({ title, rule }) => engine.rule(rule, title) },
+            { title: words("room"), cell: ({ room }) => engine.room(room) },
             {
               title: words("findings"),
               align: "right",

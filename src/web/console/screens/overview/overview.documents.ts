@@ -10,7 +10,7 @@ export type OverviewQuery = { balanceHealth: { isHealthy: boolean | null, isOver
 
 export type AttentionQueryVariables = Exact<{ [key: string]: never; }>;
 
-export type AttentionQuery = { alerts: { nodes: Array<{ id: string, title: string, severity: AlertSeverity, openedAt: string, acknowledgedAt: string | null } | null>, pageInfo: { hasNextPage: boolean } } | null, decisions: { nodes: Array<{ id: string, action: string, amount: string | null, currency: string | null, proposedBy: string, proposedAt: string } | null>, pageInfo: { hasNextPage: boolean } } | null, healProposals: { nodes: Array<{ id: string, rule: string, difference: string | null, isEscalated: boolean, proposedBy: string, proposedAt: string } | null>, pageInfo: { hasNextPage: boolean } } | null };
+export type AttentionQuery = { alerts: { nodes: Array<{ id: string, condition: string, title: string, severity: AlertSeverity, openedAt: string, acknowledgedAt: string | null } | null>, pageInfo: { hasNextPage: boolean } } | null, decisions: { nodes: Array<{ id: string, action: string, amount: string | null, currency: string | null, proposedBy: string, proposedAt: string } | null>, pageInfo: { hasNextPage: boolean } } | null, healProposals: { nodes: Array<{ id: string, rule: string, difference: string | null, isEscalated: boolean, proposedBy: string, proposedAt: string, balanceRuleByRule: { title: string } | null } | null>, pageInfo: { hasNextPage: boolean } } | null };
 
 export type RulesOfLastCheckQueryVariables = Exact<{ [key: string]: never; }>;
 
@@ -35,7 +35,7 @@ export const Attention: TypedDocument<AttentionQuery, AttentionQueryVariables> =
   name: "Attention",
   kind: "query",
   roles: null,
-  text: "query Attention {\n  alerts(\n    first: 20\n    filter: {resolvedAt: {isNull: true}}\n    orderBy: [OPENED_AT_DESC]\n  ) {\n    nodes {\n      id\n      title\n      severity\n      openedAt\n      acknowledgedAt\n    }\n    pageInfo {\n      hasNextPage\n    }\n  }\n  decisions(\n    first: 20\n    filter: {status: {equalTo: proposed}}\n    orderBy: [PROPOSED_AT_DESC]\n  ) {\n    nodes {\n      id\n      action\n      amount\n      currency\n      proposedBy\n      proposedAt\n    }\n    pageInfo {\n      hasNextPage\n    }\n  }\n  healProposals(\n    first: 20\n    filter: {status: {equalTo: proposed}}\n    orderBy: [PROPOSED_AT_DESC]\n  ) {\n    nodes {\n      id\n      rule\n      difference\n      isEscalated\n      proposedBy\n      proposedAt\n    }\n    pageInfo {\n      hasNextPage\n    }\n  }\n}",
+  text: "query Attention {\n  alerts(\n    first: 20\n    filter: {resolvedAt: {isNull: true}}\n    orderBy: [OPENED_AT_DESC]\n  ) {\n    nodes {\n      id\n      condition\n      title\n      severity\n      openedAt\n      acknowledgedAt\n    }\n    pageInfo {\n      hasNextPage\n    }\n  }\n  decisions(\n    first: 20\n    filter: {status: {equalTo: proposed}}\n    orderBy: [PROPOSED_AT_DESC]\n  ) {\n    nodes {\n      id\n      action\n      amount\n      currency\n      proposedBy\n      proposedAt\n    }\n    pageInfo {\n      hasNextPage\n    }\n  }\n  healProposals(\n    first: 20\n    filter: {status: {equalTo: proposed}}\n    orderBy: [PROPOSED_AT_DESC]\n  ) {\n    nodes {\n      id\n      rule\n      balanceRuleByRule {\n        title\n      }\n      difference\n      isEscalated\n      proposedBy\n      proposedAt\n    }\n    pageInfo {\n      hasNextPage\n    }\n  }\n}",
 };
 
 export const RulesOfLastCheck: TypedDocument<RulesOfLastCheckQuery, RulesOfLastCheckQueryVariables> = {
