@@ -70,3 +70,7 @@ begin
   end if;
 end
 $$;
+
+-- How the quantity that a month is billed for is rounded, as a part of the tariff.
+alter type saldo.tariff_part_kind add value if not exists 'round_half_up' before 'standing_month';
+alter type saldo.tariff_part_kind add value if not exists 'round_down' before 'standing_month';

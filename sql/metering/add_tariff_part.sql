@@ -51,6 +51,8 @@ begin
     and (tariff_part__drafted.price >= 0 or tariff_part__drafted.kind = 'tier')
     and (tariff_part__drafted.price <= 100 or tariff_part__drafted.kind <> 'tax')
     and tariff_part__drafted.from_volume >= 0 and tariff_part__drafted.from_volume < 1e15
+    and (tariff_part__drafted.kind not in ('round_half_up', 'round_down')
+      or (tariff_part__drafted.price = 0 and tariff_part__drafted.from_volume >= 0.000001))
   ) is not true then
     perform saldo_private.fail('price_invalid', format('%s: price %s from %s', kind,
       left(coalesce(price::text, 'none'), 40), left(coalesce(from_volume::text, 'none'), 40)));
@@ -173,7 +175,10 @@ comment on function saldo.add_tariff_part is
   'Adds a part of the tariff from a day on, for one customer or for all. kind: standing_month '
   '(price a month), standing_day (price a day), tier (price more, or less if negative, for each '
   'Sm3 of a month above from_volume), minimum_take (price for each Sm3 that a month is short of '
-  'from_volume), tax (price percent of the sum of the others and of the readings, to the account '
+  'from_volume), round_half_up or round_down (the Sm3 of a month are billed in whole ones of '
+  'from_volume, 1 say, with price 0: what that adds or takes is a line at the price of the last '
+  'reading, and tiers and the minimum take go by the rounded figure; one rule counts, the last that '
+  'began), tax (price percent of the sum of the others and of the readings, to the account '
   'tax:NAME:CURRENCY). effective_to: last day; null = until another one of that kind and name '
   'begins. charge_customers posts what it comes to; months that are charged are charged again by '
   'themselves, more than rerate_at_once_max months of customers by a job, see rerating. Errors in '

@@ -1,11 +1,50 @@
 -- Charges: what the parts of the tariff come to for a customer and month, posted once and kept.
 --
--- Public: saldo.customer_charge. Private: charges_of, charge_instant, charge_month.
+-- Public: saldo.customer_charge. Private: billed_quantity, charges_of, charge_instant, charge_month.
 -- Charges are computed from the rated lines that count and the parts in effect, and posted as the
 -- difference to what was charged before: called again they change what has changed, and nothing
 -- otherwise. A charge is never rewritten, it is superseded.
--- Each charge is rounded once, to cents; a tax is computed of the sum of the others.
+-- Each charge is rounded once, to cents; a tax is computed of the sum of the others. Where the tariff
+-- rounds the quantity of a month, what that adds or takes is a charge too, at the last price.
 -- Locks: the caller holds those of lock_rating; here the months, then the accounts.
+
+create or replace function saldo_private.billed_quantity(
+  customer saldo.customer,
+  month date,
+  last_day date
+)
+returns table (
+  volume numeric,
+  amount numeric,
+  last_price numeric,
+  billed numeric,
+  part_id bigint,
+  kind saldo.tariff_part_kind,
+  name text
+)
+language sql
+stable
+as $$
+  select c.volume, c.amount, c.last_price,
+    coalesce(p.from_volume * case p.kind
+      when 'round_down' then trunc(c.volume / p.from_volume)
+      else round(c.volume / p.from_volume) end, c.volume),
+    p.id, p.kind, p.name
+  from (
+    select coalesce(sum(l.volume_sm3), 0) as volume, coalesce(sum(l.amount), 0) as amount,
+      (array_agg(coalesce((l.parts[cardinality(l.parts)]).price, l.price) order by r.read_at desc)
+        filter (where not l.is_withdrawn))[1] as last_price
+    from saldo.rated_line as l
+    join saldo.reading as r on r.account_id = l.account_id and r.id = l.reading_id
+    where l.account_id = customer.account_id
+    and l.month = billed_quantity.month
+    and l.superseded_at is null
+  ) as c
+  left join saldo_private.rounding_part_on(customer, billed_quantity.last_day) as p on true
+$$;
+comment on function saldo_private.billed_quantity is
+  'The Sm3 of a customer and month, what they cost, the price of the last reading, and the Sm3 that '
+  'are billed, with the part of the tariff that rounds them; null where none does.';
 
 create or replace function saldo_private.charges_of(customer saldo.customer, month date)
 returns setof saldo_private.charge
@@ -22,11 +61,10 @@ as $$
     having count(*) > 0
   ),
   consumed as (
-    select coalesce(sum(l.volume_sm3), 0) as volume, coalesce(sum(l.amount), 0) as amount
-    from saldo.rated_line as l
-    where l.account_id = customer.account_id
-    and l.month = charges_of.month
-    and l.superseded_at is null
+    select q.volume, q.amount, q.last_price, q.billed, q.part_id, q.kind, q.name
+    from stay as s
+    cross join saldo_private.billed_quantity(customer, charges_of.month, s.last_day) as q
+    where s.first_day <= s.last_day
   ),
   known as (
     select distinct p.kind, p.name
@@ -34,19 +72,24 @@ as $$
     where coalesce(p.account_id, 0) = any (array[customer.account_id, 0])
     and p.currency = customer.currency
     and p.removed_at is null
+    and p.kind not in ('round_half_up', 'round_down')
   ),
   measured as (
+    select c.part_id as id, c.kind, c.name, c.last_price as price,
+      null::bigint as target_account_id, c.billed - c.volume as quantity
+    from consumed as c
+    where c.part_id is not null
+    union all
     select p.id, p.kind, p.name, p.price, p.target_account_id, case p.kind
         when 'standing_month' then 1
-        when 'tier' then greatest(c.volume - p.from_volume, 0)
-        when 'minimum_take' then greatest(p.from_volume - c.volume, 0)
+        when 'tier' then greatest(c.billed - p.from_volume, 0)
+        when 'minimum_take' then greatest(p.from_volume - c.billed, 0)
       end as quantity
     from stay as s
     cross join consumed as c
     cross join known as k
     cross join lateral saldo_private.tariff_part_on(customer, k.kind, k.name, s.last_day) as p
     where k.kind <> 'standing_day'
-    and s.first_day <= s.last_day
     union all
     select p.id, p.kind, p.name, p.price, p.target_account_id, count(*)
     from stay as s

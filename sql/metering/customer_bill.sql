@@ -76,7 +76,8 @@ as $$
   select jsonb_populate_record(null::saldo.bill_line, jsonb_build_object(
     'kind', c.kind,
     'description', c.name,
-    'volume_sm3', case when c.kind in ('tier', 'minimum_take') then c.quantity end,
+    'volume_sm3', case when c.kind in ('tier', 'minimum_take', 'round_half_up', 'round_down')
+      then c.quantity end,
     'quantity', c.quantity,
     'price', c.price,
     'amount', c.amount

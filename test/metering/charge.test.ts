@@ -75,6 +75,49 @@ test.serial(
   },
 );
 
+test.serial("the quantity of a month is rounded as the tariff says, to the cent", async (t) => {
+  const site = await pricedSite();
+  const to = (step: number, extra: Row = {}) => ({ from_volume: step, ...extra });
+  t.is(await errorCode(part(site, "round_down", 1, to(1))), "SB412", "its price is the tariff's");
+  t.is(await errorCode(part(site, "round_down", 0)), "SB412", "to what?");
+  await part(site, "round_half_up", 0, to(1));
+  await part(site, "round_down", 0, to(10, { name: "tens", effective_from: "2025-03-01" }));
+  await part(site, "tier", 1, { from_volume: 15 });
+  await part(site, "tax", 10, { name: "vat" });
+  await metering.read(site, "2025-02-10", 10.25);
+  await metering.read(site, "2025-02-20", 10.3);
+  await call("add_tariff_version", own(site, { price: 12, effective_from: "2025-02-15" }));
+  await metering.read(site, "2025-03-10", 29);
+  for (const month of ["2025-02", "2025-03", "2025-04"]) await charge(site, month);
+  t.deepEqual(await lines(site, "2025-02"), [
+    "consumption 10.25 x 10 = 102.5",
+    "consumption 10.3 x 12 = 123.6",
+    "round_half_up 0.45 x 12 = 5.4",
+    "tier 6 x 1 = 6",
+    "tax 237.5 x 10 = 23.75",
+  ]);
+  t.deepEqual(await lines(site, "2025-03"), [
+    "consumption 29 x 12 = 348",
+    "round_down -9 x 12 = -108",
+    "tier 5 x 1 = 5",
+    "tax 245 x 10 = 24.5",
+  ]);
+  t.deepEqual(await lines(site, "2025-04"), [], "nothing is rounded to nothing");
+  const [bill] = await root(
+    `select sum(l.amount)::text as lines, (-(saldo.balances(c.account_id)).settled_balance)::text as due
+    from saldo.customer as c
+    cross join generate_series('2025-02-01'::date, '2025-04-01', '1 month') as m (month)
+    cross join lateral saldo.customer_bill(c.id, m.month::date) as b
+    cross join lateral unnest(b.lines) as l where c.id = $1 group by c.account_id`,
+    [site.customer.id],
+  );
+  t.is(Number(bill?.["lines"]), Number(bill?.["due"]));
+  // A late reading changes what is rounded: 20.95 are 21.
+  await metering.read(site, "2025-02-25", 0.4);
+  t.true((await lines(site, "2025-02")).includes("round_half_up 0.05 x 12 = 0.6"));
+  t.deepEqual(await metering.findings(), []);
+});
+
 test.serial("a month that is charged is charged again by itself", async (t) => {
   const site = await pricedSite();
   const { id } = await part(site, "standing_month", 500);
