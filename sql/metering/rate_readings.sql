@@ -188,7 +188,8 @@ begin
   perform saldo_private.rate_readings__post(v_postings);
 
   update saldo.rated_line as old
-  set superseded_at = l.rated_at
+  set superseded_at = l.rated_at,
+    changed_in = pg_current_xact_id() -- as its trigger would, at a call for each line
   from unnest(v_lines) as l
   where old.account_id = l.account_id
   and old.id = l.supersedes;

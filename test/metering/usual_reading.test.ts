@@ -80,6 +80,49 @@ async function written(site: Site) {
   return found;
 }
 
+test.serial(
+  "a session that has seen the tables empty does not read all of them later",
+  async (t) => {
+    const site = await metering.site({ kind: "volume" });
+    const client = await metering.pool.connect();
+    const add = (day: number) =>
+      client.query("select saldo.add_reading($1, $2, volume => 10)", [
+        site.meter.id,
+        `2025-01-${day}T12:00:00+07`,
+      ]);
+    const rowsRead = async () => {
+      const { rows } = await client.query(
+        `select relname, (seq_tup_read + coalesce(idx_tup_fetch, 0))::integer as count
+        from pg_stat_xact_user_tables`,
+      );
+      return new Map(rows.map((row): [string, number] => [row.relname, row.count]));
+    };
+    try {
+      for (const day of [10, 11, 12, 13, 14, 15]) await add(day);
+      await metering.root(`select saldo.add_readings(array(
+        select jsonb_populate_record(null::saldo.reading_request, jsonb_build_object(
+          'meter_id', m.id, 'read_at', timestamptz '2025-01-02' + g * interval '1 day', 'volume', 1
+        ))
+        from generate_series(1, 400) as n
+        cross join lateral saldo.create_customer('many ' || n, 'One of many') as c
+        cross join lateral saldo.install_meter(c.id, 'meter ' || n, 'volume', '2025-01-01') as m
+        cross join generate_series(1, 5) as g
+      ))`);
+      await client.query("begin");
+      const before = await rowsRead();
+      await add(16);
+      const after = await rowsRead();
+      await client.query("commit");
+      t.deepEqual(
+        [...after].filter(([name, count]) => count - (before.get(name) ?? 0) > 100),
+        [],
+      );
+    } finally {
+      client.release();
+    }
+  },
+);
+
 for (const [kind, readings] of [
   [
     "volume",
