@@ -57,14 +57,27 @@ create index if not exists journal_entry_rare_source_idx
 -- squawk-ignore require-concurrent-index-deletion
 drop index if exists saldo.journal_entry_settlement_idx;
 
+-- Checks look for the few entries of these sources without going through the journal. Where the
+-- index is there, nothing is to be locked.
+do $index$
+begin
+  if to_regclass('saldo.journal_entry_rare_source_idx') is null then
+    create index journal_entry_rare_source_idx
+      on saldo.journal_entry (source, id)
+      where source in ('settlement', 'partial_refund', 'top_up_reversal', 'debt_payment');
+    drop index if exists saldo.journal_entry_settlement_idx;
+  end if;
+end
+$index$;
+
 -- The accounts whose months are suspect, apart from those whose totals are.
-do $$
+do $types$
 begin
   if not exists (
     select
-    from pg_catalog.pg_attribute as a
-    where a.attrelid = 'saldo_private.suspects'::regclass
-    and a.attname = 'month_account_ids'
+    from pg_attribute
+    where attrelid = 'saldo_private.suspects'::regclass
+    and attname = 'month_account_ids'
   ) then
     alter type saldo_private.suspects add attribute month_account_ids bigint[];
   end if;
@@ -74,3 +87,4 @@ $$;
 -- How the quantity that a month is billed for is rounded, as a part of the tariff.
 alter type saldo.tariff_part_kind add value if not exists 'round_half_up' before 'standing_month';
 alter type saldo.tariff_part_kind add value if not exists 'round_down' before 'standing_month';
+$types$;
