@@ -44,18 +44,12 @@ begin
   end if;
 end
 $types$;
+
 -- Sessions of the console: by which way each was begun, and who ended it.
 alter table saldo_private.console_session add column if not exists way text;
 alter table saldo_private.console_session add column if not exists ended_by text;
 -- Whoever has written some of a draft is no second person for it.
 alter table saldo.entry_draft add column if not exists authors text[] not null default '{}';
--- Checks look for the few entries of these sources without going through the journal.
--- squawk-ignore require-concurrent-index-creation
-create index if not exists journal_entry_rare_source_idx
-  on saldo.journal_entry (source, id)
-  where source in ('settlement', 'partial_refund', 'top_up_reversal', 'debt_payment');
--- squawk-ignore require-concurrent-index-deletion
-drop index if exists saldo.journal_entry_settlement_idx;
 
 -- Checks look for the few entries of these sources without going through the journal. Where the
 -- index is there, nothing is to be locked.
@@ -82,9 +76,8 @@ begin
     alter type saldo_private.suspects add attribute month_account_ids bigint[];
   end if;
 end
-$$;
+$types$;
 
 -- How the quantity that a month is billed for is rounded, as a part of the tariff.
 alter type saldo.tariff_part_kind add value if not exists 'round_half_up' before 'standing_month';
 alter type saldo.tariff_part_kind add value if not exists 'round_down' before 'standing_month';
-$types$;

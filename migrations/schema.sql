@@ -111,7 +111,7 @@ create type saldo.spanning_rule as enum ('reading_day', 'by_days', 'by_profile')
 
 create type saldo.sub_balance_status as enum ('PENDING', 'SETTLED');
 
-create type saldo.tariff_part_kind as enum ('standing_month', 'standing_day', 'tier', 'minimum_take', 'tax');
+create type saldo.tariff_part_kind as enum ('round_half_up', 'round_down', 'standing_month', 'standing_day', 'tier', 'minimum_take', 'tax');
 
 create type saldo.top_up_shortfall as enum ('refuse', 'debt', 'loss');
 

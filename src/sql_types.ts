@@ -396,10 +396,13 @@ export type SubBalanceStatus =
   | "SETTLED";
 
 /**
- * standing_month: a price a month; standing_day: a price a day; tier: a price more or less above a
- * volume of a month; minimum_take: a price for what a month is short of a volume; tax: percent.
+ * round_half_up, round_down: how the Sm3 of a month are rounded; standing_month: a price a month;
+ * standing_day: a price a day; tier: a price more or less above a volume of a month; minimum_take:
+ * a price for what a month is short of a volume; tax: percent.
  */
 export type TariffPartKind =
+  | "round_half_up"
+  | "round_down"
   | "standing_month"
   | "standing_day"
   | "tier"
@@ -3430,9 +3433,12 @@ export interface TariffPart {
   account_id: string | null;
   /** Currency of the price. */
   currency: string;
-  /** Price a month, a day or an Sm3, by its kind; of a tax percent. */
+  /** Price a month, a day or an Sm3, by its kind; of a tax percent; of a rounding 0. */
   price: string;
-  /** Sm3 of a month above which a tier counts, or which are the minimum take; otherwise 0. */
+  /**
+   * Sm3 of a month above which a tier counts, or which are the minimum take, or to whole ones of
+   * which a month is rounded; otherwise 0.
+   */
   from_volume: string;
   /** Account that a tax is credited to; null = revenue. */
   target_account_id: string | null;

@@ -57,8 +57,9 @@ create policy select_all on saldo.tariff_part for select
 grant select on saldo.tariff_part to saldo_admin, saldo_operator, saldo_biller;
 
 comment on type saldo.tariff_part_kind is
-  'round_half_up, round_down: how the Sm3 of a month are rounded; standing_month: a price a month; standing_day: a price a day; tier: a price more or less above '
-  'a volume of a month; minimum_take: a price for what a month is short of a volume; tax: percent.';
+  'round_half_up, round_down: how the Sm3 of a month are rounded; standing_month: a price a month; '
+  'standing_day: a price a day; tier: a price more or less above a volume of a month; '
+  'minimum_take: a price for what a month is short of a volume; tax: percent.';
 comment on table saldo.tariff_part is 'What a tariff charges beside the price per Sm3.';
 comment on column saldo.tariff_part.id is 'Id, in the order of recording.';
 comment on column saldo.tariff_part.kind is 'What it charges for.';

@@ -863,6 +863,8 @@ export type TariffPartFilter = {
 
 export type TariffPartKind =
   | 'minimum_take'
+  | 'round_down'
+  | 'round_half_up'
   | 'standing_day'
   | 'standing_month'
   | 'tax'
