@@ -1,11 +1,12 @@
 -- Charges: what the parts of the tariff come to for a customer and month, posted once and kept.
 --
--- Public: saldo.customer_charge. Private: billed_quantity, charges_of, charge_instant, charge_month.
+-- Public: saldo.customer_charge. Private: billed_quantity, charges_of, charge_instant,
+-- charge_month.
 -- Charges are computed from the rated lines that count and the parts in effect, and posted as the
 -- difference to what was charged before: called again they change what has changed, and nothing
 -- otherwise. A charge is never rewritten, it is superseded.
--- Each charge is rounded once, to cents; a tax is computed of the sum of the others. Where the tariff
--- rounds the quantity of a month, what that adds or takes is a charge too, at the last price.
+-- Each charge is rounded once, to cents; a tax is computed of the sum of the others. Where the
+-- tariff rounds the quantity of a month, what that adds or takes is a charge too, at the last price.
 -- Locks: the caller holds those of lock_rating; here the months, then the accounts.
 
 create or replace function saldo_private.billed_quantity(
@@ -43,8 +44,8 @@ as $$
   left join saldo_private.rounding_part_on(customer, billed_quantity.last_day) as p on true
 $$;
 comment on function saldo_private.billed_quantity is
-  'The Sm3 of a customer and month, what they cost, the price of the last reading, and the Sm3 that '
-  'are billed, with the part of the tariff that rounds them; null where none does.';
+  'The Sm3 of a customer and month, what they cost, the price of the last reading, and the Sm3 '
+  'that are billed, with the part of the tariff that rounds them; null where none does.';
 
 create or replace function saldo_private.charges_of(customer saldo.customer, month date)
 returns setof saldo_private.charge

@@ -10,7 +10,7 @@ import { Loaded } from "../../parts/loaded.tsx";
 import { Go, Page } from "../../parts/page.tsx";
 import { ChangeForm, Make } from "./ChangeForm.tsx";
 import { FigureField, useCustomerField, useDayFields } from "./fields.tsx";
-import { isRounding, type Part, PartPrice } from "./PartList.tsx";
+import { type Part, PartPrice } from "./PartList.tsx";
 import type { PreviewRow } from "./Preview.tsx";
 import {
   AddPart,
@@ -116,17 +116,9 @@ function PartForm({ old }: { old: Part | undefined }) {
   );
 }
 
-const kinds = [
-  "standing_month",
-  "standing_day",
-  "tier",
-  "minimum_take",
-  "tax",
-  "round_half_up",
-  "round_down",
-] as const;
+const kinds = ["standing_month", "standing_day", "tier", "minimum_take", "tax"] as const;
 type Kind = (typeof kinds)[number];
-const hasVolume = (kind: Kind) => kind === "tier" || kind === "minimum_take" || isRounding(kind);
+const hasVolume = (kind: Kind) => kind === "tier" || kind === "minimum_take";
 
 /** What a part costs: a share of a tax, and an amount of all others. */
 function useRate(kind: Kind, currency: string, isTried: boolean) {
@@ -134,7 +126,6 @@ function useRate(kind: Kind, currency: string, isTried: boolean) {
   const language = useLanguage();
   const [typed, setTyped] = useState("");
   const isTax = kind === "tax";
-  if (isRounding(kind)) return { content: null, typed: "", sent: "0" };
   const sent = isTax ? figureToSend(typed) : rateToSend(typed, { isSigned: kind === "tier" });
   const content = isTax ? (
     <FigureField label={words("percent")} value={typed} onChange={setTyped} isTried={isTried} />
@@ -152,8 +143,8 @@ function useRate(kind: Kind, currency: string, isTried: boolean) {
   return { content, typed, sent };
 }
 
-/** The Sm³ of a month from which a tier counts, that a month has at least, or to which it is rounded. */
-function useVolume(kind: Kind, old: Part | undefined, isTried: boolean) {
+/** The Sm³ of a month from which a tier counts, or that a month has at least. */
+function useVolume(old: Part | undefined, isTried: boolean) {
   const words = usePriceWords();
   const language = useLanguage();
   const [typed, setTyped] = useState(
@@ -162,7 +153,7 @@ function useVolume(kind: Kind, old: Part | undefined, isTried: boolean) {
   const sent = rateToSend(typed);
   const content = (
     <Field
-      label={words(isRounding(kind) ? "roundingStep" : "fromVolume")}
+      label={words("fromVolume")}
       inputMode="decimal"
       maxLength={30}
       value={typed}
@@ -183,7 +174,7 @@ function useFields(old: Part | undefined) {
   const customer = useCustomerField();
   const days = useDayFields(undefined);
   const rate = useRate(kind, old?.currency ?? "IDR", isTried);
-  const volume = useVolume(kind, old, isTried);
+  const volume = useVolume(old, isTried);
   const read = async () => {
     setIsTried(true);
     const given = days.read();

@@ -47,16 +47,10 @@ export function PartList() {
   );
 }
 
-/** A part that rounds what is billed has a step and no price. */
-export function isRounding(kind: Part["kind"]): kind is "round_half_up" | "round_down" {
-  return kind === "round_half_up" || kind === "round_down";
-}
-
 /** The price of a part with what it is of: "Rp 500 a month", "11 %". */
 export function PartPrice({ part }: { part: Pick<Part, "kind" | "price" | "currency"> }) {
   const words = usePriceWords();
   const language = useLanguage();
-  if (isRounding(part.kind)) return "–";
   if (part.kind === "tax")
     return <span className="whitespace-nowrap">{formatNumber(part.price, language)} %</span>;
   return (
@@ -95,11 +89,7 @@ function useColumns(): Column<Part>[] {
       title: words("fromVolume"),
       align: "right",
       cell: ({ kind, fromVolume }) =>
-        kind === "tier" || kind === "minimum_take" || isRounding(kind) ? (
-          <Figure value={fromVolume} />
-        ) : (
-          "–"
-        ),
+        kind === "tier" || kind === "minimum_take" ? <Figure value={fromVolume} /> : "–",
     },
     {
       title: words("status"),
