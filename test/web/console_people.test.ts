@@ -225,6 +225,42 @@ inBrowser(
   },
 );
 
+inBrowser(
+  "what an accountant may not post alone is a draft that somebody else posts",
+  async (t) => {
+    const visit = { role: "accountant", subject: "wati", path: "/journal/new" } as const;
+    const { page } = await openConsole(t, browser, api, visit);
+    const line = (number: number) => page.getByRole("group", { name: `Line ${number}` });
+    await page.getByLabel("What happened").fill("A new shop");
+    await line(1).getByLabel("Account").fill("loss");
+    await line(1).getByLabel("Debit").fill("200jt");
+    await line(2).getByLabel("Account").fill("cash:IDR");
+    await line(2).getByLabel("Credit").fill("200jt");
+    await page.getByText("It balances: debits equal credits.").waitFor();
+    await page.getByRole("button", { name: "Post an entry" }).click();
+    await page.getByText("It is more than you may post alone today.").waitFor();
+    await page.getByRole("button", { name: "Save as a draft" }).click();
+    await page.getByRole("button", { name: "Post", exact: true }).waitFor();
+    const place = new URL(page.url()).pathname.replace("/console", "");
+    const other = await openConsole(t, browser, api, {
+      role: "accountant",
+      subject: "ani",
+      path: place,
+    });
+    await other.page
+      .getByRole("definition")
+      .filter({ hasText: /^wati$/ })
+      .waitFor();
+    await other.page.getByRole("button", { name: "Post", exact: true }).click();
+    await other.page.getByRole("dialog").getByRole("button", { name: "Post" }).click();
+    await other.page.getByRole("button", { name: "Reverse" }).waitFor();
+    const [entry] = await api.root(
+      "select posted_by from saldo.journal_entry where description = 'A new shop'",
+    );
+    t.deepEqual(entry, { posted_by: "ani" });
+  },
+);
+
 inBrowser("a member sees the own wallet only, live, in both languages", async (t) => {
   for (const language of ["en", "id"] as const) {
     const { page, errors } = await visit(t, { role: "member", memberId: siti, language });

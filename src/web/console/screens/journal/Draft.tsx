@@ -136,6 +136,7 @@ function Draft({ draft, lines }: { draft: DraftOf; lines: ReturnType<typeof type
             ],
             [words("madeBy"), <By key="made" at={draft.madeAt} who={draft.madeBy} />],
             [words("changed"), <By key="changed" at={draft.changedAt} who={draft.changedBy} />],
+            [words("authors"), draft.authors.filter((each) => each !== null).join(", ") || "–"],
             [words("version"), <Figure key="version" value={draft.version} />],
           ]}
         />

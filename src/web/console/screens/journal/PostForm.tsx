@@ -114,7 +114,16 @@ function Form() {
 /** Why nothing became of it. */
 export function Failure({ error }: { error: unknown }) {
   const parts = usePartWords();
+  const words = useJournalWords();
   const problem = problemOf(error);
+  if (problem.condition === "second_person_needed") {
+    return (
+      <Notice weight="bad">
+        <p>{words("needsSecond")}</p>
+        {problem.detail && <p className="text-sm font-normal break-words">{problem.detail}</p>}
+      </Notice>
+    );
+  }
   if (problem.isSilence) return <Notice weight="bad">{parts("notSent")}</Notice>;
   if (problem.isSignedOut) return <Notice weight="warn">{parts("signedOut")}</Notice>;
   return <ProblemNotice problem={problem} document={EntryPost as never} />;

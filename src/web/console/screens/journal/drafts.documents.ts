@@ -15,7 +15,7 @@ export type DraftPageQueryVariables = Exact<{
   id: string;
 }>;
 
-export type DraftPageQuery = { entryDraft: { id: string, status: DraftStatus, version: number, content: unknown, description: string, occurredAt: string | null, madeAt: string, madeBy: string, changedAt: string, changedBy: string, entryId: string | null, reason: string | null } | null };
+export type DraftPageQuery = { entryDraft: { id: string, status: DraftStatus, version: number, content: unknown, description: string, occurredAt: string | null, madeAt: string, madeBy: string, authors: Array<string | null>, changedAt: string, changedBy: string, entryId: string | null, reason: string | null } | null };
 
 export type DraftAccountsQueryVariables = Exact<{
   ids: Array<string> | string;
@@ -63,7 +63,7 @@ export const DraftPage: TypedDocument<DraftPageQuery, DraftPageQueryVariables> =
   name: "DraftPage",
   kind: "query",
   roles: null,
-  text: "query DraftPage($id: UUID!) {\n  entryDraft(id: $id) {\n    id\n    status\n    version\n    content\n    description\n    occurredAt\n    madeAt\n    madeBy\n    changedAt\n    changedBy\n    entryId\n    reason\n  }\n}",
+  text: "query DraftPage($id: UUID!) {\n  entryDraft(id: $id) {\n    id\n    status\n    version\n    content\n    description\n    occurredAt\n    madeAt\n    madeBy\n    authors\n    changedAt\n    changedBy\n    entryId\n    reason\n  }\n}",
 };
 
 export const DraftAccounts: TypedDocument<DraftAccountsQuery, DraftAccountsQueryVariables> = {

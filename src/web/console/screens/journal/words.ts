@@ -73,6 +73,9 @@ const en = {
   madeBy: "Made by",
   changed: "Last changed",
   version: "Version",
+  authors: "Written by",
+  needsSecond:
+    "It is more than you may post alone today. Save it as a draft: somebody who has written none of it posts it.",
   saveDraft: "Save as a draft",
   draftSaved: "The draft is saved.",
   notKeepable: "It cannot be saved yet: say what happened, and look at the amounts.",
@@ -171,6 +174,9 @@ const id: { [Key in keyof typeof en]: string } = {
   madeBy: "Dibuat oleh",
   changed: "Terakhir diubah",
   version: "Versi",
+  authors: "Ditulis oleh",
+  needsSecond:
+    "Ini melebihi yang boleh Anda bukukan sendiri hari ini. Simpan sebagai draf: orang lain yang tidak ikut menulisnya yang membukukan.",
   saveDraft: "Simpan sebagai draf",
   draftSaved: "Draf sudah disimpan.",
   notKeepable: "Belum dapat disimpan: sebutkan apa yang terjadi, dan periksa jumlahnya.",
