@@ -6,7 +6,8 @@
 -- difference to what was charged before: called again they change what has changed, and nothing
 -- otherwise. A charge is never rewritten, it is superseded.
 -- Each charge is rounded once, to cents; a tax is computed of the sum of the others. Where the
--- tariff rounds the quantity of a month, what that adds or takes is a charge too, at the last price.
+-- tariff rounds the quantity of a month, what that adds or takes is a charge too, at the last
+-- price.
 -- Locks: the caller holds those of lock_rating; here the months, then the accounts.
 
 create or replace function saldo_private.billed_quantity(

@@ -10,7 +10,7 @@ import { Loaded } from "../../parts/loaded.tsx";
 import { Go, Page } from "../../parts/page.tsx";
 import { ChangeForm, Make } from "./ChangeForm.tsx";
 import { FigureField, useCustomerField, useDayFields } from "./fields.tsx";
-import { type Part, PartPrice } from "./PartList.tsx";
+import { hasVolume, isRounding, type Part, PartPrice } from "./PartList.tsx";
 import type { PreviewRow } from "./Preview.tsx";
 import {
   AddPart,
@@ -116,27 +116,30 @@ function PartForm({ old }: { old: Part | undefined }) {
   );
 }
 
-const kinds = ["standing_month", "standing_day", "tier", "minimum_take", "tax"] as const;
+const kinds = [
+  ...(["standing_month", "standing_day", "tier", "minimum_take", "tax"] as const),
+  ...(["round_half_up", "round_down"] as const),
+];
 type Kind = (typeof kinds)[number];
-const hasVolume = (kind: Kind) => kind === "tier" || kind === "minimum_take";
 
 /** What a part costs: a share of a tax, and an amount of all others. */
 function useRate(kind: Kind, currency: string, isTried: boolean) {
   const words = usePriceWords();
   const language = useLanguage();
   const [typed, setTyped] = useState("");
+  if (isRounding(kind)) return { content: null, typed, sent: "0" };
   const isTax = kind === "tax";
   const sent = isTax ? figureToSend(typed) : rateToSend(typed, { isSigned: kind === "tier" });
   const content = isTax ? (
     <FigureField label={words("percent")} value={typed} onChange={setTyped} isTried={isTried} />
   ) : (
     <Field
-      label={`${words("rate")} ${words(`${kind}_unit`)}`}
+      label={`${words("rate")} ${words(`${kind as "tier"}_unit`)}`}
       inputMode="decimal"
       maxLength={30}
       value={typed}
       error={isTried && sent === null ? words("priceWrong") : undefined}
-      hint={sent === null ? words(`${kind}_hint`) : formatMoney(sent, currency, language)}
+      hint={sent === null ? words(`${kind as "tier"}_hint`) : formatMoney(sent, currency, language)}
       onChange={({ target }) => setTyped(target.value)}
     />
   );
@@ -144,7 +147,7 @@ function useRate(kind: Kind, currency: string, isTried: boolean) {
 }
 
 /** The Sm³ of a month from which a tier counts, or that a month has at least. */
-function useVolume(old: Part | undefined, isTried: boolean) {
+function useVolume(kind: Kind, old: Part | undefined, isTried: boolean) {
   const words = usePriceWords();
   const language = useLanguage();
   const [typed, setTyped] = useState(
@@ -153,7 +156,7 @@ function useVolume(old: Part | undefined, isTried: boolean) {
   const sent = rateToSend(typed);
   const content = (
     <Field
-      label={words("fromVolume")}
+      label={words(isRounding(kind) ? "step" : "fromVolume")}
       inputMode="decimal"
       maxLength={30}
       value={typed}
@@ -174,7 +177,7 @@ function useFields(old: Part | undefined) {
   const customer = useCustomerField();
   const days = useDayFields(undefined);
   const rate = useRate(kind, old?.currency ?? "IDR", isTried);
-  const volume = useVolume(old, isTried);
+  const volume = useVolume(kind, old, isTried);
   const read = async () => {
     setIsTried(true);
     const given = days.read();

@@ -48,14 +48,22 @@ export function PartList() {
 }
 
 /** The price of a part with what it is of: "Rp 500 a month", "11 %". */
+/** Whether it says to what the quantity of a month is rounded, and has no price of its own. */
+export const isRounding = (kind: Part["kind"]) => kind === "round_half_up" || kind === "round_down";
+
+/** Whether a volume belongs to it. */
+export const hasVolume = (kind: Part["kind"]) =>
+  kind === "tier" || kind === "minimum_take" || isRounding(kind);
+
 export function PartPrice({ part }: { part: Pick<Part, "kind" | "price" | "currency"> }) {
   const words = usePriceWords();
   const language = useLanguage();
+  if (isRounding(part.kind)) return <>{words("rounding_price")}</>;
   if (part.kind === "tax")
     return <span className="whitespace-nowrap">{formatNumber(part.price, language)} %</span>;
   return (
     <>
-      <Money amount={part.price} currency={part.currency} /> {words(`${part.kind}_unit`)}
+      <Money amount={part.price} currency={part.currency} /> {words(`${part.kind as "tier"}_unit`)}
     </>
   );
 }
@@ -88,8 +96,7 @@ function useColumns(): Column<Part>[] {
     {
       title: words("fromVolume"),
       align: "right",
-      cell: ({ kind, fromVolume }) =>
-        kind === "tier" || kind === "minimum_take" ? <Figure value={fromVolume} /> : "–",
+      cell: ({ kind, fromVolume }) => (hasVolume(kind) ? <Figure value={fromVolume} /> : "–"),
     },
     {
       title: words("status"),
