@@ -2,8 +2,9 @@
 --
 -- Private: make_transfers and its step, transfers_of_callers. For one caller who wants all or none
 -- there is transfer_many.
--- Plain is a transfer of now, under a key that is new, between accounts as post_pairs.sql says.
--- What is not plain is left out (foundation/joint_request.sql), for transfer.
+-- Plain is a transfer of now, by an administrator, for whom no limit holds (entry_limit.sql), under
+-- a key that is new, between accounts as post_pairs.sql says. What is not plain is left out
+-- (foundation/joint_request.sql), for transfer.
 -- Locks: idempotency keys in their order, then those of many pairs (post_pairs.sql).
 
 create or replace function saldo_private.make_transfers__plain(
