@@ -66,8 +66,10 @@ begin
     and saldo_private.is_usual_amount(r.amount)
     and saldo_private.is_usual_text(r.description)
     and saldo_private.is_usual_key(r.idempotency_key)
+    -- As require_counter_account asks.
     and c.id <> a.id
     and c.currency = a.currency
+    and not saldo_private.leaves_no_room(c.debit_total, c.credit_total)
     and c.closed_at is null
     and c.frozen_at is null
     and c.min_balance is null

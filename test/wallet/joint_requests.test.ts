@@ -206,6 +206,38 @@ test("an accountant's transfers are counted by calls of their own", async (t) =>
   t.deepEqual(places(made), [2]);
 });
 
+test("a hold for a counter account that is not fit is left to a call that says why", async (t) => {
+  const payer = await account(0, 100);
+  const [limited, frozen, closed, full] = [
+    await account(0),
+    await account(null),
+    await account(null),
+    await account(null),
+  ];
+  const dollars = await wallet.call("admin", "open_account", {
+    code: "joint-dollars",
+    name: "Dollars",
+    type: "liability",
+    currency: "USD",
+  });
+  await wallet.root("select saldo.freeze_account($1, 'looked at')", [frozen]);
+  await wallet.call("admin", "close_account", { account_id: closed });
+  await wallet.root(`do $$ begin
+    set local session_replication_role = replica;
+    update saldo.account set debit_total = 9e20, credit_total = 9e20 where id = ${full};
+  end $$`);
+  const codes: unknown[] = [];
+  for (const counter of [limited, frozen, closed, full, dollars["id"], payer, "999999"]) {
+    const hold = { ...admin, account_id: payer, amount: "1", counter_account_id: counter };
+    const made = await make("place_hold", [hold]);
+    codes.push(made.size, await errorCode(single("place_hold", hold)));
+  }
+  t.deepEqual(codes, [
+    ...[0, "SB203", 0, "SB121", 0, "SB203", 0, "SB004"],
+    ...[0, "SB104", 0, "SB203", 0, "SB101"],
+  ]);
+});
+
 test("top-ups wait for cash, which none can do without, and hold no wallet meanwhile", async (t) => {
   const member = await wallet.member();
   const cash = "(select id from saldo.account where code = 'cash:IDR')";
