@@ -161,7 +161,7 @@ $$;
 comment on function saldo_private.rate_readings__post is
   'Posts the changes: SB004 amount_out_of_range, SB102 account_closed for a closed account.';
 
-create or replace function saldo_private.rate_readings(reading_ids uuid[])
+create or replace function saldo_private.rate_readings__lines(reading_ids uuid[])
 returns integer
 language plpgsql
 set plan_cache_mode = auto
@@ -171,13 +171,13 @@ declare
   v_charged saldo.rated_line[];
   v_postings saldo_private.rating_posting[];
 begin
-  perform saldo_private.plan_for(cardinality(rate_readings.reading_ids));
+  perform saldo_private.plan_for(cardinality(rate_readings__lines.reading_ids));
   v_lines := array(
     select change
-    from saldo_private.rating_change(rate_readings.reading_ids) as change
+    from saldo_private.rating_change(rate_readings__lines.reading_ids) as change
   );
   if cardinality(v_lines) = 0 then
-    perform saldo_private.note_unrated(rate_readings.reading_ids, v_lines);
+    perform saldo_private.note_unrated(rate_readings__lines.reading_ids, v_lines);
     return 0;
   end if;
   v_charged := saldo_private.lines_of_charged(v_lines);
@@ -214,11 +214,38 @@ begin
   into v_lines
   from written as w;
   perform saldo_private.add_rated_lines(v_lines);
-  perform saldo_private.note_unrated(rate_readings.reading_ids, v_lines);
+  perform saldo_private.note_unrated(rate_readings__lines.reading_ids, v_lines);
   if v_charged <> '{}' then
     perform saldo_private.recharge_lines(v_charged);
   end if;
   return cardinality(v_lines);
+end
+$$;
+comment on function saldo_private.rate_readings__lines is
+  'Rates these readings again, as rate_readings says, in the memory that there is.';
+
+create or replace function saldo_private.rate_readings__many(reading_ids uuid[])
+returns integer
+language plpgsql
+-- A hundred thousand lines are some 40 MB, and gone through several times: not from files.
+set work_mem = '128MB'
+as $$
+begin
+  return saldo_private.rate_readings__lines(reading_ids);
+end
+$$;
+comment on function saldo_private.rate_readings__many is
+  'The same of thousands of readings, with memory for all of their lines.';
+
+create or replace function saldo_private.rate_readings(reading_ids uuid[])
+returns integer
+language plpgsql
+as $$
+begin
+  if cardinality(reading_ids) > 1000 then
+    return saldo_private.rate_readings__many(reading_ids);
+  end if;
+  return saldo_private.rate_readings__lines(reading_ids);
 end
 $$;
 comment on function saldo_private.rate_readings is
