@@ -45,6 +45,37 @@ const cached = async (account: string) =>
     )
   )[0];
 
+test.serial(
+  "an entry of many lines is looked at as a whole where hot accounts are in it",
+  async (t) => {
+    const [rupiah, dollars] = [
+      await other({ slots: 4 }),
+      await other({ slots: 4, currency: "USD" }),
+    ];
+    const [from, closed] = [await other(), await other()];
+    await hot.call("admin", "close_account", { account_id: closed });
+    const post = (account: string, second: string) =>
+      errorCode(
+        hot.call("admin", "post_entries", {
+          entries: JSON.stringify([
+            {
+              description: "Many",
+              lines: [
+                { account_id: from, debit: "3" },
+                { account_id: account, credit: "1" },
+                { account_id: second, credit: "2" },
+              ],
+            },
+          ]),
+        }),
+      );
+    t.is(await post(rupiah, dollars), "SB104");
+    t.is(await post(rupiah, closed), "SB102");
+    t.is(await post(rupiah, from), "none");
+    t.is(await post(rupiah, await other({ slots: 4 })), "none");
+  },
+);
+
 test.serial("a posting to a hot account leaves its row alone until it is folded", async (t) => {
   const account = await other({ slots: 4 });
   const from = await other();
