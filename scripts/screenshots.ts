@@ -8,12 +8,14 @@ import { Client } from "pg";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { startServer } from "../bench/server.ts";
 import { forceBalance, replayIncident, type Victim } from "../demo/incident.ts";
+import { addCustomers, createShop, shopGrants } from "../demo/shop.ts";
 import { startEmbedded } from "../src/database/embedded.ts";
 import { migrate } from "../src/database/migrate.ts";
 
 /**
- * `npm run screenshots`: pictures of the console for docs/images, on the data of the demo's incident,
- * a gas customer's year and a month that waits to be closed.
+ * `npm run screenshots`: pictures of the console's main screens for docs/images, on the data of the
+ * demo's incident, a gas customer's year, a shop's own tables and a month that waits to be closed.
+ * `npm run screenshots -- overview heal` takes some of them.
  */
 const folder = fileURLToPath(new URL("../docs/images/", import.meta.url));
 
@@ -32,19 +34,66 @@ const year = `
   from generate_series(1, 10) as g;
 `;
 
-type Shot = readonly [name: string, path: (victim: Victim) => string];
+/** A hot account, a branch, parts of the tariff, and a decision that waits for a second person. */
+const business = `
+  select saldo.make_account_hot(
+    (select id from saldo.account where type = 'revenue' order by id limit 1), 4);
+  select saldo.add_tariff_part('standing_month', 'Standing charge', 15000, '2025-12-01');
+  select saldo.add_tariff_part('tax', 'PPN', 11, '2025-12-01');
+  select saldo.create_branch('JKT-01', 'Jakarta Selatan');
+  select saldo.open_account('deposits:disputed', 'Disputed deposits', 'liability');
+  select from saldo.freeze_account(
+    saldo.id_of_account('deposits:disputed'), 'the customer disputes it');
+  select from saldo.propose_unfreeze(
+    saldo.id_of_account('deposits:disputed'), 'settled with the customer');
+`;
+
+type Shot = readonly [
+  name: string,
+  path: (victim: Victim) => string,
+  /** What somebody does there first. */
+  act?: (page: Page) => Promise<void>,
+];
 
 const shots: readonly Shot[] = [
   ["overview", () => "/"],
+  ["accounts", () => "/accounts"],
   ["account", ({ accountId }) => `/accounts/${accountId}`],
   ["journal", () => "/journal"],
+  ["post", () => "/journal/new"],
+  ["members", () => "/members"],
   ["member", ({ memberId }) => `/members/${memberId}`],
-  ["health", () => "/health"],
-  ["heal", () => "/heal"],
+  ["customers", () => "/customers"],
   ["customer", () => "/customers/1"],
-  ["statements", () => "/statements"],
+  ["prices", () => "/prices"],
+  [
+    "price-change",
+    () => "/prices/change?version=2",
+    async (page) => {
+      await page.getByLabel("Price per Sm³").fill("5.600");
+      await page.keyboard.press("Enter");
+      await page.getByRole("button", { name: "Make the change" }).waitFor();
+    },
+  ],
+  ["import", () => "/customers/import"],
+  ["health", () => "/health"],
+  ["findings", () => "/health?tab=findings"],
+  ["heal", () => "/heal"],
+  ["decisions", () => "/decisions"],
+  ["own-tables", () => "/own-tables?tab=proposals&table=public.users"],
+  ["hot", () => "/hot"],
   ["closing", () => "/closing"],
+  ["period", () => "/closing/2026-09"],
+  ["statements", () => "/statements"],
+  ["branches", () => "/branches"],
+  ["jobs", () => "/jobs"],
+  ["alerts", () => "/alerts"],
+  ["seals", () => "/seals"],
+  ["sessions", () => "/sessions"],
 ];
+
+const names = process.argv.slice(2);
+const wanted = shots.filter(([name]) => names.length === 0 || names.includes(name));
 
 execFileSync(process.execPath, [fileURLToPath(new URL("build_web.ts", import.meta.url))]);
 const data = join(tmpdir(), `saldo-screenshots-${randomBytes(4).toString("hex")}`);
@@ -57,8 +106,13 @@ try {
   await client.connect();
   const victim = await replayIncident(client);
   await client.query(year);
+  await createShop(client);
+  await addCustomers(client);
+  await client.query(shopGrants);
+  await client.query(business);
   await forceBalance(client, victim);
   await client.query("select from saldo.check_balance_health()");
+  await client.query("select from saldo.auto_heal(dry_run => true)");
   await client.query("select from saldo.evaluate_alerts()");
   await client.end();
   const server = await startServer(database.connectionString);
@@ -78,8 +132,9 @@ try {
     await context.addInitScript('localStorage.setItem("language", "en")');
     await context.request.post("/console/session", { data: { token: server.token } });
     const page = await context.newPage();
-    for (const [name, path] of shots) {
+    for (const [name, path, act] of wanted) {
       await page.goto(`/console${path(victim)}`, { waitUntil: "networkidle" });
+      await act?.(page);
       await writeFile(join(folder, `console-${name}-${device}.webp`), await webp(browser, page));
     }
     await context.close();
