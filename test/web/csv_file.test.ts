@@ -36,6 +36,10 @@ test("a file that is wrong as a whole is refused before any row is used", async 
   t.deepEqual(faultOf(`${head}a,1\nb`), { fault: "width", detail: "3" });
   t.deepEqual(faultOf(`${head}a,250.000`), { fault: "thousands", detail: "2: 250.000" });
   t.is(faultOf(head + "a,1\n".repeat(20_001))?.fault, "tooManyRows");
+  const million = `${head}${"a,1\n".repeat(1_000_000)}"`;
+  t.is(faultOf(million)?.fault, "tooManyRows", "its end, a quote that is open, is not looked at");
+  const gaps = readCsv(`${head}${"a,1\n\n".repeat(19_000)}`, columns);
+  t.is("fault" in gaps ? gaps.fault : gaps.length, 19_000);
   const file = (content: string | Uint8Array<ArrayBuffer>) => new File([content], "x.csv");
   t.deepEqual(await readCsvFile(file(new Uint8Array([0xff, 0x41])), columns), { fault: "notUtf8" });
   t.deepEqual(await readCsvFile(file("x".repeat(10_000_001)), columns), { fault: "tooLarge" });

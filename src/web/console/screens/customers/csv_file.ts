@@ -19,6 +19,8 @@ export interface Columns {
 /** What a browser takes; for more there is the command line. */
 export const BYTES_MAX = 10_000_000;
 export const ROWS_MAX = 20_000;
+// With lines that have nothing in them. Beyond it nothing is read: a million short rows fit 10 MB.
+const RECORDS_MAX = 2 * ROWS_MAX;
 
 /** Reads a whole file before any row is used, so that a broken one leaves nothing half done. */
 export async function readCsvFile(file: File, columns: Columns): Promise<CsvRow[] | FileFault> {
@@ -40,6 +42,7 @@ export function readCsv(text: string, columns: Columns): CsvRow[] | FileFault {
   const names = header.map((name) => name.trim());
   const columnFault = faultOf(names, columns);
   if (columnFault !== null) return { fault: "columns", detail: columnFault };
+  if (records.length > RECORDS_MAX) return { fault: "tooManyRows" };
   const rows: CsvRow[] = [];
   for (const [index, record] of rest.entries()) {
     if (record.every((field) => field.trim() === "")) continue;
@@ -66,14 +69,14 @@ function faultOf(names: readonly string[], { required, optional }: Columns): str
   return faults.length === 0 ? null : faults.slice(0, 10).join(", ");
 }
 
-/** Records of fields; null where a quote is left open or stands within a field. */
+/** Records of fields, one more at most than are taken; null where a quote is left open or stands within a field. */
 function recordsOf(file: string): string[][] | null {
   const text = file.replace(/^\uFEFF/, "");
   const delimiter = delimiterOf(text);
   const records: string[][] = [];
   let record: string[] = [];
   let at = 0;
-  while (at < text.length) {
+  while (at < text.length && records.length <= RECORDS_MAX) {
     const field = text[at] === '"' ? quotedAt(text, at) : plainAt(text, at, delimiter);
     if (field === null) return null;
     record.push(field.value);
