@@ -114,6 +114,7 @@ try {
   await client.query("select from saldo.check_balance_health()");
   await client.query("select from saldo.auto_heal(dry_run => true)");
   await client.query("select from saldo.evaluate_alerts()");
+  await client.query("select from saldo.seal_journal()");
   await client.end();
   const server = await startServer(database.connectionString);
   const browser = await chromium.launch({
