@@ -295,12 +295,17 @@ inBrowser("screens of what needs a person follow what the server tells", async (
     ["/decisions", "Decisions"],
     ["/alerts", "Alerts"],
   ] as const) {
-    const isHeard = page.waitForEvent("websocket");
+    // The answer may come before the heading does.
+    const isHeard = page
+      .waitForEvent("websocket")
+      .then((socket) =>
+        socket.waitForEvent("framereceived", ({ payload }) =>
+          String(payload).includes("subscribed"),
+        ),
+      );
     await page.goto(`/console${path}`);
     await heading(page, title);
-    await (await isHeard).waitForEvent("framereceived", ({ payload }) =>
-      String(payload).includes("subscribed"),
-    );
+    await isHeard;
     // Nothing asks by itself before half a minute is over.
     const asked = page.waitForRequest(/graphql/, { timeout: 15_000 });
     await root.query("select saldo.check_balance_health()");

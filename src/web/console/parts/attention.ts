@@ -9,7 +9,8 @@ const REST_MS = 1000;
 
 /**
  * Asks again for all that the screen shows when the server tells of a change. What is told while it
- * asks is asked for once, afterwards: a flood of changes is a question a second at most.
+ * asks is asked for once, afterwards: a flood of changes is a question a second at most. While a dialog
+ * is open it waits.
  */
 export function useAttention(): void {
   const hasBegun = useRef(false);
@@ -34,8 +35,11 @@ async function askAgain(state: { isBusy: boolean; isDue: boolean; isOver: boolea
   if (state.isBusy) return;
   state.isBusy = true;
   while (state.isDue && !state.isOver) {
-    state.isDue = false;
-    await client.invalidateQueries();
+    // What somebody is about to act on stays, and the dialog with it: the server judges what is sent.
+    if (document.querySelector("[role=dialog]") === null) {
+      state.isDue = false;
+      await client.invalidateQueries();
+    }
     await new Promise((done) => setTimeout(done, REST_MS));
   }
   state.isBusy = false;
