@@ -227,6 +227,10 @@ test.serial("all exports are made, with all of their filters", async (t) => {
     as_of: "2026-12-31",
     is_before_closing: "true",
     has_zeros: "false",
+    has_removed: "true",
+    from_month: "2026-01",
+    to_month: "2026-12",
+    only: "own",
   };
   const states: Record<string, string> = {
     accounts: "frozen",
@@ -257,14 +261,23 @@ test.serial("all exports are made, with all of their filters", async (t) => {
       name,
     );
     const { status, text } = await fetchCsv(`${name}.csv?${new URLSearchParams(given)}`);
-    // The account of the statement is named twice here, and by the code first: there is none.
-    t.is(status, name === "statement" ? 404 : 200, text);
-    const needsOne = name === "statement" || name === "customer-months";
+    // Their account is named twice here, and by the code first: there is none.
+    const hasNone = name === "statement" || name === "account-months";
+    t.is(status, hasNone ? 404 : 200, text);
+    const needsOne = ["statement", "customer-months", "account-months"].includes(name);
     if (!needsOne) t.is((await fetchCsv(`${name}.csv`)).status, 200, name);
   }
   t.is((await fetchCsv("customer-months.csv?month=2026-11")).status, 200);
   t.is((await fetchCsv("customer-months.csv")).code, "SB010");
   t.is((await fetchCsv("statement.csv")).code, "SB101");
+});
+
+test.serial("months of an account and rules are those that the screens show", async (t) => {
+  const months = await fetchCsv("account-months.csv?account=wallet:m-0");
+  t.regex(months.text, /\n\d{4}-\d\d,0,0,1500\.5,0,1500\.5,1,open\n/);
+  t.is((await fetchCsv("account-months.csv")).code, "SB101");
+  const [count] = await api.root("select count(*)::integer as count from saldo.balance_rule");
+  t.is((await fetchCsv("rules.csv")).text.trimEnd().split("\n").length - 1, count?.["count"]);
 });
 
 test.serial("a filter is a value, whatever it says", async (t) => {

@@ -1,5 +1,4 @@
 /** Exports of members, purchases, customers and their months. */
-import { z } from "zod";
 import { Refusal } from "../../../errors/refusal.ts";
 import {
   amount,
@@ -15,6 +14,7 @@ import {
   searchFilter,
   when,
   word,
+  yearFilter,
 } from "./query.ts";
 
 /** Members with their wallets. */
@@ -139,10 +139,7 @@ const NO_DETAIL = "null::numeric";
 export const customerMonths = exportOf({
   filters: {
     customer: nameFilter,
-    year: z
-      .string()
-      .regex(/^(19|2\d)\d\d$/, { error: "a year like 2026" })
-      .optional(),
+    year: yearFilter,
     month: monthFilter,
     basis: choiceFilter(["reported", "restated"]),
   },

@@ -116,6 +116,12 @@ export const monthFilter = z
   .regex(/^\d{4}-(0[1-9]|1[0-2])$/, { error: "a month like 2026-11" })
   .optional();
 
+/** A year. */
+export const yearFilter = z
+  .string()
+  .regex(/^(19|2\d)\d\d$/, { error: "a year like 2026" })
+  .optional();
+
 /** An amount, as the API writes it. */
 export const amountFilter = z
   .string()

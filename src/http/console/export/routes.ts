@@ -12,12 +12,21 @@ import { authenticateRequests } from "../../authenticate_requests.ts";
 import { readStatuses } from "../../door/answer.ts";
 import { makeSessionFacts } from "../session_facts.ts";
 import type { SessionParts } from "../session_routes.ts";
+import { branchDevices, branches, branchGaps, branchRows } from "./branches.ts";
 import { deliver, refuse, writeOut } from "./deliver.ts";
+import { hotAccounts, pending, settlements } from "./hot.ts";
 import { accounts, drafts, entries, holds, seals, statement } from "./ledger.ts";
 import { customerMonths, customers, deposits, members, purchases, ratedLines } from "./people.ts";
+import { factors, reratings, tariffParts, tariffs } from "./prices.ts";
 import type { Export, Query } from "./query.ts";
-import { balanceSheet, incomeStatement, trialBalance } from "./statements.ts";
-import { alerts, branchRows, findings } from "./watch.ts";
+import {
+  accountMonths,
+  balanceSheet,
+  incomeStatement,
+  periods,
+  trialBalance,
+} from "./statements.ts";
+import { alerts, findings, guardWrites, rules } from "./watch.ts";
 import {
   accountFreezes,
   decisions,
@@ -36,7 +45,12 @@ export const exports: Readonly<Record<string, Export>> = {
   entries,
   drafts,
   statement,
+  "account-months": accountMonths,
   holds,
+  "hot-accounts": hotAccounts,
+  pending,
+  settlements,
+  periods,
   seals,
   "trial-balance": trialBalance,
   "balance-sheet": balanceSheet,
@@ -47,7 +61,13 @@ export const exports: Readonly<Record<string, Export>> = {
   deposits,
   "customer-months": customerMonths,
   "rated-lines": ratedLines,
+  tariffs,
+  factors,
+  "tariff-parts": tariffParts,
+  reratings,
+  rules,
   findings,
+  "guard-writes": guardWrites,
   "heal-runs": healRuns,
   "heal-actions": healActions,
   "heal-proposals": healProposals,
@@ -57,6 +77,9 @@ export const exports: Readonly<Record<string, Export>> = {
   jobs,
   "job-runs": jobRuns,
   "maintenance-runs": maintenanceRuns,
+  branches,
+  "branch-gaps": branchGaps,
+  "branch-devices": branchDevices,
   "branch-rows": branchRows,
 };
 

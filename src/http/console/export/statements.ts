@@ -5,9 +5,13 @@ import {
   dayFilter,
   exportOf,
   flagFilter,
+  idOf,
+  monthFilter,
+  nameFilter,
   part,
   plain,
   word,
+  yearFilter,
 } from "./query.ts";
 
 // Days that statements take.
@@ -108,4 +112,62 @@ export const incomeStatement = exportOf({
       has_zeros,
     ),
   order: "s.currency, s.section, s.code nulls last",
+});
+
+/** The months of an account. */
+export const accountMonths = exportOf({
+  filters: {
+    account: nameFilter,
+    account_id: nameFilter,
+    from_month: monthFilter,
+    to_month: monthFilter,
+    basis: basisFilter,
+  },
+  columns: [
+    plain("month", "to_char(m.month, 'YYYY-MM')"),
+    amount("opening", "m.opening"),
+    amount("debit", "m.debit"),
+    amount("credit", "m.credit"),
+    amount("year_end", "m.year_end"),
+    amount("closing", "m.closing"),
+    plain("line_count", "m.line_count"),
+    plain("status", "m.status"),
+  ],
+  from: ({ account, account_id, from_month, to_month, basis = "reported" }) => {
+    const name = account ?? account_id ?? "";
+    const day = (month: string | undefined) => (month === undefined ? "null" : "%L::date");
+    return part(
+      `saldo.monthly_balance(${idOf("account", name)}, ${day(from_month)}, ${day(to_month)}, ` +
+        "%L::saldo.balance_basis) as m",
+      name,
+      ...[from_month, to_month]
+        .filter((month) => month !== undefined)
+        .map((month) => `${month}-01`),
+      basis,
+    );
+  },
+  order: "m.month",
+});
+
+/** The periods of a fiscal year. */
+export const periods = exportOf({
+  filters: { year: yearFilter },
+  columns: [
+    plain("fiscal_year", "p.fiscal_year"),
+    plain("number", "p.number"),
+    plain("starts_on", "p.starts_on"),
+    plain("ends_on", "p.ends_on"),
+    plain("status", "p.status"),
+    plain("closed_at", "p.closed_at"),
+    word("closed_by", "p.closed_by"),
+    plain("account_count", "p.account_count"),
+    plain("line_count", "p.line_count"),
+    plain("snapshot_hash", "encode(p.snapshot_hash, 'hex')"),
+  ],
+  // Without a year: those that anything was done to.
+  from: ({ year }) =>
+    year === undefined
+      ? part("saldo.period as p")
+      : part("saldo.fiscal_periods(%L::integer) as p", year),
+  order: "p.fiscal_year, p.number",
 });

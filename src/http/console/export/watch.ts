@@ -1,4 +1,4 @@
-/** Exports of what checks found, alerts, and rows of tills. */
+/** Exports of rules, what checks found, writes past the engine, and alerts. */
 import { z } from "zod";
 import {
   amount,
@@ -89,42 +89,47 @@ export const alerts = exportOf({
   order: "a.opened_at, a.id",
 });
 
-/** Rows that tills have handed over, with what became of them. */
-export const branchRows = exportOf({
-  filters: {
-    branch: nameFilter,
-    state: choiceFilter(["accepted", "duplicate", "conflict", "quarantined", "refused"]),
-    from: dayFilter,
-    to: dayFilter,
-  },
+/** What must hold, rule by rule. */
+export const rules = exportOf({
+  filters: {},
   columns: [
-    plain("id", "i.id"),
-    word("branch", "b.code"),
-    plain("device_id", "i.device_id"),
-    plain("seq", "i.seq"),
-    word("row_id", "i.row_id"),
-    plain("received_at", "i.received_at"),
-    plain("business_date", "i.business_date"),
-    plain("kind", "i.kind"),
-    plain("flow", "i.flow"),
-    word("category", "i.category"),
-    amount("amount", "i.amount"),
-    plain("currency", "i.currency"),
-    word("description", "i.description"),
-    word("cashier", "i.cashier"),
-    plain("verdict", "i.verdict"),
-    word("verdict_reason", "i.verdict_reason"),
-    plain("entry_id", "i.entry_id"),
-    plain("decided_at", "i.decided_at"),
-    word("decided_by", "i.decided_by"),
-    word("decision_note", "i.decision_note"),
+    word("name", "r.name"),
+    word("room", "r.room"),
+    word("title", "r.title"),
+    word("description", "r.description"),
+    plain("is_enabled", "r.is_enabled"),
+    plain("is_incremental", "r.is_incremental"),
+    plain("is_registered", "r.is_registered"),
+    word("heal_function", "r.heal_function"),
   ],
-  from: () => part("saldo.branch_intake as i join saldo.branch as b on b.id = i.branch_id"),
-  where: ({ branch, state, from, to }) => [
-    named(branch, "i.branch_id", "branch"),
-    when(state, "i.verdict = %L"),
-    when(from, "i.business_date >= %L"),
-    when(to, "i.business_date <= %L"),
+  from: () => part("saldo.balance_rule as r"),
+  order: "r.name",
+});
+
+/** Writes past the engine, as the guard has recorded them. */
+export const guardWrites = exportOf({
+  filters: { only: choiceFilter(["own"]), from: dayFilter, to: dayFilter },
+  columns: [
+    plain("id", "g.id"),
+    plain("occurred_at", "g.occurred_at"),
+    word("login", "g.login"),
+    word("role", "g.role"),
+    word("application_name", "g.application_name"),
+    plain("client_address", "g.client_address"),
+    word("table_name", "g.table_name"),
+    plain("operation", "g.operation"),
+    word("account", "a.code"),
+    word("rule", "g.rule"),
+    word("key", "g.key"),
+    word("statement", "g.statement"),
+    word("old_row", "g.old_row"),
+    word("new_row", "g.new_row"),
   ],
-  order: "i.id",
+  from: () => part("saldo.guard_event as g left join saldo.account as a on a.id = g.account_id"),
+  where: ({ only, from, to }) => [
+    only === undefined ? undefined : part("g.rule is not null"),
+    when(from, "g.occurred_at >= %L::date"),
+    when(to, "g.occurred_at < %L::date + 1"),
+  ],
+  order: "g.occurred_at, g.id",
 });

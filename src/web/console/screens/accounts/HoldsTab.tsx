@@ -76,38 +76,48 @@ export function PendingTab({ account: { id, currency } }: { account: AccountFact
   const words = useAccountWords();
   const pages = usePages(AccountPending, { id }, (result) => result.pendingSubBalances);
   return (
-    <PagedTable
-      caption={words("pending")}
-      document={AccountPending}
-      pages={pages}
-      keyOf={({ id: rowId }) => rowId}
-      empty={words("noPending")}
-      columns={[
-        { title: words("submittedAt"), cell: ({ createdAt }) => <Moment at={createdAt} /> },
-        {
-          title: words("counter"),
-          cell: ({ counterAccount: counter }) =>
-            counter && <Go to={`/accounts/${counter.id}`}>{counter.code}</Go>,
-        },
-        {
-          title: words("debit"),
-          align: "right",
-          cell: ({ direction, amount }) =>
-            direction === "debit" ? <Money amount={amount} currency={currency} /> : null,
-        },
-        {
-          title: words("credit"),
-          align: "right",
-          cell: ({ direction, amount }) =>
-            direction === "credit" ? <Money amount={amount} currency={currency} /> : null,
-        },
-        {
-          title: words("slot"),
-          align: "right",
-          cell: ({ slotNo }) => <Figure value={slotNo} />,
-        },
-        { title: words("by"), cell: ({ createdBy }) => createdBy },
-      ]}
-    />
+    <>
+      <Take>
+        <CsvLink name="pending" filters={{ account_id: id }} />
+        <CopyAs
+          document={AccountPending}
+          variables={{ id }}
+          sql={`select * from saldo.pending_sub_balances(${id});`}
+        />
+      </Take>
+      <PagedTable
+        caption={words("pending")}
+        document={AccountPending}
+        pages={pages}
+        keyOf={({ id: rowId }) => rowId}
+        empty={words("noPending")}
+        columns={[
+          { title: words("submittedAt"), cell: ({ createdAt }) => <Moment at={createdAt} /> },
+          {
+            title: words("counter"),
+            cell: ({ counterAccount: counter }) =>
+              counter && <Go to={`/accounts/${counter.id}`}>{counter.code}</Go>,
+          },
+          {
+            title: words("debit"),
+            align: "right",
+            cell: ({ direction, amount }) =>
+              direction === "debit" ? <Money amount={amount} currency={currency} /> : null,
+          },
+          {
+            title: words("credit"),
+            align: "right",
+            cell: ({ direction, amount }) =>
+              direction === "credit" ? <Money amount={amount} currency={currency} /> : null,
+          },
+          {
+            title: words("slot"),
+            align: "right",
+            cell: ({ slotNo }) => <Figure value={slotNo} />,
+          },
+          { title: words("by"), cell: ({ createdBy }) => createdBy },
+        ]}
+      />
+    </>
   );
 }

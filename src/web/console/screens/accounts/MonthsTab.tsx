@@ -6,6 +6,7 @@ import { Figure, Money, Month } from "../../parts/figures.tsx";
 import { DayFilter, FilterBar, useFilters } from "../../parts/filters.tsx";
 import { Loaded, Skeleton } from "../../parts/loaded.tsx";
 import { Go } from "../../parts/page.tsx";
+import { CopyAs, CsvLink } from "../../parts/share.tsx";
 import { Table } from "../../parts/table.tsx";
 import { isDay, lastDayOf, useToday } from "../../parts/today.ts";
 import { usePartWords } from "../../parts/words.ts";
@@ -31,7 +32,26 @@ export function MonthsTab({ account }: { account: AccountFacts }) {
   const money = (amount: string | null) => <Money amount={amount} currency={account.currency} />;
   return (
     <>
-      <FilterBar>
+      <FilterBar
+        extra={
+          <>
+            <CsvLink
+              name="account-months"
+              filters={{
+                account_id: account.id,
+                from_month: from?.slice(0, 7),
+                to_month: to.slice(0, 7),
+                basis,
+              }}
+            />
+            <CopyAs
+              document={AccountMonths}
+              variables={{ id: account.id, from, to, basis }}
+              sql={`select * from saldo.monthly_balance(${account.id}, ${from === null ? "null" : `'${from}'`}, '${to}', '${basis}');`}
+            />
+          </>
+        }
+      >
         <DayFilter name="from_month" label={parts("from")} kind="month" />
         <DayFilter name="to_month" label={parts("to")} kind="month" fallback={to.slice(0, 7)} />
         <Choice

@@ -7,7 +7,7 @@ import { ActionDialog } from "../../parts/action_dialog.tsx";
 import { DialogButton } from "../../parts/dialog_button.tsx";
 import { Figure, Moment } from "../../parts/figures.tsx";
 import { Go, Page } from "../../parts/page.tsx";
-import { CopyAs } from "../../parts/share.tsx";
+import { CopyAs, CsvLink } from "../../parts/share.tsx";
 import { PagedTable } from "../../parts/table.tsx";
 import { type BranchStateRowFragment, BranchStates, CreateBranch } from "./branches.documents.ts";
 import { useBranchWords } from "./words.ts";
@@ -28,6 +28,7 @@ export function Screen() {
           <DialogButton label={words("newBranch")} look="main" document={CreateBranch}>
             {(close) => <NewBranch close={close} />}
           </DialogButton>
+          <CsvLink name="branches" />
           <CopyAs
             document={BranchStates}
             variables={variables}

@@ -5,6 +5,7 @@ import { rowsOf, useDocument } from "../../api/query_client.ts";
 import { ActionButton } from "../../parts/action_dialog.tsx";
 import { Duration, Moment } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
+import { CopyAs, CsvLink, sqlText, Take } from "../../parts/share.tsx";
 import { Facts, Table } from "../../parts/table.tsx";
 import {
   BranchDevices,
@@ -27,7 +28,21 @@ export function Devices({ branchId }: { branchId: string }) {
       {({ branchDevices }) => {
         const devices = rowsOf(branchDevices);
         if (devices.length === 0) return <p className="text-soft">{words("noDevices")}</p>;
-        return devices.map((device) => <Till key={device.id} device={device} />);
+        return (
+          <>
+            <Take>
+              <CsvLink name="branch-devices" filters={{ branch: branchId }} />
+              <CopyAs
+                document={BranchDevices}
+                variables={{ branchId }}
+                sql={`select * from saldo.branch_device where branch_id = ${sqlText(branchId)} order by device_no;`}
+              />
+            </Take>
+            {devices.map((device) => (
+              <Till key={device.id} device={device} />
+            ))}
+          </>
+        );
       }}
     </Loaded>
   );

@@ -3,6 +3,7 @@ import { rowsOf, useDocument } from "../../api/query_client.ts";
 import { ActionButton } from "../../parts/action_dialog.tsx";
 import { Figure, Moment } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
+import { CopyAs, CsvLink, sqlText, Take } from "../../parts/share.tsx";
 import { Table } from "../../parts/table.tsx";
 import { BranchGaps, type BranchGapsQuery, WaiveBranchGap } from "./branches.documents.ts";
 import { useBranchWords } from "./words.ts";
@@ -16,6 +17,14 @@ export function Gaps({ branchId }: { branchId: string }) {
     <Loaded query={query} document={BranchGaps}>
       {({ branchGaps }) => (
         <>
+          <Take>
+            <CsvLink name="branch-gaps" filters={{ branch: branchId }} />
+            <CopyAs
+              document={BranchGaps}
+              variables={{ branchId }}
+              sql={`select * from saldo.branch_gaps(${sqlText(branchId)});`}
+            />
+          </Take>
           <Table
             caption={words("missing")}
             rows={rowsOf(branchGaps)}

@@ -6,7 +6,7 @@ import { FilterBar } from "../../parts/filters.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Go, Page } from "../../parts/page.tsx";
 import { useYear, YearFilter } from "../../parts/period_filters.tsx";
-import { CopyAs } from "../../parts/share.tsx";
+import { CopyAs, CsvLink } from "../../parts/share.tsx";
 import { type Column, Table } from "../../parts/table.tsx";
 import {
   type PeriodStateFragment as Period,
@@ -25,11 +25,14 @@ export function Screen() {
       <Waiting />
       <FilterBar
         extra={
-          <CopyAs
-            document={Periods}
-            variables={{ year }}
-            sql={`select * from saldo.fiscal_periods(${year});`}
-          />
+          <>
+            <CsvLink name="periods" filters={{ year: String(year) }} />
+            <CopyAs
+              document={Periods}
+              variables={{ year }}
+              sql={`select * from saldo.fiscal_periods(${year});`}
+            />
+          </>
         }
       >
         <YearFilter label={words("year")} />

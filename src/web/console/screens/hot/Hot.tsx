@@ -6,7 +6,7 @@ import { Duration, Figure, Moment, Money } from "../../parts/figures.tsx";
 import { useLedgerWords } from "../../parts/ledger_words.ts";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Go, Page } from "../../parts/page.tsx";
-import { CopyAs } from "../../parts/share.tsx";
+import { CopyAs, CsvLink, Take } from "../../parts/share.tsx";
 import { type Column, PagedTable, Stat, Table } from "../../parts/table.tsx";
 import { HotAccounts, type HotAccountsQuery, HotSettlements, SettleNow } from "./hot.documents.ts";
 import { useHotWords } from "./words.ts";
@@ -44,6 +44,7 @@ export function Screen() {
             variables={{}}
             sql="select * from saldo.hot_account_states();"
           />
+          <CsvLink name="hot-accounts" />
         </>
       }
     >
@@ -166,46 +167,56 @@ function Settlements({ states }: { states: readonly State[] }) {
   const stateOf = (id: string) => states.find(({ accountId }) => accountId === id);
   const seconds = (from: string, to: string) => (Date.parse(to) - Date.parse(from)) / 1000;
   return (
-    <PagedTable
-      caption={words("lastSettlements")}
-      document={HotSettlements}
-      pages={pages}
-      keyOf={({ id }) => id}
-      empty={words("noSettlements")}
-      columns={[
-        { title: words("when"), cell: ({ settledAt }) => <Moment at={settledAt} /> },
-        {
-          title: ledger("account"),
-          cell: ({ accountId }) => (
-            <Go to={`/accounts/${accountId}`}>{stateOf(accountId)?.code ?? accountId}</Go>
-          ),
-        },
-        { title: words("rows"), align: "right", cell: (row) => <Figure value={row.rowCount} /> },
-        {
-          title: words("debit"),
-          align: "right",
-          cell: ({ accountId, debit }) => (
-            <Money amount={debit} currency={stateOf(accountId)?.currency} />
-          ),
-        },
-        {
-          title: words("credit"),
-          align: "right",
-          cell: ({ accountId, credit }) => (
-            <Money amount={credit} currency={stateOf(accountId)?.currency} />
-          ),
-        },
-        {
-          title: words("took"),
-          align: "right",
-          cell: ({ startedAt, settledAt }) => (
-            <>
-              <Figure value={seconds(startedAt, settledAt).toFixed(2)} /> s
-            </>
-          ),
-        },
-        { title: words("by"), cell: ({ settledBy }) => settledBy },
-      ]}
-    />
+    <>
+      <Take>
+        <CsvLink name="settlements" />
+        <CopyAs
+          document={HotSettlements}
+          variables={{}}
+          sql="select * from saldo.settlement order by settled_at desc;"
+        />
+      </Take>
+      <PagedTable
+        caption={words("lastSettlements")}
+        document={HotSettlements}
+        pages={pages}
+        keyOf={({ id }) => id}
+        empty={words("noSettlements")}
+        columns={[
+          { title: words("when"), cell: ({ settledAt }) => <Moment at={settledAt} /> },
+          {
+            title: ledger("account"),
+            cell: ({ accountId }) => (
+              <Go to={`/accounts/${accountId}`}>{stateOf(accountId)?.code ?? accountId}</Go>
+            ),
+          },
+          { title: words("rows"), align: "right", cell: (row) => <Figure value={row.rowCount} /> },
+          {
+            title: words("debit"),
+            align: "right",
+            cell: ({ accountId, debit }) => (
+              <Money amount={debit} currency={stateOf(accountId)?.currency} />
+            ),
+          },
+          {
+            title: words("credit"),
+            align: "right",
+            cell: ({ accountId, credit }) => (
+              <Money amount={credit} currency={stateOf(accountId)?.currency} />
+            ),
+          },
+          {
+            title: words("took"),
+            align: "right",
+            cell: ({ startedAt, settledAt }) => (
+              <>
+                <Figure value={seconds(startedAt, settledAt).toFixed(2)} /> s
+              </>
+            ),
+          },
+          { title: words("by"), cell: ({ settledBy }) => settledBy },
+        ]}
+      />
+    </>
   );
 }

@@ -6,6 +6,7 @@ import { useEngineWords } from "../../parts/engine_words.ts";
 import { Figure, Money } from "../../parts/figures.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
 import { Go } from "../../parts/page.tsx";
+import { CsvLink } from "../../parts/share.tsx";
 import { Table } from "../../parts/table.tsx";
 import { RulesOfLastCheck, type RulesOfLastCheckQuery } from "./overview.documents.ts";
 import { useOverviewWords } from "./words.ts";
@@ -65,9 +66,12 @@ function RuleTable({ rules }: { rules: readonly Rule[] }) {
           ]}
         />
       )}
-      <Button className="mt-3" onClick={() => showAll(!areAllShown)} aria-expanded={areAllShown}>
-        {words(areAllShown ? "showBroken" : "showAll")}
-      </Button>
+      <div className="mt-3 flex flex-wrap gap-2">
+        <Button onClick={() => showAll(!areAllShown)} aria-expanded={areAllShown}>
+          {words(areAllShown ? "showBroken" : "showAll")}
+        </Button>
+        <CsvLink name="rules" />
+      </div>
     </>
   );
 }

@@ -3,6 +3,7 @@ import { Button } from "../../../shared/ui.tsx";
 import { usePages } from "../../api/query_client.ts";
 import { ChoiceFilter, FilterBar, useFilters } from "../../parts/filters.tsx";
 import { Loaded } from "../../parts/loaded.tsx";
+import { CopyAs, CsvLink } from "../../parts/share.tsx";
 import { usePartWords } from "../../parts/words.ts";
 import { Writes } from "../health/Writes.tsx";
 import { useOwnTableWords } from "./words.ts";
@@ -18,7 +19,18 @@ export function GuardWriteList() {
   });
   return (
     <>
-      <FilterBar>
+      <FilterBar
+        extra={
+          <>
+            <CsvLink name="guard-writes" filters={{ only: filters["only"] }} />
+            <CopyAs
+              document={GuardWrites}
+              variables={{ filter }}
+              sql={`select * from saldo.guard_event${filter === undefined ? "" : " where rule is not null"} order by occurred_at desc;`}
+            />
+          </>
+        }
+      >
         <ChoiceFilter
           name="only"
           label={words("only")}

@@ -7,7 +7,7 @@ import { useMay } from "../../api/session.ts";
 import { Day, Figure, formatNumber, Moment } from "../../parts/figures.tsx";
 import { FilterBar } from "../../parts/filters.tsx";
 import { Go } from "../../parts/page.tsx";
-import { CopyAs } from "../../parts/share.tsx";
+import { CopyAs, CsvLink } from "../../parts/share.tsx";
 import { type Column, PagedTable } from "../../parts/table.tsx";
 import { ChangeFactor } from "./factors.documents.ts";
 import { Factors, type FactorsQuery } from "./prices.documents.ts";
@@ -41,11 +41,14 @@ export function FactorList() {
     <>
       <FilterBar
         extra={
-          <CopyAs
-            document={Factors}
-            variables={{ filter }}
-            sql={`select * from saldo.correction_factor_version${hasHistory ? "" : " where removed_at is null"} order by effective_from desc, id desc;`}
-          />
+          <>
+            <CsvLink name="factors" filters={{ has_removed: hasHistory ? "true" : undefined }} />
+            <CopyAs
+              document={Factors}
+              variables={{ filter }}
+              sql={`select * from saldo.correction_factor_version${hasHistory ? "" : " where removed_at is null"} order by effective_from desc, id desc;`}
+            />
+          </>
         }
       >
         <VersionFilter />

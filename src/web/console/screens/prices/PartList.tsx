@@ -6,7 +6,7 @@ import { useMay } from "../../api/session.ts";
 import { Day, Figure, formatNumber, Moment, Money } from "../../parts/figures.tsx";
 import { FilterBar } from "../../parts/filters.tsx";
 import { Go } from "../../parts/page.tsx";
-import { CopyAs } from "../../parts/share.tsx";
+import { CopyAs, CsvLink } from "../../parts/share.tsx";
 import { type Column, PagedTable } from "../../parts/table.tsx";
 import { useToday } from "../../parts/today.ts";
 import { AddPart, TariffParts, type TariffPartsQuery } from "./parts.documents.ts";
@@ -26,11 +26,17 @@ export function PartList() {
     <>
       <FilterBar
         extra={
-          <CopyAs
-            document={TariffParts}
-            variables={{ filter }}
-            sql={`select * from saldo.tariff_part${hasHistory ? "" : " where removed_at is null"} order by effective_from desc, id desc;`}
-          />
+          <>
+            <CsvLink
+              name="tariff-parts"
+              filters={{ has_removed: hasHistory ? "true" : undefined }}
+            />
+            <CopyAs
+              document={TariffParts}
+              variables={{ filter }}
+              sql={`select * from saldo.tariff_part${hasHistory ? "" : " where removed_at is null"} order by effective_from desc, id desc;`}
+            />
+          </>
         }
       >
         <VersionFilter />

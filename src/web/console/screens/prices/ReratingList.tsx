@@ -6,6 +6,7 @@ import { usePages } from "../../api/query_client.ts";
 import { ActionButton } from "../../parts/action_dialog.tsx";
 import { Day, Figure, Moment } from "../../parts/figures.tsx";
 import { Progress } from "../../parts/progress.tsx";
+import { CopyAs, CsvLink, Take } from "../../parts/share.tsx";
 import { type Column, PagedTable } from "../../parts/table.tsx";
 import {
   type ProgressFragment as Rerating,
@@ -44,14 +45,24 @@ export function ReratingList() {
     },
   ];
   return (
-    <PagedTable
-      caption={words("reratings")}
-      pages={pages}
-      document={Reratings}
-      columns={columns}
-      keyOf={({ id }) => id}
-      empty={words("noReratings")}
-    />
+    <>
+      <Take>
+        <CsvLink name="reratings" />
+        <CopyAs
+          document={Reratings}
+          variables={{}}
+          sql="select * from saldo.rerating order by id desc;"
+        />
+      </Take>
+      <PagedTable
+        caption={words("reratings")}
+        pages={pages}
+        document={Reratings}
+        columns={columns}
+        keyOf={({ id }) => id}
+        empty={words("noReratings")}
+      />
+    </>
   );
 }
 

@@ -7,7 +7,7 @@ import { useMay } from "../../api/session.ts";
 import { Day, formatMoney, Moment, Money } from "../../parts/figures.tsx";
 import { FilterBar } from "../../parts/filters.tsx";
 import { Go } from "../../parts/page.tsx";
-import { CopyAs } from "../../parts/share.tsx";
+import { CopyAs, CsvLink } from "../../parts/share.tsx";
 import { type Column, PagedTable } from "../../parts/table.tsx";
 import { useToday } from "../../parts/today.ts";
 import { ChangePrice, Tariffs, type TariffsQuery } from "./prices.documents.ts";
@@ -37,11 +37,14 @@ export function TariffList() {
     <>
       <FilterBar
         extra={
-          <CopyAs
-            document={Tariffs}
-            variables={{ filter }}
-            sql={`select * from saldo.tariff_version${hasHistory ? "" : " where removed_at is null"} order by effective_from desc, id desc;`}
-          />
+          <>
+            <CsvLink name="tariffs" filters={{ has_removed: hasHistory ? "true" : undefined }} />
+            <CopyAs
+              document={Tariffs}
+              variables={{ filter }}
+              sql={`select * from saldo.tariff_version${hasHistory ? "" : " where removed_at is null"} order by effective_from desc, id desc;`}
+            />
+          </>
         }
       >
         <VersionFilter />
