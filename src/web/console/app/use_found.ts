@@ -1,5 +1,4 @@
 /** What has a name or code that somebody types into the palette. */
-import { useDeferredValue } from "react";
 import type { TypedDocument } from "../api/document.ts";
 import { rowsOf, useDocument } from "../api/query_client.ts";
 import { type Session, useMay } from "../api/session.ts";
@@ -27,7 +26,8 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Screens at once, things of the books a moment after the last key. */
 export function useFound(session: Session, typed: string): Found[] {
   const words = useAppWords();
-  const sought = useDeferredValue(typed.trim());
+  // Not deferred: who types fast and presses Enter goes by what was typed.
+  const sought = typed.trim();
   const settled = useSettled(sought);
   const isStaff = !isMemberOnly(session);
   const accounts = useNamed(PaletteAccounts, settled, isStaff, (data) => data.findAccounts);
