@@ -266,7 +266,7 @@ inBrowser("a member sees the own wallet only, live, in both languages", async (t
     const { page, errors } = await visit(t, { role: "member", memberId: siti, language });
     const tab = language === "en" ? "Why this balance" : "Asal saldo ini";
     await page.getByText("Siti Nurhaliza").waitFor();
-    t.is(await page.locator("nav a").count(), 1);
+    t.is(await page.locator("nav a").count(), 2, "the wallet, and where one is signed in");
     t.is(await page.getByRole("button", { name: /Top up|Isi saldo/ }).count(), 0);
     t.regex((await csvOf(page)).at(-1) ?? "", /,\d+$/);
     await isWellMade(t, page, `wallet-${language}`);
