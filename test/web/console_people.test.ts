@@ -368,6 +368,8 @@ inBrowser(
       "Baris yang belum ada",
       "Mesin kasir",
       "Semua baris",
+      // Of its tills.
+      "Salin",
     ]);
     await isWellMade(t, page, "branch-id");
     t.deepEqual(errors, []);
