@@ -138,7 +138,10 @@ begin
   perform saldo_private.require_rated(max(abs(p.amount)))
   from unnest(postings) as p;
 
-  if cardinality(postings) = 1 and v_first.origin_month is null and v_first.amount > 0 then
+  if cardinality(postings) = 1 and v_first.origin_month is null and v_first.amount > 0
+    -- A day that is moved within its month is no other month's: post_pair would call it one.
+    and saldo_private.business_date(v_first.occurred_at) = v_first.posting_date
+  then
     -- A reading that comes in, by far the most frequent: without the cost of sets.
     perform saldo_private.post_pair(
       entry_id => v_first.entry_id,

@@ -196,5 +196,12 @@ test.serial("what is not usual goes the way of any reading", async (t) => {
   t.is(await read(site, "2025-05-11T12:00:00+07", 10), "any", "one that a trigger looks at");
   await metering.root("drop trigger look on saldo.rated_line");
   t.is(await read(site, "2025-05-12T12:00:00+07", 10), "usual");
+  await metering.closeThrough("2025-06-20");
+  t.is(
+    await read(site, "2025-06-10T12:00:00+07", 10),
+    "any",
+    "one whose day moves within its month",
+  );
+  await metering.closeThrough(null);
   t.deepEqual(await metering.findings(), []);
 });
