@@ -20,9 +20,10 @@ export interface CostMeter {
   turn(scenario: Scenario, connections: number, seconds: number): Promise<Turn>;
 }
 
+/** How far the log is written, in bytes. */
 async function logPosition(client: Client): Promise<bigint> {
   const { rows } = await client.query<{ at: string }>(
-    "select (pg_current_wal_insert_lsn() - '0/0')::text as at",
+    "select (pg_current_wal_flush_lsn() - '0/0')::text as at",
   );
   return BigInt(rows[0]?.at ?? 0);
 }
@@ -80,20 +81,15 @@ export async function indexEntries(
   if (found.length === 0) return undefined;
   await client.query(`create extension if not exists ${extension}`);
   const calls = 50;
-  const from = await position(client);
+  const from = await logPosition(client);
   for (let call = 0; call < calls; call += 1) await client.query(drawn(scenario, call));
   const { rows } = await client.query<{ entries: string }>(
-    `select coalesce(sum(count), 0) as entries from pg_get_wal_stats($1, $2, true)
-    where "resource_manager/record_type" ~ '^Btree/(INSERT_LEAF|INSERT_POST|DEDUP|SPLIT)'
-    and "resource_manager/record_type" !~ 'DEDUP'`,
-    [from, await position(client)],
+    `select coalesce(sum(count), 0) as entries
+    from pg_get_wal_stats('0/0'::pg_lsn + $1, '0/0'::pg_lsn + $2, true)
+    where "resource_manager/record_type" ~ '^Btree/(INSERT_LEAF|INSERT_POST|SPLIT)'`,
+    [from, await logPosition(client)],
   );
   return Number(rows[0]?.entries) / (calls * scenario.unitsPerCall);
-}
-
-async function position(client: Client): Promise<string> {
-  const { rows } = await client.query<{ at: string }>("select pg_current_wal_flush_lsn() as at");
-  return rows[0]?.at ?? "0/0";
 }
 
 /** The statement with values of the `call`-th draw; each call has others. */

@@ -1,10 +1,9 @@
 /** Correction factors, the newest first. */
 
 import { useLanguage } from "../../../shared/language.ts";
-import { Badge } from "../../../shared/ui.tsx";
 import { usePages } from "../../api/query_client.ts";
 import { useMay } from "../../api/session.ts";
-import { Day, Figure, formatNumber, Moment } from "../../parts/figures.tsx";
+import { Figure, formatNumber } from "../../parts/figures.tsx";
 import { FilterBar } from "../../parts/filters.tsx";
 import { Go } from "../../parts/page.tsx";
 import { CopyAs, CsvLink } from "../../parts/share.tsx";
@@ -13,6 +12,7 @@ import { ChangeFactor } from "./factors.documents.ts";
 import { Factors, type FactorsQuery } from "./prices.documents.ts";
 import { TimeLine } from "./TimeLine.tsx";
 import { useHasHistory, VersionFilter } from "./VersionFilter.tsx";
+import { useVersionColumns } from "./version_columns.tsx";
 import { usePriceWords } from "./words.ts";
 
 type Factor = NonNullable<NonNullable<FactorsQuery["correctionFactorVersions"]>["nodes"][number]>;
@@ -68,6 +68,7 @@ export function FactorList() {
 
 function useColumns(): Column<Factor>[] {
   const words = usePriceWords();
+  const { days, scope, record } = useVersionColumns();
   const may = useMay(ChangeFactor as never);
   const figure = (title: string, of: (row: Factor) => string | null): Column<Factor> => ({
     title,
@@ -75,43 +76,13 @@ function useColumns(): Column<Factor>[] {
     cell: (row) => <Figure value={of(row)} />,
   });
   const columns: Column<Factor>[] = [
-    { title: words("from"), cell: ({ effectiveFrom }) => <Day day={effectiveFrom} /> },
-    {
-      title: words("to"),
-      cell: ({ effectiveTo }) =>
-        effectiveTo === null ? words("noEnd") : <Day day={effectiveTo} />,
-    },
-    {
-      title: words("scope"),
-      cell: ({ account }) =>
-        account === null ? (
-          words("allCustomers")
-        ) : (
-          <>
-            <Go to={`/customers/${account.id}`}>{account.code}</Go> {account.name}
-          </>
-        ),
-    },
+    ...days,
+    scope,
     figure(words("factor"), ({ factor }) => factor),
     { title: words("formula"), cell: ({ formula }) => words(formula) },
     figure(words("pressure"), ({ pressure }) => pressure),
     figure(words("temperature"), ({ temperature }) => temperature),
-    {
-      title: words("status"),
-      cell: ({ removedAt }) => (
-        <Badge tone={removedAt === null ? "good" : "wait"}>
-          {words(removedAt === null ? "stands" : "removed")}
-        </Badge>
-      ),
-    },
-    {
-      title: words("recorded"),
-      cell: ({ recordedAt, recordedBy }) => (
-        <span className="break-words">
-          <Moment at={recordedAt} />, {recordedBy}
-        </span>
-      ),
-    },
+    ...record,
   ];
   if (may) {
     columns.push({

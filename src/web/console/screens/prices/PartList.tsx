@@ -1,16 +1,15 @@
 /** What a tariff charges beside the price: standing charges, tiers, a minimum take, taxes. */
 import { useLanguage } from "../../../shared/language.ts";
-import { Badge } from "../../../shared/ui.tsx";
 import { usePages } from "../../api/query_client.ts";
 import { useMay } from "../../api/session.ts";
-import { Day, Figure, formatNumber, Moment, Money } from "../../parts/figures.tsx";
+import { Figure, formatNumber, Money } from "../../parts/figures.tsx";
 import { FilterBar } from "../../parts/filters.tsx";
 import { Go } from "../../parts/page.tsx";
 import { CopyAs, CsvLink } from "../../parts/share.tsx";
 import { type Column, PagedTable } from "../../parts/table.tsx";
-import { useToday } from "../../parts/today.ts";
 import { AddPart, TariffParts, type TariffPartsQuery } from "./parts.documents.ts";
 import { useHasHistory, VersionFilter } from "./VersionFilter.tsx";
+import { useVersionColumns } from "./version_columns.tsx";
 import { usePriceWords } from "./words.ts";
 
 /** A part of the tariff as the list has it. */
@@ -76,51 +75,20 @@ export function PartPrice({ part }: { part: Pick<Part, "kind" | "price" | "curre
 
 function useColumns(): Column<Part>[] {
   const words = usePriceWords();
-  const today = useToday();
+  const { days, scope, record } = useVersionColumns();
   const may = useMay(AddPart as never);
   const columns: Column<Part>[] = [
-    { title: words("from"), cell: ({ effectiveFrom }) => <Day day={effectiveFrom} /> },
-    {
-      title: words("to"),
-      cell: ({ effectiveTo }) =>
-        effectiveTo === null ? words("noEnd") : <Day day={effectiveTo} />,
-    },
+    ...days,
     { title: words("kind"), cell: ({ kind }) => words(kind) },
     { title: words("name"), cell: ({ name }) => <span className="break-words">{name}</span> },
-    {
-      title: words("scope"),
-      cell: ({ account }) =>
-        account === null ? (
-          words("allCustomers")
-        ) : (
-          <>
-            <Go to={`/customers/${account.id}`}>{account.code}</Go> {account.name}
-          </>
-        ),
-    },
+    scope,
     { title: words("rate"), align: "right", cell: (part) => <PartPrice part={part} /> },
     {
       title: words("fromVolume"),
       align: "right",
       cell: ({ kind, fromVolume }) => (hasVolume(kind) ? <Figure value={fromVolume} /> : "–"),
     },
-    {
-      title: words("status"),
-      cell: ({ removedAt, effectiveFrom }) =>
-        removedAt !== null ? (
-          <Badge tone="wait">{words("removed")}</Badge>
-        ) : (
-          <Badge tone="good">{words(effectiveFrom > today ? "future" : "stands")}</Badge>
-        ),
-    },
-    {
-      title: words("recorded"),
-      cell: ({ recordedAt, recordedBy }) => (
-        <span className="break-words">
-          <Moment at={recordedAt} />, {recordedBy}
-        </span>
-      ),
-    },
+    ...record,
   ];
   if (may) {
     columns.push({

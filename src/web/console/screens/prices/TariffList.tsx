@@ -1,18 +1,17 @@
 /** Prices, the newest first. */
 
 import { useLanguage } from "../../../shared/language.ts";
-import { Badge } from "../../../shared/ui.tsx";
 import { usePages } from "../../api/query_client.ts";
 import { useMay } from "../../api/session.ts";
-import { Day, formatMoney, Moment, Money } from "../../parts/figures.tsx";
+import { formatMoney, Money } from "../../parts/figures.tsx";
 import { FilterBar } from "../../parts/filters.tsx";
 import { Go } from "../../parts/page.tsx";
 import { CopyAs, CsvLink } from "../../parts/share.tsx";
 import { type Column, PagedTable } from "../../parts/table.tsx";
-import { useToday } from "../../parts/today.ts";
 import { ChangePrice, Tariffs, type TariffsQuery } from "./prices.documents.ts";
 import { TimeLine } from "./TimeLine.tsx";
 import { useHasHistory, VersionFilter } from "./VersionFilter.tsx";
+import { useVersionColumns } from "./version_columns.tsx";
 import { usePriceWords } from "./words.ts";
 
 type Tariff = NonNullable<NonNullable<TariffsQuery["tariffVersions"]>["nodes"][number]>;
@@ -64,48 +63,17 @@ export function TariffList() {
 
 function useColumns(): Column<Tariff>[] {
   const words = usePriceWords();
-  const today = useToday();
+  const { days, scope, record } = useVersionColumns();
   const may = useMay(ChangePrice as never);
   const columns: Column<Tariff>[] = [
-    { title: words("from"), cell: ({ effectiveFrom }) => <Day day={effectiveFrom} /> },
-    {
-      title: words("to"),
-      cell: ({ effectiveTo }) =>
-        effectiveTo === null ? words("noEnd") : <Day day={effectiveTo} />,
-    },
-    {
-      title: words("scope"),
-      cell: ({ account }) =>
-        account === null ? (
-          words("allCustomers")
-        ) : (
-          <>
-            <Go to={`/customers/${account.id}`}>{account.code}</Go> {account.name}
-          </>
-        ),
-    },
+    ...days,
+    scope,
     {
       title: words("price"),
       align: "right",
       cell: ({ price, currency }) => <Money amount={price} currency={currency} />,
     },
-    {
-      title: words("status"),
-      cell: ({ removedAt, effectiveFrom }) =>
-        removedAt !== null ? (
-          <Badge tone="wait">{words("removed")}</Badge>
-        ) : (
-          <Badge tone="good">{words(effectiveFrom > today ? "future" : "stands")}</Badge>
-        ),
-    },
-    {
-      title: words("recorded"),
-      cell: ({ recordedAt, recordedBy }) => (
-        <span className="break-words">
-          <Moment at={recordedAt} />, {recordedBy}
-        </span>
-      ),
-    },
+    ...record,
   ];
   if (may) {
     columns.push({
