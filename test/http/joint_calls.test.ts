@@ -17,95 +17,145 @@ const transactions = async (text: string, values: unknown[]) =>
     (await api.root(`select count(distinct xmin::text) as count ${text}`, values))[0]?.["count"],
   );
 
-test("purchases that wait at the same moment go together, each as its caller's own", async (t) => {
-  const product = await api.product("joint", "10");
-  const members = await Promise.all(
-    Array.from({ length: 60 }, (_, index) => api.member(`joint ${index}`, "100")),
-  );
-  const tokens = await Promise.all(members.map(({ id }) => api.memberToken(id)));
-  const admin = await api.token({ sub: "staff" });
-  const answers = await Promise.all(
-    members.map(({ id }, index) => {
-      const isStaff = index % 3 === 0;
-      return api.post(
-        BUY,
-        {
-          member: id,
-          product: product.id,
-          amount: isBad(index) ? "11" : "10",
-          key: `once-${index}`,
-        },
-        isStaff ? admin : (tokens[index] ?? ""),
-      );
-    }),
-  );
-  for (const [index, { code, data }] of answers.entries()) {
-    if (index % 20 === 19) t.is(code, "SB303");
-    else t.is(data?.purchaseWithBalanceDeduction.result.amount, "10", code);
-  }
-  const rows = await api.root(
-    `select p.created_by, e.posted_by, m.id::text as member from saldo.purchase as p
-    join saldo.journal_entry as e on e.id = p.entry_id join saldo.member as m on m.id = p.member_id
-    where p.product_id = $1 order by m.id`,
-    [product.id],
-  );
-  t.is(rows.length, 57);
-  for (const { created_by, posted_by, member } of rows) {
-    const index = members.findIndex(({ id }) => id === member);
-    t.is(created_by, index % 3 === 0 ? "staff" : `member ${member}`);
-    t.is(posted_by, created_by);
-  }
-  const count = await transactions("from saldo.purchase where product_id = $1", [product.id]);
-  t.true(count < rows.length, `${count} transactions`);
+const isBad = (index: number) => index % 20 === 19;
+
+/** What the first two calls wait for: a statement that holds it. */
+interface Held {
+  readonly text: string;
+  readonly values?: unknown[];
+}
+
+const accountsHeld = (ids: unknown[]): Held => ({
+  text: "select from saldo.account where id = any ($1) for no key update",
+  values: [ids],
 });
 
-test("submissions that wait at the same moment go together, and retries find theirs", async (t) => {
-  const [account] = await api.root(
-    "select (saldo.make_account_hot((saldo.open_account('h', 'h', 'liability', min_balance => 0)).id)).id",
-  );
-  const token = await api.token({ sub: "till" });
-  const send = () =>
-    Promise.all(
-      Array.from({ length: 60 }, (_, index) =>
-        api.post(
-          SUBMIT,
-          {
-            account: account?.["id"],
-            amount: index % 20 === 19 ? "0" : "1.5",
-            key: `s${index % 50}`,
-          },
-          token,
-        ),
-      ),
-    );
-  const first = await send();
-  const again = await send();
-  for (const answers of [first, again]) {
-    for (const [index, { code, data }] of answers.entries()) {
-      if (index % 20 === 19) t.is(code, "SB002");
-      else t.like(data?.submitTransaction.result, { amount: "1.5", createdBy: "till" }, code);
+/** Sends calls so that all but two wait at the same moment: these wait for what is held. */
+async function sendAtOnce(send: (index: number) => Promise<Answer>, held: Held, count: number) {
+  const holder = new pg.Client({ connectionString: api.connectionString });
+  await holder.connect();
+  await holder.query("begin");
+  await holder.query(held.text, held.values);
+  const waiting =
+    "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+  const answers: Promise<Answer>[] = [];
+  for (const index of [0, 1]) {
+    answers.push(send(index));
+    for (let found = 0; found <= index; ) {
+      found = (await api.root(waiting)).length;
     }
   }
-  const idsOf = (answers: typeof first) =>
-    answers.map(({ data }) => data?.submitTransaction?.result.id);
-  t.deepEqual(idsOf(again), idsOf(first));
-  t.is(new Set(idsOf(first)).size, 49);
-  const unnamed = await Promise.all(
-    Array.from({ length: 30 }, () =>
-      api.post(SUBMIT, { account: account?.["id"], amount: "1" }, token),
-    ),
-  );
-  t.true(unnamed.every(({ code }) => code === undefined));
-  const [written] = await api.root(
-    "select count(*)::integer as count from saldo.sub_balance where account_id = $1",
-    [account?.["id"]],
-  );
-  t.is(written?.["count"], 48 + 30, "each once");
-  const count = await transactions("from saldo.sub_balance where account_id = $1", [
-    account?.["id"],
-  ]);
-  t.true(count < 48 + 30, `${count} transactions`);
-});
+  for (let index = 2; index < count; index += 1) answers.push(send(index));
+  for (let running = 0; running < count; ) {
+    const { text } = await api.request("/metrics");
+    running = Number(/^saldo_requests_running\{lane="joint"\} (\d+)$/m.exec(text)?.[1]);
+  }
+  await holder.end();
+  return await Promise.all(answers);
+}
+
+async function areTogether(
+  t: ExecutionContext,
+  field: string,
+  text: string,
+  values: unknown[] = [],
+) {
+  const count = await transactions(`from saldo.${text}`, values);
+  t.true(count > 0 && count <= 10, `${field}: ${count} transactions`);
+}
+
+test.serial(
+  "purchases that wait at the same moment go together, each as its caller's own",
+  async (t) => {
+    const product = await api.product("joint", "10");
+    const members = await Promise.all(
+      Array.from({ length: 60 }, (_, index) => api.member(`joint ${index}`, "100")),
+    );
+    const tokens = await Promise.all(members.map(({ id }) => api.memberToken(id)));
+    const admin = await api.token({ sub: "staff" });
+    const answers = await sendAtOnce(
+      (index) => {
+        const isStaff = index % 3 === 0;
+        return api.post(
+          BUY,
+          {
+            member: members[index]?.id,
+            product: product.id,
+            amount: isBad(index) ? "11" : "10",
+            key: `once-${index}`,
+          },
+          isStaff ? admin : (tokens[index] ?? ""),
+        );
+      },
+      accountsHeld(members.slice(0, 2).map(({ accountId }) => accountId)),
+      members.length,
+    );
+    for (const [index, { code, data }] of answers.entries()) {
+      if (isBad(index)) t.is(code, "SB303");
+      else t.is(data?.purchaseWithBalanceDeduction.result.amount, "10", code);
+    }
+    const rows = await api.root(
+      `select p.created_by, e.posted_by, m.id::text as member from saldo.purchase as p
+    join saldo.journal_entry as e on e.id = p.entry_id join saldo.member as m on m.id = p.member_id
+    where p.product_id = $1 order by m.id`,
+      [product.id],
+    );
+    t.is(rows.length, 57);
+    for (const { created_by, posted_by, member } of rows) {
+      const index = members.findIndex(({ id }) => id === member);
+      t.is(created_by, index % 3 === 0 ? "staff" : `member ${member}`);
+      t.is(posted_by, created_by);
+    }
+    await areTogether(t, "purchase", "purchase where product_id = $1", [product.id]);
+  },
+);
+
+test.serial(
+  "submissions that wait at the same moment go together, and retries find theirs",
+  async (t) => {
+    const [account] = await api.root(
+      "select (saldo.make_account_hot((saldo.open_account('h', 'h', 'liability', min_balance => 0)).id)).id",
+    );
+    const token = await api.token({ sub: "till" });
+    const send = (index: number) =>
+      api.post(
+        SUBMIT,
+        { account: account?.["id"], amount: isBad(index) ? "0" : "1.5", key: `s${index % 50}` },
+        token,
+      );
+    // A row waits for nobody else's row: only a lock of them all makes two wait.
+    const slots = { text: "lock table saldo_private.account_slot in exclusive mode" };
+    const first = await sendAtOnce(send, slots, 60);
+    const again = await Promise.all(Array.from({ length: 60 }, (_, index) => send(index)));
+    for (const answers of [first, again]) {
+      for (const [index, { code, data }] of answers.entries()) {
+        if (isBad(index)) t.is(code, "SB002");
+        else t.like(data?.submitTransaction.result, { amount: "1.5", createdBy: "till" }, code);
+      }
+    }
+    const idsOf = (answers: typeof first) =>
+      answers.map(({ data }) => data?.submitTransaction?.result.id);
+    t.deepEqual(idsOf(again), idsOf(first));
+    t.is(new Set(idsOf(first)).size, 49);
+    const unnamed = await Promise.all(
+      Array.from({ length: 30 }, () =>
+        api.post(SUBMIT, { account: account?.["id"], amount: "1" }, token),
+      ),
+    );
+    t.true(unnamed.every(({ code }) => code === undefined));
+    const [written] = await api.root(
+      "select count(*)::integer as count from saldo.sub_balance where account_id = $1",
+      [account?.["id"]],
+    );
+    t.is(written?.["count"], 48 + 30, "each once");
+    await areTogether(
+      t,
+      "submitTransaction",
+      "sub_balance where account_id = $1 and idempotency_key is not null",
+      [account?.["id"]],
+    );
+  },
+);
 
 const TRANSFER = `mutation ($from: BigInt!, $to: BigInt!, $amount: BigFloat!, $key: String) {
   transfer(input: {
@@ -122,37 +172,6 @@ const CAPTURE = `mutation ($hold: UUID!, $amount: BigFloat, $key: String) {
     result { id status capturedAmount openAmount }
   }
 }`;
-
-/** Sends calls so that all but two wait at the same moment: these wait for accounts that are held. */
-async function sendAtOnce(send: (index: number) => Promise<Answer>, held: string[], count: number) {
-  const holder = new pg.Client({ connectionString: api.connectionString });
-  await holder.connect();
-  await holder.query("begin");
-  await holder.query("select from saldo.account where id = any ($1) for no key update", [held]);
-  const waiting =
-    "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-  const answers: Promise<Answer>[] = [];
-  for (const index of held.keys()) {
-    answers.push(send(index));
-    for (let found = 0; found <= index; ) {
-      found = (await api.root(waiting)).length;
-    }
-  }
-  for (let index = held.length; index < count; index += 1) answers.push(send(index));
-  for (let running = 0; running < count; ) {
-    const { text } = await api.request("/metrics");
-    running = Number(/^saldo_requests_running\{lane="joint"\} (\d+)$/m.exec(text)?.[1]);
-  }
-  await holder.end();
-  return await Promise.all(answers);
-}
-
-const isBad = (index: number) => index % 20 === 19;
-
-async function areTogether(t: ExecutionContext, field: string, text: string) {
-  const count = await transactions(`from saldo.${text}`, []);
-  t.true(count > 0 && count <= 10, `${field}: ${count} transactions`);
-}
 
 const entriesOf = (source: string) =>
   `journal_entry where source = '${source}' and idempotency_key like 'k%'`;
@@ -176,7 +195,7 @@ test.serial(
         api.post(document, variables(index, isBad(index) ? "0" : "1.5"), tokens[index % 3]);
       const first = await sendAtOnce(
         send,
-        members.slice(0, 2).map(({ accountId }) => accountId),
+        accountsHeld(members.slice(0, 2).map(({ accountId }) => accountId)),
         members.length,
       );
       const again = await Promise.all(members.map((_, index) => send(index)));
