@@ -958,8 +958,7 @@ END) stored not null,
   frozen_reason text,
   last_updated_at timestamp with time zone,
   constraint account_code_key UNIQUE (code),
-  constraint account_pkey PRIMARY KEY (id),
-  constraint account_currency_is_iso_4217_like CHECK ((currency ~ '^[A-Z]{3}$'::text))
+  constraint account_pkey PRIMARY KEY (id)
 );
 -- trigger guard_cached_balance, always
 -- trigger guard_truncate, always
@@ -1040,7 +1039,8 @@ create table saldo_private.account_terms (
   type saldo.account_type not null,
   currency text not null,
   min_balance numeric,
-  constraint account_terms_pkey PRIMARY KEY (account_id)
+  constraint account_terms_pkey PRIMARY KEY (account_id),
+  constraint account_terms_currency_is_iso_4217_like CHECK ((currency ~ '^[A-Z]{3}$'::text))
 );
 -- trigger record_bypass, always
 -- trigger record_bypass_truncate, always

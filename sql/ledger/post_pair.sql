@@ -239,7 +239,14 @@ declare
   v_month date := date_trunc('month', day::timestamp);
   v_moves text := coalesce(current_setting('saldo.moves', true), '');
   v_set text;
-  v_entry saldo.journal_entry;
+  v_month_count bigint;
+  -- As it will stand there. In the order of the columns: names would be an assignment for each.
+  v_entry saldo.journal_entry := (
+    entry_id, 'normal', 'posted', post_pair__write.occurred_at, day, null,
+    post_pair__write.description, post_pair__write.source, post_pair__write.idempotency_key, null,
+    post_pair__write.metadata, 2, null, clock_timestamp(), clock_timestamp(),
+    saldo_private.actor(), pg_current_xact_id()
+  )::saldo.journal_entry;
 begin
   v_set := set_config('saldo.moves', pg_trigger_depth()::text, true);
   with moved as (
@@ -252,37 +259,34 @@ begin
       last_updated_at = clock_timestamp()
     where a.id in (debit_account_id, credit_account_id)
   ),
-  month_moved as (
-    update saldo.month_movement as m
-    set debit = m.debit + case when m.account_id = debit_account_id then amount else 0 end,
-      credit = m.credit + case when m.account_id = debit_account_id then 0 else amount end,
-      line_count = m.line_count + 1
-    where m.account_id in (debit_account_id, credit_account_id)
-    and m.month = v_month
-    returning m.account_id
-  ),
   line as (
     insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
     values (debit_account_id, day, post_pair__write.entry_id, 1, amount, 0),
       (credit_account_id, day, post_pair__write.entry_id, 2, 0, amount)
+  ),
+  entry as (
+    insert into saldo.journal_entry (
+      id, occurred_at, posting_date, description, source, idempotency_key, metadata, line_count,
+      recorded_at, posted_at, posted_by, posted_in
+    )
+    values (
+      post_pair__write.entry_id, post_pair__write.occurred_at, day,
+      post_pair__write.description, post_pair__write.source, post_pair__write.idempotency_key,
+      post_pair__write.metadata, 2, v_entry.recorded_at, v_entry.posted_at, v_entry.posted_by,
+      v_entry.posted_in
+    )
   )
-  insert into saldo.journal_entry (
-    id, occurred_at, posting_date, description, source, idempotency_key, metadata, line_count,
-    posted_at, posted_by, posted_in
-  )
-  select post_pair__write.entry_id, post_pair__write.occurred_at, day,
-    post_pair__write.description, post_pair__write.source, post_pair__write.idempotency_key,
-    post_pair__write.metadata, 2, clock_timestamp(), saldo_private.actor(), pg_current_xact_id()
-  where 2 = (select count(*) from month_moved)
-  returning *
-  into v_entry;
-  if v_entry.id is null then -- the first posting of the month to one of them
+  -- Last, since how many rows it has found is known without another node in the plan.
+  update saldo.month_movement as m
+  set debit = m.debit + case when m.account_id = debit_account_id then amount else 0 end,
+    credit = m.credit + case when m.account_id = debit_account_id then 0 else amount end,
+    line_count = m.line_count + 1
+  where m.account_id in (debit_account_id, credit_account_id)
+  and m.month = v_month;
+  get diagnostics v_month_count = row_count;
+  if v_month_count < 2 then -- the first posting of the month to one of them
     perform saldo_private.post_pair__add_months(
       debit_account_id, credit_account_id, amount, v_month
-    );
-    v_entry := saldo_private.post_pair__entry(
-      entry_id, description, source, occurred_at, idempotency_key, metadata,
-      (day, null)::saldo_private.posting_day
     );
   end if;
   v_set := set_config('saldo.moves', v_moves, true);
@@ -321,12 +325,7 @@ begin
       post_pair.idempotency_key
     );
   end if;
-  -- A look at two accounts is spared where it would be for nothing: only hot ones have stripes.
-  if not is_with_hot and not exists (
-    select from saldo_private.account_stripe as s where s.account_id = debit_account_id
-  ) and not exists (
-    select from saldo_private.account_stripe as s where s.account_id = credit_account_id
-  ) then
+  if not is_with_hot then
     v_day := saldo_private.post_pair__usual_day(
       least(debit_account_id, credit_account_id), greatest(debit_account_id, credit_account_id),
       debit_account_id < credit_account_id, amount, v_occurred_at

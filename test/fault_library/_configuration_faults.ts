@@ -139,8 +139,8 @@ export const accessFaults: ConfigurationFault[] = [
 export const structureFaults: ConfigurationFault[] = [
   {
     name: "a check that was dropped",
-    plant: "alter table saldo.account drop constraint account_currency_is_iso_4217_like",
-    key: /^constraint account_currency_is_iso_4217_like on account$/,
+    plant: "alter table saldo.product drop constraint product_currency_is_iso_4217_like",
+    key: /^constraint product_currency_is_iso_4217_like on product$/,
     tells: /is missing; it was built as: CHECK/,
     ...changed,
   },

@@ -9,6 +9,7 @@ const root = fileURLToPath(new URL("../../sql/", import.meta.url));
 const kept = [
   { file: "branch/branch_arrival.sql", what: "saldo_private.branch_arrival" },
   { file: "foundation/joint_request.sql", what: "saldo_private.joint_request" },
+  { file: "ledger/post_pair.sql", what: "saldo.journal_entry" },
   { file: "ledger/posting.sql", what: "saldo_private.line_sum" },
   { file: "ledger/posting.sql", what: "saldo_private.posting_line" },
   { file: "ledger/posting.sql", what: "saldo.journal_line" },
