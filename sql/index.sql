@@ -19,6 +19,7 @@
 --!include foundation/limit_use.sql
 --!include foundation/idempotency.sql
 --!include foundation/plan_choice.sql
+--!include foundation/grown_table.sql
 --!include foundation/cluster.sql
 --!include foundation/server_login.sql
 --!include foundation/named_caller.sql

@@ -77,6 +77,8 @@ const pulseSeconds = 5;
 const recordedWritesSeconds = 3;
 // So long does a run that is asked for wait to be handed to the queue.
 const requestSeconds = 2;
+// So long may calls be slow whose plans were made for tables that were all but empty.
+const analyzeSeconds = 5;
 
 /** The jobs that run by themselves. */
 export const jobs: readonly Job[] = [
@@ -93,6 +95,12 @@ export const jobs: readonly Job[] = [
     payload: {},
     priority: -1,
     schedule: everySeconds(() => requestSeconds),
+  },
+  {
+    name: "analyze_grown_tables",
+    task: "analyze_grown_tables",
+    payload: {},
+    schedule: everySeconds(() => analyzeSeconds),
   },
   {
     name: "settle_sub_balances",

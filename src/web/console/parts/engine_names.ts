@@ -117,6 +117,7 @@ export const jobWords = {
   en: {
     pulse: "Sign of life of the worker",
     take_job_requests: "Jobs that somebody asked for",
+    analyze_grown_tables: "Statistics of tables that have grown",
     settle_sub_balances: "Settlement of hot accounts",
     rerate: "Rating again",
     seal_journal: "Sealing of the journal",
@@ -132,6 +133,7 @@ export const jobWords = {
   id: {
     pulse: "Tanda hidup pekerja",
     take_job_requests: "Pekerjaan yang diminta orang",
+    analyze_grown_tables: "Statistik tabel yang bertambah besar",
     settle_sub_balances: "Penyelesaian akun panas",
     rerate: "Perhitungan ulang tagihan",
     seal_journal: "Penyegelan jurnal",
