@@ -81,7 +81,7 @@ test("anything else is masked, under an id that is in the log with the cause", a
 test("a statement that takes too long is stopped and says so", async (t) => {
   const startedAt = performance.now();
   t.is((await api.post("mutation { sleepLong(input: {}) { result } }")).code, "SB016");
-  t.true(performance.now() - startedAt < 5000);
+  t.true(performance.now() - startedAt < 25_000, "of thirty seconds");
 });
 
 test("a connection that dies under a request is no end of the server", async (t) => {

@@ -116,7 +116,7 @@ test("a queue that is no longer asked is reported, whatever others do", async (t
     () => void database.pool.query("select saldo_private.record_worker_seen()").catch(() => {}),
     100,
   );
-  t.is(await first(stoodStill), "the queue has not answered for 1 s, and the database does");
+  t.is(await stoodStill, "the queue has not answered for 1 s, and the database does");
   clearInterval(others);
   stop();
 });
@@ -126,7 +126,7 @@ test("a queue that answers and does no job is reported, and jobs alone are no pu
   await database.pool.query("select saldo_private.record_worker_seen()");
   const { events, stoodStill, stop } = watchEvents(database);
   const answers = setInterval(() => events.emit("worker:getJob:empty", {}), 20);
-  t.is(await first(stoodStill), "no job has passed through the queue for 1 s");
+  t.is(await stoodStill, "no job has passed through the queue for 1 s");
   clearInterval(answers);
   stop();
 });
@@ -135,10 +135,10 @@ test("a job whose end is not recorded, and a queue that shuts down, are told at 
   const database = await open(t, 60);
   const failed = watchEvents(database);
   failed.events.emit("pool:fatalError", { error: new Error("gone") });
-  t.is(await first(failed.stoodStill), "the end of a job could not be recorded: gone");
+  t.is(await failed.stoodStill, "the end of a job could not be recorded: gone");
   const shut = watchEvents(database);
   shut.events.emit("pool:gracefulShutdown", { message: "because" });
-  t.is(await first(shut.stoodStill), "the queue shut down: because");
+  t.is(await shut.stoodStill, "the queue shut down: because");
   failed.stop();
   shut.stop();
 });
@@ -152,7 +152,7 @@ test("long jobs in all slots are work, until they take longer than any may", asy
     events.emit("job:start", {});
     events.emit("job:start", {});
   }
-  t.is(await first(strict.stoodStill), "all jobs at once take longer than any may");
+  t.is(await strict.stoodStill, "all jobs at once take longer than any may");
   t.is(await first(patient.stoodStill), "nothing");
   patient.stop();
   strict.stop();
