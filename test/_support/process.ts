@@ -26,7 +26,7 @@ export function runProgram(
     file,
     spawn(process.execPath, [file, ...args], {
       cwd: root,
-      env: { PATH: process.env["PATH"], ...environment },
+      env: { ...inherited(), ...environment },
       stdio: ["ignore", "pipe", "pipe"],
       ...user,
     }),
@@ -39,10 +39,16 @@ export function runScript(command: string, environment: Record<string, string> =
     command,
     spawn("sh", ["-c", command], {
       cwd: root,
-      env: { PATH: process.env["PATH"], ...environment },
+      env: { ...inherited(), ...environment },
       stdio: ["ignore", "pipe", "pipe"],
     }),
   );
+}
+
+/** What no program notices: where to find others, and the modules that are compiled already. */
+function inherited(): NodeJS.ProcessEnv {
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
+  return { PATH, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }) };
 }
 
 function watched(file: string, child: ChildProcessByStdio<null, Readable, Readable>): Program {
