@@ -37,7 +37,7 @@ export interface Driver {
  * Seconds before the count begins: what a connection does but once (reading the catalogue,
  * compiling functions, planning) is most of its first second.
  */
-const warmUpSeconds = 2;
+const warmUpSeconds = (connections: number) => 2 + Math.floor(connections / 16);
 
 /** Chooses pgbench where it is on the PATH, and `pg` in worker threads where it is not. */
 export function chooseDriver(connectionString: string): Driver {
@@ -61,15 +61,16 @@ function pgbenchDriver(connectionString: string, version: string): Driver {
       await writeFile(file, `${draws.join("\n")}\n${scenario.sql.replaceAll("\n", " ")};\n`);
       const options = ["-n", "-M", "prepared", "-c", `${connections}`, "-j", "2"];
       try {
-        const last = `${warmUpSeconds + seconds + 1}`;
+        const warmUp = warmUpSeconds(connections);
+        const last = `${warmUp + seconds + 1}`;
         const output = await execute(
           "pgbench",
           [...options, "-T", last, "-P", "1", "-f", file, connectionString],
-          atProgress(seconds, counted),
+          atProgress(warmUp, seconds, counted),
         );
         // Its last line of progress is missing now and then: one second more, and no more are taken.
         const rates = [...output.matchAll(/^progress: .* s, ([0-9.]+) tps/gm)]
-          .slice(warmUpSeconds, warmUpSeconds + seconds)
+          .slice(warmUp, warmUp + seconds)
           .map((match) => Number(match[1]));
         const failed = /number of failed transactions: ([0-9]+)/.exec(output)?.[1] ?? "0";
         if (rates.length === 0 || failed !== "0" || /aborted/.test(output)) {
@@ -84,13 +85,13 @@ function pgbenchDriver(connectionString: string, version: string): Driver {
 }
 
 /** The counted seconds lie between two lines of progress, which pgbench prints each second. */
-function atProgress(seconds: number, counted: Counted | undefined) {
+function atProgress(warmUp: number, seconds: number, counted: Counted | undefined) {
   let lines = 0;
   return (chunk: string, pid: number) => {
     for (const _ of chunk.matchAll(/^progress: /gm)) {
       lines += 1;
-      if (lines === warmUpSeconds) counted?.begin(pid);
-      if (lines === warmUpSeconds + seconds) counted?.end();
+      if (lines === warmUp) counted?.begin(pid);
+      if (lines === warmUp + seconds) counted?.end();
     }
   };
 }
@@ -123,9 +124,10 @@ function workerDriver(connectionString: string): Driver {
   return {
     name: `pg in ${threads} worker threads`,
     async run(scenario, connections, seconds, counted) {
+      const warmUp = warmUpSeconds(connections);
       const timers = [
-        setTimeout(() => counted?.begin(process.pid), warmUpSeconds * 1000),
-        setTimeout(() => counted?.end(), (warmUpSeconds + seconds) * 1000),
+        setTimeout(() => counted?.begin(process.pid), warmUp * 1000),
+        setTimeout(() => counted?.end(), (warmUp + seconds) * 1000),
       ];
       const counts = await Promise.all(
         Array.from({ length: threads }, (_, thread) => {
@@ -136,7 +138,7 @@ function workerDriver(connectionString: string): Driver {
               scenario,
               connections: share,
               seconds,
-              warmUpSeconds,
+              warmUpSeconds: warmUp,
             },
           });
           return new Promise<number>((resolve, reject) => {

@@ -28,6 +28,7 @@ import { meteringReport } from "./metering.ts";
 import { readOptions, runOwnLoad } from "./own_server.ts";
 import { quickReport } from "./quick.ts";
 import { ceiling, growJournal, prepare, purchase, transfer, transferMany } from "./scenarios.ts";
+import { skewedReport } from "./skewed.ts";
 
 /**
  * `npm run bench`: what Saldo costs, as ratios to plain inserts of the same run on the same server.
@@ -40,6 +41,7 @@ import { ceiling, growJournal, prepare, purchase, transfer, transferMany } from 
  * `npm run bench -- metering`: readings of many customers, loaded, one by one, and rated again.
  * `npm run bench -- branches`: a backlog of tills, drained over HTTP.
  * `npm run bench -- console`: the console's first screen, and what open consoles cost.
+ * `npm run bench -- skewed`: payments between a hundred thousand accounts, some drawn very often.
  * `npm run bench -- health`: what checks, heals and the guard cost on ten million lines.
  */
 
@@ -167,6 +169,8 @@ const reports: Record<string, (bench: Bench, head: string[]) => Promise<string>>
   metering: ({ client, driver }, head) => meteringReport(client, driver, head),
   branches: ({ client, driver, connectionString }, head) =>
     branchReport(client, driver, connectionString, head),
+  skewed: ({ client, driver, connectionString }, head) =>
+    skewedReport(client, driver, connectionString, head),
   health: async ({ client, driver, connectionString }, head) => {
     await growJournal([client], smallJournal);
     await client.query("vacuum analyze");
