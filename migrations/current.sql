@@ -18,3 +18,43 @@ begin
   end if;
 end
 $checks$;
+
+-- Totals of years beside those of months, and the last year that has them.
+alter table saldo_private.book_state add column if not exists years_through date
+  constraint book_state_years_end_with_december
+  check (extract(month from years_through) = 12 and extract(day from years_through) = 31);
+
+create table if not exists saldo_private.year_movement (
+  account_id bigint not null,
+  year integer not null,
+  debit saldo.total not null default 0,
+  credit saldo.total not null default 0,
+  line_count bigint not null default 0,
+  primary key (account_id, year)
+);
+-- Where the index is there, nothing is to be locked.
+do $index$
+begin
+  if to_regclass('saldo_private.year_movement_year_idx') is null then
+    create index year_movement_year_idx on saldo_private.year_movement (year);
+  end if;
+end
+$index$;
+
+-- Months that lie one after the other, as whole years and what is left over at both ends.
+do $types$
+begin
+  if to_regtype('saldo_private.month_span') is null then
+    create type saldo_private.month_span as (
+      from_year integer,
+      before_year integer,
+      head_from date,
+      head_before date,
+      is_head_less boolean,
+      tail_from date,
+      tail_before date,
+      is_tail_less boolean
+    );
+  end if;
+end
+$types$;

@@ -600,6 +600,17 @@ create type saldo.metering_status as (
   last_recalculation_change_count bigint
 );
 
+create type saldo_private.month_span as (
+  from_year integer,
+  before_year integer,
+  head_from date,
+  head_before date,
+  is_head_less boolean,
+  tail_from date,
+  tail_before date,
+  is_tail_less boolean
+);
+
 create type saldo.monthly_balance_change as (
   customer_id bigint,
   account_id bigint,
@@ -1189,8 +1200,10 @@ create table saldo_private.book_state (
   id integer not null,
   closed_through date,
   locked_through date,
+  years_through date,
   constraint book_state_pkey PRIMARY KEY (id),
-  constraint book_state_has_one_row CHECK ((id = 1))
+  constraint book_state_has_one_row CHECK ((id = 1)),
+  constraint book_state_years_end_with_december CHECK (((EXTRACT(month FROM years_through) = (12)::numeric) AND (EXTRACT(day FROM years_through) = (31)::numeric)))
 );
 -- policy owner_all
 
@@ -3108,3 +3121,17 @@ create table saldo_private.verified_total (
   constraint verified_total_pkey PRIMARY KEY (account_id)
 );
 -- policy owner_all
+
+create table saldo_private.year_movement (
+  account_id bigint not null,
+  year integer not null,
+  debit saldo.total default 0 not null,
+  credit saldo.total default 0 not null,
+  line_count bigint default 0 not null,
+  constraint year_movement_pkey PRIMARY KEY (account_id, year)
+);
+CREATE INDEX year_movement_year_idx ON saldo_private.year_movement USING btree (year);
+-- trigger guard_cached_balance, always
+-- trigger guard_truncate, always
+-- policy owner_all
+-- policy select_all

@@ -35,6 +35,8 @@
 --!include ledger/period.sql
 --!include ledger/account_watch.sql
 --!include ledger/account_stripe.sql
+--!include ledger/account_year.sql
+--!include ledger/fold_stripes.sql
 --!include ledger/account_follower.sql
 --!include ledger/posting_source.sql
 --!include ledger/posting_refusal.sql
@@ -54,7 +56,9 @@
 --!include ledger/reversal.sql
 --!include ledger/account_balance_rule.sql
 --!include ledger/account_month_rule.sql
+--!include ledger/account_year_rule.sql
 --!include ledger/balance_at.sql
+--!include ledger/posted_months.sql
 --!include ledger/totals_until.sql
 --!include ledger/trial_balance.sql
 --!include ledger/balance_sheet.sql

@@ -21,6 +21,8 @@ from (
       'Totals of an account are the sums of its lines.', 'heal_account_balance', false),
     ('month_movement', 'ledger', 'Month movements equal the journal',
       'A month''s movement is the sum of its lines.', 'heal_month_movement', false),
+    ('year_movement', 'ledger', 'Year movements equal the journal',
+      'The movement of a kept year is the sum of its lines.', 'heal_year_movement', false),
     ('balance_sheet', 'ledger', 'Assets = liabilities + equity + current earnings',
       'The balances of the accounts balance in each currency.', null, false),
     ('min_balance', 'ledger', 'No account is below its minimum',
@@ -126,6 +128,7 @@ set scope = c.scope::saldo.rule_scope,
 from (
   values
     ('account_balance', 'account', null), ('month_movement', 'account', null),
+    ('year_movement', 'account', null),
     ('entry_balance', 'entry', null), ('entry_lines', 'entry', null),
     ('orphan_line', 'entry', null), ('line_amount', 'entry', null),
     ('trial_balance', 'journal', null), ('balance_sheet', 'whole', null),

@@ -130,9 +130,11 @@ begin
   v_news := saldo_private.verify_news(progress.snapshot::pg_snapshot, false);
   v_suspects.line_count := progress.line_count;
   v_suspects.account_ids := array(select distinct unnest(v_account_ids || v_news.account_ids));
-  -- Where only totals are wrong, the sieve has proven the months.
+  -- Where only totals are wrong, the sieve has proven the months; years are compared with these.
   v_suspects.month_account_ids := array(
-    select distinct unnest(progress.account_ids || v_news.month_account_ids)
+    select distinct unnest(
+      progress.account_ids || v_news.month_account_ids || saldo_private.suspect_years()
+    )
   );
   v_suspects.entry_ids := array(select distinct unnest(progress.entry_ids || v_news.entry_ids));
   return saldo_private.record_check(progress, 'full', v_suspects, is_complete => true);
@@ -171,7 +173,7 @@ begin
     select f.account_id
     from saldo.finding as f
     where f.check_run_id = v_before.id
-    and f.rule = 'month_movement'
+    and f.rule in ('month_movement', 'year_movement')
     union
     select unnest(v_news.month_account_ids)
   );

@@ -31,7 +31,7 @@ begin
     $sql$,
     'rule_' || rule.name,
     case
-      when rule.name = 'month_movement' then '$5'
+      when rule.name in ('month_movement', 'year_movement') then '$5'
       when rule.scope = 'account' then '$1'
       when rule.scope = 'entry' then '$2'
       when rule.news = 'accounts' then '$3'
@@ -101,7 +101,8 @@ begin
     -- nothing to ask about.
     continue when to_regproc('saldo_private.rule_' || v_rule.name) is not null
       and case
-        when v_rule.name = 'month_movement' then suspects.month_account_ids = '{}'
+        when v_rule.name in ('month_movement', 'year_movement')
+        then suspects.month_account_ids = '{}'
         when v_rule.scope = 'account' then suspects.account_ids = '{}'
         when v_rule.scope = 'entry' then suspects.entry_ids = '{}'
         when v_rule.scope = 'journal'

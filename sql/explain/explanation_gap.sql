@@ -1,21 +1,21 @@
 -- What has to be explained: the amounts by which figures are off, in findings of the engine's own
 -- rules, and the transaction up to which everything was right.
 --
--- Private: finding_gaps, largest_gaps, sound_checks, sound_snapshot, full_transaction_id,
--- unexplained_findings, has_finding, numbers_in; types finding_gap, possible_cause. A gap has one
--- amount, or two where debits and credits are known apart.
+-- Private: finding_gaps, is_in_gap, largest_gaps, sound_checks, sound_snapshot,
+-- full_transaction_id, unexplained_findings, has_finding, numbers_in; types finding_gap,
+-- possible_cause. A gap has one amount, or two where debits and credits are known apart.
 
 create or replace function saldo_private.finding_gaps__amounts(finding saldo.finding)
 returns numeric[]
 language sql
 immutable
 as $$
-  select case finding.rule
-    when 'account_balance' then array[
+  select case
+    when finding.rule = 'account_balance' then array[
       (finding.detail ->> 'stored_debit')::numeric - (finding.detail ->> 'derived_debit')::numeric,
       (finding.detail ->> 'stored_credit')::numeric - (finding.detail ->> 'derived_credit')::numeric
     ]
-    when 'month_movement' then array[
+    when finding.rule in ('month_movement', 'year_movement') then array[
       coalesce(nullif(substring(finding.stored from 'debit ([^,]*),'), ''), '0')::numeric
         - coalesce(nullif(substring(finding.derived from 'debit ([^,]*),'), ''), '0')::numeric,
       coalesce(nullif(substring(finding.stored from 'credit ([^,]*),'), ''), '0')::numeric
@@ -48,6 +48,18 @@ as $$
 $$;
 comment on function saldo_private.finding_gaps is
   'The findings of a check that have no explanation yet, with what their figures are off by.';
+
+create or replace function saldo_private.is_in_gap(gap saldo_private.finding_gap, on_date date)
+returns boolean
+language sql
+immutable
+as $$
+  select case when gap.rule = 'year_movement'
+    then extract(year from on_date)::text = split_part(gap.key, ' ', 2)
+    else gap.month is null or gap.month = date_trunc('month', on_date::timestamp) end
+$$;
+comment on function saldo_private.is_in_gap is
+  'Whether the figures that are off are those of a month or year with this day, or of all.';
 
 create or replace function saldo_private.largest_gaps(check_run_id uuid, settled_ids uuid[])
 returns setof saldo_private.finding_gap

@@ -18,7 +18,7 @@ as $$
     select
     from saldo_private.unsettled_guard_event(is_journal_missing.account_id) as g
     where g.table_name = case is_journal_missing.rule when 'account_balance' then 'account'
-      else 'month_movement' end
+      when 'year_movement' then 'year_movement' else 'month_movement' end
     and g.operation <> 'truncate'
     and coalesce(g.old_row ->> 'debit_total', g.old_row ->> 'debit', '0')::numeric = 0
     and coalesce(g.old_row ->> 'credit_total', g.old_row ->> 'credit', '0')::numeric = 0
@@ -150,8 +150,8 @@ as $$
     from saldo_private.finding_gaps(causes_of_missing_lines__accounts.check_run_id) as g
     join missing as m on m.debit = g.amounts[1] and m.credit = g.amounts[2]
       and m.currency = g.currency
-    where g.rule in ('account_balance', 'month_movement')
-    and (g.month is null or g.month = date_trunc('month', m.posting_date::timestamp))
+    where g.rule in ('account_balance', 'month_movement', 'year_movement')
+    and saldo_private.is_in_gap(g, m.posting_date)
     -- A count, since it is looked up: an anti join might read all lines.
     and (
       select count(*)

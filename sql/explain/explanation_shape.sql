@@ -28,6 +28,8 @@ as $$
       then 'Months and journal agree against the totals: these were forced.'
       when f.rule = 'restatement'
       then 'Its months are forced: journal and totals agree against them.'
+      when f.rule = 'year_movement'
+      then 'Months, journal and totals agree against the year: it was forced.'
       when f.rule = 'customer_month_total'
       then 'Journal, rated lines and totals agree against the customer''s month: it was forced.'
       when found.month_count > 1
@@ -41,6 +43,8 @@ as $$
   where case f.rule
     when 'account_balance' then not 'month_movement' = any (found.rules)
     when 'month_movement' then not 'account_balance' = any (found.rules)
+    when 'year_movement'
+    then not found.rules && array['account_balance', 'month_movement']
     when 'restatement' then 'month_movement' = any (found.rules)
       and not 'account_balance' = any (found.rules)
     when 'customer_month_total'

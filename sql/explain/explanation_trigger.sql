@@ -229,7 +229,7 @@ as $$
   cross join saldo_private.finding_gaps(causes_of_trigger.check_run_id) as g
   where (c.is).state is not null
   and g.account_id is not null
-  and g.rule in ('account_balance', 'month_movement', 'customer_month_total')
+  and g.rule in ('account_balance', 'month_movement', 'year_movement', 'customer_month_total')
   and not exists (select from run as r where r.finding_id = g.finding_id)
   union all
   select g.finding_id, 2, 'sync_trigger_disabled', 'certain'::saldo.explanation_confidence,

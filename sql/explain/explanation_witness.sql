@@ -183,7 +183,7 @@ as $$
     select g.finding_id, g.rule, g.account_id
     from saldo_private.finding_gaps(causes_of_two_witnesses.check_run_id) as g
     where g.account_id is not null
-    and g.rule in ('account_balance', 'month_movement', 'customer_month_total')
+    and g.rule in ('account_balance', 'month_movement', 'year_movement', 'customer_month_total')
   ),
   witnessed as materialized (
     select array(

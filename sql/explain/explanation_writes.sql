@@ -127,6 +127,8 @@ as $$
       when 'account' then format(' (%s)', r.row ->> 'code')
       when 'month_movement' then format(' (account %s, %s)', r.row ->> 'account_id',
         r.row ->> 'month')
+      when 'year_movement' then format(' (account %s, %s)', r.row ->> 'account_id',
+        r.row ->> 'year')
       when 'customer_month_total' then format(' (account %s, %s)', r.row ->> 'account_id',
         r.row ->> 'month')
     end end,
@@ -158,8 +160,7 @@ as $$
     where case when gap.rule in ('entry_balance', 'entry_lines')
       then each.line ->> 'entry_id' = gap.entry_id::text
       else (each.line ->> 'account_id')::bigint = gap.account_id
-        and (gap.month is null
-          or date_trunc('month', (each.line ->> 'posting_date')::timestamp) = gap.month)
+        and saldo_private.is_in_gap(gap, (each.line ->> 'posting_date')::date)
       end
   ) as s
 $$;
@@ -193,6 +194,14 @@ as $$
         - coalesce((event.old_row ->> 'debit_total')::numeric, 0)
         - coalesce((event.new_row ->> 'credit_total')::numeric, 0)
         + coalesce((event.old_row ->> 'credit_total')::numeric, 0)), 0]
+    when gap.rule = 'year_movement' then (
+      select array[
+        coalesce(sum(side.sign * (side.row ->> 'debit')::numeric), 0),
+        coalesce(sum(side.sign * (side.row ->> 'credit')::numeric), 0)]
+      from (values (event.old_row, -1), (event.new_row, 1)) as side (row, sign)
+      where (side.row ->> 'account_id')::bigint = gap.account_id
+      and side.row ->> 'year' = split_part(gap.key, ' ', 2)
+    )
     -- A row that was moved to another month or account left one and came to another.
     when gap.rule in ('month_movement', 'customer_month_total') then (
       select case when gap.rule = 'month_movement' then array[
@@ -245,9 +254,9 @@ as $$
   where case
     when (u.event).table_name like 'journal%'
     -- Neither a hold nor a slot derives from the journal.
-    then e.rule in ('account_balance', 'month_movement', 'customer_month_total')
+    then e.rule in ('account_balance', 'month_movement', 'year_movement', 'customer_month_total')
     else (u.event).table_name = case
-        when e.rule in ('month_movement', 'customer_month_total') then e.rule
+        when e.rule in ('month_movement', 'year_movement', 'customer_month_total') then e.rule
         when e.rule in ('account_balance', 'held_total', 'account_slot') then 'account' end
       and (e.month is null or (u.event).operation = 'truncate'
         or e.month in (((u.event).new_row ->> 'month')::date,
@@ -284,7 +293,8 @@ as $$
       case when (w.gap).rule in ('line_amount', 'orphan_line') then (w.gap).key = format('%s/%s',
           (w.event).new_row ->> 'entry_id', (w.event).new_row ->> 'line_no')
         -- Amounts are right, and the number of lines is off by what was written.
-        when (w.gap).rule = 'month_movement' and (w.gap).amounts is null and not w.is_journal
+        when (w.gap).rule in ('month_movement', 'year_movement') and (w.gap).amounts is null
+          and not w.is_journal
         then ((w.event).new_row ->> 'line_count')::numeric
             - ((w.event).old_row ->> 'line_count')::numeric
           = substring(f.stored from 'lines ([0-9]+)')::numeric

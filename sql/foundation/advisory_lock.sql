@@ -8,12 +8,14 @@
 -- The order. The holder of a lock waits only for locks further down; a tried lock never waits.
 -- 1. migration, then worker: of sessions, outside of any transaction of the engine.
 -- 2. maintenance (tried), check, verified point (tried), alert evaluation (tried).
+-- Who keeps a year tries all that it takes: closing, years, posting months. It waits for nobody.
 -- 3. closing.
 -- 4. rating, then the rows of customers in the order of their accounts.
 -- 5. rows of saldo.branch, ascending: no advisory locks, but they have their place in this order.
 -- 6. posting month, ascending.
 -- 7. gather, ascending by account, then slots, stripes and accounts as posting.sql says.
--- 8. stripes, stripe and slot (tried): to make a row that others may be making.
+-- 8. years, shared by whoever folds stripes; stripes, stripe and slot (tried): to make a row that
+-- others may be making.
 -- A rule's query and trial are shared by all and wait for nobody: they are marks, not locks.
 
 create or replace function saldo_private.migration_lock()
@@ -119,6 +121,18 @@ $$;
 comment on function saldo_private.posting_month_lock is
   'Lock class, with a month''s number: shared by whoever posts in the month or about it, alone for '
   'whoever closes it, so that nothing is under way when its figures are sealed.';
+
+create or replace function saldo_private.years_lock()
+returns integer
+language sql
+immutable
+parallel safe
+as $$
+  select 7249
+$$;
+comment on function saldo_private.years_lock is
+  'Lock class, with 0: shared by whoever hands on to months what is in stripes, alone for whoever '
+  'adds up the months of a year, and then waits for nobody.';
 
 create or replace function saldo_private.gather_lock(account_id bigint)
 returns bigint

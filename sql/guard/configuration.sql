@@ -74,6 +74,8 @@ as $$
       ('account', 'guard_truncate', true),
       ('month_movement', 'guard_cached_balance', true),
       ('month_movement', 'guard_truncate', true),
+      ('year_movement', 'guard_cached_balance', true),
+      ('year_movement', 'guard_truncate', true),
       ('customer_month_total', 'guard_cached_balance', true),
       ('customer_month_total', 'guard_truncate', true)
     union all

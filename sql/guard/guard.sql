@@ -202,6 +202,15 @@ create or replace trigger guard_truncate
   for each statement
   execute function saldo_private.tg__guard_truncate();
 create or replace trigger guard_cached_balance
+  before insert or update or delete on saldo_private.year_movement
+  for each row
+  when (saldo_private.is_past_engine())
+  execute function saldo_private.tg__guard_cached_balance();
+create or replace trigger guard_truncate
+  before truncate on saldo_private.year_movement
+  for each statement
+  execute function saldo_private.tg__guard_truncate();
+create or replace trigger guard_cached_balance
   before insert or update or delete on saldo.customer_month_total
   for each row
   when (saldo_private.is_past_engine())
@@ -276,6 +285,8 @@ alter table saldo.account enable always trigger guard_cached_balance;
 alter table saldo.account enable always trigger guard_truncate;
 alter table saldo.month_movement enable always trigger guard_cached_balance;
 alter table saldo.month_movement enable always trigger guard_truncate;
+alter table saldo_private.year_movement enable always trigger guard_cached_balance;
+alter table saldo_private.year_movement enable always trigger guard_truncate;
 alter table saldo.customer_month_total enable always trigger guard_cached_balance;
 alter table saldo.customer_month_total enable always trigger guard_truncate;
 alter table saldo.journal_line enable always trigger record_bypass_insert;

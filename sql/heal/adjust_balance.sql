@@ -82,6 +82,18 @@ begin
       where l.account_id = adjust_balance__heal.account_id
     ) as m
     union all
+    -- Of years that are not kept a heal makes none.
+    select 'year_movement', format('%s %s', adjust_balance__heal.account_id, y.year)
+    from (
+      select ym.year
+      from saldo_private.year_movement as ym
+      where ym.account_id = adjust_balance__heal.account_id
+      union
+      select extract(year from l.posting_date)::integer
+      from saldo.journal_line as l
+      where l.account_id = adjust_balance__heal.account_id
+    ) as y
+    union all
     select 'customer_month_total', format('%s %s', (c.change).account_id, (c.change).month)
     from saldo_private.customer_month_change(array(
       select u.account_id
@@ -100,7 +112,8 @@ begin
 end
 $$;
 comment on function saldo_private.adjust_balance__heal is
-  'Sets totals and months of the account to the journal, under its lock; how many differed.';
+  'Sets totals, months and kept years of the account to the journal, under its lock; how many '
+  'differed.';
 
 create or replace function saldo_private.adjust_balance__post(
   account saldo.account,

@@ -10,7 +10,8 @@ returns boolean
 language sql
 immutable
 as $$
-  select rule in ('account_balance', 'month_movement', 'account_slot', 'customer_month_total')
+  select rule in ('account_balance', 'month_movement', 'year_movement', 'account_slot',
+    'customer_month_total')
 $$;
 comment on function saldo_private.is_from_journal is
   'Whether the cache of a rule derives from the journal.';
@@ -40,7 +41,7 @@ as $$
     from saldo.finding as f
     join saldo.finding_explanation as x on x.finding_id = f.id
     where f.check_run_id = heal_plan__candidates.check_run_id
-    and f.rule in ('account_balance', 'month_movement', 'customer_month_total')
+    and f.rule in ('account_balance', 'month_movement', 'year_movement', 'customer_month_total')
     and x.cause = 'journal_changed'
   )
   select coalesce(array_agg(saldo_private.planned_heal(

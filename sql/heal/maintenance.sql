@@ -1,10 +1,44 @@
 -- Scheduled maintenance: check, heal what is safe, look again, keep the record.
 --
 -- Public: scheduled_maintenance, continue_maintenance; saldo.maintenance_run. Private:
--- run_maintenance, prune_history.
+-- run_maintenance, keep_year, prune_history.
 -- One at a time. In steps each slice of the check is a transaction of its own, and the next call
 -- goes on where the last one ended (check_progress says how far it is). The heal and the check
--- after it are one transaction with the last slice.
+-- after it are one transaction with the last slice. At its end it keeps the totals of one more year
+-- (ledger/account_year.sql), where months are in order; the job goes on as long as there is one.
+
+create or replace function saldo_private.keep_year()
+returns integer
+language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
+as $$
+declare
+  v_year integer;
+begin
+  -- A year is the sum of its months: what is wrong with one of these would be wrong there as well,
+  -- and a heal may be mending it.
+  if pg_try_advisory_xact_lock(saldo_private.maintenance_lock(), 0) and not exists (
+    select
+    from saldo.finding as f
+    where f.check_run_id = (
+      select m.check_after_id
+      from saldo.maintenance_run as m
+      order by m.id desc
+      limit 1
+    )
+    and f.rule in ('month_movement', 'year_movement')
+  ) then
+    v_year := saldo_private.keep_next_year();
+  end if;
+  return v_year;
+end
+$$;
+comment on function saldo_private.keep_year is
+  'Keeps the totals of one more year after a maintenance that left months and years in order, and '
+  'returns the year; null where there is none, or something in it is under way.';
+revoke execute on function saldo_private.keep_year from public;
+grant execute on function saldo_private.keep_year to saldo_admin;
 
 create or replace function saldo_private.run_maintenance(check_before saldo.check_run)
 returns saldo.maintenance_run
@@ -35,6 +69,7 @@ begin
   returning *
   into v_run;
   perform saldo_private.prune_history();
+  perform saldo_private.keep_year();
   return v_run;
 end
 $$;

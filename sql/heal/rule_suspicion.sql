@@ -19,6 +19,7 @@ begin
       select count(*) from saldo.account as a where a.debit_total <> 0 or a.credit_total <> 0
     )
     when 'month_movement' then (select count(*) from saldo.month_movement)
+    when 'year_movement' then (select count(*) from saldo_private.year_movement)
     when 'account_slot' then (select count(*) from saldo_private.hot_account)
     when 'customer_month_total' then (select count(*) from saldo.customer_month_total)
     else (

@@ -43,8 +43,9 @@ begin
   and a.currency = hot.currency
   and (saldo_private.is_above_minimum(a.balance - amount, a.held_total, a.min_balance)
     or saldo_private.is_debit_normal(a.type))
-  and (book.closed_through is null
-    or (post_to_hot__day.occurred_at at time zone zone.value)::date > book.closed_through)
+  -- Neither closed nor in a year whose totals are kept.
+  and ((post_to_hot__day.occurred_at at time zone zone.value)::date
+    > greatest(book.closed_through, book.years_through)) is not false
   and (on_date is null
     or on_date = (post_to_hot__day.occurred_at at time zone zone.value)::date)
   and not exists (

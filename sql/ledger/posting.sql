@@ -3,8 +3,8 @@
 -- Trigger: auto_sync_balance_on_posting on saldo.journal_line.
 -- Private: tg_journal_line__auto_sync_balance, posting__* (its steps); posting__examine, which says
 -- what is wrong, is in posting_refusal.sql. Which lines are not for it: moved_lines.sql.
--- Invariant: account totals and month movements, with the stripes of hot accounts
--- (account_stripe.sql), equal the sum of the posted lines at every commit.
+-- Invariant: account totals, month movements and those of kept years, with the stripes of hot
+-- accounts (account_stripe.sql), equal the sum of the posted lines at every commit.
 -- Locks: for each hot account of the statement a stripe that nobody holds, then the immediate ones.
 -- Both in id order, so that two postings never deadlock; hot ones first, since their slots may have
 -- to be rebuilt, which waits for a settlement, which may wait for an immediate one.
@@ -297,10 +297,10 @@ as $$
 declare
   v_pair saldo_private.posting_line[];
   v_is_entry boolean;
-  v_lines saldo_private.line_sum[];
   v_is_settlement boolean;
   v_is_watched boolean;
   v_is_usual boolean;
+  v_is_in_kept_year boolean;
 begin
   -- Most entries have two lines: plain statements in id order cost half of those for sets.
   select array_agg((n.account_id, n.entry_id, n.posting_date, n.debit, n.credit, a.currency,
@@ -311,12 +311,11 @@ begin
     coalesce(bool_or(e.source = any (array(
       select s.source from saldo_private.posting_source as s where s.moves_no_funds))), false),
     bool_or(exists (select from account_watch as w where w.account_id = n.account_id)
-      or exists (select from account_follower as f where f.account_id = n.account_id))
-  into v_pair, v_is_entry, v_is_settlement, v_is_watched
+      or exists (select from account_follower as f where f.account_id = n.account_id)),
+    bool_or(n.posting_date <= (select b.years_through from book_state as b where b.id = 1))
+  into v_pair, v_is_entry, v_is_settlement, v_is_watched, v_is_in_kept_year
   from (select * from new_lines limit 3) as n
-  left join saldo.journal_entry as e on e.id = n.entry_id
-  left join saldo.account as a on a.id = n.account_id;
-
+  left join journal_entry as e on e.id = n.entry_id left join account as a on a.id = n.account_id;
   if v_is_entry and cardinality(v_pair) = 2 and v_pair[1].entry_id = v_pair[2].entry_id
     and v_pair[1].account_id <> v_pair[2].account_id
   then
@@ -327,25 +326,26 @@ begin
         and e.line_count = j.line_count and e.first_date = j.posting_date
         and e.last_date = j.posting_date and j.posted_in = pg_current_xact_id()
       ) is true), coalesce(bool_or(j.source = any (array(
-        select s.source from saldo_private.posting_source as s where s.moves_no_funds))), false)
-    into v_is_usual, v_is_settlement
+        select s.source from saldo_private.posting_source as s where s.moves_no_funds))), false),
+      bool_or(e.first_date <= (select b.years_through from book_state as b where b.id = 1))
+    into v_is_usual, v_is_settlement, v_is_in_kept_year
     from (
       select n.entry_id, count(*) as line_count, sum(n.debit) = sum(n.credit) as is_balanced,
         bool_and((n.debit > 0 and n.credit = 0) or (n.credit > 0 and n.debit = 0)) as is_one_sided,
         min(n.posting_date) as first_date, max(n.posting_date) as last_date
       from new_lines as n group by n.entry_id
-    ) as e
-    left join saldo.journal_entry as j on j.id = e.entry_id;
-
-    v_lines := array(
+    ) as e left join saldo.journal_entry as j on j.id = e.entry_id;
+    v_is_usual := saldo_private.posting__move_many(array(
       select (n.account_id, date_trunc('month', n.posting_date::timestamp)::date, sum(n.debit),
         sum(n.credit), count(*))::saldo_private.line_sum
       from new_lines as n
       group by n.account_id, date_trunc('month', n.posting_date::timestamp)::date
-    );
-    v_is_usual := saldo_private.posting__move_many(v_lines, v_is_settlement) and v_is_usual;
+    ), v_is_settlement) and v_is_usual;
   end if;
-
+  if v_is_in_kept_year then
+    perform saldo_private.add_to_years(array(select (n.account_id, n.posting_date, n.debit,
+        n.credit, 1)::saldo_private.line_sum from new_lines as n));
+  end if;
   -- The hot path only learns that something is unusual; what it is may take its time.
   if v_is_usual is not true then
     perform saldo_private.posting__examine(array(select distinct n.entry_id from new_lines as n));

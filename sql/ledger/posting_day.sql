@@ -209,12 +209,15 @@ comment on function saldo_private.posting_days_of is
 
 select saldo_private.secure_table('saldo_private.book_state');
 
-comment on table saldo_private.book_state is 'How far the books are closed; one row.';
+comment on table saldo_private.book_state is
+  'How far the books are closed, and years are kept; one row.';
 comment on column saldo_private.book_state.id is 'Always 1.';
 comment on column saldo_private.book_state.closed_through is
   'Last day of the last period that is closed or being closed; null = nothing is.';
 comment on column saldo_private.book_state.locked_through is
   'Last day of the last period that is locked; null = none.';
+comment on column saldo_private.book_state.years_through is
+  'Last day of the last year whose totals are kept in year_movement; null = none.';
 
 comment on type saldo_private.posting_day is
   'Day that a fact is posted on, and the month that it is about where that is another one.';

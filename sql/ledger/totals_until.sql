@@ -2,7 +2,8 @@
 --
 -- Private: totals_until, totals_until__* (its steps), late_line, year_end_line.
 -- Counted from whichever is nearest: the snapshot of a closed period, the beginning, or back from
--- the totals of today. All three come to the same figures.
+-- the totals of today. All three come to the same figures. Whole months between come from
+-- posted_months.sql.
 
 create or replace view saldo_private.late_line with (security_invoker = true) as
 select l.account_id, l.posting_date, saldo_private.month_of(l.posting_date) as posting_month,
@@ -44,29 +45,19 @@ create or replace function saldo_private.totals_until__forward(
 returns table (account_id bigint, debit numeric, credit numeric)
 language sql
 stable
-parallel safe -- without it the plan uses one core
 as $$
   select s.account_id, s.debit_total, s.credit_total
   from saldo.closing_snapshot as s
   where s.fiscal_year = totals_until__forward.fiscal_year
   and s.number = totals_until__forward.number
   union all
-  -- Summed up at once: passing hundreds of thousands of rows on costs as much as reading them. Not
-  -- through the view of both tables, of which the planner cannot tell the number of accounts.
-  select m.account_id, sum(m.debit), sum(m.credit)
-  from saldo.month_movement as m
-  where m.month > coalesce(
-    saldo_private.period_ends_on(totals_until__forward.fiscal_year, number), '-infinity'
-  )
-  and m.month < saldo_private.month_of(as_of + 1)
-  group by m.account_id
-  union all
-  select s.account_id, s.debit, s.credit
-  from saldo_private.account_stripe as s
-  where s.month > coalesce(
-    saldo_private.period_ends_on(totals_until__forward.fiscal_year, number), '-infinity'
-  )
-  and s.month < saldo_private.month_of(as_of + 1)
+  select m.account_id, m.debit, m.credit
+  from saldo_private.posted_months(
+    coalesce(
+      saldo_private.period_ends_on(totals_until__forward.fiscal_year, number) + 1, '-infinity'
+    ),
+    saldo_private.month_of(as_of + 1)
+  ) as m
   union all
   -- December was sealed before the closing entries of its last day.
   select y.account_id, y.debit, y.credit
@@ -91,7 +82,6 @@ create or replace function saldo_private.totals_until__backward(as_of date)
 returns table (account_id bigint, debit numeric, credit numeric)
 language sql
 stable
-parallel safe -- without it the plan uses one core
 as $$
   select a.account_id, a.debit_total - coalesce(later.debit, 0),
     a.credit_total - coalesce(later.credit, 0)
@@ -99,10 +89,10 @@ as $$
   left join (
     select part.account_id, sum(part.debit) as debit, sum(part.credit) as credit
     from (
-      select m.account_id, sum(m.debit) as debit, sum(m.credit) as credit
-      from saldo_private.posted_movement as m
-      where m.month > as_of
-      group by m.account_id
+      select m.account_id, m.debit, m.credit
+      from saldo_private.posted_months(
+        (saldo_private.month_of(as_of) + interval '1 month')::date, 'infinity'
+      ) as m
       union all
       select l.account_id, l.debit, l.credit
       from saldo.journal_entry as e
@@ -136,9 +126,9 @@ as $$
     ) as w
   )
   select m.account_id, m.debit, m.credit
-  from saldo_private.posted_movement as m
-  where m.month >= (select w.first_month from whole as w)
-  and m.month < (select w.next_month from whole as w)
+  from saldo_private.posted_months(
+    (select w.first_month from whole as w), (select w.next_month from whole as w)
+  ) as m
   union all
   select l.account_id, l.debit, l.credit
   from (
@@ -213,6 +203,31 @@ comment on function saldo_private.last_whole_snapshot is
   'totals are all there; null = none.';
 grant execute on function saldo_private.last_whole_snapshot to saldo_admin, saldo_operator;
 
+create or replace function saldo_private.totals_until__is_forward(as_of date, base_ends_on date)
+returns boolean
+language sql
+stable
+as $$
+  select coalesce(
+    saldo_private.month_span_size(saldo_private.month_span(
+      coalesce(base_ends_on + 1, saldo_private.month_of(e.first_date)),
+      saldo_private.month_of(as_of + 1), saldo_private.kept_through()
+    )) <= saldo_private.month_span_size(saldo_private.month_span(
+      (saldo_private.month_of(as_of) + interval '1 month')::date,
+      (saldo_private.month_of(e.last_date) + interval '1 month')::date, saldo_private.kept_through()
+    )),
+    true
+  )
+  from (
+    select min(j.posting_date) as first_date, max(j.posting_date) as last_date
+    from saldo.journal_entry as j
+  ) as e
+$$;
+comment on function saldo_private.totals_until__is_forward is
+  'Whether the totals of a day are nearer to the snapshot (null = to the beginning) than to those '
+  'of today.';
+grant execute on function saldo_private.totals_until__is_forward to saldo_admin, saldo_operator;
+
 create or replace function saldo_private.totals_until(
   as_of date,
   basis saldo.balance_basis default 'reported',
@@ -222,13 +237,9 @@ returns table (account_id bigint, debit numeric, credit numeric)
 language plpgsql
 stable
 set work_mem = '64MB'
-set parallel_tuple_cost = 0.03 -- sums of numeric cost several times what the planner takes them for
 as $$
 declare
   v_base saldo.period;
-  v_month integer := saldo_private.month_number(as_of);
-  v_first integer;
-  v_last integer;
 begin
   if as_of is null then
     return query
@@ -237,13 +248,7 @@ begin
     return;
   end if;
   v_base := saldo_private.last_whole_snapshot(as_of, 14);
-  v_first := saldo_private.month_number(v_base.ends_on);
-  select coalesce(v_first, saldo_private.month_number(min(e.posting_date))),
-    saldo_private.month_number(max(e.posting_date))
-  into v_first, v_last
-  from saldo.journal_entry as e;
-
-  if coalesce(v_month - v_first <= v_last - v_month, true) then
+  if saldo_private.totals_until__is_forward(as_of, v_base.ends_on) then
     return query
     select t.account_id, t.debit, t.credit
     from saldo_private.totals_until__forward(as_of, v_base.fiscal_year, v_base.number) as t;

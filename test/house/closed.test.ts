@@ -87,7 +87,7 @@ const rules: Rule[] = [
       from pg_class as c, aclexplode(c.relacl) as acl
       where c.relnamespace = 'saldo_private'::regnamespace and acl.grantee <> c.relowner
       and c.relname not in ('account_stripe', 'account_slot', 'settlement_mark', 'account_total',
-        'posted_movement', 'late_line', 'year_end_line')`,
+        'posted_movement', 'late_line', 'year_end_line', 'year_movement')`,
     plant: "grant select on saldo_private.idempotency_record to saldo_operator",
   },
   {

@@ -10,6 +10,7 @@ export const rulesInIndonesian: { readonly [rule: string]: string } = {
   reversal: "Pembalikan membatalkan entrinya satu kali dan tepat",
   account_balance: "Jumlah akun sama dengan jurnal",
   month_movement: "Mutasi bulanan sama dengan jurnal",
+  year_movement: "Mutasi tahunan sama dengan jurnal",
   balance_sheet: "Aset = liabilitas + ekuitas + laba berjalan",
   min_balance: "Tidak ada akun di bawah saldo minimumnya",
   closed_period: "Tidak ada yang masuk ke periode yang sudah ditutup",
