@@ -1,4 +1,5 @@
 import type { Client } from "pg";
+import { type CpuClock, cpuClock } from "./cpu.ts";
 import type { Driver, Scenario } from "./driver.ts";
 import { measure, median, row } from "./measure.ts";
 
@@ -6,6 +7,8 @@ const accounts = Number(process.env.BENCH_BOOK_ACCOUNTS ?? 20_000);
 const months = 60;
 const firstMonth = "2020-01-01";
 const statementRuns = 7;
+// The clock ticks a hundred times a second.
+const cpuRuns = 20;
 
 /** Statements over five years of many accounts, and what a posting into the past costs. */
 export async function booksReport(
@@ -15,27 +18,27 @@ export async function booksReport(
 ): Promise<string> {
   console.log(`growing ${accounts} accounts by ${months} months`);
   await grow(client);
-  const middle = await dateAt(client, 30);
-  const statements = [
-    ["trial balance with openings, a month in the middle, nothing closed", trial, [middle]],
-    ["trial balance with openings, the last month", trial, [await dateAt(client, months - 1)]],
-    ["one account's twelve months", year, [middle]],
-  ] as const;
+  const clock = await cpuClock(client);
   const lines: string[] = [];
-  for (const [name, text, values] of statements) {
-    lines.push(line(name, await milliseconds(client, text, [...values])));
-  }
+  const add = async (name: string, text: string, month: number) =>
+    lines.push(line(name, await statement(client, clock, text, [await dateAt(client, month)])));
+  await add("trial balance with openings, a month in the middle, no year kept", trial, 30);
+  const keeping = await keepYears(client);
+  // The middle of a year is the farthest from where years end.
+  await add("the same, years kept", trial, 30);
+  await add("the same, restated", restated, 30);
+  await add("trial balance with openings, the last month", trial, months - 1);
+  await add("one account's twelve months", year, 30);
   const seconds = (await milliseconds(client, close, [await dateAt(client, 24)], 1)) / 1000;
-  for (const [name, month] of [
-    ["trial balance of the month in the middle, closed half a year before", 30],
-    ["trial balance of the month after the last closed one", 25],
-  ] as const) {
-    lines.push(line(name, await milliseconds(client, trial, [await dateAt(client, month)])));
-  }
+  await add("trial balance of the month in the middle, closed half a year before", trial, 30);
+  await add("trial balance of the month after the last closed one", trial, 25);
   const now = await measure(driver, posting("a transfer of today", "now()"));
   const past = await measure(
     driver,
-    posting(`a transfer dated ${months - 26} months back`, `'${await dateAt(client, 26)}'`),
+    posting(
+      `a transfer dated ${months - 26} months back, into a kept year`,
+      `'${await dateAt(client, 26)}'`,
+    ),
   );
   return [
     "# Books",
@@ -43,10 +46,11 @@ export async function booksReport(
     ...head,
     `- ${accounts.toLocaleString("en")} accounts with a line in each of ${months} months`,
     "",
-    "| statement | milliseconds (median) |",
-    "|---|---:|",
+    "| statement | milliseconds (median) | CPU on one core, milliseconds |",
+    "|---|---:|---:|",
     ...lines,
     "",
+    `Keeping a year: ${keeping.toFixed(1)} s (median).`,
     `Closing the first 24 months, all rules checked before: ${seconds.toFixed(0)} s.`,
     "",
     "| posting | per second | ceiling per second | ratio | goal |",
@@ -59,6 +63,7 @@ export async function booksReport(
 
 const trial = `select count(*), sum(t.opening + t.debit + t.credit + t.closing)
   from saldo.trial_balance_between($1::date, ($1::date + interval '1 month - 1 day')::date) as t`;
+const restated = trial.replace("::date) as t", "::date, 'restated') as t");
 const year = `select count(*), sum(m.closing) from saldo.monthly_balance(
   (select id from saldo.account where code = 'book-77'),
   ($1::date - interval '11 months')::date, $1) as m`;
@@ -76,7 +81,43 @@ function posting(name: string, at: string): Scenario {
   };
 }
 
-const line = (name: string, value: number) => `| ${name} | ${value.toFixed(1)} |`;
+interface Taken {
+  wall: number;
+  cpu: number | undefined;
+}
+
+const line = (name: string, { wall, cpu }: Taken) =>
+  `| ${name} | ${wall.toFixed(1)} | ${cpu?.toFixed(1) ?? ""} |`;
+
+/** How long a statement takes as it is, and how much of one core where it has no more. */
+async function statement(
+  client: Client,
+  clock: CpuClock | undefined,
+  text: string,
+  values: unknown[],
+): Promise<Taken> {
+  const wall = await milliseconds(client, text, values);
+  const { rows } = await client.query("select pg_backend_pid() as pid");
+  await client.query("set max_parallel_workers_per_gather = 0");
+  const before = clock?.ofProcess(rows[0].pid) ?? 0;
+  for (let run = 0; run < cpuRuns; run += 1) await client.query(text, values);
+  const cpu = clock && ((clock.ofProcess(rows[0].pid) - before) / cpuRuns) * 1000;
+  await client.query("reset max_parallel_workers_per_gather");
+  return { wall, cpu };
+}
+
+/** Keeps all years as maintenance does; the seconds of each, their median. */
+async function keepYears(client: Client): Promise<number> {
+  const taken: number[] = [];
+  for (;;) {
+    const startedAt = performance.now();
+    const { rows } = await client.query("select saldo_private.keep_year() as year");
+    if (rows[0].year === null) break;
+    taken.push((performance.now() - startedAt) / 1000);
+  }
+  await client.query("vacuum analyze saldo_private.year_movement");
+  return median(taken);
+}
 
 async function dateAt(client: Client, month: number): Promise<string> {
   const { rows } = await client.query(

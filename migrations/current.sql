@@ -23,6 +23,13 @@ $checks$;
 alter table saldo_private.book_state add column if not exists years_through date
   constraint book_state_years_end_with_december
   check (extract(month from years_through) = 12 and extract(day from years_through) = 31);
+-- One row is written anew.
+alter table saldo_private.book_state add column if not exists usual_from timestamptz
+  -- squawk-ignore adding-field-with-default
+  generated always as (
+    ((greatest(closed_through, years_through) + 1)::timestamp + interval '14 hours')
+      at time zone 'UTC'
+  ) stored;
 
 create table if not exists saldo_private.year_movement (
   account_id bigint not null,

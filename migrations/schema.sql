@@ -1201,6 +1201,7 @@ create table saldo_private.book_state (
   closed_through date,
   locked_through date,
   years_through date,
+  usual_from timestamp with time zone generated always as (((((GREATEST(closed_through, years_through) + 1))::timestamp without time zone + '14:00:00'::interval) AT TIME ZONE 'UTC'::text)) stored,
   constraint book_state_pkey PRIMARY KEY (id),
   constraint book_state_has_one_row CHECK ((id = 1)),
   constraint book_state_years_end_with_december CHECK (((EXTRACT(month FROM years_through) = (12)::numeric) AND (EXTRACT(day FROM years_through) = (31)::numeric)))

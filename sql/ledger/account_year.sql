@@ -92,8 +92,10 @@ declare
   v_year integer;
   v_ends_on date;
 begin
-  -- Closing entries come without the lock of their month.
-  if not pg_try_advisory_xact_lock(saldo_private.closing_lock(), 0)
+  -- A snapshot that is older than the locks would not do. Closing entries come without the lock of
+  -- their month.
+  if current_setting('transaction_isolation') <> 'read committed'
+    or not pg_try_advisory_xact_lock(saldo_private.closing_lock(), 0)
     or not pg_try_advisory_xact_lock(saldo_private.years_lock(), 0)
   then
     return null;
@@ -140,7 +142,7 @@ $$;
 comment on function saldo_private.keep_next_year is
   'Keeps the totals of the next year that has movements and has been over for a month, with those '
   'before it, and returns it. Waits for nobody: null where something in it is under way, as where '
-  'there is none to keep.';
+  'there is none to keep, and under another isolation than read committed.';
 
 select saldo_private.secure_table('saldo_private.year_movement');
 drop policy if exists select_all on saldo_private.year_movement;

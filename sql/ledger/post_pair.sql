@@ -112,8 +112,7 @@ begin
   and (saldo_private.is_above_minimum(b.balance - amount, b.held_total, b.min_balance)
     or saldo_private.is_debit_normal(b.type) <> is_first_debited)
   -- Neither closed nor in a year whose totals are kept.
-  and ((post_pair__usual_day.occurred_at at time zone zone.value)::date
-    > greatest(book.closed_through, book.years_through)) is not false
+  and (post_pair__usual_day.occurred_at < book.usual_from) is not true
   and not exists (
     select from saldo_private.account_watch as w where w.account_id in (first_id, second_id)
   )

@@ -44,8 +44,7 @@ begin
   and (saldo_private.is_above_minimum(a.balance - amount, a.held_total, a.min_balance)
     or saldo_private.is_debit_normal(a.type))
   -- Neither closed nor in a year whose totals are kept.
-  and ((post_to_hot__day.occurred_at at time zone zone.value)::date
-    > greatest(book.closed_through, book.years_through)) is not false
+  and (post_to_hot__day.occurred_at < book.usual_from) is not true
   and (on_date is null
     or on_date = (post_to_hot__day.occurred_at at time zone zone.value)::date)
   and not exists (

@@ -218,6 +218,9 @@ comment on column saldo_private.book_state.locked_through is
   'Last day of the last period that is locked; null = none.';
 comment on column saldo_private.book_state.years_through is
   'Last day of the last year whose totals are kept in year_movement; null = none.';
+comment on column saldo_private.book_state.usual_from is
+  'From when on a moment is in no closed period and no kept year, whatever the time zone: what the '
+  'usual postings go by. Null = always.';
 
 comment on type saldo_private.posting_day is
   'Day that a fact is posted on, and the month that it is about where that is another one.';

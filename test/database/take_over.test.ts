@@ -128,6 +128,36 @@ test("a database of the former chain is taken over, and no row of it changes", a
   });
 });
 
+test("the first maintenance of a database that was taken over keeps its years, and figures stay", async (t) => {
+  await withFormer(async (url) => {
+    await withClient(url, async (client) => {
+      const statements = async () =>
+        (
+          await client.query(`select day::date::text, (
+              select jsonb_agg(array[l.debit_total - l.credit_total, l.debit_total]::float8[])
+              from saldo.trial_balance(day::date, 'restated') as l
+            ) as lines
+            from generate_series(date '2025-02-01', '2026-02-01', interval '1 month') as m (month),
+              lateral (select m.month - interval '1 day' as day) as d order by 1`)
+        ).rows;
+      await migrate(url);
+      const [before, kept] = [
+        await statements(),
+        "select count(*)::int as n from saldo_private.year_movement",
+      ];
+      t.is((await client.query(kept)).rows[0].n, 0);
+      await client.query("select saldo.settle_sub_balances(), saldo.expire_holds()");
+      await client.query("select saldo.scheduled_maintenance()");
+      t.true((await client.query(kept)).rows[0].n > 0);
+      t.deepEqual(await statements(), before);
+      await client.query(
+        "select saldo.accept_configuration('setting fsync', 'a server for tests')",
+      );
+      t.deepEqual(await brokenRules(client as never), []);
+    });
+  });
+});
+
 test("a database that was taken over has the tables and the logic of a new one", async (t) => {
   await withFormer(async (url) => {
     await migrate(url);

@@ -1,6 +1,8 @@
 import type { Room } from "./_library.ts";
 
-/** Of totals and months of accounts. */
+const ofA = "(select id from saldo.account where code = 'a')";
+
+/** Of totals, months and kept years of accounts. */
 export const cachesRoom: Room = {
   room: "caches",
   books: `
@@ -10,7 +12,8 @@ export const cachesRoom: Room = {
     (select id from saldo.account where code = 'a'),
     (select id from saldo.account where code = 'b'), 60, occurred_at => '2025-03-05'
   );
-  select saldo.seal_journal()`,
+  select saldo.seal_journal();
+  select saldo_private.keep_year() from generate_series(1, 9)`,
   faults: [
     {
       fault: "a forced balance",
@@ -145,6 +148,49 @@ export const cachesRoom: Room = {
       rules: ["month_movement"],
       cause: "out_of_band_write possible",
       outcome: "needs approval",
+    },
+    {
+      fault: "a forced year",
+      plant: `update saldo_private.year_movement set debit = debit + 1 where account_id = ${ofA}`,
+      rules: ["year_movement"],
+      cause: "out_of_band_write certain",
+      outcome: "healed",
+    },
+    {
+      fault: "a forced year that nobody recorded",
+      plant: `update saldo_private.year_movement set debit = debit + 1 where account_id = ${ofA}`,
+      unseen: true,
+      rules: ["year_movement"],
+      cause: "cache_forced likely",
+      outcome: "healed",
+    },
+    {
+      fault: "a number of lines of a year that was raised",
+      plant: `update saldo_private.year_movement set line_count = 9 where account_id = ${ofA}`,
+      rules: ["year_movement"],
+      cause: "out_of_band_write certain",
+      outcome: "healed",
+    },
+    {
+      fault: "a year that is gone",
+      plant: `delete from saldo_private.year_movement where account_id = ${ofA}`,
+      rules: ["year_movement"],
+      cause: "out_of_band_write certain",
+      outcome: "healed",
+    },
+    {
+      fault: "a year that is not kept yet",
+      plant: "insert into saldo_private.year_movement values (1, 2100, 5, 5, 1)",
+      rules: ["year_movement"],
+      cause: "out_of_band_write certain",
+      outcome: "healed",
+    },
+    {
+      fault: "years that were all emptied",
+      plant: "truncate saldo_private.year_movement",
+      rules: ["year_movement"],
+      cause: "out_of_band_write possible",
+      outcome: "healed",
     },
     {
       fault: "a total and its month forced alike",

@@ -57,6 +57,8 @@ const figures = `
       select p.account_id, p.month, sum(p.debit) as debit, sum(p.credit) as credit,
         sum(p.line_count) as line_count
       from saldo_private.posted_movement as p group by 1, 2) as m),
+    'years', (select jsonb_agg(to_jsonb(y) order by y.account_id, y.year)
+      from saldo_private.year_movement as y),
     'customers', (select jsonb_agg(to_jsonb(c) - 'last_calculated_at'
       order by c.account_id, c.month) from saldo.customer_month_total as c),
     'slots', (select jsonb_agg(to_jsonb(s) order by s.account_id) from (
