@@ -65,3 +65,14 @@ begin
   end if;
 end
 $types$;
+
+-- The account of a member's debts is looked up by what was posted to it. Where the index is there,
+-- nothing is to be locked.
+do $index$
+begin
+  if to_regclass('saldo.member_debt_account_id_idx') is null then
+    create index member_debt_account_id_idx on saldo.member (debt_account_id)
+      where debt_account_id is not null;
+  end if;
+end
+$index$;

@@ -2244,6 +2244,7 @@ create table saldo.member (
   constraint member_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.account(id)
 );
 CREATE INDEX member_code_beginning ON saldo.member USING btree (lower(code) text_pattern_ops);
+CREATE INDEX member_debt_account_id_idx ON saldo.member USING btree (debt_account_id) WHERE (debt_account_id IS NOT NULL);
 CREATE INDEX member_name_words ON saldo.member USING gin (to_tsvector('simple'::regconfig, name));
 -- trigger record_bypass, always
 -- trigger record_bypass_truncate, always

@@ -187,24 +187,60 @@ comment on function saldo_private.verify_news__totals is
   'Accounts with new postings, and others whose totals are not the verified ones plus what came '
   'since: the sums of their lines. is_moving: lines are summed up where the sums are unknown.';
 
-create or replace function saldo_private.verify_news__accounts(account_ids bigint[])
+create or replace function saldo_private.verify_news__accounts(
+  since pg_snapshot,
+  account_ids bigint[]
+)
 returns bigint[]
-language sql
+language plpgsql
 stable
+set plan_cache_mode = force_custom_plan -- how many they are decides
 as $$
-  -- Of half of all accounts or more rules are not asked one by one: all of them cost no more.
-  select case when cardinality(account_ids) * 2 < (select count(*) from saldo.account) then array(
-    select unnest(account_ids)
+declare
+  v_ids bigint[];
+begin
+  with moved as materialized (
+    select unnest(account_ids) as id
     union
     -- Held funds have not been posted, and the stock of their purchases is taken.
     select h.account_id
     from saldo.hold as h
     where h.status = 'HELD'
-  ) end
+  ),
+  asked as (
+    select m.account_id as id
+    from moved
+    join saldo.member as m on m.account_id = moved.id
+    union
+    select m.debt_account_id
+    from moved
+    join saldo.member as m on m.debt_account_id = moved.id
+    union
+    select c.account_id
+    from moved
+    join saldo.customer as c on c.account_id = moved.id
+    union
+    -- Without a record of whose it is, such an entry may be on any account.
+    select l.account_id
+    from saldo_private.verify_news__entries(since) as e
+    join saldo.journal_line as l on l.entry_id = e.id
+    where e.source in ('partial_refund', 'top_up_reversal', 'debt_payment')
+  )
+  select array_agg(a.id)
+  into v_ids
+  from asked as a;
+  -- Of half of all or more rules are not asked one by one: all of them cost no more.
+  if cardinality(v_ids) > 1000 and cardinality(v_ids) * 2
+    >= (select count(*) from saldo.member) + (select count(*) from saldo.customer)
+  then
+    return null;
+  end if;
+  return coalesce(v_ids, '{}');
+end
 $$;
 comment on function saldo_private.verify_news__accounts is
-  'Accounts that rules are asked about: these, which were posted to, and those with open holds; '
-  'null = all.';
+  'Accounts that rules about members and customers are asked about: those of these accounts, which '
+  'were posted to, and of those with open holds, that are theirs; null = all.';
 
 create or replace function saldo_private.verify_news__suspects(since pg_snapshot)
 returns uuid[]
@@ -338,7 +374,9 @@ begin
   v_suspects.entry_ids := case when v_look.is_balanced then '{}'::uuid[]
     else saldo_private.verify_news__suspects(since) end;
   v_suspects.since := verify_news.since;
-  v_suspects.news_account_ids := saldo_private.verify_news__accounts(v_look.account_ids);
+  v_suspects.news_account_ids := saldo_private.verify_news__accounts(
+    verify_news.since, v_look.account_ids
+  );
   return v_suspects;
 end
 $$;
