@@ -81,6 +81,8 @@ begin
       where meter.id = q.meter_id
       offset 0
     ) as m
+    -- As the indexes are: each page of them is written by one row after the other.
+    order by m.account_id, m.id, q.read_at
     returning reading.id
   )
   select array_agg(r.id)
@@ -136,6 +138,8 @@ returns setof saldo.reading
 language plpgsql
 security definer
 set search_path = saldo, saldo_private, pg_temp
+-- A hundred thousand are gone through several times: not from files.
+set work_mem = '128MB'
 as $$
 declare
   v_batch_id uuid := saldo_private.uuid_v7();

@@ -1,7 +1,7 @@
 -- Monthly totals of each customer, as reported: by the month of posting.
 --
 -- Public: saldo.customer_month_total. Private: split_customer_line, add_to_customer_months,
--- add_rated_lines, derived_customer_figures, derived_customer_month, customer_month_change,
+-- derived_customer_figures, derived_customer_month, customer_month_change,
 -- write_customer_months, follow_customer_month.
 -- Openings are not stored, they are sums: a back-dated fact costs the same however many months
 -- come after it.
@@ -81,43 +81,6 @@ $$;
 comment on function saldo_private.add_to_customer_months is
   'Adds to months, in the order of account and month; each once. What is null adds nothing. Call '
   'it by name.';
-
-create or replace function saldo_private.add_rated_lines(lines saldo.rated_line[])
-returns void
-language plpgsql
-as $$
-begin
-  perform saldo_private.add_to_customer_months(
-    account_ids => array_agg(m.account_id),
-    months => array_agg(m.month),
-    purchases => array_agg(m.amount),
-    purchase_adjustments => array_agg(m.amount_adjustment),
-    volumes => array_agg(m.volume),
-    volume_adjustments => array_agg(m.volume_adjustment)
-  )
-  from (
-    select l.account_id, l.posting_month as month,
-      -- Amounts without an entry come to nothing together.
-      sum(l.amount_change) filter (where l.month = l.posting_month and l.entry_id is not null)
-        as amount,
-      sum(l.amount_change) filter (where l.month <> l.posting_month and l.entry_id is not null)
-        as amount_adjustment,
-      sum(l.volume_change) filter (where l.month = l.posting_month) as volume,
-      sum(l.volume_change) filter (where l.month <> l.posting_month) as volume_adjustment
-    from (
-      select n.account_id, n.month, n.entry_id, n.amount_change, n.volume_change,
-        saldo_private.month_of(n.posting_date) as posting_month
-      from unnest(lines) as n
-      where n.volume_change <> 0
-      or n.entry_id is not null
-    ) as l
-    group by l.account_id, l.posting_month
-  ) as m;
-end
-$$;
-comment on function saldo_private.add_rated_lines is
-  'Adds what rated lines change, volumes and what was posted for them, to the months in which they '
-  'are posted; none where all stay.';
 
 create or replace function saldo_private.derived_customer_figures(account_ids bigint[])
 returns table (

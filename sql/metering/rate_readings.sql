@@ -1,13 +1,48 @@
 -- Re-rating: the ratings of any number of readings are brought up to date, and what that changes
 -- is posted, in a handful of statements whatever their number.
 --
--- Private: rating_description, rating_metadata, rate_readings. Public: rerate_readings.
+-- Private: rating_description, rating_metadata, add_rated_lines, rate_readings. Public:
+-- rerate_readings.
 -- Posts one entry per customer and month of business date: debit the deposit account, credit
 -- revenue, or the reverse when it has become less. An open month is put right within itself; what
 -- is about a closed one is posted on the first open day with its origin month. Months that are
 -- charged are charged again (recharge.sql).
 -- Invariant: over all time the entries of a customer and month sum to its current lines.
 -- Locks: the caller holds those of lock_rating; here the months, then the accounts.
+
+create or replace function saldo_private.rate_readings__posting(
+  lines saldo.rated_line[],
+  days saldo_private.dated_day[]
+)
+returns setof saldo_private.rating_posting
+language plpgsql
+as $$
+begin
+  return query
+  select g.account_id, g.month, c.currency, g.read_at, day.posting_date,
+    saldo_private.origin_month(
+      (day.posting_date, day.origin_month)::saldo_private.posting_day, g.month
+    ),
+    g.amount, g.volume, g.reading_count,
+    case when g.amount <> 0 then saldo_private.uuid_v7() end
+  from (
+    select l.account_id, l.month::date as month, max(l.read_at) as read_at,
+      sum(l.amount_change) as amount, sum(l.volume_change) as volume, count(*) as reading_count
+    from unnest(lines) as l
+    group by l.account_id, l.month
+  ) as g
+  cross join lateral (
+    select customer.currency
+    from saldo.customer
+    where customer.account_id = g.account_id
+    offset 0
+  ) as c
+  join unnest(days) as day on day.occurred_at = g.read_at;
+end
+$$;
+comment on function saldo_private.rate_readings__posting is
+  'What is to be posted for these lines, row by row: one for each customer and month. days: those '
+  'on which their last readings are posted.';
 
 create or replace function saldo_private.rate_readings__postings(lines saldo.rated_line[])
 returns saldo_private.rating_posting[]
@@ -21,33 +56,8 @@ declare
   ));
 begin
   return array(
-    select jsonb_populate_record(null::saldo_private.rating_posting, jsonb_build_object(
-      'account_id', g.account_id,
-      'month', g.month,
-      'currency', c.currency,
-      'occurred_at', g.read_at,
-      'posting_date', day.posting_date,
-      'origin_month', saldo_private.origin_month(
-        (day.posting_date, day.origin_month)::saldo_private.posting_day, g.month
-      ),
-      'amount', g.amount,
-      'volume', g.volume,
-      'reading_count', g.reading_count,
-      'entry_id', case when g.amount <> 0 then saldo_private.uuid_v7() end
-    ))
-    from (
-      select l.account_id, l.month, max(l.read_at) as read_at, sum(l.amount_change) as amount,
-        sum(l.volume_change) as volume, count(*) as reading_count
-      from unnest(lines) as l
-      group by l.account_id, l.month
-    ) as g
-    cross join lateral (
-      select customer.currency
-      from saldo.customer
-      where customer.account_id = g.account_id
-      offset 0
-    ) as c
-    join unnest(v_days) as day on day.occurred_at = g.read_at
+    select p
+    from saldo_private.rate_readings__posting(lines, v_days) as p
   );
 end
 $$;
@@ -164,6 +174,47 @@ $$;
 comment on function saldo_private.rate_readings__post is
   'Posts the changes: SB004 amount_out_of_range, SB102 account_closed for a closed account.';
 
+create or replace function saldo_private.add_rated_lines(
+  lines saldo.rated_line[],
+  postings saldo_private.rating_posting[]
+)
+returns void
+language plpgsql
+as $$
+begin
+  perform saldo_private.add_to_customer_months(
+    account_ids => array_agg(m.account_id),
+    months => array_agg(m.month),
+    purchases => array_agg(m.amount),
+    purchase_adjustments => array_agg(m.amount_adjustment),
+    volumes => array_agg(m.volume),
+    volume_adjustments => array_agg(m.volume_adjustment)
+  )
+  from (
+    select l.account_id, l.posting_month as month,
+      -- Amounts without an entry come to nothing together.
+      sum(l.amount_change) filter (where l.month = l.posting_month and l.entry_id is not null)
+        as amount,
+      sum(l.amount_change) filter (where l.month <> l.posting_month and l.entry_id is not null)
+        as amount_adjustment,
+      sum(l.volume_change) filter (where l.month = l.posting_month) as volume,
+      sum(l.volume_change) filter (where l.month <> l.posting_month) as volume_adjustment
+    from (
+      select n.account_id, n.month, p.entry_id, n.amount_change, n.volume_change,
+        saldo_private.month_of(p.posting_date) as posting_month
+      from unnest(lines) as n
+      join unnest(postings) as p on p.account_id = n.account_id and p.month = n.month
+      where n.volume_change <> 0
+      or p.entry_id is not null
+    ) as l
+    group by l.account_id, l.posting_month
+  ) as m;
+end
+$$;
+comment on function saldo_private.add_rated_lines is
+  'Adds what rated lines change, volumes and what was posted for them, to the months in which they '
+  'are posted; none where all stay. postings: those of the lines, by account and month.';
+
 create or replace function saldo_private.rate_readings__lines(reading_ids uuid[])
 returns integer
 language plpgsql
@@ -197,26 +248,20 @@ begin
   where old.account_id = l.account_id
   and old.id = l.supersedes;
 
-  with written as (
-    insert into saldo.rated_line (
-      account_id, id, reading_id, revision, supersedes, read_at, month, is_withdrawn,
-      is_provisional, volume_m3, factor, volume_sm3, price, amount, amount_rounding,
-      tariff_version_id, factor_version_id, volume_change, amount_change, entry_id, posting_date,
-      rated_at, rated_by, parts
-    )
-    select l.account_id, l.id, l.reading_id, l.revision, l.supersedes, l.read_at, l.month,
-      l.is_withdrawn, l.is_provisional, l.volume_m3, l.factor, l.volume_sm3, l.price, l.amount,
-      l.amount_rounding, l.tariff_version_id, l.factor_version_id, l.volume_change,
-      l.amount_change, p.entry_id, p.posting_date, l.rated_at, l.rated_by,
-      l.parts
-    from unnest(v_lines) as l
-    join unnest(v_postings) as p on p.account_id = l.account_id and p.month = l.month
-    returning rated_line as line
+  insert into saldo.rated_line (
+    account_id, id, reading_id, revision, supersedes, read_at, month, is_withdrawn,
+    is_provisional, volume_m3, factor, volume_sm3, price, amount, amount_rounding,
+    tariff_version_id, factor_version_id, volume_change, amount_change, entry_id, posting_date,
+    rated_at, rated_by, parts
   )
-  select array_agg(w.line)
-  into v_lines
-  from written as w;
-  perform saldo_private.add_rated_lines(v_lines);
+  select l.account_id, l.id, l.reading_id, l.revision, l.supersedes, l.read_at, l.month,
+    l.is_withdrawn, l.is_provisional, l.volume_m3, l.factor, l.volume_sm3, l.price, l.amount,
+    l.amount_rounding, l.tariff_version_id, l.factor_version_id, l.volume_change,
+    l.amount_change, p.entry_id, p.posting_date, l.rated_at, l.rated_by,
+    l.parts
+  from unnest(v_lines) as l
+  join unnest(v_postings) as p on p.account_id = l.account_id and p.month = l.month;
+  perform saldo_private.add_rated_lines(v_lines, v_postings);
   perform saldo_private.note_unrated(rate_readings__lines.reading_ids, v_lines);
   if v_charged <> '{}' then
     perform saldo_private.recharge_lines(v_charged);

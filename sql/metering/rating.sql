@@ -235,6 +235,7 @@ as $$
     select n.id
     from unnest(reading_ids) as i (id)
     join saldo.reading as r on r.id = i.id
+    join saldo.meter as m on m.account_id = r.account_id and m.id = r.meter_id
     cross join lateral (
       select following.id
       from saldo.reading as following
@@ -245,10 +246,13 @@ as $$
       order by following.read_at
       limit 1
     ) as n
+    where m.kind = 'index'
+    or (select exists (select from saldo.tariff_version as t where t.spanning <> 'reading_day'))
   ) as a
 $$;
 comment on function saldo_private.with_next_readings is
-  'The readings, and those that follow on them, whose volume depends on them: each once.';
+  'The readings, and those that follow on them, where these depend on them: an index does, and '
+  'what is divided over the days since the reading before. Each once.';
 
 select saldo_private.secure_table('saldo.rated_line');
 drop policy if exists select_all on saldo.rated_line;
