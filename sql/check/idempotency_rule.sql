@@ -110,15 +110,27 @@ as $$
   select format('%s %s', f.table_name, f.id), f.account_id, 'no record'::text,
     format('the record of the key %s', f.key), null::numeric,
     jsonb_build_object('table', f.table_name, 'id', f.id, 'recorded_at', f.recorded_at)
-  from saldo_private.keyed_fact(
-    saldo_private.kept_since('idempotency_record', 'idempotency_keep_days'), since
-  ) as f
+  from (
+    -- Looked up once: within a condition it would be for each row.
+    select saldo_private.kept_since('idempotency_record', 'idempotency_keep_days') as since_time
+    offset 0
+  ) as kept
+  cross join lateral saldo_private.keyed_fact(kept.since_time, since) as f
   where not exists (
+    select
+    from saldo_private.idempotency_record as i
+    where since is null
+    and i.key = f.key
+    and i.scope = any (f.scopes)
+  )
+  -- What is news is little: its records are looked up, and not all of them read.
+  and (since is null or not exists (
     select
     from saldo_private.idempotency_record as i
     where i.key = f.key
     and i.scope = any (f.scopes)
-  )
+    offset 0
+  ))
 $$;
 comment on function saldo_private.rule_idempotency_record is
   'Entries, purchases, deposits, holds and submitted rows made under a key whose record is gone, '

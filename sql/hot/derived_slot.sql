@@ -26,6 +26,7 @@ as $$
     where s.account_id = m.account_id
     and s.slot_no = m.slot_no
     and s.seq > m.seq
+    and s.seq <= saldo_private.highest_seq()
   ) as r
 $$;
 comment on function saldo_private.derived_slot is

@@ -72,6 +72,7 @@ as $$
     where s.account_id = slot.account_id
     and s.slot_no = slot.slot_no
     and s.seq > slot.seq
+    and s.seq <= saldo_private.highest_seq()
   ) as pending
   where (o.account_id is null and (
     -- One that was taken away from others has nothing pending; where all are gone, nobody knows.

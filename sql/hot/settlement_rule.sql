@@ -71,9 +71,16 @@ as $$
   union all
   select s.*
   from saldo_private.slot_since(since) as slot
-  join saldo.sub_balance as s on s.account_id = slot.account_id
-    and s.slot_no = slot.slot_no
-    and s.seq > slot.seq
+  cross join lateral (
+    -- Slot by slot, by the index: nobody knows beforehand how few these are.
+    select each.*
+    from saldo.sub_balance as each
+    where each.account_id = slot.account_id
+    and each.slot_no = slot.slot_no
+    and each.seq > slot.seq
+    and each.seq <= saldo_private.highest_seq()
+    offset 0
+  ) as s
   where since is not null
 $$;
 comment on function saldo_private.sub_balance_since is

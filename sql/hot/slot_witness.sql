@@ -20,7 +20,8 @@ begin
   from saldo.sub_balance as s
   where s.account_id = mark.account_id
   and s.slot_no = mark.slot_no
-  and s.seq > mark.seq;
+  and s.seq > mark.seq
+  and s.seq <= saldo_private.highest_seq();
   select *
   into v_slot
   from saldo_private.account_slot as o

@@ -2,8 +2,21 @@
 -- balance comes to. A row never changes.
 --
 -- Public: saldo.sub_balance, sub_balance_status, sub_balance_settlement, pending_sub_balances.
+-- Private: highest_seq, mark_of, submitted_under_key.
 -- Truth, beside the journal. Whether a row is settled is not written on it: settlement moves the
 -- mark of its slot past its number, for a thousand rows in one write.
+
+create or replace function saldo_private.highest_seq()
+returns bigint
+language sql
+immutable
+parallel safe
+as $$
+  select 9223372036854775807
+$$;
+comment on function saldo_private.highest_seq is
+  'The highest number of a row, the other end of all rows after a mark: PostgreSQL takes a range '
+  'with two ends for few rows and uses the index, one with an open end for a third of all rows.';
 
 create or replace function saldo_private.mark_of(account_id bigint, slot_no integer)
 returns bigint

@@ -305,6 +305,51 @@ comment on function saldo_private.rule_reading_rated is
   'that are closed or frozen; and lines of readings that do not stand: of all accounts, or of '
   'these.';
 
+create or replace function saldo_private.rule_deposit_entry__unrecorded(account_ids bigint[])
+returns table (entry_id uuid, account_id bigint, amount numeric)
+language sql
+stable
+as $$
+  select e.id, l.account_id, l.credit - l.debit
+  from saldo.journal_entry as e
+  join saldo.journal_line as l on l.entry_id = e.id
+  join saldo.customer as c on c.account_id = l.account_id
+  where account_ids is null
+  and e.source = 'deposit'
+  and e.kind = 'normal'
+  and not exists (
+    select from saldo.deposit as d where d.account_id = l.account_id and d.entry_id = e.id
+  )
+  union all
+  -- Customer by customer, or all entries would be read to ask about a few: as for purchases.
+  select l.entry_id, c.account_id, l.amount
+  from saldo.customer as c
+  cross join lateral (
+    select line.entry_id, line.credit - line.debit as amount
+    from saldo.journal_line as line
+    where line.account_id = c.account_id
+    and line.entry_id not in (
+      select d.entry_id
+      from saldo.deposit as d
+      where d.account_id = c.account_id
+      and d.entry_id is not null
+    )
+    offset 0
+  ) as l
+  where account_ids is not null
+  and c.account_id = any (account_ids)
+  and exists (
+    select
+    from saldo.journal_entry as e
+    where e.id = l.entry_id
+    and e.source = 'deposit'
+    and e.kind = 'normal'
+    offset 0
+  )
+$$;
+comment on function saldo_private.rule_deposit_entry__unrecorded is
+  'Money that deposits brought to these customers (null = all), of which there is no record.';
+
 create or replace function saldo_private.rule_deposit_entry(account_ids bigint[] default null)
 returns table (
   key text,
@@ -347,17 +392,9 @@ as $$
   left join net as n on n.account_id = d.account_id and n.id = d.id
   where coalesce(n.amount, 0) <> d.standing
   union all
-  select e.id::text, l.account_id, 'no deposit', (l.credit - l.debit)::text,
-    l.debit - l.credit, jsonb_build_object('entry_id', e.id)
-  from saldo.journal_entry as e
-  join saldo.journal_line as l on l.entry_id = e.id
-  join saldo.customer as c on c.account_id = l.account_id
-  where e.source = 'deposit'
-  and e.kind = 'normal'
-  and (account_ids is null or l.account_id = any (account_ids))
-  and not exists (
-    select from saldo.deposit as d where d.account_id = l.account_id and d.entry_id = e.id
-  )
+  select u.entry_id::text, u.account_id, 'no deposit', u.amount::text, -u.amount,
+    jsonb_build_object('entry_id', u.entry_id)
+  from saldo_private.rule_deposit_entry__unrecorded(account_ids) as u
 $$;
 comment on function saldo_private.rule_deposit_entry is
   'Deposits whose entry, with its reversal, does not come to what they say, and entries of '

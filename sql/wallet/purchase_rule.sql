@@ -58,12 +58,6 @@ as $$
     where account_ids is null
     or p.account_id = any (account_ids)
   ),
-  paid as (
-    select p.account_id, p.id, sum(l.debit - l.credit) as amount
-    from looked_at as p
-    join saldo.journal_line as l on l.entry_id = p.entry_id and l.account_id = p.account_id
-    group by p.account_id, p.id
-  ),
   refunded as (
     select p.account_id, p.id, sum(l.credit - l.debit) as amount
     from looked_at as p
@@ -99,7 +93,13 @@ as $$
   left join saldo.member as m on m.id = p.member_id and m.account_id = p.account_id
   left join saldo.product on product.id = p.product_id
   left join saldo.journal_entry as e on e.id = p.entry_id
-  left join paid on paid.account_id = p.account_id and paid.id = p.id
+  -- By the entry of each: the lines of an account may be many more than those of its purchases.
+  left join lateral (
+    select sum(l.debit - l.credit) as amount
+    from saldo.journal_line as l
+    where l.entry_id = p.entry_id
+    and l.account_id = p.account_id
+  ) as paid on true
   left join refunded on refunded.account_id = p.account_id and refunded.id = p.id
   left join saldo_private.rule_purchase_entry__parts(account_ids) as part
     on part.account_id = p.account_id and part.id = p.id
@@ -111,6 +111,55 @@ comment on function saldo_private.rule_purchase_entry__purchases is
   'beside what the journal and the '
   'stock say; is_referring: its member and product exist and its entry is its alone; '
   'is_paid_back_as_told: what was paid back in parts is what its state and their entries say.';
+
+create or replace function saldo_private.rule_purchase_entry__unrecorded(account_ids bigint[])
+returns table (entry_id uuid, account_id bigint, debit numeric)
+language sql
+stable
+as $$
+  select e.id, l.account_id, l.debit
+  from saldo.journal_entry as e
+  join saldo.journal_line as l on l.entry_id = e.id
+  join saldo.member as m on m.account_id = l.account_id
+  where account_ids is null
+  and e.source = 'purchase'
+  and e.kind = 'normal'
+  and not exists (
+    select
+    from saldo.purchase as p
+    where p.account_id = l.account_id
+    and p.entry_id = e.id
+  )
+  union all
+  -- Wallet by wallet, or all entries would be read to ask about a few. What a purchase refers to is
+  -- taken away first: few lines are left, and their entries are looked up.
+  select l.entry_id, m.account_id, l.debit
+  from saldo.member as m
+  cross join lateral (
+    select line.entry_id, line.debit
+    from saldo.journal_line as line
+    where line.account_id = m.account_id
+    and line.entry_id not in (
+      select p.entry_id
+      from saldo.purchase as p
+      where p.account_id = m.account_id
+      and p.entry_id is not null
+    )
+    offset 0
+  ) as l
+  where account_ids is not null
+  and m.account_id = any (account_ids)
+  and exists (
+    select
+    from saldo.journal_entry as e
+    where e.id = l.entry_id
+    and e.source = 'purchase'
+    and e.kind = 'normal'
+    offset 0
+  )
+$$;
+comment on function saldo_private.rule_purchase_entry__unrecorded is
+  'Money that purchases took from these wallets (null = all), of which there is no record.';
 
 create or replace function saldo_private.rule_purchase_entry(account_ids bigint[] default null)
 returns table (
@@ -138,20 +187,9 @@ as $$
   or not p.is_paid_back_as_told
   union all
   -- Money that was taken by a purchase of which there is no record.
-  select e.id::text, l.account_id, 'no purchase', format('paid %s', l.debit), -l.debit,
-    jsonb_build_object('entry_id', e.id)
-  from saldo.journal_entry as e
-  join saldo.journal_line as l on l.entry_id = e.id
-  join saldo.member as m on m.account_id = l.account_id
-  where e.source = 'purchase'
-  and e.kind = 'normal'
-  and (account_ids is null or l.account_id = any (account_ids))
-  and not exists (
-    select
-    from saldo.purchase as p
-    where p.account_id = l.account_id
-    and p.entry_id = e.id
-  )
+  select u.entry_id::text, u.account_id, 'no purchase', format('paid %s', u.debit), -u.debit,
+    jsonb_build_object('entry_id', u.entry_id)
+  from saldo_private.rule_purchase_entry__unrecorded(account_ids) as u
   union all
   -- Money that was paid back by a refund of which there is no record.
   select e.id::text, l.account_id, 'no purchase', format('paid back %s', l.credit), l.credit,

@@ -1,0 +1,78 @@
+import test from "ava";
+import { openTestDatabase } from "../_support/database.ts";
+
+const calls = 6;
+const perCall = 1000;
+
+/** What jobs do all the time, each in the order in which it has something to do. */
+const statements = [
+  `select case when status = 'healthy' and scope = 'incremental' then 'as wanted' end as result
+  from saldo.reconcile()`,
+  `select case when count(*) > 0 then 'as wanted' end as result
+  from saldo_private.seal_stretches__slots(100, null)`,
+  `select case when sum(row_count) = 1 then 'as wanted' end as result
+  from saldo.settle_sub_balances()`,
+];
+
+test("checks, seals and settlement read what is new, however much there was before", async (t) => {
+  const { pool } = await openTestDatabase();
+  // More accounts than are posted to: where half of all are, rules are asked about all.
+  await pool.query(`
+    select saldo.open_account('idle-' || g, 'Idle', 'asset') from generate_series(1, 50) as g;
+    select saldo.open_account('till', 'Till', 'asset'), saldo.open_account('owner', 'Owner', 'equity'),
+      saldo.create_member('ayu', 'Ayu'), saldo.create_product('plain', 'Plain', 10);
+    select saldo.top_up(saldo.id_of_member('ayu'), 100000);
+    select saldo.make_account_hot((saldo.open_account('hot', 'Hot', 'liability')).id, 2)
+  `);
+  const { rows } = await pool.query<{ code: string; id: string }>(
+    "select code, id from saldo.account where code in ('till', 'owner', 'hot')",
+  );
+  const idOf = (code: string) => rows.find((row) => row.code === code)?.id;
+  const [till, owner, hot] = ["till", "owner", "hot"].map(idOf);
+  for (let call = 0; call < calls; call += 1) {
+    await pool.query(
+      `select count(*) from saldo.transfer_many((
+        select array_agg(($1::bigint, $2::bigint, 1, null, null, now() - interval '70 days')
+          ::saldo.transfer_request)
+        from generate_series(1, $3::int)))`,
+      [till, owner, perCall],
+    );
+    await pool.query(
+      `select count(*) from saldo.submit_transactions((
+        select array_agg(($1::bigint, 1, 'credit', null, 'key-' || $2::int || '-' || g, null)
+          ::saldo.submit_request)
+        from generate_series(1, $3::int) as g))`,
+      [hot, call, perCall],
+    );
+  }
+  await pool.query("select saldo.settle_sub_balances()");
+  await pool.query("select saldo.check_balance_health()");
+  // The first one after a full check sums up the lines of the month.
+  await pool.query("select saldo.transfer($1, $2, 1)", [till, owner]);
+  await pool.query("select saldo.reconcile()");
+  await pool.query("vacuum analyze");
+
+  await pool.query("select saldo.transfer($1, $2, 1)", [till, owner]);
+  await pool.query("select saldo.submit_transaction($1, 1, 'credit', idempotency_key => 'new')", [
+    hot,
+  ]);
+  await pool.query(`select saldo.purchase_with_balance_deduction(saldo.id_of_member('ayu'),
+    saldo.id_of_product('plain'), 10, idempotency_key => 'bought')`);
+  for (const statement of statements) {
+    const client = await pool.connect();
+    await client.query("begin");
+    const { rows: result } = await client.query(statement);
+    const read = await client.query(
+      `select relname, seq_tup_read + coalesce(idx_tup_fetch, 0) as count
+      from pg_stat_xact_user_tables
+      where relname in ('journal_line', 'journal_entry', 'sub_balance', 'idempotency_record')`,
+    );
+    await client.query("commit");
+    client.release();
+    t.is(result[0].result, "as wanted", statement);
+    t.is(read.rows.length, 4);
+    for (const { relname, count } of read.rows) {
+      t.true(Number(count) < perCall, `${statement}: ${count} rows of ${relname}`);
+    }
+  }
+});
