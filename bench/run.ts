@@ -8,6 +8,7 @@ import { benchDatabase } from "./database.ts";
 import { chooseDriver, type Driver } from "./driver.ts";
 import { figure } from "./figure.ts";
 import { frontReport } from "./front.ts";
+import { growthReport } from "./growth.ts";
 import { healthReport } from "./health.ts";
 import { record } from "./history.ts";
 import {
@@ -43,6 +44,7 @@ import { skewedReport } from "./skewed.ts";
  * `npm run bench -- console`: the console's first screen, and what open consoles cost.
  * `npm run bench -- skewed`: payments between a hundred thousand accounts, some drawn very often.
  * `npm run bench -- health`: what checks, heals and the guard cost on ten million lines.
+ * `npm run bench -- growth`: what a call costs as one database grows to fifty million lines.
  */
 
 const smallJournal = 10_000;
@@ -161,10 +163,17 @@ async function quick({ client, driver }: Bench, head: string): Promise<string> {
   return text;
 }
 
+/** The first line of a head, for a report that has its own number of connections. */
+const machine = (head: string[]) => (head[0] ?? "").replace(`, ${connections} connections`, "");
+
+const reportFile = (mode: string) => new URL(`./${mode}_report.md`, import.meta.url);
+
 /** The modes that write a report of their own. */
 const reports: Record<string, (bench: Bench, head: string[]) => Promise<string>> = {
   console: ({ connectionString }, head) => consoleReport(connectionString, head.slice(0, 1)),
-  quick: (bench, head) => quick(bench, (head[0] ?? "").replace(`, ${connections} connections`, "")),
+  quick: (bench, head) => quick(bench, machine(head)),
+  growth: (bench, head) =>
+    growthReport(bench, machine(head), (text) => writeFile(reportFile("growth"), text)),
   books: ({ client, driver }, head) => booksReport(client, driver, head),
   metering: ({ client, driver }, head) => meteringReport(client, driver, head),
   branches: ({ client, driver, connectionString }, head) =>
@@ -210,7 +219,7 @@ async function main(mode: string | undefined): Promise<void> {
     }
     const named = reports[mode ?? ""];
     if (named !== undefined) {
-      await writeFile(new URL(`./${mode}_report.md`, import.meta.url), await named(bench, head));
+      await writeFile(reportFile(mode ?? ""), await named(bench, head));
       console.log(`written to bench/${mode}_report.md`);
       return;
     }
