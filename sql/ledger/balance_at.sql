@@ -36,11 +36,15 @@ begin
     union all
     select sum(l.debit - l.credit)
     from saldo.journal_line as l
-    join saldo.journal_entry as e on e.id = l.entry_id
     where l.account_id = balance_at.account_id
     and l.posting_date between saldo_private.month_of(v_date) and v_date
-    and e.status <> 'draft'
-    and (l.posting_date < v_date or e.occurred_at <= balance_at.at)
+    -- Only of the last day is it asked when: to look up each entry would be most of the work.
+    and (l.posting_date < v_date or exists (
+      select
+      from saldo.journal_entry as e
+      where e.id = l.entry_id
+      and e.occurred_at <= balance_at.at
+    ))
   ) as part;
   return coalesce(v_net, 0) * saldo_private.normal_sign(v_account.type);
 end
