@@ -59,7 +59,10 @@ test.serial("jobs that are asked for are run once each, and told how they ended"
     }
     const unknown = await saldo("job", "run", "recncile");
     t.is(unknown.code, 2);
-    t.regex(unknown.output, /SB683.*\n.*recncile; there are: analyze_grown_tables, apply_retention, check_recorded/);
+    t.regex(
+      unknown.output,
+      /SB683.*\n.*recncile; there are: analyze_grown_tables, apply_retention, check_recorded/,
+    );
   } finally {
     await worker.stop();
     await pool.end();
