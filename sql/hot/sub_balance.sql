@@ -17,6 +17,8 @@ $$;
 comment on function saldo_private.highest_seq is
   'The highest number of a row, the other end of all rows after a mark: PostgreSQL takes a range '
   'with two ends for few rows and uses the index, one with an open end for a third of all rows.';
+grant execute on function saldo_private.highest_seq() to
+  saldo_admin, saldo_operator, saldo_member;
 
 create or replace function saldo_private.mark_of(account_id bigint, slot_no integer)
 returns bigint
