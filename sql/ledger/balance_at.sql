@@ -37,14 +37,18 @@ begin
     select sum(l.debit - l.credit)
     from saldo.journal_line as l
     where l.account_id = balance_at.account_id
-    and l.posting_date between saldo_private.month_of(v_date) and v_date
+    and l.posting_date >= saldo_private.month_of(v_date)
+    and l.posting_date < v_date
+    union all
     -- Only of the last day is it asked when: to look up each entry would be most of the work.
-    and (l.posting_date < v_date or exists (
-      select
-      from saldo.journal_entry as e
-      where e.id = l.entry_id
-      and e.occurred_at <= balance_at.at
-    ))
+    select sum(l.debit - l.credit)
+    from saldo.journal_line as l
+    join saldo.journal_entry as e on e.id = l.entry_id
+    where l.account_id = balance_at.account_id
+    and l.posting_date = v_date
+    -- As its lines say: where they are many, no more than the day is read.
+    and e.posting_date = v_date
+    and e.occurred_at <= balance_at.at
   ) as part;
   return coalesce(v_net, 0) * saldo_private.normal_sign(v_account.type);
 end
