@@ -173,6 +173,7 @@
 --!include metering/customer_month_sync.sql
 --!include metering/metering_status.sql
 --!include metering/metering_rule.sql
+--!include metering/deposit_rule.sql
 --!include metering/rated_part_rule.sql
 --!include metering/import_field.sql
 --!include metering/import_file.sql
