@@ -291,6 +291,13 @@ returns table (kind text, name text, definition text, is_own boolean)
 language sql
 stable
 set search_path = saldo, saldo_private, pg_temp
+-- Constants in definitions are written as the session writes them: as one way, whoever asks.
+set timezone = 'UTC'
+set datestyle = 'ISO'
+set intervalstyle = 'postgres'
+set quote_all_identifiers = off
+set extra_float_digits = 1
+set bytea_output = 'hex'
 as $$
   select o.kind, o.name, o.definition, o.is_own
   from saldo_private.current_objects__code() as o

@@ -175,6 +175,13 @@ language sql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+-- Constants in definitions are written as the session writes them: as one way, whoever asks.
+set timezone = 'UTC'
+set datestyle = 'ISO'
+set intervalstyle = 'postgres'
+set quote_all_identifiers = off
+set extra_float_digits = 1
+set bytea_output = 'hex'
 as $$
   select string_agg(d.definition, E'\n' order by d.definition collate "C")
   from (

@@ -316,6 +316,33 @@ for (const [what, { make, change, rule }] of Object.entries(behind)) {
   });
 }
 
+test("an approval holds however a session writes times", async (t) => {
+  const database = await openClub();
+  const { pool } = database;
+  try {
+    await pool.query("update public.members set balance = id * 10");
+    await pool.query(`create view public.sums as select member_id, sum(amount) as total
+      from public.moves where now() >= timestamptz '2020-01-01 00:00+00' group by member_id;
+      grant select on public.sums to saldo_rule_reader`);
+    await call(pool as never, "register_balance_rule", {
+      ...clubRule,
+      derived: "select member_id as key, total as derived from public.sums",
+    });
+    await approveRule(pool, "club");
+    for (const zone of ["UTC", "Pacific/Auckland"]) {
+      const { rows } = await pool.query(
+        `select saldo_private.is_rule_approved(r) as is_approved
+        from set_config('timezone', $1, false) as zone, saldo.registered_rule as r
+        where r.name = 'club' and zone is not null`,
+        [zone],
+      );
+      t.deepEqual(rows, [{ is_approved: true }], zone);
+    }
+  } finally {
+    await database.close();
+  }
+});
+
 test("rules are approved over GraphQL, by administrators only", async (t) => {
   const api = await openApi();
   try {
