@@ -74,6 +74,7 @@ export function growthText(settings: Settings, stages: Stage[]): string {
       "in a month; submitted rows, each under an idempotency key of its own: " +
       stages.map(({ keys }) => counted(keys)).join(", "),
     `- ${connections} connections; all calls in turns, ${rounds} rounds of ${seconds} s each`,
+    "- what it is grown by is not sealed: the sealer is moved past it, and what it seals is new",
     `- load of the machine at the end of each size (1, 5, 15 minutes): ${stages
       .map(({ load }) => load)
       .join("; ")}`,
