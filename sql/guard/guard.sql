@@ -183,42 +183,37 @@ $$;
 comment on function saldo_private.tg_journal_line__record_bypass is
   'Records lines that were inserted past the engine.';
 
-create or replace trigger guard_cached_balance
-  before insert or update or delete on saldo.account
-  for each row
-  when (saldo_private.is_past_engine())
-  execute function saldo_private.tg__guard_cached_balance();
-create or replace trigger guard_truncate
-  before truncate on saldo.account
-  for each statement
-  execute function saldo_private.tg__guard_truncate();
-create or replace trigger guard_cached_balance
-  before insert or update or delete on saldo.month_movement
-  for each row
-  when (saldo_private.is_past_engine())
-  execute function saldo_private.tg__guard_cached_balance();
-create or replace trigger guard_truncate
-  before truncate on saldo.month_movement
-  for each statement
-  execute function saldo_private.tg__guard_truncate();
-create or replace trigger guard_cached_balance
-  before insert or update or delete on saldo_private.year_movement
-  for each row
-  when (saldo_private.is_past_engine())
-  execute function saldo_private.tg__guard_cached_balance();
-create or replace trigger guard_truncate
-  before truncate on saldo_private.year_movement
-  for each statement
-  execute function saldo_private.tg__guard_truncate();
-create or replace trigger guard_cached_balance
-  before insert or update or delete on saldo.customer_month_total
-  for each row
-  when (saldo_private.is_past_engine())
-  execute function saldo_private.tg__guard_cached_balance();
-create or replace trigger guard_truncate
-  before truncate on saldo.customer_month_total
-  for each statement
-  execute function saldo_private.tg__guard_truncate();
+create or replace function saldo_private.guard_cache(cache regclass)
+returns void
+language plpgsql
+as $$
+begin
+  execute format(
+    $sql$
+      create or replace trigger guard_cached_balance
+        before insert or update or delete on %1$s
+        for each row
+        when (saldo_private.is_past_engine())
+        execute function saldo_private.tg__guard_cached_balance();
+      create or replace trigger guard_truncate
+        before truncate on %1$s
+        for each statement
+        execute function saldo_private.tg__guard_truncate();
+      alter table %1$s enable always trigger guard_cached_balance;
+      alter table %1$s enable always trigger guard_truncate;
+    $sql$,
+    cache
+  );
+end
+$$;
+comment on function saldo_private.guard_cache is
+  'Lets writes past the engine to this table of cached balances be refused, or recorded where '
+  'triggers are silenced.';
+
+select saldo_private.guard_cache('saldo.account');
+select saldo_private.guard_cache('saldo.month_movement');
+select saldo_private.guard_cache('saldo_private.year_movement');
+select saldo_private.guard_cache('saldo.customer_month_total');
 
 create or replace trigger record_bypass_insert
   after insert on saldo.journal_line
@@ -281,14 +276,6 @@ create or replace trigger record_bypass_truncate
   for each statement
   execute function saldo_private.tg__record_bypass();
 
-alter table saldo.account enable always trigger guard_cached_balance;
-alter table saldo.account enable always trigger guard_truncate;
-alter table saldo.month_movement enable always trigger guard_cached_balance;
-alter table saldo.month_movement enable always trigger guard_truncate;
-alter table saldo_private.year_movement enable always trigger guard_cached_balance;
-alter table saldo_private.year_movement enable always trigger guard_truncate;
-alter table saldo.customer_month_total enable always trigger guard_cached_balance;
-alter table saldo.customer_month_total enable always trigger guard_truncate;
 alter table saldo.journal_line enable always trigger record_bypass_insert;
 alter table saldo.journal_line enable always trigger record_bypass;
 alter table saldo.journal_line enable always trigger record_bypass_truncate;

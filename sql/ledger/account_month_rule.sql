@@ -44,17 +44,21 @@ comment on function saldo_private.rule_month_movement is
   'Months whose movement is not the sum of their journal lines, missing and superfluous ones '
   'included. difference: net debit stored less derived.';
 
-create or replace function saldo_private.movement_figures(movement saldo.month_movement)
+create or replace function saldo_private.movement_figures(
+  debit numeric,
+  credit numeric,
+  line_count bigint
+)
 returns jsonb
 language sql
 immutable
 as $$
-  select case when movement.account_id is not null then jsonb_build_object(
-    'debit', movement.debit, 'credit', movement.credit, 'line_count', movement.line_count
+  select case when line_count is not null then jsonb_build_object(
+    'debit', debit, 'credit', credit, 'line_count', line_count
   ) end
 $$;
 comment on function saldo_private.movement_figures is
-  'What a movement has in it; null when there is none.';
+  'What the movement of a month or year has in it; null when there is none.';
 
 create or replace function saldo_private.heal_month_movement__derived(keys text[])
 returns saldo.month_movement[]
@@ -112,8 +116,9 @@ begin
 
   return query
   with differing as materialized (
-    select w.key, w.account_id, w.month, saldo_private.movement_figures(m) as before,
-      saldo_private.movement_figures(d) as after, d.debit, d.credit, d.line_count
+    select w.key, w.account_id, w.month, d.debit, d.credit, d.line_count,
+      saldo_private.movement_figures(m.debit, m.credit, m.line_count) as before,
+      saldo_private.movement_figures(d.debit, d.credit, d.line_count) as after
     from (
       select k as key, split_part(k, ' ', 1)::bigint as account_id,
         split_part(k, ' ', 2)::date as month
@@ -189,7 +194,8 @@ begin
     v_became := null;
   end if;
   return query
-  select saldo_private.movement_figures(v_was), saldo_private.movement_figures(v_became);
+  select saldo_private.movement_figures(v_was.debit, v_was.credit, v_was.line_count),
+    saldo_private.movement_figures(v_became.debit, v_became.credit, v_became.line_count);
 end
 $$;
 comment on function saldo_private.undo_heal_month_movement is

@@ -84,18 +84,6 @@ comment on function saldo_private.rule_year_movement is
   'Kept years whose movement is not the sum of their journal lines, missing and superfluous ones '
   'included. difference: net debit stored less derived.';
 
-create or replace function saldo_private.year_figures(movement saldo_private.year_movement)
-returns jsonb
-language sql
-immutable
-as $$
-  select case when movement.account_id is not null then jsonb_build_object(
-    'debit', movement.debit, 'credit', movement.credit, 'line_count', movement.line_count
-  ) end
-$$;
-comment on function saldo_private.year_figures is
-  'What the movement of a year has in it; null when there is none.';
-
 create or replace function saldo_private.heal_year_movement__derived(keys text[])
 returns saldo_private.year_movement[]
 language sql
@@ -152,8 +140,9 @@ begin
 
   return query
   with differing as materialized (
-    select w.key, w.account_id, w.year, saldo_private.year_figures(y) as before,
-      saldo_private.year_figures(d) as after, d.debit, d.credit, d.line_count
+    select w.key, w.account_id, w.year, d.debit, d.credit, d.line_count,
+      saldo_private.movement_figures(y.debit, y.credit, y.line_count) as before,
+      saldo_private.movement_figures(d.debit, d.credit, d.line_count) as after
     from (
       select k as key, split_part(k, ' ', 1)::bigint as account_id,
         split_part(k, ' ', 2)::integer as year
@@ -229,7 +218,8 @@ begin
     v_became := null;
   end if;
   return query
-  select saldo_private.year_figures(v_was), saldo_private.year_figures(v_became);
+  select saldo_private.movement_figures(v_was.debit, v_was.credit, v_was.line_count),
+    saldo_private.movement_figures(v_became.debit, v_became.credit, v_became.line_count);
 end
 $$;
 comment on function saldo_private.undo_heal_year_movement is

@@ -99,29 +99,17 @@ begin
     where y.year >= v_span.from_year
     and y.year < v_span.before_year
     union all
-    select m.account_id, m.debit::numeric, m.credit::numeric
+    select m.account_id, case when v_span.is_head_less then -m.debit else m.debit end,
+      case when v_span.is_head_less then -m.credit else m.credit end
     from saldo.month_movement as m
     where m.month >= v_span.head_from
     and m.month < v_span.head_before
-    and not v_span.is_head_less
     union all
-    select m.account_id, -m.debit, -m.credit
-    from saldo.month_movement as m
-    where m.month >= v_span.head_from
-    and m.month < v_span.head_before
-    and v_span.is_head_less
-    union all
-    select m.account_id, m.debit::numeric, m.credit::numeric
+    select m.account_id, case when v_span.is_tail_less then -m.debit else m.debit end,
+      case when v_span.is_tail_less then -m.credit else m.credit end
     from saldo.month_movement as m
     where m.month >= v_span.tail_from
     and m.month < v_span.tail_before
-    and not v_span.is_tail_less
-    union all
-    select m.account_id, -m.debit, -m.credit
-    from saldo.month_movement as m
-    where m.month >= v_span.tail_from
-    and m.month < v_span.tail_before
-    and v_span.is_tail_less
     union all
     -- Neither years nor months have these.
     select s.account_id, s.debit::numeric, s.credit::numeric

@@ -378,6 +378,6 @@ create or replace trigger auto_sync_balance_on_posting
   when (saldo_private.is_moved_by_trigger())
   execute function saldo_private.tg_journal_line__auto_sync_balance();
 comment on trigger auto_sync_balance_on_posting on saldo.journal_line is
-  'Keeps account totals and month movements in step with the journal, once per statement.';
+  'Keeps account totals, months and kept years in step with the journal, once per statement.';
 
 comment on type saldo_private.posting_line is 'A line of a posting, with what its account is.';

@@ -60,7 +60,10 @@ const forms: [RegExp, string][] = [
   [/^create policy \w+ on ([\w.]+)/, "table"],
   [/^create or replace trigger \w+\s[^']*?\son ([\w.]+)/, "table"],
   [/^alter table ([\w.]+) enable (?:always )?trigger/, "table"],
-  [/^select saldo_private\.(?:secure_table|guard_table|stamp_source)\(\s*'([\w.]+)'/, "table"],
+  [
+    /^select saldo_private\.(?:secure_table|guard_(?:table|cache)|stamp_source)\(\s*'([\w.]+)'/,
+    "table",
+  ],
   [/^comment on (?:trigger|policy) \w+ on ([\w.]+)/, "table"],
   [/^comment on table ([\w.]+)/, "comment"],
   [/^comment on constraint \w+ on (saldo\w*\.\w+)/, "comment"],
