@@ -2447,30 +2447,13 @@ create table saldo.purchase (
   hold_id uuid,
   changed_in xid8 default pg_current_xact_id(),
   constraint purchase_pkey PRIMARY KEY (account_id, id),
-  constraint purchase_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.member(account_id),
-  constraint purchase_amount_is_price_times_quantity CHECK (((amount)::numeric = ((unit_price)::numeric * (quantity)::numeric))),
-  constraint purchase_failed_one_has_its_reason CHECK ((num_nonnulls(failure_reason, failed_at) =
-CASE
-    WHEN (status = 'failed'::saldo.purchase_status) THEN 2
-    ELSE 0
-END)),
-  constraint purchase_paid_one_has_its_entry CHECK ((num_nonnulls(entry_id, completed_at) =
-CASE
-    WHEN (status = ANY (ARRAY['pending'::saldo.purchase_status, 'failed'::saldo.purchase_status])) THEN 0
-    ELSE 2
-END)),
-  constraint purchase_quantity_is_positive CHECK ((quantity > 0)),
-  constraint purchase_refunded_one_has_its_refund CHECK ((num_nonnulls(refund_entry_id, refund_reason, refunded_at) =
-CASE
-    WHEN (status = 'refunded'::saldo.purchase_status) THEN 3
-    ELSE 0
-END)),
-  constraint purchase_unit_price_is_positive CHECK (((unit_price)::numeric > (0)::numeric))
+  constraint purchase_account_id_fkey FOREIGN KEY (account_id) REFERENCES saldo.member(account_id)
 );
 CREATE INDEX purchase_account_id_pending_idx ON saldo.purchase USING btree (account_id) WHERE (status = 'pending'::saldo.purchase_status);
 CREATE INDEX purchase_changed_in_idx ON saldo.purchase USING btree (changed_in) WHERE (changed_in IS NOT NULL);
 CREATE INDEX purchase_id_idx ON saldo.purchase USING btree (id);
 CREATE UNIQUE INDEX purchase_is_made_once_per_key ON saldo.purchase USING btree (account_id, idempotency_key) WHERE ((idempotency_key IS NOT NULL) AND (created_at >= '2026-11-01 00:00:00+00'::timestamp with time zone));
+-- trigger keep_sound, always
 -- trigger record_bypass, always
 -- trigger record_bypass_truncate, always
 -- trigger stamp_change

@@ -124,6 +124,7 @@
 --!include wallet/product.sql
 --!include wallet/stock.sql
 --!include wallet/purchase.sql
+--!include wallet/sound_purchase.sql
 --!include wallet/make_purchases.sql
 --!include wallet/purchase_many.sql
 --!include wallet/pending_purchase.sql

@@ -199,7 +199,7 @@ create or replace function saldo_private.run_alert_evaluation__failure(
 )
 returns saldo_private.alert_fact
 language sql
-immutable
+stable
 as $$
   select saldo_private.alert_fact(
     condition => 'evaluation_failed',

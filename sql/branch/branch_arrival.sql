@@ -12,7 +12,7 @@ create or replace function saldo_private.branch_arrival_hash(
 )
 returns bytea
 language sql
-immutable
+stable
 as $$
   select sha256(convert_to(concat_ws(' ', device_id, epoch, row_data), 'UTF8'))
 $$;

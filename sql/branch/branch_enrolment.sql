@@ -7,7 +7,7 @@
 create or replace function saldo_private.enrolment_hash(code text)
 returns bytea
 language sql
-immutable
+stable
 as $$
   select sha256(convert_to(upper(regexp_replace(code, '[\s-]', '', 'g')), 'UTF8'))
 $$;

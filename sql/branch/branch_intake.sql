@@ -6,7 +6,7 @@
 create or replace function saldo_private.branch_verdict_of(reason text)
 returns saldo.branch_verdict
 language sql
-immutable
+stable
 as $$
   select case
       when reason is null then 'accepted'

@@ -211,7 +211,7 @@ create or replace function saldo_private.branch_row_hash(
 )
 returns text
 language sql
-immutable
+stable
 as $$
   select encode(sha256(convert_to(
     'saldo-branch-row-1' || E'\t' || device_id || E'\t' || epoch || E'\t' || seq || content

@@ -9,7 +9,7 @@
 create or replace function saldo_private.period_name(fiscal_year integer, number integer)
 returns text
 language sql
-immutable
+stable
 as $$
   select format('period %s/%s', fiscal_year, lpad(number::text, 2, '0'))
 $$;

@@ -12,7 +12,7 @@
 create or replace function saldo_private.request_hash(operation text, request jsonb)
 returns bytea
 language sql
-immutable
+stable
 as $$
   select sha256(convert_to(operation || ' ' || request::text, 'UTF8'))
 $$;

@@ -10,7 +10,7 @@ create or replace function saldo_private.request_result(
 )
 returns saldo.request_result
 language sql
-immutable
+stable
 as $$
   select jsonb_populate_record(null::saldo.request_result, jsonb_build_object(
     'id', id, 'error_code', error_code, 'error_condition', error_condition, 'detail', detail

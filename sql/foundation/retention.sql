@@ -39,7 +39,7 @@ comment on function saldo_private.kept_since is
 create or replace function saldo_private.block_tid(block bigint)
 returns tid
 language sql
-immutable
+stable
 as $$
   select format('(%s,0)', least(block, 4294967295))::tid
 $$;

@@ -301,6 +301,10 @@ as $$
 declare
   v_account saldo.account;
 begin
+  -- Folds empty a stripe, settlements use stripe 0: neither moves funds.
+  if NEW.stripe_no <= 0 or NEW.line_count <= 0 then
+    return NEW;
+  end if;
   select *
   into strict v_account
   from saldo.account
@@ -318,10 +322,10 @@ comment on function saldo_private.tg_account_stripe__move_slot is
   'Moves the funds of a hot account with a min_balance when lines are posted to it: '
   'SB001 insufficient_balance.';
 
--- Folds empty a stripe, settlements use stripe 0: neither moves funds. Before the stripe: slots
--- that have to be rebuilt must not see the posting yet.
+-- Before the stripe: slots that have to be rebuilt must not see the posting yet. The condition is
+-- parsed by each posting to a hot account, so it is the shortest that lets most of them pass.
 create or replace trigger move_slot_on_posting
   before update on saldo_private.account_stripe
   for each row
-  when (NEW.is_limited and NEW.stripe_no > 0 and NEW.line_count > 0)
+  when (NEW.is_limited)
   execute function saldo_private.tg_account_stripe__move_slot();

@@ -51,7 +51,7 @@ create or replace function saldo_private.movement_figures(
 )
 returns jsonb
 language sql
-immutable
+stable
 as $$
   select case when line_count is not null then jsonb_build_object(
     'debit', debit, 'credit', credit, 'line_count', line_count

@@ -34,6 +34,20 @@ comment on function saldo_private.has_own_triggers is
   'while a statement is planned, and costs no posting: what adds or drops a trigger has every '
   'statement planned again that names its table.';
 
+create or replace function saldo_private.holds_month_of__next(until date)
+returns boolean
+language plpgsql
+as $$
+begin
+  return pg_advisory_xact_lock_shared(
+    saldo_private.posting_month_lock(), saldo_private.month_number(until)
+  ) is not null;
+end
+$$;
+comment on function saldo_private.holds_month_of__next is
+  'Takes the shared lock of the later month that a moment can be in. A function of its own, since '
+  'an expression is made ready with all that it names, and few postings come to this.';
+
 create or replace function saldo_private.holds_month_of(at timestamptz)
 returns boolean
 language plpgsql
@@ -49,9 +63,7 @@ begin
     and pg_advisory_xact_lock_shared(
       saldo_private.posting_month_lock(), saldo_private.month_number(v_from::date)
     ) is not null
-    and (extract(day from v_until) > 2 or pg_advisory_xact_lock_shared(
-      saldo_private.posting_month_lock(), saldo_private.month_number(v_until::date)
-    ) is not null);
+    and (extract(day from v_until) > 2 or saldo_private.holds_month_of__next(v_until::date));
 end
 $$;
 comment on function saldo_private.holds_month_of is
@@ -114,10 +126,13 @@ begin
   -- Neither closed nor in a year whose totals are kept.
   and (post_pair__usual_day.occurred_at < book.usual_from) is not true
   and not exists (
-    select from saldo_private.account_watch as w where w.account_id in (first_id, second_id)
+    select from saldo_private.account_watch as w
+    -- Not IN, whose list is made again for each row where a small table is read whole.
+    where w.account_id = first_id or w.account_id = second_id
   )
   and not exists (
-    select from saldo_private.account_follower as f where f.account_id in (first_id, second_id)
+    select from saldo_private.account_follower as f
+    where f.account_id = first_id or f.account_id = second_id
   )
   and not saldo_private.has_own_triggers()
   -- Named only, for has_own_triggers.

@@ -1,7 +1,7 @@
 -- Posting from an immediate account to a hot one: what most purchases are.
 --
 -- Private: post_to_hot (for all rooms), post_to_hot__day, post_to_hot__write.
--- As post_pair.sql, in three statements: one looks, one moves a stripe, one writes entry, line,
+-- As post_pair.sql, in three statements: one looks, one moves a stripe, one writes entry, lines,
 -- total and month. What is not usual is left to post_pair, with nothing written or locked.
 -- Locks: the month, then the stripe, then the immediate account, as in any posting.
 
@@ -9,9 +9,7 @@ create or replace function saldo_private.post_to_hot__day(
   debit_account_id bigint,
   credit_account_id bigint,
   amount numeric,
-  source text,
   occurred_at timestamptz,
-  on_date date,
   kept_follower text
 )
 returns date
@@ -45,19 +43,14 @@ begin
     or saldo_private.is_debit_normal(a.type))
   -- Neither closed nor in a year whose totals are kept.
   and (post_to_hot__day.occurred_at < book.usual_from) is not true
-  and (on_date is null
-    or on_date = (post_to_hot__day.occurred_at at time zone zone.value)::date)
-  and not exists (
-    select from saldo_private.posting_source as s
-    where s.source = post_to_hot__day.source and s.moves_no_funds
-  )
   and not exists (
     select from saldo_private.account_watch as w
-    where w.account_id in (debit_account_id, credit_account_id)
+    -- Not IN, whose list is made again for each row where a small table is read whole.
+    where w.account_id = debit_account_id or w.account_id = credit_account_id
   )
   and not exists (
     select from saldo_private.account_follower as f
-    where f.account_id in (debit_account_id, credit_account_id)
+    where (f.account_id = debit_account_id or f.account_id = credit_account_id)
     and f.follower is distinct from kept_follower
   )
   and not saldo_private.has_own_triggers()
@@ -77,6 +70,11 @@ create or replace function saldo_private.post_to_hot__write(
   debit_account_id bigint,
   credit_account_id bigint,
   amount numeric,
+  description text,
+  source text,
+  occurred_at timestamptz,
+  idempotency_key text,
+  metadata jsonb,
   day date
 )
 returns boolean
@@ -118,6 +116,18 @@ begin
     insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
     values (debit_account_id, day, post_to_hot__write.entry_id, 1, amount, 0),
       (credit_account_id, day, post_to_hot__write.entry_id, 2, 0, amount)
+  ),
+  entry as (
+    insert into saldo.journal_entry (
+      id, occurred_at, posting_date, description, source, idempotency_key, metadata, line_count,
+      posted_at, posted_by, posted_in
+    )
+    values (
+      post_to_hot__write.entry_id, post_to_hot__write.occurred_at, day,
+      post_to_hot__write.description, post_to_hot__write.source,
+      post_to_hot__write.idempotency_key, post_to_hot__write.metadata, 2, clock_timestamp(),
+      saldo_private.actor(), pg_current_xact_id()
+    )
   )
   select (select moved.is_accepted from moved), (select count(*) from month_moved)
   into v_is_accepted, v_month_count;
@@ -138,7 +148,7 @@ begin
 end
 $$;
 comment on function saldo_private.post_to_hot__write is
-  'Writes the lines, with all that follows from them. Whether all is usual.';
+  'Writes the entry and its lines, with all that follows from them. Whether all is usual.';
 
 create or replace function saldo_private.post_to_hot(
   entry_id uuid,
@@ -158,23 +168,15 @@ language plpgsql
 as $$
 declare
   v_day date := saldo_private.post_to_hot__day(
-    debit_account_id, credit_account_id, amount, source, occurred_at, on_date, kept_follower
+    debit_account_id, credit_account_id, amount, occurred_at, kept_follower
   );
 begin
-  if v_day is null then
+  if v_day is null or v_day <> on_date then
     return false;
   end if;
-  insert into saldo.journal_entry (
-    id, occurred_at, posting_date, description, source, idempotency_key, metadata, line_count,
-    posted_at, posted_by, posted_in
-  )
-  values (
-    post_to_hot.entry_id, post_to_hot.occurred_at, v_day, post_to_hot.description,
-    post_to_hot.source, post_to_hot.idempotency_key, post_to_hot.metadata, 2, clock_timestamp(),
-    saldo_private.actor(), pg_current_xact_id()
-  );
   if saldo_private.post_to_hot__write(
-    entry_id, debit_account_id, credit_account_id, amount, v_day
+    entry_id, debit_account_id, credit_account_id, amount, description, source, occurred_at,
+    idempotency_key, metadata, v_day
   ) is not true then
     perform saldo_private.posting__examine(array[entry_id]);
   end if;
@@ -187,6 +189,7 @@ $$;
 comment on function saldo_private.post_to_hot is
   'Posts an entry that debits an immediate account and credits a hot one, if all is usual. False, '
   'and nothing is done, where it is not: then it is for post_pair, which says why it cannot be. A '
-  'key has been looked for by the caller. on_date: the posting date that it has to have; null = '
-  'whichever it is. kept_follower: follower of the accounts whose part the caller does itself; '
-  'null = none may follow them. Errors: those of the posting trigger.';
+  'key has been looked for by the caller. source: one that moves funds (posting_source). on_date: '
+  'the posting date that it has to have; null = whichever it is. kept_follower: follower of the '
+  'accounts whose part the caller does itself; null = none may follow them. Errors: those of the '
+  'posting trigger.';

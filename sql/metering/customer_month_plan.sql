@@ -98,7 +98,7 @@ comment on function saldo_private.run_customer_month_plan is
 create or replace function saldo_private.sync_actions(is_forced boolean)
 returns saldo.monthly_balance_action[]
 language sql
-immutable
+stable
 as $$
   select array['missing', 'differs', 'surplus', case when is_forced then 'same' end]
     ::saldo.monthly_balance_action[]

@@ -11,7 +11,7 @@ create or replace function saldo_private.unrated_reason__text(
 )
 returns text
 language sql
-immutable
+stable
 as $$
   select case reason
     when 'price' then format('no price for %s', read_on)

@@ -38,21 +38,25 @@ create or replace function saldo_private.require_own_member(
   member_id bigint,
   may_operator boolean default false
 )
-returns void
+returns boolean
 language plpgsql
 stable
 as $$
 begin
-  if saldo_private.is_member_session()
-    and saldo_private.current_member_id() is distinct from require_own_member.member_id
+  -- By itself: an expression is made ready with all that it names, and staff asks no more.
+  if not saldo_private.is_member_session() then
+    return true;
+  end if;
+  if saldo_private.current_member_id() is distinct from require_own_member.member_id
     and not (may_operator and pg_has_role(saldo_private.role_in_force(), 'saldo_operator', 'usage'))
   then
     perform saldo_private.fail('not_found', format('member %s', member_id));
   end if;
+  return true;
 end
 $$;
 comment on function saldo_private.require_own_member is
-  'Lets administrators pass, operators where they may, and members for themselves. Any other '
+  'True: lets administrators pass, operators where they may, and members for themselves. Any other '
   'member''s login is answered as if the member did not exist: SB007 not_found.';
 
 select saldo_private.secure_table('saldo.member_login');

@@ -27,19 +27,21 @@ begin
   into v_product
   from saldo.product
   where id = purchase__product.product_id;
-  if v_product.id is null or not v_product.is_active then
+  if v_product.is_active and v_product.currency = wallet_currency
+    and v_product.price * quantity = amount
+  then
+    return v_product;
+  elsif v_product.is_active is not true then
     perform saldo_private.fail('product_not_found', format('product %s', product_id));
   elsif v_product.currency <> wallet_currency then
     perform saldo_private.fail('currency_mismatch', format(
       'product %s is in %s, the wallet in %s', product_id, v_product.currency, wallet_currency
     ));
-  elsif amount <> v_product.price * quantity then
-    perform saldo_private.fail('price_changed', format(
-      'product %s: price %s, quantity %s, amount %s, shown %s', product_id, v_product.price,
-      quantity, v_product.price * quantity, amount
-    ));
   end if;
-  return v_product;
+  perform saldo_private.fail('price_changed', format(
+    'product %s: price %s, quantity %s, amount %s, shown %s', product_id, v_product.price,
+    quantity, v_product.price * quantity, amount
+  ));
 end
 $$;
 comment on function saldo_private.purchase__product is
@@ -49,7 +51,7 @@ comment on function saldo_private.purchase__product is
 create or replace function saldo_private.purchase__description(quantity integer, name text)
 returns text
 language sql
-immutable
+stable
 as $$
   select case when quantity = 1 then name else format('%s x %s', quantity, name) end
 $$;
@@ -60,74 +62,92 @@ create or replace function saldo_private.purchase__post(
   product saldo.product,
   occurred_at timestamptz
 )
-returns void
+returns boolean
 language plpgsql
 as $$
 declare
   v_description text := saldo_private.purchase__description(purchase.quantity, product.name);
-begin
-  if saldo_private.post_to_hot(
+  v_is_posted boolean := saldo_private.post_to_hot(
     purchase.entry_id, purchase.account_id, product.revenue_account_id, purchase.amount,
     v_description, 'purchase', occurred_at, purchase.idempotency_key
-  ) then
-    return;
-  end if;
-  perform saldo_private.post_pair(
-    entry_id => purchase.entry_id,
-    debit_account_id => purchase.account_id,
-    credit_account_id => product.revenue_account_id,
-    amount => purchase.amount,
-    description => v_description,
-    source => 'purchase',
-    occurred_at => purchase__post.occurred_at,
-    idempotency_key => purchase.idempotency_key,
-    is_with_hot => true
   );
+begin
+  if not v_is_posted then
+    perform saldo_private.post_pair(
+      entry_id => purchase.entry_id,
+      debit_account_id => purchase.account_id,
+      credit_account_id => product.revenue_account_id,
+      amount => purchase.amount,
+      description => v_description,
+      source => 'purchase',
+      occurred_at => purchase__post.occurred_at,
+      idempotency_key => purchase.idempotency_key,
+      is_with_hot => true
+    );
+  end if;
+  return true;
 end
 $$;
 comment on function saldo_private.purchase__post is
-  'Posts a completed purchase: debit the wallet, credit revenue. The balance is checked by the '
-  'posting, under the account''s lock.';
+  'Posts a completed purchase: debit the wallet, credit revenue. True; the balance is checked by '
+  'the posting, under the account''s lock.';
 
 create or replace function saldo_private.purchase__record(
-  purchase saldo.purchase,
-  product saldo.product
+  purchase_id uuid,
+  member_id bigint,
+  account_id bigint,
+  product saldo.product,
+  amount numeric,
+  quantity integer,
+  idempotency_key text,
+  occurred_at timestamptz,
+  is_pending boolean
 )
 returns saldo.purchase
 language plpgsql
 as $$
 declare
   v_purchase saldo.purchase;
+  v_is_posted boolean;
 begin
   insert into saldo.purchase (
-    account_id, id, member_id, product_id, quantity, unit_price, amount, status, entry_id, hold_id,
-    idempotency_key, occurred_at, created_by, completed_at
+    account_id, id, member_id, product_id, quantity, unit_price, amount,
+    status,
+    entry_id,
+    hold_id,
+    idempotency_key, occurred_at, created_by,
+    completed_at
   )
   values (
-    purchase.account_id, purchase.id, purchase.member_id, product.id, purchase.quantity,
-    product.price, purchase.amount, purchase.status, purchase.entry_id, purchase.hold_id,
-    purchase.idempotency_key, purchase.occurred_at, saldo_private.actor(), purchase.completed_at
+    purchase__record.account_id, purchase_id, purchase__record.member_id, product.id,
+    purchase__record.quantity, product.price, purchase__record.amount,
+    (case when is_pending then 'pending' else 'completed' end)::saldo.purchase_status,
+    case when not is_pending then saldo_private.uuid_v7() end,
+    case when is_pending then saldo_private.uuid_v7() end,
+    purchase__record.idempotency_key, purchase__record.occurred_at, saldo_private.actor(),
+    case when not is_pending then now() end
   )
   returning * into v_purchase;
 
   if product.is_stock_tracked then
     perform saldo_private.take_stock(
-      product.id, purchase.quantity, purchase.account_id, purchase.id
+      product.id, quantity, account_id, purchase_id
     );
   end if;
   -- Accounts come last: the revenue account is the one row that all buyers share.
-  if purchase.status = 'pending' then
+  if is_pending then
     perform saldo_private.open_hold(
-      account_id => purchase.account_id,
-      hold_id => purchase.hold_id,
-      amount => purchase.amount,
+      account_id => v_purchase.account_id,
+      hold_id => v_purchase.hold_id,
+      amount => v_purchase.amount,
       expires_in => null,
       counter_account_id => product.revenue_account_id,
       source => 'purchase',
-      description => saldo_private.purchase__description(purchase.quantity, product.name)
+      description => saldo_private.purchase__description(quantity, product.name)
     );
   else
-    perform saldo_private.purchase__post(v_purchase, product, v_purchase.occurred_at);
+    -- Assigned, since PERFORM runs a statement.
+    v_is_posted := saldo_private.purchase__post(v_purchase, product, v_purchase.occurred_at);
   end if;
   return v_purchase;
 end
@@ -151,66 +171,73 @@ security definer
 set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
-  v_purchase saldo.purchase;
+  -- A usual amount passes in one expression; the function says what is wrong with another.
+  v_amount numeric := case when purchase_with_balance_deduction.amount > 0
+      and purchase_with_balance_deduction.amount < 1e15
+      and scale(purchase_with_balance_deduction.amount) <= 2
+    then trim_scale(purchase_with_balance_deduction.amount)
+    else saldo_private.require_amount(purchase_with_balance_deduction.amount) end;
+  v_id uuid := saldo_private.uuid_v7();
+  v_occurred_at timestamptz;
+  v_is_own boolean;
+  v_account_id bigint;
   v_currency text;
   v_earlier_id uuid;
+  v_purchase saldo.purchase;
 begin
-  v_purchase.amount := saldo_private.require_amount(purchase_with_balance_deduction.amount);
   if quantity is null or quantity not between 1 and 1000 then
     perform saldo_private.fail('input_invalid', 'quantity: 1 to 1,000');
   end if;
-  v_purchase.quantity := quantity;
-  v_purchase.occurred_at :=
-    saldo_private.require_occurred_at(purchase_with_balance_deduction.occurred_at);
+  v_occurred_at := case when purchase_with_balance_deduction.occurred_at is null then now()
+    else saldo_private.require_occurred_at(purchase_with_balance_deduction.occurred_at) end;
 
-  perform saldo_private.require_own_member(purchase_with_balance_deduction.member_id);
-  select m.id, a.id, a.currency
-  into v_purchase.member_id, v_purchase.account_id, v_currency
+  -- Assigned, since PERFORM runs a statement.
+  v_is_own := saldo_private.require_own_member(purchase_with_balance_deduction.member_id);
+  select a.id, a.currency
+  into v_account_id, v_currency
   from saldo.member as m
   join saldo.account as a on a.id = m.account_id
   where m.id = purchase_with_balance_deduction.member_id;
-  if v_purchase.member_id is null then
+  if v_account_id is null then
     perform saldo_private.fail('member_not_found', format('member %s', member_id));
   end if;
 
-  v_purchase.id := saldo_private.uuid_v7();
   if idempotency_key is not null then
     -- Before the product is looked at: a retry succeeds whatever has happened to it since.
     v_earlier_id := saldo_private.claim_idempotency_key(
-      'member:' || v_purchase.member_id, idempotency_key, 'purchase_with_balance_deduction',
-      jsonb_build_array(product_id, v_purchase.amount, quantity,
+      'member:' || member_id, idempotency_key, 'purchase_with_balance_deduction',
+      jsonb_build_array(product_id, v_amount, quantity,
         extract(epoch from purchase_with_balance_deduction.occurred_at),
         coalesce(hold_only, false)),
-      v_purchase.id
+      v_id
     );
     if v_earlier_id is not null then
       select *
       into strict v_purchase
       from saldo.purchase as p
-      where p.account_id = v_purchase.account_id
+      where p.account_id = v_account_id
       and p.id = v_earlier_id;
       return v_purchase;
     end if;
     -- In the words of the index purchase_is_made_once_per_key.
     perform saldo_private.refuse_done('purchase', p.id, p.idempotency_key)
     from saldo.purchase as p
-    where p.account_id = v_purchase.account_id
+    where p.account_id = v_account_id
     and p.idempotency_key = purchase_with_balance_deduction.idempotency_key
     and p.created_at >= '2026-11-01 00:00:00+00';
-    v_purchase.idempotency_key := idempotency_key;
   end if;
 
-  v_purchase.status := 'pending';
-  v_purchase.hold_id := saldo_private.uuid_v7();
-  if not coalesce(hold_only, false) then
-    v_purchase.status := 'completed';
-    v_purchase.hold_id := null;
-    v_purchase.entry_id := saldo_private.uuid_v7();
-    v_purchase.completed_at := now();
-  end if;
-  return saldo_private.purchase__record(v_purchase, saldo_private.purchase__product(
-    product_id, v_currency, v_purchase.amount, quantity
-  ));
+  return saldo_private.purchase__record(
+    purchase_id => v_id,
+    member_id => purchase_with_balance_deduction.member_id,
+    account_id => v_account_id,
+    product => saldo_private.purchase__product(product_id, v_currency, v_amount, quantity),
+    amount => v_amount,
+    quantity => quantity,
+    idempotency_key => purchase_with_balance_deduction.idempotency_key,
+    occurred_at => v_occurred_at,
+    is_pending => coalesce(hold_only, false)
+  );
 end
 $$;
 comment on function saldo.purchase_with_balance_deduction is

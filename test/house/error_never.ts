@@ -47,6 +47,11 @@ export const never: readonly Never[] = [
     why: "the engine changes the status of an entry and nothing else",
   },
   {
+    function: /\.tg_purchase__keep_sound$/,
+    codes: ["SB010"],
+    why: "the engine writes purchases whole",
+  },
+  {
     function: /\.tg_journal_entry__keep_(purchases|top_ups)_whole$/,
     codes: ["SB106"],
     why: "it fires for reversals only, and whoever reverses says so itself",
