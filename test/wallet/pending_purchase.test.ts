@@ -122,21 +122,3 @@ test("a wallet with a pending purchase cannot be closed", async (t) => {
   await step.complete(purchase);
   t.is(await errorCode(close()), "none");
 });
-
-test("the record cannot say what is impossible", async (t) => {
-  const { purchase } = await pending();
-  const impossible = [
-    "status = 'completed'",
-    "status = 'failed'",
-    "status = 'refunded'",
-    "entry_id = id",
-    "failure_reason = 'x'",
-    "refunded_at = now()",
-    "quantity = 0, amount = 0",
-    "amount = amount + 1",
-  ];
-  for (const change of impossible) {
-    const update = wallet.root(`update saldo.purchase set ${change} where id = $1`, [purchase.id]);
-    t.is(await errorCode(update), "23514", change);
-  }
-});
