@@ -50,8 +50,8 @@ export async function meteringReport(
   ].join("\n");
 }
 
-/** By the meter's id, as a caller has it: meters are looked up by their customer and code. */
-async function oneReading(client: Client): Promise<Scenario> {
+/** One reading; by the meter's id, as a caller has it: codes are unique per customer only. */
+export async function oneReading(client: Client): Promise<Scenario> {
   const { rows } = await client.query<{ first: string }>(
     "select min(id) as first from saldo.meter where code like 'M-%'",
   );
@@ -84,7 +84,8 @@ async function processorTime(client: Client, driver: Driver) {
   };
 }
 
-async function prepareMeters(client: Client): Promise<void> {
+/** A thousand customers with a meter each, and a tariff. */
+export async function prepareMeters(client: Client): Promise<void> {
   await client.query(
     `select count(saldo.create_customer('customer-' || g, 'Customer'))
     from generate_series(1, $1) as g`,

@@ -23,6 +23,7 @@ import {
   submit,
   submitMany,
 } from "./hot_scenarios.ts";
+import { instructionsReport } from "./instructions.ts";
 import { loadReport } from "./load.ts";
 import { connections, type Measurement, measure, rounds, seconds, table } from "./measure.ts";
 import { meteringReport } from "./metering.ts";
@@ -35,6 +36,7 @@ import { skewedReport } from "./skewed.ts";
  * `npm run bench`: what Saldo costs, as ratios to plain inserts of the same run on the same server.
  * `npm run bench -- quick`: in three minutes, at 1, 8 and 32 connections, with processor time; with
  * --record the figures are added to history.jsonl.
+ * `npm run bench -- instructions`: processor instructions of one call, which nothing beside disturbs.
  * `npm run bench -- load`: how requests over GraphQL fare at given rates; with --url ADDRESS against
  * a server of one's own, see own_server.ts.
  * `npm run bench -- front`: purchases and submissions of 64 callers over GraphQL, beside a bare server.
@@ -261,8 +263,14 @@ async function ownServer(words: string[]): Promise<boolean> {
 }
 
 const [mode, ...words] = process.argv.slice(2);
-if (mode !== undefined && !["load", "front", ...Object.keys(reports)].includes(mode)) {
-  console.error(`Say nothing, load, front, ${Object.keys(reports).join(", ")}.`);
+if (
+  mode !== undefined &&
+  !["load", "front", "instructions", ...Object.keys(reports)].includes(mode)
+) {
+  console.error(`Say nothing, load, front, instructions, ${Object.keys(reports).join(", ")}.`);
   process.exit(1);
 }
-if (mode !== "load" || !(await ownServer(words))) await main(mode);
+if (mode === "instructions") {
+  await writeFile(reportFile(mode), await instructionsReport());
+  console.log(`written to bench/${mode}_report.md`);
+} else if (mode !== "load" || !(await ownServer(words))) await main(mode);
