@@ -120,7 +120,9 @@ $$;
 comment on function saldo_private.rule_line_amount is
   'Lines whose amounts are no amounts: both sides, neither, negative, NaN, too many decimals.';
 
-create or replace function saldo_private.rule_trial_balance()
+create or replace function saldo_private.rule_trial_balance(
+  are_months_proven boolean default false
+)
 returns table (
   key text,
   account_id bigint,
@@ -133,15 +135,28 @@ language sql
 stable
 parallel safe
 as $$
-  select coalesce(a.currency, 'unknown'), null::bigint, sum(l.debit)::text, sum(l.credit)::text,
-    sum(l.debit) - sum(l.credit), '{}'::jsonb
-  from saldo.journal_line as l
-  left join saldo.account as a on a.id = l.account_id
+  -- By account first: accounts are few, and only their sums are joined.
+  select coalesce(a.currency, 'unknown'), null::bigint, sum(s.debit)::text, sum(s.credit)::text,
+    sum(s.debit) - sum(s.credit), '{}'::jsonb
+  from (
+    select l.account_id, sum(l.debit) as debit, sum(l.credit) as credit
+    from saldo.journal_line as l
+    where not are_months_proven
+    group by l.account_id
+    union all
+    select m.account_id, sum(m.debit), sum(m.credit)
+    from saldo_private.posted_movement as m
+    where are_months_proven
+    group by m.account_id
+  ) as s
+  left join saldo.account as a on a.id = s.account_id
   group by a.currency
-  having sum(l.debit) <> sum(l.credit)
+  having sum(s.debit) <> sum(s.credit)
 $$;
 comment on function saldo_private.rule_trial_balance is
-  'Currencies in which all debits and all credits of the journal differ.';
+  'Currencies in which all debits and all credits of the journal differ. are_months_proven: the '
+  'sieve has just proven that the months of all accounts are the sums of their lines, and these '
+  'are added up in their place.';
 
 create or replace function saldo_private.rule_balance_sheet()
 returns table (

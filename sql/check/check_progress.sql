@@ -2,7 +2,7 @@
 -- where the last one ended.
 --
 -- Public: continue_check. Private: new_check_progress, plan_slices, name_suspects, check_slice,
--- finish_check, continue_check_of, recheck.
+-- finish_check, continue_check_of, recheck and its step.
 -- What is posted while it is under way is looked at at the end.
 
 create or replace function saldo_private.new_check_progress(kind saldo.check_kind)
@@ -144,54 +144,91 @@ comment on function saldo_private.finish_check is
   'Looks at the totals and at what was posted meanwhile, lets the rules decide about whatever is '
   'suspect, and records the run.';
 
-create or replace function saldo_private.recheck(check_run_id uuid, kind saldo.check_kind)
-returns saldo.check_run
+create or replace function saldo_private.recheck__suspects(
+  check_run_id uuid,
+  news saldo_private.suspects
+)
+returns saldo_private.suspects
 language plpgsql
+stable
 as $$
 declare
-  v_before saldo.check_run;
-  v_news saldo_private.suspects;
-  v_suspects saldo_private.suspects;
-  v_progress saldo.check_progress := saldo_private.new_check_progress(kind);
-begin
-  select *
-  into strict v_before
-  from saldo.check_run
-  where id = recheck.check_run_id;
-  v_news := saldo_private.verify_news(v_before.snapshot::pg_snapshot, false);
-  v_progress.line_count := v_news.line_count;
-  v_suspects.line_count := v_news.line_count;
-  v_suspects.account_ids := array(
-    select f.account_id
-    from saldo.finding as f
-    where f.check_run_id = v_before.id
-    and f.account_id is not null
-    union
-    select unnest(v_news.account_ids)
+  v_suspects saldo_private.suspects := news;
+  v_healed_ids bigint[] := array(
+    select h.account_id
+    from saldo.heal_run as r
+    join saldo.heal_action as h on h.heal_run_id = r.id
+    where r.check_run_id = recheck__suspects.check_run_id
+    and h.rule = 'account_balance'
+    and h.outcome = 'healed'
   );
+begin
   v_suspects.month_account_ids := array(
     select f.account_id
     from saldo.finding as f
-    where f.check_run_id = v_before.id
+    where f.check_run_id = recheck__suspects.check_run_id
     and f.rule in ('month_movement', 'year_movement')
     union
-    select unnest(v_news.month_account_ids)
+    select unnest(news.month_account_ids)
+  );
+  -- Totals that were just healed are the sums of their lines. Whether they stay so the months tell,
+  -- as in a full check; the point knows nothing of these accounts yet, as they were suspect.
+  v_suspects.account_ids := array(
+    (
+      select f.account_id
+      from saldo.finding as f
+      where f.check_run_id = recheck__suspects.check_run_id
+      and f.account_id is not null
+      union
+      select unnest(news.account_ids)
+      except
+      select unnest(v_healed_ids)
+    )
+    union
+    select unnest(s.ids)
+    from saldo_private.sieve_totals(v_healed_ids) as s (ids)
+    union
+    select unnest(v_suspects.month_account_ids)
   );
   v_suspects.entry_ids := array(
     select (f.detail ->> 'entry_id')::uuid
     from saldo.finding as f
     join saldo.balance_rule as r on r.name = f.rule
-    where f.check_run_id = v_before.id
+    where f.check_run_id = recheck__suspects.check_run_id
     and r.scope = 'entry'
     union
-    select unnest(v_news.entry_ids)
+    select unnest(news.entry_ids)
   );
-  return saldo_private.record_check(v_progress, 'incremental', v_suspects, is_complete => true);
+  return v_suspects;
+end
+$$;
+comment on function saldo_private.recheck__suspects is
+  'What is suspect after a full check and the heal of what it found. news: what came since it.';
+
+create or replace function saldo_private.recheck(check_run_id uuid, kind saldo.check_kind)
+returns saldo.check_run
+language plpgsql
+as $$
+declare
+  v_snapshot pg_snapshot;
+  v_news saldo_private.suspects;
+  v_progress saldo.check_progress := saldo_private.new_check_progress(kind);
+begin
+  select c.snapshot::pg_snapshot
+  into strict v_snapshot
+  from saldo.check_run as c
+  where c.id = recheck.check_run_id;
+  v_news := saldo_private.verify_news(v_snapshot, false);
+  v_progress.line_count := v_news.line_count;
+  return saldo_private.record_check(
+    v_progress, 'incremental', saldo_private.recheck__suspects(check_run_id, v_news),
+    is_complete => true, before_id => check_run_id
+  );
 end
 $$;
 comment on function saldo_private.recheck is
   'What a full check found, after a heal: looks at that again, at what came since, and runs every '
-  'other rule.';
+  'other rule, those that found nothing over what came since, where they can be asked about that.';
 
 create or replace function saldo_private.continue_check_of(kind saldo.check_kind)
 returns saldo.check_run

@@ -3,12 +3,15 @@
 -- Private: record_check. A rule that breaks does not stop the others: it becomes a finding itself.
 -- Rules over accounts, entries and the whole journal look only where the sieve (sieve.sql) suspects
 -- something. The others look at everything in a full check, and in an incremental one at what has
--- come since the verified point, where they can be asked about that. Each rule sees one snapshot of
--- its own, so that nothing alarms falsely. Locks no data.
+-- come since the verified point, where they can be asked about that. The look after a heal is
+-- like a full check, but for rules that found nothing in the check before it: these are asked about
+-- what has come since then, where they can be. Each rule sees one snapshot of its own, so that
+-- nothing alarms falsely. Locks no data.
 
 create or replace function saldo_private.record_check__rows(
   rule saldo.balance_rule,
-  suspects saldo_private.suspects
+  suspects saldo_private.suspects,
+  are_months_proven boolean
 )
 returns table (
   key text,
@@ -34,23 +37,26 @@ begin
       when rule.name in ('month_movement', 'year_movement') then '$5'
       when rule.scope = 'account' then '$1'
       when rule.scope = 'entry' then '$2'
+      when rule.scope = 'journal' then '$6'
       when rule.news = 'accounts' then '$3'
       when rule.news = 'entries' then '$4'
       else ''
     end
   )
   using suspects.account_ids, suspects.entry_ids, suspects.news_account_ids, suspects.since,
-    suspects.month_account_ids;
+    suspects.month_account_ids, are_months_proven;
 end
 $$;
 comment on function saldo_private.record_check__rows is
   'What a rule of the engine finds. Where it can, it looks only at the suspects, and in an '
-  'incremental check only at new postings.';
+  'incremental check only at new postings. are_months_proven: whether this check has proven that '
+  'the months of all accounts are the sums of their lines.';
 
 create or replace function saldo_private.record_check__rule(
   check_run_id uuid,
   rule saldo.balance_rule,
-  suspects saldo_private.suspects
+  suspects saldo_private.suspects,
+  are_months_proven boolean
 )
 returns void
 language plpgsql
@@ -66,16 +72,38 @@ begin
   )
   select saldo_private.uuid_v7(), record_check__rule.check_run_id, rule.name, r.key, r.account_id,
     r.stored, r.derived, r.difference, coalesce(r.detail, '{}'), 'unknown', ''
-  from saldo_private.record_check__rows(rule, suspects) as r;
+  from saldo_private.record_check__rows(rule, suspects, are_months_proven) as r;
 end
 $$;
 comment on function saldo_private.record_check__rule is
   'Keeps the findings of one rule.';
 
+create or replace function saldo_private.record_check__is_settled(
+  rule saldo.balance_rule,
+  suspects saldo_private.suspects
+)
+returns boolean
+language sql
+stable
+as $$
+  select to_regproc('saldo_private.rule_' || rule.name) is not null
+  and case
+    when rule.name in ('month_movement', 'year_movement') then suspects.month_account_ids = '{}'
+    when rule.scope = 'account' then suspects.account_ids = '{}'
+    when rule.scope = 'entry' then suspects.entry_ids = '{}'
+    when rule.scope = 'journal' then suspects.account_ids = '{}' and suspects.entry_ids = '{}'
+    else rule.news = 'accounts' and suspects.news_account_ids = '{}'
+  end
+$$;
+comment on function saldo_private.record_check__is_settled is
+  'Whether a rule need not be asked. Where the sieve found nothing, it has proven it already; '
+  'without new postings there is nothing to ask about.';
+
 create or replace function saldo_private.record_check__rules(
   progress saldo.check_progress,
   suspects saldo_private.suspects,
   is_complete boolean,
+  before_id uuid,
   out rule_count integer,
   out failed_rule_count integer
 )
@@ -86,7 +114,16 @@ as $$
 declare
   v_rule saldo.balance_rule;
   v_detail text;
+  v_found text[] := array(
+    select distinct f.rule
+    from saldo.finding as f
+    where f.check_run_id = record_check__rules.before_id
+  );
+  v_all saldo_private.suspects := suspects;
+  v_asked saldo_private.suspects;
 begin
+  v_all.since := null;
+  v_all.news_account_ids := null;
   rule_count := 0;
   failed_rule_count := 0;
   for v_rule in
@@ -97,25 +134,19 @@ begin
     order by r.name
   loop
     rule_count := rule_count + 1;
-    -- Where the sieve found nothing, it has proven them already; without new postings there is
-    -- nothing to ask about.
-    continue when to_regproc('saldo_private.rule_' || v_rule.name) is not null
-      and case
-        when v_rule.name in ('month_movement', 'year_movement')
-        then suspects.month_account_ids = '{}'
-        when v_rule.scope = 'account' then suspects.account_ids = '{}'
-        when v_rule.scope = 'entry' then suspects.entry_ids = '{}'
-        when v_rule.scope = 'journal'
-        then suspects.account_ids = '{}' and suspects.entry_ids = '{}'
-        else v_rule.news = 'accounts' and suspects.news_account_ids = '{}'
-      end;
+    v_asked := case when v_rule.name = any (v_found) then v_all else suspects end;
+    continue when saldo_private.record_check__is_settled(v_rule, v_asked);
     if v_rule.is_registered then
       perform saldo_private.hide_check();
     else
       perform saldo_private.show_check(progress, v_rule.name);
     end if;
     begin
-      perform saldo_private.record_check__rule(progress.id, v_rule, suspects);
+      perform saldo_private.record_check__rule(
+        progress.id, v_rule, v_asked,
+        are_months_proven => is_complete and suspects.month_account_ids = '{}'
+          and suspects.entry_ids = '{}'
+      );
     exception
       when others then
         failed_rule_count := failed_rule_count + 1;
@@ -133,20 +164,25 @@ begin
 end
 $$;
 comment on function saldo_private.record_check__rules is
-  'Runs the enabled rules, all of them or the incremental ones, and explains what they find.';
+  'Runs the enabled rules, all of them or the incremental ones, and explains what they find. '
+  'before_id: the check that found the suspects, in a look after it; what it found something by '
+  'is asked about everything.';
 
 create or replace function saldo_private.record_check(
   progress saldo.check_progress,
   scope saldo.check_scope,
   suspects saldo_private.suspects,
-  is_complete boolean
+  is_complete boolean,
+  before_id uuid default null
 )
 returns saldo.check_run
 language plpgsql
 as $$
 declare
   v_run saldo.check_run;
-  v_rules record := saldo_private.record_check__rules(progress, suspects, is_complete);
+  v_rules record := saldo_private.record_check__rules(
+    progress, suspects, is_complete, before_id
+  );
 begin
   insert into saldo.check_run (
     id, kind, scope, status, started_at, finished_at, actor, rule_count, failed_rule_count,
@@ -171,4 +207,5 @@ begin
 end
 $$;
 comment on function saldo_private.record_check is
-  'Runs the rules over what the sieve suspects, and records the run.';
+  'Runs the rules over what the sieve suspects, and records the run. before_id: the check that '
+  'this one looks after.';

@@ -114,19 +114,27 @@ comment on function saldo_private.sieve_months is
   'balance, lines without their entry or entries without their lines, an account''s month that is '
   'not the sum of its lines. The dates are those of whole months.';
 
-create or replace function saldo_private.sieve_totals()
+create or replace function saldo_private.sieve_totals(account_ids bigint[] default null)
 returns setof bigint[]
 language plpgsql
 stable
 set work_mem = '64MB'
+set plan_cache_mode = force_custom_plan -- how many they are decides
 as $$
 begin
   return query
   select coalesce(array_agg(coalesce(t.account_id, m.account_id)), '{}')
-  from saldo_private.account_total as t
+  from (
+    select a.account_id, a.debit_total, a.credit_total
+    from saldo_private.account_total as a
+    where sieve_totals.account_ids is null
+    or a.account_id = any (sieve_totals.account_ids)
+  ) as t
   full join (
     select p.account_id, sum(p.debit) as debit, sum(p.credit) as credit
     from saldo_private.posted_movement as p
+    where sieve_totals.account_ids is null
+    or p.account_id = any (sieve_totals.account_ids)
     group by p.account_id
   ) as m on m.account_id = t.account_id
   where (t.debit_total, t.credit_total)
@@ -134,7 +142,7 @@ begin
 end
 $$;
 comment on function saldo_private.sieve_totals is
-  'Accounts whose totals are not those of their months.';
+  'Accounts, of these or (null) of all, whose totals are not those of their months.';
 
 create or replace function saldo_private.suspect_accounts(starts_on date, ends_on date)
 returns bigint[]

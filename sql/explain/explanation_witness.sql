@@ -11,35 +11,47 @@
 
 create or replace function saldo_private.two_witness_accounts(account_ids bigint[])
 returns setof bigint
-language sql
+language plpgsql
 stable
+set work_mem = '64MB'
+set plan_cache_mode = force_custom_plan -- how many they are decides
 as $$
+declare
+  -- First of all: months are read sooner than lines, and totals that are off alone are most.
+  v_agreeing_ids bigint[] := array(
+    select a.id
+    from saldo.account as a
+    left join (
+      select mm.account_id, sum(mm.debit) as debit, sum(mm.credit) as credit
+      from saldo.month_movement as mm
+      where mm.account_id = any (account_ids)
+      group by mm.account_id
+    ) as m on m.account_id = a.id
+    where a.id = any (account_ids)
+    and (a.debit_total, a.credit_total) = (coalesce(m.debit, 0), coalesce(m.credit, 0))
+  );
+begin
   -- Of amounts: a number of lines that is off alone is no more than a wrong number. Lines that came
   -- or went move amounts.
+  return query
   select a.id
   from saldo.account as a
-  left join (
-    select mm.account_id, sum(mm.debit) as debit, sum(mm.credit) as credit
-    from saldo.month_movement as mm
-    where mm.account_id = any (account_ids)
-    group by mm.account_id
-  ) as m on m.account_id = a.id
   left join (
     select part.account_id, sum(part.debit) as debit, sum(part.credit) as credit
     from (
       select jl.account_id, jl.debit, jl.credit
       from saldo.journal_line as jl
-      where jl.account_id = any (account_ids)
+      where jl.account_id = any (v_agreeing_ids)
       union all
       select s.account_id, -s.debit, -s.credit
       from saldo_private.account_stripe as s
-      where s.account_id = any (account_ids)
+      where s.account_id = any (v_agreeing_ids)
     ) as part
     group by part.account_id
   ) as l on l.account_id = a.id
-  where a.id = any (account_ids)
-  and (a.debit_total, a.credit_total) = (coalesce(m.debit, 0), coalesce(m.credit, 0))
-  and (a.debit_total, a.credit_total) <> (coalesce(l.debit, 0), coalesce(l.credit, 0))
+  where a.id = any (v_agreeing_ids)
+  and (a.debit_total, a.credit_total) <> (coalesce(l.debit, 0), coalesce(l.credit, 0));
+end
 $$;
 comment on function saldo_private.two_witness_accounts is
   'Those of the accounts whose totals and months agree with each other and not with the journal.';

@@ -266,16 +266,19 @@ language sql
 stable
 as $$
   select count(distinct h.key)
-  from saldo.registered_rule as r
-  join saldo.heal_action as h on h.rule = r.name
-  where r.name = recent_heal_count.rule
-  and h.outcome = 'healed'
+  from (
+    select each.name, clock_timestamp() - make_interval(
+        days => saldo_private.setting_value('heal_share_days')::integer
+      ) as begins_at
+    from saldo.registered_rule as each
+    where each.name = recent_heal_count.rule
+    offset 0 -- or the setting is read for each heal
+  ) as r
+  join saldo.heal_action as h on h.rule = r.name and h.healed_at > r.begins_at
+  where h.outcome = 'healed'
   -- What a human has approved or taken back is no drip.
   and h.proposal_id is null
   and not exists (select from saldo.heal_action as u where u.undoes = h.id)
-  and h.healed_at > clock_timestamp() - make_interval(
-    days => saldo_private.setting_value('heal_share_days')::integer
-  )
 $$;
 comment on function saldo_private.recent_heal_count is
   'Keys of a registered rule that were healed without approval in the days of heal_share_days; 0 '
