@@ -218,7 +218,9 @@ begin
   into strict v_snapshot
   from saldo.check_run as c
   where c.id = recheck.check_run_id;
-  v_news := saldo_private.verify_news(v_snapshot, false);
+  v_news := saldo_private.with_recorded_writes(
+    saldo_private.verify_news(v_snapshot, false), v_snapshot
+  );
   v_progress.line_count := v_news.line_count;
   return saldo_private.record_check(
     v_progress, 'incremental', saldo_private.recheck__suspects(check_run_id, v_news),
@@ -227,8 +229,9 @@ begin
 end
 $$;
 comment on function saldo_private.recheck is
-  'What a full check found, after a heal: looks at that again, at what came since, and runs every '
-  'other rule, those that found nothing over what came since, where they can be asked about that.';
+  'What a full check found, after a heal: looks at that again, at what came or was written past '
+  'the engine since, and runs every other rule, those that found nothing over what came since, '
+  'where they can be asked about that.';
 
 create or replace function saldo_private.continue_check_of(kind saldo.check_kind)
 returns saldo.check_run

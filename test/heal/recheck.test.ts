@@ -92,3 +92,28 @@ test("an entry across currencies is found where only totals are suspect, and not
   ]);
   await database.close();
 });
+
+test("what is written past the engine after the check the look after a heal finds, however old", async (t) => {
+  const { pool, close } = await openChain();
+  await drift(pool, [3]);
+  const { id } = await check(pool);
+  await forced(pool, (client) =>
+    client.query(
+      `update saldo.journal_line set debit = debit + 1 where account_id = 7 and debit > 0`,
+    ),
+  );
+  const { rows } = await pool.query("select * from saldo_private.recheck($1, 'heal')", [id]);
+  const found = (await findingsOf(pool, rows[0].id)).map(({ rule, account_id }) => [
+    rule,
+    account_id,
+  ]);
+  t.deepEqual(found, [
+    ["account_balance", "3"],
+    ["account_balance", "7"],
+    ["balance_sheet", null],
+    ["entry_balance", "7"],
+    ["month_movement", "7"],
+    ["trial_balance", null],
+  ]);
+  await close();
+});
