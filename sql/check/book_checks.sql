@@ -175,9 +175,16 @@ as $$
     trim_scale(-coalesce(sum(t.net_debit) filter (where t.type <> 'asset'), 0))::text,
     trim_scale(sum(t.net_debit)), '{}'::jsonb
   from (
+    -- Stripes by themselves: there are few, and accounts need no join then.
     select a.currency, a.type, sum(a.balance) as balance,
-      sum(a.debit_total - a.credit_total) as net_debit
-    from saldo_private.account_total as a
+      sum(a.debit_total) - sum(a.credit_total) as net_debit
+    from saldo.account as a
+    group by a.currency, a.type
+    union all
+    select a.currency, a.type, sum(s.debit - s.credit) * saldo_private.normal_sign(a.type),
+      sum(s.debit - s.credit)
+    from saldo_private.account_stripe as s
+    join saldo.account as a on a.id = s.account_id
     group by a.currency, a.type
   ) as t
   group by t.currency

@@ -71,11 +71,17 @@ as $$
         - coalesce(sum(t.balance) filter (where t.type = 'expense'), 0) as equity
     from (
       select a.currency, a.type, sum(a.balance) as balance
-      from saldo_private.account_total as a
-      where balance_sheet_totals.currency is null
-      or a.currency = balance_sheet_totals.currency
+      from saldo.account as a
+      group by a.currency, a.type
+      union all
+      -- What stripes have not yet handed on, by itself: accounts need no join then.
+      select a.currency, a.type, sum(s.debit - s.credit) * saldo_private.normal_sign(a.type)
+      from saldo_private.account_stripe as s
+      join saldo.account as a on a.id = s.account_id
       group by a.currency, a.type
     ) as t
+    where balance_sheet_totals.currency is null
+    or t.currency = balance_sheet_totals.currency
     group by t.currency
   ) as total
   order by total.currency

@@ -124,3 +124,39 @@ test("a rule that breaks is a finding itself and stops no other", async (t) => {
     await database.close();
   }
 });
+
+test("the totals of the balance sheet count what stripes have not handed on, in each currency", async (t) => {
+  const { pool, close } = await openBooks();
+  try {
+    await pool.query(`
+      select saldo.open_account('usd', 'USD', 'asset', currency => 'USD'),
+        saldo.open_account('usd-fees', 'Fees', 'expense', currency => 'USD', mode => 'hot'),
+        saldo.open_account('fees', 'Fees', 'revenue', mode => 'hot');
+      select saldo.transfer(saldo.id_of_account('usd-fees'), saldo.id_of_account('usd'), 30),
+        saldo.transfer(saldo.id_of_account('till'), saldo.id_of_account('fees'), 40);
+    `);
+    const stripes = await pool.query(
+      `select sum(s.debit) as debit, sum(s.credit) as credit
+      from saldo_private.account_stripe as s
+      join saldo.account as a on a.id = s.account_id and a.code like '%fees'`,
+    );
+    t.deepEqual(stripes.rows, [{ debit: "30", credit: "40" }]);
+    const { rows } = await pool.query(
+      `select t.currency, t.is_valid, (t.total_assets, t.total_liabilities, t.total_equity) = (
+          select sum(b.balance) filter (where b.section = 'assets'),
+            coalesce(sum(b.balance) filter (where b.section = 'liabilities'), 0),
+            sum(b.balance) filter (where b.section = 'equity')
+          from saldo.balance_sheet(currency => t.currency) as b
+        ) as is_same,
+        (select count(*) from saldo.balance_sheet_totals(t.currency) as one where one = t) as one
+      from saldo.balance_sheet_totals() as t order by t.currency`,
+    );
+    t.deepEqual(rows, [
+      { currency: "IDR", is_valid: true, is_same: true, one: "1" },
+      { currency: "USD", is_valid: true, is_same: true, one: "1" },
+    ]);
+    t.deepEqual(await brokenRules(pool), []);
+  } finally {
+    await close();
+  }
+});
