@@ -1,6 +1,17 @@
 -- Amounts and texts as they come in: refused with a clear code, never rounded, cut or guessed.
 --
--- Private: require_amount, require_amount_text, require_text, require_line.
+-- Private: no_amount, require_amount, require_amount_text, require_text, require_line.
+
+create or replace function saldo_private.no_amount()
+returns saldo.amount
+language sql
+immutable
+parallel safe
+as $$
+  select 0::saldo.amount
+$$;
+comment on function saldo_private.no_amount is
+  'Zero as an amount: a plan holds it as that, where a 0 is checked by the domain at each posting.';
 
 create or replace function saldo_private.require_amount(amount numeric)
 returns numeric

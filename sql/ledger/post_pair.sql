@@ -136,9 +136,9 @@ begin
   )
   and not saldo_private.has_own_triggers()
   -- Named only, for has_own_triggers.
-  and not exists (
-    select from saldo.journal_entry, saldo.journal_line, saldo.month_movement where false
-  )
+  and (true or exists (
+    select from saldo.journal_entry, saldo.journal_line, saldo.month_movement
+  ))
   for no key update of a, b;
   return v_day;
 end
@@ -239,7 +239,7 @@ create or replace function saldo_private.post_pair__write(
   entry_id uuid,
   debit_account_id bigint,
   credit_account_id bigint,
-  amount numeric,
+  amount saldo.amount,
   description text,
   source text,
   occurred_at timestamptz,
@@ -276,8 +276,9 @@ begin
   ),
   line as (
     insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
-    values (debit_account_id, day, post_pair__write.entry_id, 1, amount, 0),
-      (credit_account_id, day, post_pair__write.entry_id, 2, 0, amount)
+    values
+      (debit_account_id, day, post_pair__write.entry_id, 1, amount, saldo_private.no_amount()),
+      (credit_account_id, day, post_pair__write.entry_id, 2, saldo_private.no_amount(), amount)
   ),
   entry as (
     insert into saldo.journal_entry (

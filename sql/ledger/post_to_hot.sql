@@ -1,16 +1,16 @@
 -- Posting from an immediate account to a hot one: what most purchases are.
 --
--- Private: post_to_hot (for all rooms), post_to_hot__day, post_to_hot__write.
+-- Private: post_to_hot and post_to_hot_on (for all rooms), post_to_hot__day, post_to_hot_on__*.
 -- As post_pair.sql, in three statements: one looks, one moves a stripe, one writes entry, lines,
--- total and month. What is not usual is left to post_pair, with nothing written or locked.
+-- total and month. What is not usual is left to post_pair, with nothing written or locked. A room
+-- that has more to look at than the accounts does it in a statement of its own.
 -- Locks: the month, then the stripe, then the immediate account, as in any posting.
 
 create or replace function saldo_private.post_to_hot__day(
   debit_account_id bigint,
   credit_account_id bigint,
   amount numeric,
-  occurred_at timestamptz,
-  kept_follower text
+  occurred_at timestamptz
 )
 returns date
 language plpgsql
@@ -50,22 +50,21 @@ begin
   )
   and not exists (
     select from saldo_private.account_follower as f
-    where (f.account_id = debit_account_id or f.account_id = credit_account_id)
-    and f.follower is distinct from kept_follower
+    where f.account_id = debit_account_id or f.account_id = credit_account_id
   )
   and not saldo_private.has_own_triggers()
   -- Named only, for has_own_triggers.
-  and not exists (
-    select from saldo.journal_entry, saldo.journal_line, saldo.month_movement where false
-  );
+  and (true or exists (
+    select from saldo.journal_entry, saldo.journal_line, saldo.month_movement
+  ));
   return v_day;
 end
 $$;
 comment on function saldo_private.post_to_hot__day is
   'The posting date, under the shared lock of its month, where nothing stands in the way of the '
-  'posting and nobody follows it but kept_follower. Null where it is not sure.';
+  'posting and nobody follows it. Null where it is not sure.';
 
-create or replace function saldo_private.post_to_hot__add_month(
+create or replace function saldo_private.post_to_hot_on__add_month(
   debit_account_id bigint,
   amount numeric,
   month date
@@ -90,37 +89,34 @@ begin
   end if;
   -- It may have come while the account was waited for, behind the back of the statement before.
   insert into saldo.month_movement as m (account_id, month, debit, credit, line_count)
-  values (debit_account_id, post_to_hot__add_month.month, amount, 0, 1)
+  values (debit_account_id, post_to_hot_on__add_month.month, amount, 0, 1)
   on conflict on constraint month_movement_pkey do update
   set debit = m.debit + excluded.debit,
     line_count = m.line_count + 1;
   return v_is_accepted;
 end
 $$;
-comment on function saldo_private.post_to_hot__add_month is
+comment on function saldo_private.post_to_hot_on__add_month is
   'Adds a debit to a month that was not there, or to a stripe where the account has become hot. '
   'Whether there is nothing to examine.';
 
-create or replace function saldo_private.post_to_hot__write(
+create or replace function saldo_private.post_to_hot_on__write(
   entry_id uuid,
   debit_account_id bigint,
   credit_account_id bigint,
-  amount numeric,
+  amount saldo.amount,
   description text,
   source text,
   occurred_at timestamptz,
   idempotency_key text,
   metadata jsonb,
-  day date
+  day date,
+  month date
 )
 returns boolean
 language plpgsql
 as $$
 declare
-  v_month date := date_trunc('month', day::timestamp);
-  v_is_usual boolean := saldo_private.posting__move_stripe(
-    credit_account_id, v_month, 0, amount, 1, false
-  );
   v_moves text := coalesce(current_setting('saldo.moves', true), '');
   v_set text := set_config('saldo.moves', pg_trigger_depth()::text, true);
   v_is_accepted boolean;
@@ -140,8 +136,10 @@ begin
   ),
   line as (
     insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
-    values (debit_account_id, day, post_to_hot__write.entry_id, 1, amount, 0),
-      (credit_account_id, day, post_to_hot__write.entry_id, 2, 0, amount)
+    values (debit_account_id, day, post_to_hot_on__write.entry_id, 1, amount,
+        saldo_private.no_amount()),
+      (credit_account_id, day, post_to_hot_on__write.entry_id, 2, saldo_private.no_amount(),
+        amount)
   ),
   entry as (
     insert into saldo.journal_entry (
@@ -149,9 +147,9 @@ begin
       posted_at, posted_by, posted_in
     )
     values (
-      post_to_hot__write.entry_id, post_to_hot__write.occurred_at, day,
-      post_to_hot__write.description, post_to_hot__write.source,
-      post_to_hot__write.idempotency_key, post_to_hot__write.metadata, 2, clock_timestamp(),
+      post_to_hot_on__write.entry_id, post_to_hot_on__write.occurred_at, day,
+      post_to_hot_on__write.description, post_to_hot_on__write.source,
+      post_to_hot_on__write.idempotency_key, post_to_hot_on__write.metadata, 2, clock_timestamp(),
       saldo_private.actor(), pg_current_xact_id()
     )
   )
@@ -161,17 +159,75 @@ begin
     line_count = m.line_count + 1
   from moved
   where m.account_id = debit_account_id
-  and m.month = v_month
+  and m.month = post_to_hot_on__write.month
   returning moved.is_accepted into v_is_accepted;
   v_set := set_config('saldo.moves', v_moves, true);
   if v_is_accepted is null then -- the first posting of the month to it, or hot since a moment ago
-    v_is_accepted := saldo_private.post_to_hot__add_month(debit_account_id, amount, v_month);
+    return saldo_private.post_to_hot_on__add_month(debit_account_id, amount, month);
   end if;
-  return v_is_usual and v_is_accepted;
+  return v_is_accepted;
 end
 $$;
-comment on function saldo_private.post_to_hot__write is
-  'Writes the entry and its lines, with all that follows from them. Whether all is usual.';
+comment on function saldo_private.post_to_hot_on__write is
+  'Writes the entry and its lines, with all that follows from them but the stripe. Whether there '
+  'is nothing to examine.';
+
+create or replace function saldo_private.post_to_hot_on(
+  day date,
+  entry_id uuid,
+  debit_account_id bigint,
+  credit_account_id bigint,
+  amount saldo.amount,
+  description text,
+  source text,
+  occurred_at timestamptz,
+  idempotency_key text,
+  metadata jsonb default '{}'
+)
+returns boolean
+language plpgsql
+as $$
+declare
+  v_month date := date_trunc('month', day::timestamp);
+  v_is_usual boolean;
+begin
+  -- As posting__move_stripe does, which comes to all others as well.
+  update saldo_private.account_stripe as s
+  set credit = s.credit + amount,
+    line_count = s.line_count + 1,
+    last_updated_at = clock_timestamp()
+  where s.account_id = credit_account_id
+  and s.month = v_month
+  and s.stripe_no = (
+    select f.stripe_no
+    from saldo_private.account_stripe as f
+    where f.account_id = credit_account_id
+    and f.month = v_month
+    and f.stripe_no between 1 and saldo_private.first_no()
+    order by f.stripe_no desc
+    limit 1
+    for no key update skip locked
+  );
+  v_is_usual := found or saldo_private.posting__move_stripe(
+    credit_account_id, v_month, 0, amount, 1, false
+  );
+  if not (saldo_private.post_to_hot_on__write(
+    entry_id, debit_account_id, credit_account_id, amount, description, source, occurred_at,
+    idempotency_key, metadata, day, v_month
+  ) and v_is_usual) then
+    perform saldo_private.posting__examine(array[entry_id]);
+  end if;
+  if current_setting('synchronous_commit') = 'off' then
+    perform saldo_private.require_durable_commit();
+  end if;
+  return true;
+end
+$$;
+comment on function saldo_private.post_to_hot_on is
+  'Posts on this day an entry that debits an immediate account and credits a hot one, where the '
+  'caller has looked, under the shared lock of the month, that all is usual: both are open and in '
+  'one currency, nobody watches them, the caller does the part of whoever follows them, and the '
+  'source moves funds. True. Errors: those of the posting trigger.';
 
 create or replace function saldo_private.post_to_hot(
   entry_id uuid,
@@ -181,38 +237,24 @@ create or replace function saldo_private.post_to_hot(
   description text,
   source text,
   occurred_at timestamptz,
-  idempotency_key text,
-  metadata jsonb default '{}',
-  on_date date default null,
-  kept_follower text default null
+  idempotency_key text
 )
 returns boolean
 language plpgsql
 as $$
 declare
   v_day date := saldo_private.post_to_hot__day(
-    debit_account_id, credit_account_id, amount, occurred_at, kept_follower
+    debit_account_id, credit_account_id, amount, occurred_at
   );
 begin
-  if v_day is null or v_day <> on_date then
-    return false;
-  end if;
-  if saldo_private.post_to_hot__write(
-    entry_id, debit_account_id, credit_account_id, amount, description, source, occurred_at,
-    idempotency_key, metadata, v_day
-  ) is not true then
-    perform saldo_private.posting__examine(array[entry_id]);
-  end if;
-  if current_setting('synchronous_commit') = 'off' then
-    perform saldo_private.require_durable_commit();
-  end if;
-  return true;
+  return v_day is not null and saldo_private.post_to_hot_on(
+    v_day, entry_id, debit_account_id, credit_account_id, amount, description, source, occurred_at,
+    idempotency_key
+  );
 end
 $$;
 comment on function saldo_private.post_to_hot is
   'Posts an entry that debits an immediate account and credits a hot one, if all is usual. False, '
   'and nothing is done, where it is not: then it is for post_pair, which says why it cannot be. A '
-  'key has been looked for by the caller. source: one that moves funds (posting_source). on_date: '
-  'the posting date that it has to have; null = whichever it is. kept_follower: follower of the '
-  'accounts whose part the caller does itself; null = none may follow them. Errors: those of the '
-  'posting trigger.';
+  'key has been looked for by the caller. source: one that moves funds (posting_source). Errors: '
+  'those of the posting trigger.';

@@ -200,28 +200,40 @@ set search_path = saldo, saldo_private, pg_temp
 as $$
 declare
   v_batch_id uuid := saldo_private.uuid_v7();
-  v_request saldo.reading_request := saldo_private.reading_request(
-    meter_id => add_reading.meter_id,
-    read_at => add_reading.read_at,
-    index_value => add_reading.index_value,
-    volume => add_reading.volume,
-    quality => add_reading.quality,
-    is_rollover => add_reading.is_rollover
-  );
   v_earlier_id uuid;
   v_reading saldo.reading;
 begin
   if add_reading.idempotency_key is not null then
     v_earlier_id := saldo_private.add_readings__claim(
-      array[v_request], add_reading.idempotency_key, v_batch_id
+      array[saldo_private.reading_request(
+        meter_id => add_reading.meter_id,
+        read_at => add_reading.read_at,
+        index_value => add_reading.index_value,
+        volume => add_reading.volume,
+        quality => add_reading.quality,
+        is_rollover => add_reading.is_rollover
+      )],
+      add_reading.idempotency_key, v_batch_id
     );
   end if;
   if v_earlier_id is null then
-    v_reading := saldo_private.add_usual_reading(v_request, v_batch_id);
+    v_reading := saldo_private.add_usual_reading(
+      v_batch_id, meter_id, read_at, index_value, volume, quality, is_rollover
+    );
     if v_reading.id is not null then
       return v_reading;
     end if;
-    perform saldo_private.record_readings(array[v_request], v_batch_id);
+    perform saldo_private.record_readings(
+      array[saldo_private.reading_request(
+        meter_id => add_reading.meter_id,
+        read_at => add_reading.read_at,
+        index_value => add_reading.index_value,
+        volume => add_reading.volume,
+        quality => add_reading.quality,
+        is_rollover => add_reading.is_rollover
+      )],
+      v_batch_id
+    );
   end if;
   select *
   into strict v_reading

@@ -46,8 +46,8 @@ as $$
     left join saldo.correction_factor_version as f on f.id = l.factor_version_id
     cross join lateral (
       select saldo_private.reading_volume(
-        m, (r.reading).index_value, (r.reading).volume, (r.reading).is_rollover,
-        coalesce(r.previous_index, m.start_index)
+        m.kind, m.register_limit, (r.reading).index_value, (r.reading).volume,
+        (r.reading).is_rollover, coalesce(r.previous_index, m.start_index)
       ) as volume
       offset 0 -- or it is computed again wherever it is used
     ) as m3

@@ -11,7 +11,8 @@
 -- These functions write nothing: rate_readings.sql does, and add_usual_reading.sql.
 
 create or replace function saldo_private.reading_volume(
-  meter saldo.meter,
+  kind saldo.meter_kind,
+  register_limit numeric,
   index_value numeric,
   volume numeric,
   is_rollover boolean,
@@ -22,13 +23,14 @@ language sql
 immutable
 as $$
   select case
-    when meter.kind = 'volume' then volume
-    when is_rollover then meter.register_limit - previous_index + index_value
+    when kind = 'volume' then volume
+    when is_rollover then register_limit - previous_index + index_value
     else index_value - previous_index
   end
 $$;
 comment on function saldo_private.reading_volume is
-  'What went through the meter, by a reading and the index at the reading before it.';
+  'What went through a meter of this kind and register, by a reading and the index at the one '
+  'before it.';
 
 create or replace function saldo_private.tariff_version_on(
   account_id bigint,
@@ -153,7 +155,7 @@ as $$
   ) as before
   cross join lateral (
     select saldo_private.reading_volume(
-      m, r.index_value, r.volume, r.is_rollover, before.previous_index
+      m.kind, m.register_limit, r.index_value, r.volume, r.is_rollover, before.previous_index
     ) as volume
     offset 0
   ) as m3

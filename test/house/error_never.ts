@@ -58,7 +58,7 @@ export const never: readonly Never[] = [
   },
   {
     function:
-      /\.(post_entry|post_pair|post_to_hot|transfer_many__write|settle_batch__post|rate_readings__post_many|charge_month__post|post_year_end|reverse_year_end|post_branch_rows|repost_suspense__post)$/,
+      /\.(post_entry|post_pair|post_to_hot_on|transfer_many__write|settle_batch__post|rate_readings__post_many|charge_month__post|post_year_end|reverse_year_end|post_branch_rows|repost_suspense__post)$/,
     codes: ["SB103", "SB107"],
     why: "the engine makes its entries whole and balanced",
   },

@@ -43,3 +43,15 @@ test("the update of a posting has no call left", async (t) => {
     await database.close();
   }
 });
+
+test("a constant of a domain is found while a statement is planned", async (t) => {
+  const database = await openTestDatabase(1);
+  try {
+    const { rows } = await database.pool.query<{ "QUERY PLAN": string }>(
+      "explain (verbose) select saldo_private.no_amount(), saldo_private.no_volume()",
+    );
+    t.is(rows[1]?.["QUERY PLAN"].trim(), "Output: '0'::saldo.amount, NULL::saldo.volume");
+  } finally {
+    await database.close();
+  }
+});

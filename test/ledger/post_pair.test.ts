@@ -129,6 +129,47 @@ test.serial("a trigger that is made while a posting waits finds it refused", asy
   await admin("select saldo.transfer(1, 2, 40)");
 });
 
+test.serial("a posting is usual again once a trigger is gone", async (t) => {
+  const client = await database.pool.connect();
+  /** Of the two functions that write what is usual, by the session that has their plans. */
+  const calls = async () => {
+    await client.query(`begin; set local role saldo_admin; select saldo.transfer(1, 2, 1);
+      select saldo.top_up(1, 5); select saldo.purchase_with_balance_deduction(1, 1, 5); reset role`);
+    const { rows } = await client.query(`select funcname, calls::integer
+      from pg_stat_xact_user_functions
+      where funcname in ('post_pair__write', 'post_to_hot_on__write') order by 1`);
+    await client.query("commit");
+    return new Map(rows.map((row): [string, number] => [row.funcname, row.calls]));
+  };
+  const more = async () => {
+    const before = await calls();
+    const after = await calls();
+    return [...after].map(([name, count]) => [name, count - (before.get(name) ?? 0)]);
+  };
+  try {
+    await client.query("set track_functions = 'pl'");
+    const usual = await more();
+    t.is(usual.length, 2);
+    for (const table of ["journal_entry", "journal_line", "month_movement", "account"]) {
+      await database.pool.query(`
+        create function public.pass() returns trigger language plpgsql as 'begin return new; end';
+        create trigger pass before insert or update on saldo.${table}
+          for each row execute function public.pass()`);
+      t.deepEqual(
+        (await more()).map(([, count]) => count),
+        [0, 0],
+        table,
+      );
+      await database.pool.query("drop function public.pass cascade");
+      t.deepEqual(await more(), usual, table);
+    }
+  } finally {
+    await client.query("reset track_functions");
+    client.release();
+  }
+  t.deepEqual(await broken(), []);
+});
+
 test.serial("a rule of the user's on what a posting writes does not stop it", async (t) => {
   await database.pool.query(`create table public.seen (id uuid);
     grant insert on public.seen to saldo_owner;

@@ -1,5 +1,6 @@
 import test from "ava";
 import { openMetering, type Row, type Site } from "./_metering.ts";
+import { readAsMany, readUsually, written } from "./_usual.ts";
 
 const metering = await openMetering();
 test.after.always(() => metering.close());
@@ -15,70 +16,8 @@ test.before(async () => {
   });
 });
 
-/** Adds a reading and says which way it went: how often rate_readings was called. */
-async function read(site: Site, at: string, value: unknown, extra: Row = {}) {
-  const client = await metering.pool.connect();
-  const calls = async () => {
-    const { rows } = await client.query(
-      `select coalesce(sum(calls), 0)::integer as calls from pg_stat_xact_user_functions
-      where funcname = 'rate_readings'`,
-    );
-    return rows[0].calls;
-  };
-  try {
-    await client.query("begin");
-    await client.query("set local track_functions = 'pl'");
-    // What the session called before is told for a while.
-    const before = await calls();
-    const names = ["meter_id", "read_at", site.meter.kind === "index" ? "index_value" : "volume"];
-    const args = [...names, ...Object.keys(extra)].map((name, place) => `${name} => $${place + 1}`);
-    await client.query(`select saldo.add_reading(${args.join(", ")})`, [
-      site.meter.id,
-      at,
-      value,
-      ...Object.values(extra),
-    ]);
-    const way = (await calls()) === before ? "usual" : "any";
-    await client.query("commit");
-    return way;
-  } finally {
-    client.release();
-  }
-}
-
-/** All that was written for a customer, without ids and times of writing. */
-async function written(site: Site) {
-  const texts = {
-    readings: `select to_jsonb(r) - '{account_id,id,meter_id,batch_id,recorded_at,changed_in}'::text[]
-      as row from saldo.reading as r where account_id = $1 order by read_at`,
-    lines: `select to_jsonb(l) - '{account_id,id,reading_id,tariff_version_id,factor_version_id,
-      entry_id,rated_at,changed_in}'::text[] || jsonb_build_object('price of', t.price, 'factor of',
-        f.factor, 'is after reading', l.id > l.reading_id, 'entry', e.description) as row
-      from saldo.rated_line as l
-      join saldo.tariff_version as t on t.id = l.tariff_version_id
-      join saldo.correction_factor_version as f on f.id = l.factor_version_id
-      left join saldo.journal_entry as e on e.id = l.entry_id
-      where l.account_id = $1 order by l.read_at, l.revision`,
-    entries: `select to_jsonb(e) - '{id,recorded_at,posted_at,posted_in}'::text[]
-        || jsonb_build_object('line_no', l.line_no, 'debit', l.debit, 'other', other.account_id,
-          'other credit', other.credit) as row
-      from saldo.journal_line as l
-      join saldo.journal_entry as e on e.id = l.entry_id
-      join saldo.journal_line as other on other.entry_id = e.id and other.account_id <> l.account_id
-      where l.account_id = $1 order by e.occurred_at, l.line_no`,
-    months: `select to_jsonb(m) - '{account_id,last_calculated_at}'::text[] as row
-      from saldo.customer_month_total as m where account_id = $1 order by month`,
-    movements: `select to_jsonb(m) - '{account_id}'::text[] as row
-      from saldo.month_movement as m where account_id = $1 order by month`,
-    account: `select jsonb_build_object('balance', balance, 'debit', debit_total, 'credit',
-      credit_total, 'version', version) as row from saldo.account where id = $1`,
-  };
-  const found: Record<string, unknown> = {};
-  for (const [name, text] of Object.entries(texts)) {
-    found[name] = await metering.root(text, [site.customer.account_id]);
-  }
-  return found;
-}
+const read = (site: Site, at: string, value: unknown, extra?: Row, first?: string) =>
+  readUsually(metering, site, at, value, extra, first);
 
 test.serial(
   "a session that has seen the tables empty does not read all of them later",
@@ -150,22 +89,11 @@ for (const [kind, readings] of [
     for (const [day, value, extra] of readings) {
       const at = `2025-${day}T12:00:00+07`;
       t.is(await read(usual, at, value, extra ?? {}), "usual");
-      await metering.root(
-        `select saldo.add_readings(array[jsonb_populate_record(
-          null::saldo.reading_request, $1)])`,
-        [
-          {
-            meter_id: any.meter.id,
-            read_at: at,
-            [kind === "volume" ? "volume" : "index_value"]: value,
-            ...extra,
-          },
-        ],
-      );
+      t.is(await readAsMany(metering, any, at, value, extra ?? {}), "any");
     }
-    const expected = await written(any);
-    t.is((expected.lines as Row[]).length, readings.length);
-    t.deepEqual(await written(usual), expected);
+    const expected = await written(metering, any);
+    t.is(expected.lines?.length, readings.length);
+    t.deepEqual(await written(metering, usual), expected);
     t.deepEqual(await metering.findings(), []);
   });
 }
@@ -203,5 +131,52 @@ test.serial("what is not usual goes the way of any reading", async (t) => {
     "one whose day moves within its month",
   );
   await metering.closeThrough(null);
+  t.deepEqual(await metering.findings(), []);
+});
+
+test.serial("a reading waits for its month only when it is known to need no other", async (t) => {
+  const site = await metering.site();
+  t.is(await read(site, "2025-07-20T12:00:00+07", 100), "usual");
+  const closing = await metering.pool.connect();
+  try {
+    await closing.query("begin");
+    await closing.query(`select pg_advisory_xact_lock(saldo_private.posting_month_lock(),
+      saldo_private.month_number('2025-07-01'))`);
+    const waiting = (value: number) =>
+      read(site, "2025-07-21T12:00:00+07", value, {}, "set local lock_timeout = '300ms'");
+    t.is(await waiting(99), "SB410");
+    t.is(await waiting(101), "55P03");
+  } finally {
+    await closing.query("rollback");
+    closing.release();
+  }
+});
+
+test.serial("what a reading is rated by is planned within the statement that asks", async (t) => {
+  const rows = await metering.root(`explain select * from saldo_private.add_usual_reading__terms(
+    1, 'IDR', 2, 3, now(), '2025-08-10', '2025-08-01')`);
+  t.regex(JSON.stringify(rows), /reading_is_once_per_meter_and_time|Seq Scan on reading/);
+  t.notRegex(JSON.stringify(rows), /Function Scan/);
+});
+
+test.serial("a reading that waits for its customer sees what became of its meter", async (t) => {
+  const site = await metering.site({ kind: "volume" });
+  t.is(await read(site, "2025-08-10T12:00:00+07", 10), "usual");
+  const exchange = await metering.pool.connect();
+  try {
+    await exchange.query("begin");
+    await exchange.query("select saldo.exchange_meter($1, 'its successor', 5, $2)", [
+      site.meter.id,
+      "2025-08-15T12:00:00+07",
+    ]);
+    const late = read(site, "2025-08-20T12:00:00+07", 10);
+    const waiting = `select from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`;
+    while ((await metering.root(waiting)).length === 0);
+    await exchange.query("commit");
+    t.is(await late, "SB405");
+  } finally {
+    exchange.release();
+  }
   t.deepEqual(await metering.findings(), []);
 });
