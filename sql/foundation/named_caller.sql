@@ -54,17 +54,19 @@ comment on function saldo_private.named_actor is
 
 create or replace function saldo_private.has_own_triggers_on(tables regclass[])
 returns boolean
-language sql
+language plpgsql
 stable
 as $$
-  select exists (
+begin
+  return exists (
     select
     from pg_catalog.pg_trigger as t
     join pg_catalog.pg_proc as p on p.oid = t.tgfoid
     where t.tgrelid = any (tables)
     and not t.tgisinternal
     and p.pronamespace <> 'saldo_private'::regnamespace
-  )
+  );
+end
 $$;
 comment on function saldo_private.has_own_triggers_on is
   'Whether triggers that are not the engine''s stand on one of these tables. They may look at who '

@@ -2,7 +2,7 @@
  * Tokens whose signature was good, so that it is computed once for each of them and not for each
  * request. Nothing that can change is kept: whoever uses one looks at its time and its key again.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { CryptoKey } from "jose";
 import type { Caller } from "./caller.ts";
 
@@ -29,15 +29,15 @@ const TOKEN_COUNT_MAX = 10_000;
 /** The last so many tokens that were used. */
 export function makeVerifiedTokens(countMax: number = TOKEN_COUNT_MAX): VerifiedTokens {
   const known = new Map<string, VerifiedToken>();
-  const hashOf = (token: string) => createHash("sha256").update(token).digest("base64");
+  const hashOf = (token: string) => hash("sha256", token, "base64");
   return {
     find(token) {
-      const hash = hashOf(token);
-      const verified = known.get(hash);
+      const name = hashOf(token);
+      const verified = known.get(name);
       if (verified === undefined) return undefined;
       // What was used last stands last.
-      known.delete(hash);
-      known.set(hash, verified);
+      known.delete(name);
+      known.set(name, verified);
       return verified;
     },
     add(token, verified) {

@@ -2,7 +2,7 @@
  * Documents that were found to cost little enough, so that a text which an application sends a
  * thousand times a second is read once.
  */
-import { createHash } from "node:crypto";
+import { hash as hashOf } from "node:crypto";
 import {
   type MeasuredDocument,
   measureDocument,
@@ -31,7 +31,7 @@ export function makeCheckedDocuments(
 ): (query: string, variables: Variables) => CheckedDocument {
   const known = new Map<string, MeasuredDocument>();
   return (query, variables) => {
-    const hash = createHash("sha256").update(query).digest("base64");
+    const hash = hashOf("sha256", query, "base64");
     let measured = known.get(hash);
     if (measured === undefined) {
       measured = measureQuery(query, variables, limits);

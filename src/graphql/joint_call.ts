@@ -155,14 +155,15 @@ export function jointCallOf(
   const shape = shapes.get(text);
   const subject = settings["saldo.subject"];
   if (shape === undefined || !subject || shape.given.length !== values.length) return undefined;
+  const { together, joint } = shape;
   const { role, "saldo.member_id": member = "" } = settings;
-  const row: Record<string, unknown> = { role, subject, member };
+  // Where all are of one caller it is named once, beside them.
+  const row: Record<string, unknown> = joint.isOfOneCaller ? {} : { role, subject, member };
   for (const { name, fits, index } of shape.given) {
     const value = values[index];
     if (!fits(value)) return undefined;
     row[name] = value;
   }
-  const { together, joint } = shape;
   const ofCaller = joint.isOfOneCaller ? [role, subject] : [];
   const group = [together, ...ofCaller].join("\n");
   return { group, together, values: ofCaller, timeout: settings["statement_timeout"] ?? "0", row };

@@ -43,6 +43,20 @@ const hold: Call = (ask, { hot }) =>
 const deposit: Call = (ask, { customer }) =>
   ask("select id from saldo.add_deposit($1, 10, idempotency_key => $2)", [customer, key()]);
 
+/** As the server hands over what it has of one caller. */
+async function submitTogether(ask: Ask, more: object): Promise<string> {
+  const call = { amount: "10", direction: "credit", ...more };
+  const calls = Array.from({ length: 5 }, () => ({ ...call, idempotency_key: key() }));
+  await ask("set role saldo_server");
+  const id = await ask(
+    "select (result).id from saldo_private.submissions_of_caller('saldo_admin', 'till', $1)",
+    [JSON.stringify(calls)],
+  );
+  await ask("set role saldo_admin");
+  if (id === "undefined") throw new Error("none was made");
+  return id;
+}
+
 const calls: Readonly<Record<string, Call>> = {
   buy,
   transfer,
@@ -54,6 +68,9 @@ const calls: Readonly<Record<string, Call>> = {
       hot,
       key(),
     ]),
+  submitTogether: (ask, { hot }) => submitTogether(ask, { account_id: hot }),
+  submitTogetherUnusually: (ask, { hot, accounts: [, counter] }) =>
+    submitTogether(ask, { account_id: hot, counter_account_id: counter }),
   capture: async (ask, books) =>
     ask("select id from saldo.capture_hold($1, idempotency_key => $2)", [
       await hold(ask, books),
