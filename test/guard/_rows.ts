@@ -103,9 +103,14 @@ export const plantUnseen = async (
   statement: string,
   values: unknown[],
 ) => {
+  const always = await hot.root(
+    "select tgname as name from pg_trigger where tgrelid = $1::regclass and tgenabled = 'A'",
+    [table],
+  );
   await hot.root(`alter table ${table} disable trigger all`);
   await hot.root(statement, values);
   await hot.root(`alter table ${table} enable trigger all`);
-  await hot.root(`alter table ${table} enable always trigger record_bypass`);
-  await hot.root(`alter table ${table} enable always trigger record_bypass_truncate`);
+  for (const { name } of always) {
+    await hot.root(`alter table ${table} enable always trigger ${name}`);
+  }
 };
