@@ -60,6 +60,9 @@ begin
     -- In this order: a check that moved the point just before has released the lock by then.
     v_is_moving := saldo_private.lock_verified_point();
     v_since := saldo_private.known_snapshot();
+    if saldo_private.has_unnamed_writes(v_since) then
+      v_since := null;
+    end if;
   end if;
   if v_since is not null then
     v_suspects := saldo_private.with_recorded_writes(
@@ -74,7 +77,7 @@ begin
   while v_progress.next_starts_on < 'infinity' loop
     v_progress := saldo_private.check_slice(v_progress);
   end loop;
-  return saldo_private.finish_check(v_progress);
+  return saldo_private.finish_check(v_progress, is_at_once => true);
 end
 $$;
 comment on function saldo_private.run_check is

@@ -110,7 +110,10 @@ $$;
 comment on function saldo_private.check_slice is
   'Sieves the next slice of the journal, and names what is suspect in it one by one.';
 
-create or replace function saldo_private.finish_check(progress saldo.check_progress)
+create or replace function saldo_private.finish_check(
+  progress saldo.check_progress,
+  is_at_once boolean default false
+)
 returns saldo.check_run
 language plpgsql
 as $$
@@ -127,7 +130,9 @@ begin
       progress.started_at, progress.line_count, v_account_ids
     );
   end if;
-  v_news := saldo_private.verify_news(progress.snapshot::pg_snapshot, false);
+  v_news := saldo_private.with_recorded_writes(
+    saldo_private.verify_news(progress.snapshot::pg_snapshot, false), progress.snapshot::pg_snapshot
+  );
   v_suspects.line_count := progress.line_count;
   v_suspects.account_ids := array(select distinct unnest(v_account_ids || v_news.account_ids));
   -- Where only totals are wrong, the sieve has proven the months; years are compared with these.
@@ -137,12 +142,15 @@ begin
     )
   );
   v_suspects.entry_ids := array(select distinct unnest(progress.entry_ids || v_news.entry_ids));
-  return saldo_private.record_check(progress, 'full', v_suspects, is_complete => true);
+  return saldo_private.record_check(
+    progress, 'full', v_suspects, is_complete => true, is_at_once => is_at_once
+  );
 end
 $$;
 comment on function saldo_private.finish_check is
-  'Looks at the totals and at what was posted meanwhile, lets the rules decide about whatever is '
-  'suspect, and records the run.';
+  'Looks at the totals, at what was posted meanwhile and at what was written past the engine, lets '
+  'the rules decide about whatever is suspect, and records the run. is_at_once: the slices are of '
+  'this transaction.';
 
 create or replace function saldo_private.recheck__suspects(
   check_run_id uuid,
@@ -168,6 +176,7 @@ begin
     from saldo.finding as f
     where f.check_run_id = recheck__suspects.check_run_id
     and f.rule in ('month_movement', 'year_movement')
+    and f.account_id is not null
     union
     select unnest(news.month_account_ids)
   );
@@ -196,6 +205,7 @@ begin
     join saldo.balance_rule as r on r.name = f.rule
     where f.check_run_id = recheck__suspects.check_run_id
     and r.scope = 'entry'
+    and f.detail ? 'entry_id'
     union
     select unnest(news.entry_ids)
   );
@@ -221,6 +231,15 @@ begin
   v_news := saldo_private.with_recorded_writes(
     saldo_private.verify_news(v_snapshot, false), v_snapshot
   );
+  -- Rules that are asked about news only do not see what was written past the engine since.
+  if exists (select from saldo_private.recorded_writes_since(v_snapshot)) then
+    v_news.since := null;
+    v_news.news_account_ids := null;
+  end if;
+  if saldo_private.has_unnamed_writes(v_snapshot) then
+    v_news.account_ids := array(select a.id from saldo.account as a);
+    v_news.month_account_ids := v_news.account_ids;
+  end if;
   v_progress.line_count := v_news.line_count;
   return saldo_private.record_check(
     v_progress, 'incremental', saldo_private.recheck__suspects(check_run_id, v_news),

@@ -99,10 +99,39 @@ comment on function saldo_private.record_check__is_settled is
   'Whether a rule need not be asked. Where the sieve found nothing, it has proven it already; '
   'without new postings there is nothing to ask about.';
 
+create or replace function saldo_private.record_check__with_odd_months(
+  check_run_id uuid,
+  suspects saldo_private.suspects
+)
+returns saldo_private.suspects
+language plpgsql
+stable
+as $$
+declare
+  v_suspects saldo_private.suspects := suspects;
+begin
+  v_suspects.month_account_ids := suspects.month_account_ids || array(
+    select unnest(s.ids)
+    from saldo_private.sieve_totals(suspects.account_ids) as s (ids)
+    except
+    select f.account_id
+    from saldo.finding as f
+    where f.check_run_id = record_check__with_odd_months.check_run_id
+    and f.rule = 'account_balance'
+  );
+  return v_suspects;
+end
+$$;
+comment on function saldo_private.record_check__with_odd_months is
+  'The suspects, and among those of wrong months each whose total is the sum of its lines, as the '
+  'rule account_balance has said, and not that of its months: these have changed since their slice '
+  'was sieved.';
+
 create or replace function saldo_private.record_check__rules(
   progress saldo.check_progress,
   suspects saldo_private.suspects,
   is_complete boolean,
+  is_at_once boolean,
   before_id uuid,
   out rule_count integer,
   out failed_rule_count integer
@@ -119,11 +148,17 @@ declare
     from saldo.finding as f
     where f.check_run_id = record_check__rules.before_id
   );
-  v_all saldo_private.suspects := suspects;
+  v_failed text[] := array(
+    select f.rule
+    from saldo.finding as f
+    where f.check_run_id = record_check__rules.before_id
+    and f.cause = 'rule_failed'
+  );
+  v_suspects saldo_private.suspects := suspects;
+  v_all saldo_private.suspects;
+  v_everything saldo_private.suspects;
   v_asked saldo_private.suspects;
 begin
-  v_all.since := null;
-  v_all.news_account_ids := null;
   rule_count := 0;
   failed_rule_count := 0;
   for v_rule in
@@ -134,7 +169,15 @@ begin
     order by r.name
   loop
     rule_count := rule_count + 1;
-    v_asked := case when v_rule.name = any (v_found) then v_all else suspects end;
+    if v_rule.name = 'month_movement' and is_complete then
+      v_suspects := saldo_private.record_check__with_odd_months(progress.id, v_suspects);
+    end if;
+    v_all := v_suspects;
+    v_all.since := null;
+    v_all.news_account_ids := null;
+    v_asked := case when v_rule.name = any (v_failed) then v_everything
+      when v_rule.name = any (v_found) then v_all
+      else v_suspects end;
     continue when saldo_private.record_check__is_settled(v_rule, v_asked);
     if v_rule.is_registered then
       perform saldo_private.hide_check();
@@ -144,8 +187,8 @@ begin
     begin
       perform saldo_private.record_check__rule(
         progress.id, v_rule, v_asked,
-        are_months_proven => is_complete and suspects.month_account_ids = '{}'
-          and suspects.entry_ids = '{}'
+        are_months_proven => is_at_once and v_suspects.month_account_ids = '{}'
+          and v_suspects.entry_ids = '{}'
       );
     exception
       when others then
@@ -165,14 +208,16 @@ end
 $$;
 comment on function saldo_private.record_check__rules is
   'Runs the enabled rules, all of them or the incremental ones, and explains what they find. '
-  'before_id: the check that found the suspects, in a look after it; what it found something by '
-  'is asked about everything.';
+  'is_at_once: the sieve has proven the months in this transaction. before_id: the check that '
+  'found the suspects, in a look after it; a rule that found something there is asked about all '
+  'suspects, one that failed about everything.';
 
 create or replace function saldo_private.record_check(
   progress saldo.check_progress,
   scope saldo.check_scope,
   suspects saldo_private.suspects,
   is_complete boolean,
+  is_at_once boolean default false,
   before_id uuid default null
 )
 returns saldo.check_run
@@ -181,7 +226,7 @@ as $$
 declare
   v_run saldo.check_run;
   v_rules record := saldo_private.record_check__rules(
-    progress, suspects, is_complete, before_id
+    progress, suspects, is_complete, is_at_once, before_id
   );
 begin
   insert into saldo.check_run (
@@ -207,5 +252,5 @@ begin
 end
 $$;
 comment on function saldo_private.record_check is
-  'Runs the rules over what the sieve suspects, and records the run. before_id: the check that '
-  'this one looks after.';
+  'Runs the rules over what the sieve suspects, and records the run. is_at_once: the sieve ran in '
+  'this transaction. before_id: the check that this one looks after.';

@@ -1,6 +1,6 @@
 -- What the guard has recorded since a check is looked at by the next one, however old the rows are.
 --
--- Private: recorded_writes_since, has_unchecked_writes, with_recorded_writes.
+-- Private: recorded_writes_since, has_unchecked_writes, has_unnamed_writes, with_recorded_writes.
 -- An incremental check looks at new postings: a line of long ago that is changed past the engine is
 -- none. The record of the write says which accounts and entries are suspect.
 
@@ -45,6 +45,19 @@ comment on function saldo_private.has_unchecked_writes is
   'Whether a write past the engine was recorded that the last check has not seen.';
 revoke execute on function saldo_private.has_unchecked_writes from public;
 grant execute on function saldo_private.has_unchecked_writes to saldo_admin;
+
+create or replace function saldo_private.has_unnamed_writes(since pg_snapshot)
+returns boolean
+language sql
+stable
+as $$
+  -- TRUNCATE names no row, and of more than are looked at the first are not known.
+  select count(*) >= 1000 or coalesce(bool_or(g.operation = 'truncate'), false)
+  from saldo_private.recorded_writes_since(since) as g
+$$;
+comment on function saldo_private.has_unnamed_writes is
+  'Whether there are records since of writes past the engine that do not say what was touched: '
+  'then everything is in question.';
 
 create or replace function saldo_private.with_recorded_writes(
   suspects saldo_private.suspects,

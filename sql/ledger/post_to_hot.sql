@@ -64,42 +64,6 @@ comment on function saldo_private.post_to_hot__day is
   'The posting date, under the shared lock of its month, where nothing stands in the way of the '
   'posting and nobody follows it. Null where it is not sure.';
 
-create or replace function saldo_private.post_to_hot_on__add_month(
-  debit_account_id bigint,
-  amount numeric,
-  month date
-)
-returns boolean
-language plpgsql
-as $$
-declare
-  v_is_accepted boolean;
-begin
-  -- An immediate account was moved a moment ago, and is locked since.
-  select a.closed_at is null and a.frozen_at is null and saldo_private.allows_change(
-    a.balance, a.held_total, a.min_balance, amount * saldo_private.normal_sign(a.type)
-  )
-  into v_is_accepted
-  from saldo.account as a
-  where a.id = debit_account_id
-  and a.mode = 'immediate';
-  if v_is_accepted is null then
-    perform saldo_private.posting__move_stripe(debit_account_id, month, amount, 0, 1, false);
-    return false; -- unusual: let it be examined
-  end if;
-  -- It may have come while the account was waited for, behind the back of the statement before.
-  insert into saldo.month_movement as m (account_id, month, debit, credit, line_count)
-  values (debit_account_id, post_to_hot_on__add_month.month, amount, 0, 1)
-  on conflict on constraint month_movement_pkey do update
-  set debit = m.debit + excluded.debit,
-    line_count = m.line_count + 1;
-  return v_is_accepted;
-end
-$$;
-comment on function saldo_private.post_to_hot_on__add_month is
-  'Adds a debit to a month that was not there, or to a stripe where the account has become hot. '
-  'Whether there is nothing to examine.';
-
 create or replace function saldo_private.post_to_hot_on__write(
   entry_id uuid,
   debit_account_id bigint,
@@ -153,17 +117,19 @@ begin
       saldo_private.actor(), pg_current_xact_id()
     )
   )
-  -- Last, since what it returns is the answer without another node in the plan.
-  update saldo.month_movement as m
-  set debit = m.debit + amount,
-    line_count = m.line_count + 1
+  -- An insert, as the month may have come while the account was waited for, behind the back of this
+  -- statement. Last, since what it returns is the answer without another node in the plan.
+  insert into saldo.month_movement as m (account_id, month, debit, credit, line_count)
+  select debit_account_id, post_to_hot_on__write.month, amount, saldo_private.no_amount(), 1
   from moved
-  where m.account_id = debit_account_id
-  and m.month = post_to_hot_on__write.month
-  returning moved.is_accepted into v_is_accepted;
+  on conflict on constraint month_movement_pkey do update
+  set debit = m.debit + excluded.debit,
+    line_count = m.line_count + 1
+  returning (select moved.is_accepted from moved) into v_is_accepted;
   v_set := set_config('saldo.moves', v_moves, true);
-  if v_is_accepted is null then -- the first posting of the month to it, or hot since a moment ago
-    return saldo_private.post_to_hot_on__add_month(debit_account_id, amount, month);
+  if v_is_accepted is null then -- hot: nothing of it was moved, and it may have changed again since
+    perform saldo_private.posting__move_stripe(debit_account_id, month, amount, 0, 1, false);
+    return false; -- unusual: let it be examined
   end if;
   return v_is_accepted;
 end

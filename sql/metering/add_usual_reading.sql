@@ -162,19 +162,15 @@ comment on function saldo_private.add_usual_reading__terms is
   'What a reading is rated by, and the index before it; no row where it is not the last of its '
   'meter, its month is charged, or somebody follows what it is posted to.';
 
-create or replace function saldo_private.add_usual_reading__is_open(
-  read_at timestamptz,
-  month date
-)
+create or replace function saldo_private.add_usual_reading__is_open(read_at timestamptz)
 returns boolean
 language plpgsql
 as $$
 declare
   v_is_open boolean;
 begin
-  if pg_advisory_xact_lock_shared(
-    saldo_private.posting_month_lock(), saldo_private.month_number(month)
-  ) is not null then
+  -- Both months that it may be in, in their order: the way of any posting begins with the first.
+  if saldo_private.holds_month_of(read_at) then
     select (add_usual_reading__is_open.read_at < book.usual_from) is not true
     into v_is_open
     from saldo_private.book_state as book
@@ -184,9 +180,9 @@ begin
 end
 $$;
 comment on function saldo_private.add_usual_reading__is_open is
-  'Whether the month is neither closed nor in a year whose totals are kept, under its shared lock. '
-  'Taken when it is known that the reading needs no other: who holds a month may not wait for one '
-  'before it.';
+  'Whether the month of this moment is neither closed nor in a year whose totals are kept, under '
+  'its shared lock; null where that cannot be had. Asked when it is known that the reading needs '
+  'no other month: who holds one may not wait for one before it.';
 
 create or replace function saldo_private.add_usual_reading__rate(
   id uuid,
@@ -243,7 +239,7 @@ begin
   v_amount := round(v_sm3 * v_price, 2);
   if (v_is_usual and v_sm3 < 1e15 and v_amount between 0.01 and 1e15 - 1
     and (kind = 'volume' or (value < v_previous_index) = coalesce(is_rollover, false))
-  ) is not true or not saldo_private.add_usual_reading__is_open(read_at, month) then
+  ) is not true or saldo_private.add_usual_reading__is_open(read_at) is not true then
     return null;
   end if;
   v_entry_id := saldo_private.uuid_v7();
@@ -311,10 +307,14 @@ begin
     v_month
   from saldo.customer as c
   join saldo.meter as m on m.account_id = c.account_id
+  join saldo.account as deposit on deposit.id = c.account_id
   join saldo.account as revenue on revenue.code = 'revenue:' || c.currency
   cross join saldo.setting as zone
   where m.id = add_usual_reading.meter_id
   and zone.name = 'business_time_zone'
+  and deposit.mode = 'immediate'
+  and deposit.closed_at is null
+  and deposit.frozen_at is null
   and revenue.mode = 'hot'
   and revenue.closed_at is null
   and revenue.frozen_at is null

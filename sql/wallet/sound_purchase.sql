@@ -27,6 +27,8 @@ comment on function saldo_private.is_sound_purchase is
 create or replace function saldo_private.tg_purchase__keep_sound()
 returns trigger
 language plpgsql
+security definer
+set search_path = saldo, saldo_private, pg_temp
 as $$
 begin
   -- Most are paid at once: a test for null costs next to nothing.
@@ -35,20 +37,21 @@ begin
     and NEW.refund_entry_id is null and NEW.refund_reason is null and NEW.refunded_at is null
     and NEW.quantity > 0 and NEW.unit_price > 0 and NEW.amount = NEW.unit_price * NEW.quantity
   then
-    return NEW;
+    return null;
   elsif not saldo_private.is_sound_purchase(NEW) then
     perform saldo_private.fail(
       'input_invalid', format('purchase %s: its columns do not fit each other', NEW.id)
     );
   end if;
-  return NEW;
+  return null;
 end
 $$;
 comment on function saldo_private.tg_purchase__keep_sound is
   'Refuses a purchase whose columns do not fit each other: SB010 input_invalid.';
 
+-- After the row, as triggers of somebody else may change it before.
 create or replace trigger keep_sound
-  before insert or update on saldo.purchase
+  after insert or update on saldo.purchase
   for each row
   execute function saldo_private.tg_purchase__keep_sound();
 alter table saldo.purchase enable always trigger keep_sound;

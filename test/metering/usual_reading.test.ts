@@ -152,6 +152,43 @@ test.serial("a reading waits for its month only when it is known to need no othe
   }
 });
 
+test.serial("a reading at the first of a month takes the month before it first", async (t) => {
+  const site = await metering.site({ kind: "volume" });
+  const closing = await metering.pool.connect();
+  try {
+    await closing.query("begin");
+    await closing.query(`select pg_advisory_xact_lock(saldo_private.posting_month_lock(),
+      saldo_private.month_number('2025-08-01'))`);
+    // By UTC it is still August. Who waited for that with September in hand would close a circle.
+    const late = read(site, "2025-09-01T00:00:00+07", 10);
+    const waiting = `select w.objid = saldo_private.month_number('2025-08-01')::oid as is_first,
+        exists (
+          select
+          from pg_locks as h
+          where h.pid = w.pid
+          and h.granted
+          and h.locktype = 'advisory'
+          and h.classid = w.classid
+        ) as has_other
+      from pg_locks as w
+      where w.locktype = 'advisory'
+      and not w.granted
+      and w.classid = saldo_private.posting_month_lock()::oid
+      and w.database = (select oid from pg_database where datname = current_database())`;
+    let rows = await metering.root(waiting);
+    for (let look = 0; rows.length === 0 && look < 200; look += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      rows = await metering.root(waiting);
+    }
+    t.deepEqual(rows, [{ is_first: true, has_other: false }]);
+    await closing.query("commit");
+    t.is(await late, "usual");
+  } finally {
+    closing.release();
+  }
+  t.deepEqual(await metering.findings(), []);
+});
+
 test.serial("what a reading is rated by is planned within the statement that asks", async (t) => {
   const rows = await metering.root(`explain select * from saldo_private.add_usual_reading__terms(
     1, 'IDR', 2, 3, now(), '2025-08-10', '2025-08-01')`);

@@ -295,6 +295,8 @@ inBrowser("screens of what needs a person follow what the server tells", async (
     ["/decisions", "Decisions"],
     ["/alerts", "Alerts"],
   ] as const) {
+    // What the page before still opens is not heard.
+    await page.goto("about:blank");
     // The answer may come before the heading does.
     const isHeard = page
       .waitForEvent("websocket")
