@@ -84,6 +84,7 @@ declare
   v_moves text := coalesce(current_setting('saldo.moves', true), '');
   v_set text := set_config('saldo.moves', pg_trigger_depth()::text, true);
   v_is_accepted boolean;
+  v_moved_id bigint;
 begin
   with moved as (
     update saldo.account as a
@@ -97,6 +98,15 @@ begin
     returning a.closed_at is null and a.frozen_at is null and saldo_private.allows_change(
       a.balance, a.held_total, a.min_balance, amount * saldo_private.normal_sign(a.type)
     ) as is_accepted
+  ),
+  month_moved as (
+    update saldo.month_movement as m
+    set debit = m.debit + amount,
+      line_count = m.line_count + 1
+    from moved
+    where m.account_id = debit_account_id
+    and m.month = post_to_hot_on__write.month
+    returning m.account_id
   ),
   line as (
     insert into saldo.journal_line (account_id, posting_date, entry_id, line_no, debit, credit)
@@ -117,19 +127,20 @@ begin
       saldo_private.actor(), pg_current_xact_id()
     )
   )
-  -- An insert, as the month may have come while the account was waited for, behind the back of this
-  -- statement. Last, since what it returns is the answer without another node in the plan.
-  insert into saldo.month_movement as m (account_id, month, debit, credit, line_count)
-  select debit_account_id, post_to_hot_on__write.month, amount, saldo_private.no_amount(), 1
-  from moved
-  on conflict on constraint month_movement_pkey do update
-  set debit = m.debit + excluded.debit,
-    line_count = m.line_count + 1
-  returning (select moved.is_accepted from moved) into v_is_accepted;
+  -- Apart: that there is no row of the month must not look like an account that was not moved.
+  select (select moved.is_accepted from moved), (select month_moved.account_id from month_moved)
+  into v_is_accepted, v_moved_id;
   v_set := set_config('saldo.moves', v_moves, true);
   if v_is_accepted is null then -- hot: nothing of it was moved, and it may have changed again since
     perform saldo_private.posting__move_stripe(debit_account_id, month, amount, 0, 1, false);
     return false; -- unusual: let it be examined
+  elsif v_moved_id is null then
+    -- It may have come while the account was waited for, behind the back of that statement.
+    insert into saldo.month_movement as m (account_id, month, debit, credit, line_count)
+    values (debit_account_id, post_to_hot_on__write.month, amount, 0, 1)
+    on conflict on constraint month_movement_pkey do update
+    set debit = m.debit + excluded.debit,
+      line_count = m.line_count + 1;
   end if;
   return v_is_accepted;
 end
