@@ -249,6 +249,6 @@ test("any history of a wallet agrees with plain arithmetic, and every rule is cl
       }
       t.deepEqual(await wallet.findings(), []);
     }),
-    { numRuns: 30 },
+    { numRuns: Number(process.env["WALLET_RUNS"] ?? 30) },
   );
 });
