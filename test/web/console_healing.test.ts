@@ -296,7 +296,7 @@ inBrowser("screens of what needs a person follow what the server tells", async (
     ["/alerts", "Alerts"],
   ] as const) {
     // What the page before still opens is not heard.
-    await page.goto("about:blank");
+    await page.goto("/health");
     // The answer may come before the heading does.
     const isHeard = page
       .waitForEvent("websocket")
