@@ -236,10 +236,6 @@ begin
     v_news.since := null;
     v_news.news_account_ids := null;
   end if;
-  if saldo_private.has_unnamed_writes(v_snapshot) then
-    v_news.account_ids := array(select a.id from saldo.account as a);
-    v_news.month_account_ids := v_news.account_ids;
-  end if;
   v_progress.line_count := v_news.line_count;
   return saldo_private.record_check(
     v_progress, 'incremental', saldo_private.recheck__suspects(check_run_id, v_news),

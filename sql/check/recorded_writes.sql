@@ -84,6 +84,9 @@ begin
     from (values (g.old_row), (g.new_row)) as row (data)
   ) as named
   where g.rule is null;
+  if saldo_private.has_unnamed_writes(since) then
+    v_account_ids := array(select a.id from saldo.account as a);
+  end if;
   v_suspects.account_ids := suspects.account_ids || v_account_ids;
   v_suspects.month_account_ids := suspects.month_account_ids || v_account_ids;
   v_suspects.entry_ids := suspects.entry_ids || v_entry_ids;
@@ -93,5 +96,5 @@ begin
 end
 $$;
 comment on function saldo_private.with_recorded_writes is
-  'The suspects of an incremental check, with the accounts and entries that were written past the '
-  'engine since.';
+  'The suspects, with the accounts and entries that were written past the engine since; all '
+  'accounts where that is not known.';

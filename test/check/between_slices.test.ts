@@ -74,6 +74,15 @@ test("a recorded write to a slice that was looked at is found by that check", as
   await close();
 });
 
+test("months that are emptied between slices are found by that check", async (t) => {
+  const { pool, close } = await openMonths();
+  const found = await checkAround(pool, () =>
+    forced(pool, (client) => client.query("truncate saldo.month_movement")),
+  );
+  t.true(found.includes("month_movement 9"), found.join(", "));
+  await close();
+});
+
 for (const table of ["saldo.month_movement", "saldo.journal_line"]) {
   test(`after TRUNCATE of ${table} a reconciliation looks at everything`, async (t) => {
     const { pool, close } = await openMonths();
