@@ -5578,7 +5578,7 @@ export interface Functions {
   /**
    * Seals what heals and settlements derive from and is not sealed yet: rows that were submitted
    * to hot accounts, holds, purchases, their refunds in parts, charge-backs, stock, deposits,
-   * readings, rated lines and settlements, about row_limit of either (1 to 1000000).
+   * readings, rated lines and settlements, up to row_limit rows and as many others (1 to 1000000).
    */
   seal_rows: {
     args: {

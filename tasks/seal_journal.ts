@@ -6,8 +6,11 @@ const payloadSchema = z.object({}).strict();
 const batchSize = 50_000;
 
 /**
- * Seals what was posted, then rows that heals derive from, batch by batch, each in a transaction of its own: a worker that is killed
- * leaves seals that are whole. The log has the last hash, so that it is kept outside the database.
+ * Seals what was posted, then rows that heals derive from, batch by batch, each in a transaction of
+ * its own: a worker that is killed leaves seals that are whole. What comes in meanwhile, less than a
+ * batch, is for the next run: a seal of a few rows costs as much as one of thousands, and a job that
+ * went on for as long as there are any would never end on a busy system. The log has the last hash,
+ * so that it is kept outside the database.
  */
 const sealJournal: SaldoTask = async (payload, helpers) => {
   payloadSchema.parse(payload);
@@ -29,7 +32,7 @@ const sealJournal: SaldoTask = async (payload, helpers) => {
   await sealRows(helpers);
 };
 
-/** A batch is about as large as asked for: rows of hot accounts are shared out among slots. */
+/** A batch is of up to so many rows of hot accounts, and as many records. */
 async function sealRows(helpers: Parameters<SaldoTask>[1]): Promise<void> {
   let sealedCount: number;
   do {
@@ -38,7 +41,7 @@ async function sealRows(helpers: Parameters<SaldoTask>[1]): Promise<void> {
       `select saldo.seal_rows(${batchSize}) as count`,
     );
     sealedCount = Number(batch?.count ?? 0);
-  } while (sealedCount > 0 && !helpers.abortSignal?.aborted);
+  } while (sealedCount >= batchSize && !helpers.abortSignal?.aborted);
 }
 
 export default sealJournal;

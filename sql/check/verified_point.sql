@@ -109,6 +109,8 @@ as $$
     where not exists (
       select from saldo_private.verified_total as v where v.account_id = t.account_id
     )
+    -- A sort reads all before the first is written: the table may be planned as an empty one.
+    order by t.account_id
   ),
   forgotten as (
     -- Of other weights.

@@ -80,32 +80,38 @@ begin
   insert into saldo_private.sealed_record (
     source, owner_id, id, seal_number, account_id, changed_in, hash
   )
-  select r.source, r.owner_id, r.id, v_number, r.account_id, r.changed_in,
-    sha256(convert_to(r.text, 'UTF8'))
-  from saldo_private.sealed_source as r
-  left join lateral (
-    select s.changed_in, true as is_sealed
-    from saldo_private.sealed_record as s
-    where s.source = r.source
-    and s.owner_id = r.owner_id
-    and s.id = r.id
-    order by s.seal_number desc
-    limit 1
-  ) as sealed on true
-  where (progress.is_catching_up
-    or (r.changed_in >= progress.sealed_until and r.changed_in < v_until))
-  and (sealed.is_sealed is null
-    or (((r.changed_in >= progress.sealed_until and r.changed_in < v_until)
-        or (progress.is_catching_up and r.changed_in >= progress.former_until))
-      and r.changed_in is distinct from sealed.changed_in))
-  and not exists (
-    select
-    from saldo_private.contested_row as c
-    where c.account_id = r.account_id
-    and c.source = r.source
-  )
-  and (r.source <> 'hold' or r.account_id not in (select d.account_id from doubtful as d))
-  limit row_limit;
+  select f.source, f.owner_id, f.id, v_number, f.account_id, f.changed_in,
+    sha256(convert_to(f.text, 'UTF8'))
+  from (
+    select r.source, r.owner_id, r.id, r.account_id, r.changed_in, r.text
+    from saldo_private.sealed_source as r
+    left join lateral (
+      select s.changed_in, true as is_sealed
+      from saldo_private.sealed_record as s
+      where s.source = r.source
+      and s.owner_id = r.owner_id
+      and s.id = r.id
+      order by s.seal_number desc
+      limit 1
+    ) as sealed on true
+    where (progress.is_catching_up
+      or (r.changed_in >= progress.sealed_until and r.changed_in < v_until))
+    and (sealed.is_sealed is null
+      or (((r.changed_in >= progress.sealed_until and r.changed_in < v_until)
+          or (progress.is_catching_up and r.changed_in >= progress.former_until))
+        and r.changed_in is distinct from sealed.changed_in))
+    and not exists (
+      select
+      from saldo_private.contested_row as c
+      where c.account_id = r.account_id
+      and c.source = r.source
+    )
+    and (r.source <> 'hold' or r.account_id not in (select d.account_id from doubtful as d))
+    limit row_limit
+  ) as f
+  -- A sort reads all before the first is written. Seals that come in while it is looked at would be
+  -- read for each record, where none are there when this is planned.
+  order by f.source, f.owner_id, f.id;
   get diagnostics v_count = row_count;
   if v_count > 0 then
     perform saldo_private.make_row_seal(
@@ -155,9 +161,8 @@ $$;
 comment on function saldo.seal_rows is
   'Seals what heals and settlements derive from and is not sealed yet: rows that were submitted to '
   'hot accounts, holds, purchases, their refunds in parts, charge-backs, stock, deposits, '
-  'readings, rated lines and settlements, about row_limit of either (1 to 1000000). Returns how '
-  'many; 0 when there was nothing. What was sealed and is another later, or gone, is found by the '
-  'checks (rule row_seal). Errors: '
-  'SB010 input_invalid, SB020 isolation_unsupported.';
+  'readings, rated lines and settlements, up to row_limit rows and as many others (1 to 1000000). '
+  'Returns how many; 0 when there was nothing. What was sealed and is another later, or gone, is '
+  'found by the checks (rule row_seal). Errors: SB010 input_invalid, SB020 isolation_unsupported.';
 revoke execute on function saldo.seal_rows from public;
 grant execute on function saldo.seal_rows to saldo_admin;

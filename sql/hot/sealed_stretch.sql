@@ -33,7 +33,8 @@ language sql
 stable
 as $$
   with slot as materialized (
-    select m.account_id, m.slot_no, m.seq, m.debit_total, m.credit_total, sealed.last_seq
+    select m.account_id, m.slot_no, m.seq, m.debit_total, m.credit_total, sealed.last_seq,
+      last_row.seq - sealed.last_seq as row_count
     from saldo_private.settlement_mark as m
     cross join lateral (
       select coalesce(max(t.last_seq), 0) as last_seq
@@ -41,14 +42,26 @@ as $$
       where t.account_id = m.account_id
       and t.slot_no = m.slot_no
     ) as sealed
-    where exists (
+    -- Not EXISTS, which may become a join with all rows, each of which then asks what is sealed.
+    cross join lateral (
       select
       from saldo.sub_balance as s
       where s.account_id = m.account_id
       and s.slot_no = m.slot_no
       and s.seq = sealed.last_seq + 1
-    )
-    and (accepted_account_id is null or m.account_id = accepted_account_id)
+      limit 1
+    ) as next_row
+    cross join lateral (
+      select s.seq
+      from saldo.sub_balance as s
+      where s.account_id = m.account_id
+      and s.slot_no = m.slot_no
+      and s.seq > sealed.last_seq
+      and s.seq <= sealed.last_seq + row_limit
+      order by s.seq desc
+      limit 1
+    ) as last_row
+    where (accepted_account_id is null or m.account_id = accepted_account_id)
     and not exists (
       select
       from saldo_private.contested_row as c
@@ -58,39 +71,46 @@ as $$
     )
     order by m.account_id, m.slot_no
     limit row_limit
+  ),
+  agreeing as (
+    select slot.account_id, slot.slot_no, slot.last_seq, slot.row_count,
+      sum(slot.row_count) over (order by slot.account_id, slot.slot_no) - slot.row_count
+        as before_count
+    from slot
+    left join saldo_private.account_slot as o
+      on o.account_id = slot.account_id and o.slot_no = slot.slot_no
+    cross join lateral (
+      select count(*) as row_count,
+        coalesce(sum(s.amount) filter (where s.direction = 'debit'), 0) as debit,
+        coalesce(sum(s.amount) filter (where s.direction = 'credit'), 0) as credit
+      from saldo.sub_balance as s
+      where s.account_id = slot.account_id
+      and s.slot_no = slot.slot_no
+      and s.seq > slot.seq
+      and s.seq <= saldo_private.highest_seq()
+    ) as pending
+    where (o.account_id is null and (
+      -- One that was taken away from others has nothing pending; where all are gone, nobody knows.
+      pending.row_count = 0
+      or not exists (
+        select
+        from saldo_private.account_slot as each
+        where each.account_id = slot.account_id
+      )
+    ))
+    or accepted_account_id is not null
+    or (o.seq, o.debit_total, o.credit_total) = (slot.seq + pending.row_count,
+      slot.debit_total + pending.debit, slot.credit_total + pending.credit)
   )
-  select slot.account_id, slot.slot_no, slot.last_seq,
-    greatest(row_limit / count(*) over (), 1)
-  from slot
-  left join saldo_private.account_slot as o
-    on o.account_id = slot.account_id and o.slot_no = slot.slot_no
-  cross join lateral (
-    select count(*) as row_count,
-      coalesce(sum(s.amount) filter (where s.direction = 'debit'), 0) as debit,
-      coalesce(sum(s.amount) filter (where s.direction = 'credit'), 0) as credit
-    from saldo.sub_balance as s
-    where s.account_id = slot.account_id
-    and s.slot_no = slot.slot_no
-    and s.seq > slot.seq
-    and s.seq <= saldo_private.highest_seq()
-  ) as pending
-  where (o.account_id is null and (
-    -- One that was taken away from others has nothing pending; where all are gone, nobody knows.
-    pending.row_count = 0
-    or not exists (
-      select
-      from saldo_private.account_slot as each
-      where each.account_id = slot.account_id
-    )
-  ))
-  or accepted_account_id is not null
-  or (o.seq, o.debit_total, o.credit_total) = (slot.seq + pending.row_count,
-    slot.debit_total + pending.debit, slot.credit_total + pending.credit)
+  select a.account_id, a.slot_no, a.last_seq,
+    least(a.row_count, row_limit - a.before_count)::bigint
+  from agreeing as a
+  where a.before_count < row_limit
 $$;
 comment on function saldo_private.seal_stretches__slots is
   'Slots with rows that are not sealed, uncontested, and as many and as large as the slot itself '
-  'has counted; each with its share of row_limit. Of an account whose rows an administrator '
-  'accepts its slots are not asked.';
+  'has counted; each with how many of its rows make up row_limit, in the order of the slots. Of an '
+  'account whose rows an administrator accepts its slots are not asked.';
 
 create or replace function saldo_private.seal_stretches(
   row_limit integer,
@@ -99,6 +119,8 @@ create or replace function saldo_private.seal_stretches(
 )
 returns bigint
 language plpgsql
+-- A job that keeps its connection: a plan from when there were few rows would read all there are.
+set plan_cache_mode = force_custom_plan
 as $$
 declare
   v_number bigint := (select p.head_number + 1 from saldo_private.row_seal_progress as p);
@@ -141,7 +163,7 @@ begin
 end
 $$;
 comment on function saldo_private.seal_stretches is
-  'Seals up to about row_limit rows of hot accounts that are not sealed yet, for a caller that has '
+  'Seals up to row_limit rows of hot accounts that are not sealed yet, for a caller that has '
   'locked the chain. How many.';
 
 create or replace function saldo_private.sealed_stretches_hash(seal_number bigint)

@@ -1,0 +1,141 @@
+/**
+ * What sealing costs: what is new, whatever was there when its statements were planned, and no job
+ * that never ends. A sealer that reads everything again holds back what may be cleaned up, and so
+ * makes each posting more expensive.
+ */
+
+import test from "ava";
+import type { JobHelpers } from "graphile-worker";
+import type pg from "pg";
+import expireHolds from "../../tasks/expire_holds.ts";
+import sealJournal from "../../tasks/seal_journal.ts";
+import { openTestDatabase, type TestDatabase } from "../_support/database.ts";
+
+let database: TestDatabase;
+test.beforeEach(async () => {
+  database = await openTestDatabase(10);
+  await database.pool.query(`
+    select saldo.make_account_hot((saldo.open_account('hot', 'Hot', 'liability')).id);
+    select saldo.create_product('stocked', 'Stocked', 10, is_stock_tracked => true)`);
+});
+test.afterEach.always(() => database?.close());
+
+const submitMany = `select saldo.submit_transaction(id, 5, 'credit')
+  from saldo.account, generate_series(1, $1::integer) where code = 'hot'`;
+
+/** A session whose statements were planned, and kept, while there was nothing to seal. */
+async function oldSession() {
+  const client = await database.pool.connect();
+  await client.query("vacuum analyze");
+  for (let call = 0; call < 8; call += 1) await client.query("select saldo.seal_rows()");
+  return client;
+}
+
+/** Blocks that a statement has looked at, and how many rows it has sealed. */
+async function costOfSealing(client: pg.PoolClient): Promise<{ blocks: number; count: number }> {
+  const count = async () => {
+    const { rows } = await client.query(
+      "select coalesce(sum(row_count), 0)::integer as count from saldo_private.row_seal",
+    );
+    return rows[0].count as number;
+  };
+  const before = await count();
+  const { rows } = await client.query(
+    "explain (analyze, buffers, timing off, format json) select saldo.seal_rows()",
+  );
+  const plan = rows[0]["QUERY PLAN"][0].Plan;
+  const blocks = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"];
+  return { blocks, count: (await count()) - before };
+}
+
+test.serial(
+  "rows of hot accounts are sealed at the cost of what is new, by an old plan too",
+  async (t) => {
+    const client = await oldSession();
+    t.teardown(() => client.release());
+    // Each connection has a slot of its own.
+    for (let round = 1; round <= 2; round += 1) {
+      const clients = await Promise.all(Array.from({ length: 6 }, () => database.pool.connect()));
+      await Promise.all(clients.map((each) => each.query(submitMany, [1000])));
+      for (const each of clients) each.release();
+      const { blocks, count } = await costOfSealing(client);
+      t.is(count, 6000);
+      t.true(blocks < 15 * count, `round ${round}: ${blocks} blocks`);
+    }
+    await database.pool.query(submitMany, [1]);
+    const { blocks, count } = await costOfSealing(client);
+    t.is(count, 1);
+    t.true(blocks < 1500, `a row more: ${blocks} blocks`);
+  },
+);
+
+test.serial("records are sealed at the cost of what is new, when none is sealed yet", async (t) => {
+  const client = await oldSession();
+  t.teardown(() => client.release());
+  await database.pool.query(
+    `select count(*) from saldo.add_stock_items(saldo.id_of_product('stocked'),
+      (select array_agg('unit ' || g) from generate_series(1, 10000) as g))`,
+  );
+  const { blocks, count } = await costOfSealing(client);
+  t.is(count, 10_000);
+  t.true(blocks < 40 * count, `${blocks} blocks`);
+});
+
+test.serial(
+  "a batch is as large as asked for, also where one slot has nearly all rows",
+  async (t) => {
+    const { pool } = database;
+    const clients = await Promise.all(Array.from({ length: 5 }, () => pool.connect()));
+    for (const [index, each] of clients.entries()) {
+      await each.query(submitMany, [index === 2 ? 900 : 10]);
+    }
+    for (const each of clients) each.release();
+    const seal = async () => {
+      const { rows } = await pool.query("select saldo.seal_rows(500)::integer as count");
+      return rows[0].count as number;
+    };
+    t.deepEqual([await seal(), await seal(), await seal()], [500, 440, 0]);
+  },
+);
+
+/** What a task is given by the worker, as far as these need it. */
+function helpersOf(pool: pg.Pool): JobHelpers {
+  return {
+    query: pool.query.bind(pool),
+    async withPgClient<Value>(use: (client: pg.PoolClient) => Promise<Value>) {
+      const client = await pool.connect();
+      try {
+        return await use(client);
+      } finally {
+        client.release();
+      }
+    },
+    logger: { info() {}, warn() {}, error() {} },
+  } as unknown as JobHelpers;
+}
+
+for (const [name, task, write] of [
+  ["seal_journal", sealJournal, submitMany],
+  [
+    "expire_holds",
+    expireHolds,
+    `select saldo.place_hold(id, 1, expires_in => interval '1 millisecond')
+    from saldo.account, generate_series(1, $1::integer) where code = 'hot'`,
+  ],
+] as const) {
+  test.serial(`${name} ends though there is something new each time that it looks`, async (t) => {
+    const { pool } = database;
+    await pool.query(submitMany, [20]);
+    const endAt = Date.now() + 12_000;
+    let isOver = false;
+    const traffic = async () => {
+      while (!isOver && Date.now() < endAt) await pool.query(write, [20]);
+    };
+    const writers = [traffic(), traffic()];
+    await task({}, helpersOf(pool), {} as never);
+    const endedAt = Date.now();
+    isOver = true;
+    await Promise.all(writers);
+    t.true(endedAt < endAt);
+  });
+}
