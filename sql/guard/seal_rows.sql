@@ -61,15 +61,16 @@ declare
   v_count bigint;
 begin
   -- One statement, so one snapshot: a hold and what is held are written together.
-  with doubtful as materialized (
-    select c.account_id
-    from (
-      select distinct h.account_id
-      from saldo.hold as h
-      where progress.is_catching_up
-      or (h.changed_in >= progress.sealed_until and h.changed_in < v_until)
-    ) as c
-    where saldo_private.has_unexplained_holds(c.account_id)
+  with touched as materialized ( -- a list of its own: the question below costs all holds of an account
+    select distinct h.account_id
+    from saldo.hold as h
+    where progress.is_catching_up
+    or (h.changed_in >= progress.sealed_until and h.changed_in < v_until)
+  ),
+  doubtful as materialized (
+    select t.account_id
+    from touched as t
+    where saldo_private.has_unexplained_holds(t.account_id)
   ),
   contested as (
     insert into saldo_private.contested_row (account_id, source, slot_no, contested_at)

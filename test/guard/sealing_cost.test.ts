@@ -69,6 +69,19 @@ test.serial(
   },
 );
 
+test.serial("the holds of an account are added up once, however many are new", async (t) => {
+  const client = await oldSession();
+  t.teardown(() => client.release());
+  await database.pool.query(submitMany, [1000]);
+  await database.pool.query(
+    `select saldo.place_hold(id, 1) from saldo.account, generate_series(1, 2000)
+    where code = 'hot'`,
+  );
+  const { blocks, count } = await costOfSealing(client);
+  t.is(count, 3000);
+  t.true(blocks < 40 * count, `${blocks} blocks`);
+});
+
 test.serial("records are sealed at the cost of what is new, when none is sealed yet", async (t) => {
   const client = await oldSession();
   t.teardown(() => client.release());
