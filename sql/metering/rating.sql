@@ -184,6 +184,9 @@ comment on function saldo_private.rating_of is
 create or replace function saldo_private.rating_change(reading_ids uuid[])
 returns setof saldo.rated_line
 language plpgsql
+-- Joined as written, from the readings asked for. A connection that had planned it for few readings
+-- went from all meters to all their readings.
+set join_collapse_limit = 1
 as $$
 begin
   -- PL/pgSQL for its cached plan, as above.
