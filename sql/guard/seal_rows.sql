@@ -3,7 +3,8 @@
 -- Public: seal_rows. Private: seal_records, has_unexplained_holds. Evidence is kept by
 -- row_seal.sql, sealed_stretch.sql and sealed_source.sql.
 -- No record is passed over: what was running when a sealer looked has a transaction number from
--- that snapshot's xmin on, and the next sealer begins there. What the guard recorded is not sealed.
+-- that snapshot's xmin on, and the next sealer begins there. A batch that is full is of the earliest,
+-- and the next begins with its last transaction. What the guard recorded is not sealed.
 
 create or replace function saldo_private.sealed_records_hash(seal_number bigint)
 returns bytea
@@ -48,9 +49,10 @@ comment on function saldo_private.has_unexplained_holds is
 
 create or replace function saldo_private.seal_records(
   progress saldo_private.row_seal_progress,
-  row_limit integer
+  row_limit integer,
+  out record_count bigint,
+  out last_changed_in xid8
 )
-returns bigint
 language plpgsql
 -- By an index, unless everything is gone through.
 set plan_cache_mode = force_custom_plan
@@ -58,7 +60,6 @@ as $$
 declare
   v_number bigint := (select p.head_number + 1 from saldo_private.row_seal_progress as p);
   v_until xid8 := pg_snapshot_xmax(pg_current_snapshot());
-  v_count bigint;
 begin
   -- One statement, so one snapshot: a hold and what is held are written together.
   with touched as materialized ( -- a list of its own: the question below costs all holds of an account
@@ -77,13 +78,8 @@ begin
     select d.account_id, 'hold', 0, clock_timestamp()
     from doubtful as d
     on conflict on constraint contested_row_pkey do nothing
-  )
-  insert into saldo_private.sealed_record (
-    source, owner_id, id, seal_number, account_id, changed_in, hash
-  )
-  select f.source, f.owner_id, f.id, v_number, f.account_id, f.changed_in,
-    sha256(convert_to(f.text, 'UTF8'))
-  from (
+  ),
+  found as materialized (
     select r.source, r.owner_id, r.id, r.account_id, r.changed_in, r.text
     from saldo_private.sealed_source as r
     left join lateral (
@@ -108,24 +104,36 @@ begin
       and c.source = r.source
     )
     and (r.source <> 'hold' or r.account_id not in (select d.account_id from doubtful as d))
+    -- The earliest first, so that a batch says how far the sealer is.
+    order by case when not progress.is_catching_up then r.changed_in end
     limit row_limit
-  ) as f
-  -- A sort reads all before the first is written. Seals that come in while it is looked at would be
-  -- read for each record, where none are there when this is planned.
-  order by f.source, f.owner_id, f.id;
-  get diagnostics v_count = row_count;
-  if v_count > 0 then
+  ),
+  sealed as (
+    insert into saldo_private.sealed_record (
+      source, owner_id, id, seal_number, account_id, changed_in, hash
+    )
+    select f.source, f.owner_id, f.id, v_number, f.account_id, f.changed_in,
+      sha256(convert_to(f.text, 'UTF8'))
+    from found as f
+    -- A sort reads all before the first is written. Seals that come in while they are looked for
+    -- would be read for each record, where none are there when this is planned.
+    order by f.source, f.owner_id, f.id
+  )
+  select (select count(*) from found),
+    (select f.changed_in from found as f order by f.changed_in desc nulls last limit 1)
+  into record_count, last_changed_in;
+  if record_count > 0 then
     perform saldo_private.make_row_seal(
-      'record', v_count, saldo_private.sealed_records_hash(v_number)
+      'record', record_count, saldo_private.sealed_records_hash(v_number)
     );
   end if;
-  return v_count;
 end
 $$;
 comment on function saldo_private.seal_records is
   'Seals up to row_limit records that the engine has written since they were sealed, for a caller '
-  'that has locked the chain. Holds that do not come to what is held are contested instead. How '
-  'many.';
+  'that has locked the chain, the earliest first unless all are gone through. Holds that do not '
+  'come to what is held are contested instead. record_count: how many; last_changed_in: the last '
+  'transaction that wrote one of them.';
 
 create or replace function saldo.seal_rows(row_limit integer default 50000)
 returns bigint
@@ -138,6 +146,7 @@ declare
   v_xmin xid8;
   v_row_count bigint;
   v_record_count bigint;
+  v_last xid8;
 begin
   if (row_limit between 1 and 1000000) is not true then
     perform saldo_private.fail('input_invalid', 'row_limit: a whole number from 1 to 1000000');
@@ -146,13 +155,19 @@ begin
   -- Before the records are read: what is running now may be missing among them.
   v_xmin := pg_snapshot_xmin(pg_current_snapshot());
   v_row_count := saldo_private.seal_stretches(row_limit);
-  v_record_count := saldo_private.seal_records(v_progress, row_limit);
-  if v_record_count < row_limit
-    and (v_record_count > 0 or v_progress.is_catching_up)
-  then
+  select r.record_count, r.last_changed_in
+  into v_record_count, v_last
+  from saldo_private.seal_records(v_progress, row_limit) as r;
+  if v_record_count < row_limit then
     update saldo_private.row_seal_progress as p
     set sealed_until = v_xmin,
       is_catching_up = false
+    where p.id = 1
+    and (v_record_count > 0 or p.is_catching_up);
+  elsif not v_progress.is_catching_up then
+    -- Of the last transaction there may be more.
+    update saldo_private.row_seal_progress as p
+    set sealed_until = least(v_last, v_xmin)
     where p.id = 1;
   end if;
   perform saldo_private.require_durable_commit();

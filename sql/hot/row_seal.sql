@@ -50,7 +50,8 @@ begin
       former_until = case when is_catching_up then least(former_until, sealed_until)
         else sealed_until end,
       sealed_until = pg_snapshot_xmin(pg_current_snapshot()),
-      is_catching_up = true
+      -- In a new database there is nothing to go through, and what comes is from sealed_until on.
+      is_catching_up = exists (select from saldo_private.sealed_source)
     where id = 1
     returning *
     into v_progress;
@@ -60,7 +61,7 @@ end
 $$;
 comment on function saldo_private.lock_row_seals is
   'How far the sealer of rows is, and no other seals meanwhile. In a cluster that it does not know '
-  'transaction numbers begin again: it goes through all rows once. Error: '
+  'transaction numbers begin again: it goes through all records once. Error: '
   'SB020 isolation_unsupported.';
 
 create or replace function saldo_private.note_cluster()

@@ -32,7 +32,10 @@ async function oldSession() {
 }
 
 /** Blocks that a statement has looked at, and how many rows it has sealed. */
-async function costOfSealing(client: pg.PoolClient): Promise<{ blocks: number; count: number }> {
+async function costOfSealing(
+  client: pg.PoolClient,
+  rowLimit = 50_000,
+): Promise<{ blocks: number; count: number }> {
   const count = async () => {
     const { rows } = await client.query(
       "select coalesce(sum(row_count), 0)::integer as count from saldo_private.row_seal",
@@ -41,7 +44,7 @@ async function costOfSealing(client: pg.PoolClient): Promise<{ blocks: number; c
   };
   const before = await count();
   const { rows } = await client.query(
-    "explain (analyze, buffers, timing off, format json) select saldo.seal_rows()",
+    `explain (analyze, buffers, timing off, format json) select saldo.seal_rows(${rowLimit})`,
   );
   const plan = rows[0]["QUERY PLAN"][0].Plan;
   const blocks = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"];
@@ -93,6 +96,54 @@ test.serial("records are sealed at the cost of what is new, when none is sealed 
   t.is(count, 10_000);
   t.true(blocks < 40 * count, `${blocks} blocks`);
 });
+
+test.serial(
+  "a backlog of records is sealed batch by batch, none looked at twice or missed",
+  async (t) => {
+    const { pool } = database;
+    const transactions = 16;
+    const each = 500;
+    let number = 0;
+    const add = async (client: pg.ClientBase | pg.Pool, count: number) => {
+      await client.query(
+        `select count(*) from saldo.add_stock_items(saldo.id_of_product('stocked'),
+        (select array_agg('unit ' || g) from generate_series($1::integer, $2) as g))`,
+        [number + 1, number + count],
+      );
+      number += count;
+    };
+    const open = await pool.connect();
+    t.teardown(() => open.release());
+    for (let made = 0; made < transactions; made += 1) {
+      if (made === 3) {
+        await open.query("begin");
+        await add(open, 7);
+      }
+      await add(pool, each);
+    }
+    await pool.query("analyze");
+    const client = await pool.connect();
+    t.teardown(() => client.release());
+    const costs: number[] = [];
+    for (let sealed = 0; sealed < transactions * each; sealed += 1000) {
+      const { blocks, count } = await costOfSealing(client, 1000);
+      t.is(count, 1000);
+      costs.push(blocks);
+      if (costs.length === 5) await open.query("commit");
+    }
+    // While a transaction is open, what began after it is looked at again.
+    const [, second = 0] = costs;
+    t.true((costs.at(-1) ?? 0) < 1.5 * second, `blocks of each batch: ${costs.join(", ")}`);
+    const { rows } = await client.query("select saldo.seal_rows(1000)::integer as count");
+    t.is(rows[0].count, 7, "what was not committed when the others were sealed");
+    const { rows: left } = await client.query("select * from saldo_private.unsealed_record()");
+    t.deepEqual(left, []);
+    const { rows: twice } = await client.query(
+      `select id from saldo_private.sealed_record group by source, owner_id, id having count(*) > 1`,
+    );
+    t.deepEqual(twice, []);
+  },
+);
 
 test.serial(
   "a batch is as large as asked for, also where one slot has nearly all rows",
