@@ -7,10 +7,9 @@ const batchSize = 50_000;
 
 /**
  * Seals what was posted, then rows that heals derive from, batch by batch, each in a transaction of
- * its own: a worker that is killed leaves seals that are whole. What comes in meanwhile, less than a
- * batch, is for the next run: a seal of a few rows costs as much as one of thousands, and a job that
- * went on for as long as there are any would never end on a busy system. The log has the last hash,
- * so that it is kept outside the database.
+ * its own: a worker that is killed leaves seals that are whole. What comes meanwhile, less than a
+ * batch, is left to the next run: on a busy system a run would never end otherwise, and seal a
+ * handful of rows at a time. The log has the last hash, so that it is kept outside the database.
  */
 const sealJournal: SaldoTask = async (payload, helpers) => {
   payloadSchema.parse(payload);

@@ -3,8 +3,8 @@
 -- Public: seal_rows. Private: seal_records, has_unexplained_holds. Evidence is kept by
 -- row_seal.sql, sealed_stretch.sql and sealed_source.sql.
 -- No record is passed over: what was running when a sealer looked has a transaction number from
--- that snapshot's xmin on, and the next sealer begins there. A batch that is full is of the earliest,
--- and the next begins with its last transaction. What the guard recorded is not sealed.
+-- that snapshot's xmin on, and the next sealer begins there. A batch that is full is of the
+-- earliest, and the next begins with its last transaction. What the guard recorded is not sealed.
 
 create or replace function saldo_private.sealed_records_hash(seal_number bigint)
 returns bytea
@@ -62,7 +62,8 @@ declare
   v_until xid8 := pg_snapshot_xmax(pg_current_snapshot());
 begin
   -- One statement, so one snapshot: a hold and what is held are written together.
-  with touched as materialized ( -- a list of its own: the question below costs all holds of an account
+  -- A list of its own, since the question below costs all holds of an account.
+  with touched as materialized (
     select distinct h.account_id
     from saldo.hold as h
     where progress.is_catching_up

@@ -74,8 +74,10 @@ as $$
   ),
   agreeing as (
     select slot.account_id, slot.slot_no, slot.last_seq, slot.row_count,
-      sum(slot.row_count) over (order by slot.account_id, slot.slot_no) - slot.row_count
-        as before_count
+      -- The fewest first. Where numbers are missing there are fewer rows than it seems, and up to
+      -- a whole batch for nothing: these come last, and take nothing from slots that are whole.
+      sum(slot.row_count) over (order by slot.row_count, slot.account_id, slot.slot_no)
+        - slot.row_count as before_count
     from slot
     left join saldo_private.account_slot as o
       on o.account_id = slot.account_id and o.slot_no = slot.slot_no
@@ -109,7 +111,7 @@ as $$
 $$;
 comment on function saldo_private.seal_stretches__slots is
   'Slots with rows that are not sealed, uncontested, and as many and as large as the slot itself '
-  'has counted; each with how many of its rows make up row_limit, in the order of the slots. Of an '
+  'has counted; each with how many of its rows make up row_limit, slots with few rows first. Of an '
   'account whose rows an administrator accepts its slots are not asked.';
 
 create or replace function saldo_private.seal_stretches(

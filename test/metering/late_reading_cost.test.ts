@@ -9,15 +9,17 @@ const late = (days: number) => `select saldo.add_reading(
 
 /** So many readings of each meter, five days apart. */
 const readings = (count: number, daysAgo: number) => `select count(*) from saldo.add_readings((
-  select array_agg((m.id, now() - make_interval(days => ${daysAgo} + 5 * g), null, 1, 'actual', false)
-    ::saldo.reading_request)
+  select array_agg((
+      m.id, now() - make_interval(days => ${daysAgo} + 5 * g), null, 1, 'actual', false
+    )::saldo.reading_request)
   from saldo.meter as m, generate_series(1, ${count}) as g))`;
 
-test("a late reading reads none of other meters, also by a plan from when there were fewer", async (t) => {
+test("a late reading reads none of other meters, also by a plan for fewer", async (t) => {
   const { pool, close } = await openTestDatabase(2);
   t.teardown(close);
   await pool.query(`
-    select count(saldo.create_customer('c-' || g, 'Customer')) from generate_series(1, ${meters}) as g;
+    select count(saldo.create_customer('c-' || g, 'Customer'))
+    from generate_series(1, ${meters}) as g;
     select count(saldo.install_meter(c.id, 'm-' || split_part(c.code, '-', 2), kind => 'volume',
       installed_at => now() - interval '900 days')) from saldo.customer as c;
     select saldo.add_tariff_version(5000, '2020-01-01');
