@@ -164,46 +164,39 @@ test.serial(
   },
 );
 
-/** What the worker gives a task, as far as these need it. Before each `look` there is more. */
-function helpersOf(pool: pg.Pool, look: string, more: string): JobHelpers {
+/** What the worker gives a task, as far as these need it. Before each statement there is more. */
+function helpersOf(pool: pg.Pool, more: string): JobHelpers {
   let count = 0;
   return {
     query: pool.query.bind(pool),
     async withPgClient<Value>(use: (client: pg.PoolClient) => Promise<Value>) {
+      count += 1;
+      if (count > 20) throw new Error(`it goes on and on: statement ${count}`);
+      await pool.query(more, [20]);
+      await sleep(5);
       const client = await pool.connect();
-      const query = client.query.bind(client) as (...words: unknown[]) => Promise<unknown>;
-      client.query = (async (...words: unknown[]) => {
-        if (String(words[0]).includes(look)) {
-          count += 1;
-          if (count > 20) throw new Error(`${look} was asked ${count} times`);
-          await pool.query(more, [20]);
-          await sleep(5);
-        }
-        return query(...words);
-      }) as typeof client.query;
       try {
         return await use(client);
       } finally {
-        client.release(true);
+        client.release();
       }
     },
     logger: { info() {}, warn() {}, error() {} },
   } as unknown as JobHelpers;
 }
 
-for (const [name, task, look, more] of [
-  ["seal_journal", sealJournal, "saldo.seal_rows", submitMany],
+for (const [name, task, more] of [
+  ["seal_journal", sealJournal, submitMany],
   [
     "expire_holds",
     expireHolds,
-    "saldo.expire_holds",
     `select saldo.place_hold(id, 1, expires_in => interval '1 millisecond')
     from saldo.account, generate_series(1, $1::integer) where code = 'hot'`,
   ],
 ] as const) {
   test.serial(`${name} ends though there is something new each time that it looks`, async (t) => {
     await database.pool.query(submitMany, [20]);
-    await t.notThrowsAsync(task({}, helpersOf(database.pool, look, more), {} as never));
+    await t.notThrowsAsync(task({}, helpersOf(database.pool, more), {} as never));
   });
 }
 
