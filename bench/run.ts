@@ -27,6 +27,7 @@ import { instructionsReport } from "./instructions.ts";
 import { loadReport } from "./load.ts";
 import { connections, type Measurement, measure, rounds, seconds, table } from "./measure.ts";
 import { meteringReport } from "./metering.ts";
+import { mixedReport } from "./mixed.ts";
 import { readOptions, runOwnLoad } from "./own_server.ts";
 import { quickReport } from "./quick.ts";
 import { ceiling, growJournal, prepare, purchase, transfer, transferMany } from "./scenarios.ts";
@@ -45,6 +46,7 @@ import { skewedReport } from "./skewed.ts";
  * `npm run bench -- branches`: a backlog of tills, drained over HTTP.
  * `npm run bench -- console`: the console's first screen, and what open consoles cost.
  * `npm run bench -- skewed`: payments between a hundred thousand accounts, some drawn very often.
+ * `npm run bench -- mixed`: all kinds of call at once, beside a server with its jobs.
  * `npm run bench -- health`: what checks, heals and the guard cost on ten million lines.
  * `npm run bench -- growth`: what a call costs as one database grows to fifty million lines.
  */
@@ -182,6 +184,8 @@ const reports: Record<string, (bench: Bench, head: string[]) => Promise<string>>
     branchReport(client, driver, connectionString, head),
   skewed: ({ client, driver, connectionString }, head) =>
     skewedReport(client, driver, connectionString, head),
+  mixed: ({ client, driver, connectionString }, head) =>
+    mixedReport(client, driver, connectionString, head),
   health: async ({ client, driver, connectionString }, head) => {
     await growJournal([client], smallJournal);
     await client.query("vacuum analyze");
