@@ -212,6 +212,7 @@
 --!include guard/configuration.sql
 --!include guard/source_guard.sql
 --!include guard/sealed_source.sql
+--!include guard/seal_chain.sql
 --!include guard/seal_rows.sql
 --!include guard/accept_rows.sql
 --!include guard/row_seal_rule.sql

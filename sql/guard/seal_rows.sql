@@ -1,7 +1,7 @@
 -- Sealing rows: a job after the commit, for everything that heals and settlements derive from.
 --
--- Public: seal_rows. Private: seal_records, has_unexplained_holds. Evidence is kept by
--- row_seal.sql, sealed_stretch.sql and sealed_source.sql.
+-- Public: seal_rows. Private: seal_records and its step, has_unexplained_holds. Evidence is kept
+-- by row_seal.sql, sealed_stretch.sql and sealed_source.sql.
 -- No record is passed over: what was running when a sealer looked has a transaction number from
 -- that snapshot's xmin on, and the next sealer begins there. A batch that is full is of the
 -- earliest, and the next begins with its last transaction. What the guard recorded is not sealed.
@@ -47,6 +47,49 @@ comment on function saldo_private.has_unexplained_holds is
   'Whether the open holds of an account do not come to what is held on it, and no recorded write '
   'to the latter says why.';
 
+create or replace function saldo_private.seal_records__unsealed(
+  progress saldo_private.row_seal_progress,
+  until xid8
+)
+returns table (
+  source text,
+  owner_id bigint,
+  id uuid,
+  account_id bigint,
+  changed_in xid8,
+  text text
+)
+language sql
+stable
+as $$
+  select r.source, r.owner_id, r.id, r.account_id, r.changed_in, r.text
+  from saldo_private.sealed_source as r
+  left join lateral (
+    select s.changed_in, true as is_sealed
+    from saldo_private.sealed_record as s
+    where s.source = r.source
+    and s.owner_id = r.owner_id
+    and s.id = r.id
+    order by s.seal_number desc
+    limit 1
+  ) as sealed on true
+  where (progress.is_catching_up
+    or (r.changed_in >= progress.sealed_until and r.changed_in < until))
+  and (sealed.is_sealed is null
+    or (((r.changed_in >= progress.sealed_until and r.changed_in < until)
+        or (progress.is_catching_up and r.changed_in >= progress.former_until))
+      and r.changed_in is distinct from sealed.changed_in))
+  and not exists (
+    select
+    from saldo_private.contested_row as c
+    where c.account_id = r.account_id
+    and c.source = r.source
+  )
+$$;
+comment on function saldo_private.seal_records__unsealed is
+  'Records that the engine has written since they were sealed, before the transaction until, and '
+  'that nobody has contested.';
+
 create or replace function saldo_private.seal_records(
   progress saldo_private.row_seal_progress,
   row_limit integer,
@@ -81,32 +124,12 @@ begin
     on conflict on constraint contested_row_pkey do nothing
   ),
   found as materialized (
-    select r.source, r.owner_id, r.id, r.account_id, r.changed_in, r.text
-    from saldo_private.sealed_source as r
-    left join lateral (
-      select s.changed_in, true as is_sealed
-      from saldo_private.sealed_record as s
-      where s.source = r.source
-      and s.owner_id = r.owner_id
-      and s.id = r.id
-      order by s.seal_number desc
-      limit 1
-    ) as sealed on true
-    where (progress.is_catching_up
-      or (r.changed_in >= progress.sealed_until and r.changed_in < v_until))
-    and (sealed.is_sealed is null
-      or (((r.changed_in >= progress.sealed_until and r.changed_in < v_until)
-          or (progress.is_catching_up and r.changed_in >= progress.former_until))
-        and r.changed_in is distinct from sealed.changed_in))
-    and not exists (
-      select
-      from saldo_private.contested_row as c
-      where c.account_id = r.account_id
-      and c.source = r.source
-    )
-    and (r.source <> 'hold' or r.account_id not in (select d.account_id from doubtful as d))
+    select f.source, f.owner_id, f.id, f.account_id, f.changed_in, f.text
+    from saldo_private.seal_records__unsealed(progress, v_until) as f
+    where f.source <> 'hold'
+    or f.account_id not in (select d.account_id from doubtful as d)
     -- The earliest first, so that a batch says how far the sealer is.
-    order by case when not progress.is_catching_up then r.changed_in end
+    order by case when not progress.is_catching_up then f.changed_in end
     limit row_limit
   ),
   sealed as (

@@ -331,7 +331,7 @@ $$;
 comment on function saldo.expire_holds is
   'Ends holds whose time has come, at most row_limit of them, oldest first, and returns them: '
   'what they hold is available again. A pending purchase fails with its hold. Call it again while '
-  'it returns row_limit of them. Error: SB010 input_invalid; on a hot account also SB015 conflict_retry, '
-  'SB020 isolation_unsupported, SB207 prepared_transaction_open.';
+  'it returns row_limit of them. Errors: SB010 input_invalid; on a hot account also '
+  'SB015 conflict_retry, SB020 isolation_unsupported, SB207 prepared_transaction_open.';
 revoke execute on function saldo.expire_holds from public;
 grant execute on function saldo.expire_holds to saldo_admin;

@@ -24,6 +24,65 @@ $$;
 comment on function saldo_private.sub_balance_text is
   'Canonical text of a row of a hot account: a JSON array of its columns and a line feed.';
 
+create or replace function saldo_private.seal_stretches__waiting(
+  row_limit integer,
+  accepted_account_id bigint
+)
+returns table (
+  account_id bigint,
+  slot_no integer,
+  seq bigint,
+  debit_total numeric,
+  credit_total numeric,
+  last_seq bigint,
+  row_count bigint
+)
+language sql
+stable
+as $$
+  select m.account_id, m.slot_no, m.seq, m.debit_total, m.credit_total, sealed.last_seq,
+    last_row.seq - sealed.last_seq
+  from saldo_private.settlement_mark as m
+  cross join lateral (
+    select coalesce(max(t.last_seq), 0) as last_seq
+    from saldo_private.sealed_stretch as t
+    where t.account_id = m.account_id
+    and t.slot_no = m.slot_no
+  ) as sealed
+  -- Not EXISTS, which may become a join with all rows, each of which then asks what is sealed.
+  cross join lateral (
+    select
+    from saldo.sub_balance as s
+    where s.account_id = m.account_id
+    and s.slot_no = m.slot_no
+    and s.seq = sealed.last_seq + 1
+    limit 1
+  ) as next_row
+  cross join lateral (
+    select s.seq
+    from saldo.sub_balance as s
+    where s.account_id = m.account_id
+    and s.slot_no = m.slot_no
+    and s.seq > sealed.last_seq
+    and s.seq <= sealed.last_seq + row_limit
+    order by s.seq desc
+    limit 1
+  ) as last_row
+  where (accepted_account_id is null or m.account_id = accepted_account_id)
+  and not exists (
+    select
+    from saldo_private.contested_row as c
+    where c.account_id = m.account_id
+    and c.source = 'sub_balance'
+    and c.slot_no in (0, m.slot_no)
+  )
+  order by m.account_id, m.slot_no
+  limit row_limit
+$$;
+comment on function saldo_private.seal_stretches__waiting is
+  'Slots with rows that are not sealed, uncontested: what their marks say, the last number that is '
+  'sealed, and how many numbers there are up to the last row, at most row_limit.';
+
 create or replace function saldo_private.seal_stretches__slots(
   row_limit integer,
   accepted_account_id bigint
@@ -33,44 +92,8 @@ language sql
 stable
 as $$
   with slot as materialized (
-    select m.account_id, m.slot_no, m.seq, m.debit_total, m.credit_total, sealed.last_seq,
-      last_row.seq - sealed.last_seq as row_count
-    from saldo_private.settlement_mark as m
-    cross join lateral (
-      select coalesce(max(t.last_seq), 0) as last_seq
-      from saldo_private.sealed_stretch as t
-      where t.account_id = m.account_id
-      and t.slot_no = m.slot_no
-    ) as sealed
-    -- Not EXISTS, which may become a join with all rows, each of which then asks what is sealed.
-    cross join lateral (
-      select
-      from saldo.sub_balance as s
-      where s.account_id = m.account_id
-      and s.slot_no = m.slot_no
-      and s.seq = sealed.last_seq + 1
-      limit 1
-    ) as next_row
-    cross join lateral (
-      select s.seq
-      from saldo.sub_balance as s
-      where s.account_id = m.account_id
-      and s.slot_no = m.slot_no
-      and s.seq > sealed.last_seq
-      and s.seq <= sealed.last_seq + row_limit
-      order by s.seq desc
-      limit 1
-    ) as last_row
-    where (accepted_account_id is null or m.account_id = accepted_account_id)
-    and not exists (
-      select
-      from saldo_private.contested_row as c
-      where c.account_id = m.account_id
-      and c.source = 'sub_balance'
-      and c.slot_no in (0, m.slot_no)
-    )
-    order by m.account_id, m.slot_no
-    limit row_limit
+    select w.account_id, w.slot_no, w.seq, w.debit_total, w.credit_total, w.last_seq, w.row_count
+    from saldo_private.seal_stretches__waiting(row_limit, accepted_account_id) as w
   ),
   agreeing as (
     select slot.account_id, slot.slot_no, slot.last_seq, slot.row_count,
