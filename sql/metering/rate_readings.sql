@@ -37,12 +37,14 @@ begin
     where customer.account_id = g.account_id
     offset 0
   ) as c
-  join unnest(days) as day on day.occurred_at = g.read_at;
+  join unnest(days) as day on day.occurred_at = g.read_at
+  -- Entries of one call stand in the journal by months, whatever plan has found the lines.
+  order by g.account_id, g.month;
 end
 $$;
 comment on function saldo_private.rate_readings__posting is
-  'What is to be posted for these lines, row by row: one for each customer and month. days: those '
-  'on which their last readings are posted.';
+  'What is to be posted for these lines, row by row: one for each customer and month, in that '
+  'order. days: those on which their last readings are posted.';
 
 create or replace function saldo_private.rate_readings__postings(lines saldo.rated_line[])
 returns saldo_private.rating_posting[]
