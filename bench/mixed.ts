@@ -177,8 +177,9 @@ export async function mixedReport(
   const results: Stretch[] = [];
   try {
     for (let number = 1; number <= stretches; number += 1) {
-      results.push(await stretch(driver, mix, cpu, connectionString));
-      console.log(summary(results.at(-1), number));
+      const result = await stretch(driver, mix, cpu, connectionString);
+      console.log(summary(result, number));
+      results.push(result);
     }
   } finally {
     await server.stop();
@@ -213,9 +214,7 @@ export async function mixedReport(
   ].join("\n");
 }
 
-function summary(result: Stretch | undefined, number: number): string {
-  if (result === undefined) return "";
-  const { rates, postgresUs, longest } = result;
+function summary({ rates, postgresUs, longest }: Stretch, number: number): string {
   return `| ${[
     number,
     Math.round(rates.reduce((sum, rate) => sum + rate, 0)).toLocaleString("en"),
