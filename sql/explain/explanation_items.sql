@@ -100,7 +100,9 @@ as $$
         s.size) else '' end),
     jsonb_build_object('items', s.entries, 'sets_of_this_size', s.ways)
   from unnest(gaps) as g
-  cross join lateral saldo_private.item_sets(saldo_private.open_items(g), g.difference) as s
+  cross join lateral saldo_private.item_sets(
+    (select saldo_private.open_items(g)), g.difference
+  ) as s
   where g.rule in ('account_balance', 'held_total', 'account_slot')
   and g.difference <> 0
 $$;

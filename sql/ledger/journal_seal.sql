@@ -228,6 +228,8 @@ language sql
 stable
 security definer
 set search_path = saldo, saldo_private, pg_temp
+-- Planned while nothing is sealed it would read all seals for each entry.
+set enable_seqscan = off
 as $$
   select p.head_number, encode(p.head_hash, 'hex'), s.sealed_at, p.entry_count, u.entry_count,
     greatest(extract(epoch from now() - u.first_posted_at), 0)::numeric(20, 0)

@@ -123,9 +123,7 @@ as $$
       select c.account_id, c.debit * c.sign, c.credit * c.sign, false
       from (
         select t.account_id, t.debit, t.credit, 1 as sign
-        from saldo_private.totals_until__adjustment(
-          saldo_private.require_statement_date(to_date, basis), basis, is_before_closing
-        ) as t
+        from saldo_private.totals_until__adjustment(to_date, basis, is_before_closing) as t
         union all
         select t.account_id, t.debit, t.credit, -1
         from saldo_private.totals_until__adjustment(from_date - 1, basis, false) as t

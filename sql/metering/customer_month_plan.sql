@@ -119,8 +119,10 @@ begin
   perform saldo_private.lock_customer_months(account_ids);
   v_plan := array(
     select p
+    -- A sub-select is evaluated once. A call would become a part of what the function selects,
+    -- and go through all records of all these customers for each line.
     from saldo_private.customer_month_plan(
-      saldo_private.proven_customers(account_ids), saldo_private.sync_actions(is_forced)
+      (select saldo_private.proven_customers(account_ids)), saldo_private.sync_actions(is_forced)
     ) as p
   );
   perform saldo_private.write_customer_months(v_plan);
@@ -197,7 +199,7 @@ begin
   select count(*), array_agg(p order by p.customer_id, p.month) filter (where p.action <> 'same')
   into v_comparison.month_count, v_changes
   from saldo_private.customer_month_plan(
-    saldo_private.customer_month_accounts(compare_monthly_balances.customer_id),
+    (select saldo_private.customer_month_accounts(compare_monthly_balances.customer_id)),
     enum_range(null::saldo.monthly_balance_action)
   ) as p;
   v_comparison.difference_count := coalesce(cardinality(v_changes), 0);

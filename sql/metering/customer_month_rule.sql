@@ -84,7 +84,9 @@ begin
   -- A heal makes nothing good that does not follow from what is proven.
   select array_agg(c.change)
   into v_changes
-  from saldo_private.customer_month_change(saldo_private.proven_customers(v_account_ids)) as c
+  from saldo_private.customer_month_change(
+    (select saldo_private.proven_customers(v_account_ids))
+  ) as c
   where format('%s %s', (c.change).account_id, (c.change).month) = any (keys)
   and (c.change).action <> 'same';
   if v_changes is null then

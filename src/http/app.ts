@@ -82,12 +82,14 @@ export async function createApp(context: AppContext): Promise<App> {
   app.use(metrics.measure);
   app.use(logRequests(context.log, context.config.requestLog ?? "none"));
   installHeaders(app, context);
-  installProbes(app, context, readWorker, readReplica);
   const gatekeeper: Gatekeeper = {
     trust: await trustOf(context),
     failures: makeFailureLimit(FAILED_TOKEN_COUNT_MAX, FAILED_TOKEN_WINDOW_MS),
     proxyTrust: app.get("trust proxy fn"),
   };
+  // First, since Express asks every route before the one that answers whether it is meant.
+  const { websockets, release } = await installGraphql(app, context, lanes, gatekeeper);
+  installProbes(app, context, readWorker, readReplica);
   const isInsider = makeInsider(gatekeeper, context.config.metricsToken);
   app.get("/metrics", async (request, response) => {
     const withAmounts = await isInsider(request);
@@ -100,9 +102,7 @@ export async function createApp(context: AppContext): Promise<App> {
   installBalanceHealth(app, isInsider, readHealth, readWorker, readReplica);
   installBranchSync(app, context);
   app.use(await simpleDoor(context, lanes, gatekeeper));
-  const { websockets, release } = await installGraphql(app, context, lanes, gatekeeper);
   await installConsole(app, context, lanes, gatekeeper);
-  app.use(servePages(context.consoleFolder));
   installErrors(app, context);
   return { express: app, websockets, release };
 }

@@ -236,3 +236,35 @@ test.serial("slots whose rows are not whole hold back no others", async (t) => {
   );
   t.deepEqual(found, Array(3).fill({ last_seq: 1 }), "beyond a gap nothing is sealed");
 });
+
+test.serial(
+  "how far the journal is sealed is told at the cost of what waits, while the first are sealed",
+  async (t) => {
+    const { pool } = database;
+    await pool.query(`select saldo.open_account(code, code, 'asset')
+      from unnest(array['here', 'there']) as code`);
+    await pool.query("vacuum analyze");
+    const asking = await pool.connect();
+    const sealing = await pool.connect();
+    t.teardown(() => {
+      asking.release();
+      sealing.release();
+    });
+    const status = "select unsealed_entry_count::integer as waiting from saldo.seal_status()";
+    for (let call = 0; call < 8; call += 1) await asking.query(status);
+    await pool.query(`select count(*) from saldo.transfer_many((
+      select array_agg((h.id, t.id, 1, null, null, null)::saldo.transfer_request)
+      from saldo.account as h, saldo.account as t, generate_series(1, 1000)
+      where h.code = 'here' and t.code = 'there'))`);
+    await sealing.query("begin");
+    await sealing.query("select count(*) from saldo.seal_journal()");
+    await asking.query("begin");
+    const { rows } = await asking.query(status);
+    t.is(rows[0].waiting, 1000);
+    const read = await asking.query(`select seq_scan::integer as count
+      from pg_stat_xact_user_tables where relid = 'saldo.journal_seal_entry'::regclass`);
+    await asking.query("commit");
+    await sealing.query("rollback");
+    t.true(read.rows[0].count < 10, `all seals were read ${read.rows[0].count} times`);
+  },
+);

@@ -137,3 +137,21 @@ test("bad input is refused, and only administrators recalculate", async (t) => {
   t.is(await errorCode(metering.rows("operator", "continue_monthly_sync", {})), "42501");
   t.deepEqual(await metering.root(runsOf), []);
 });
+
+test("whether records are as they were written is asked once for a slice, not for each line", async (t) => {
+  const { metering } = await withDeposits(t);
+  const client = await metering.pool.connect();
+  t.teardown(() => client.release());
+  await client.query("begin; set local track_functions = 'all'");
+  await client.query("select saldo.continue_monthly_sync()");
+  await client.query("select saldo.compare_monthly_balances()");
+  const { rows } = await client.query<{ funcname: string; calls: string }>(
+    `select funcname, calls from pg_stat_xact_user_functions
+    where funcname in ('proven_customers', 'customer_month_accounts') order by funcname`,
+  );
+  await client.query("commit");
+  t.deepEqual(rows, [
+    { funcname: "customer_month_accounts", calls: "1" },
+    { funcname: "proven_customers", calls: "1" },
+  ]);
+});

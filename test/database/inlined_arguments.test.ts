@@ -1,0 +1,84 @@
+/**
+ * A function that selects rows becomes a part of the statement that calls it, and so does what is
+ * handed to it: an argument that is a call is then evaluated wherever the function names the
+ * argument, for each row. One that goes through all records of all customers held up every customer
+ * for minutes. An argument that is a sub-select is evaluated once.
+ */
+import test from "ava";
+import { openTestDatabase } from "../_support/database.ts";
+
+const database = await openTestDatabase(1);
+test.after.always(() => database.close());
+
+interface Names {
+  /** Set-returning functions that PostgreSQL puts into the statement. */
+  readonly inlined: ReadonlySet<string>;
+  /** Functions that cost no more than an operator. */
+  readonly cheap: ReadonlySet<string>;
+}
+
+const call = /\b(saldo(?:_private)?\.\w+)\(/g;
+
+/** What stands between the bracket before this place and its partner. */
+function untilPartner(text: string, begin: number): string {
+  let depth = 1;
+  let at = begin;
+  while (depth > 0 && at < text.length) {
+    if (text[at] === "(") depth += 1;
+    if (text[at] === ")") depth -= 1;
+    at += 1;
+  }
+  return text.slice(begin, at - 1);
+}
+
+/** Calls that a body hands to functions that become a part of it, as `outer <- inner`. */
+function handedCalls(body: string, { inlined, cheap }: Names): string[] {
+  const text = body.replace(/--[^\n]*/g, "");
+  return [...text.matchAll(call)].flatMap(({ 0: begin, 1: outer = "", index }) => {
+    if (!inlined.has(outer)) return [];
+    const handed = untilPartner(text, index + begin.length);
+    // PostgreSQL leaves a function with such an argument a call.
+    if (/\bselect\b/.test(handed)) return [];
+    return [...handed.matchAll(call)]
+      .map(({ 1: inner = "" }) => inner)
+      .filter((inner) => !cheap.has(inner))
+      .map((inner) => `${outer} <- ${inner}`);
+  });
+}
+
+test("nothing expensive is handed to a function that becomes a part of the statement", async (t) => {
+  const { rows } = await database.pool.query<{
+    name: string;
+    body: string;
+    is_inlined: boolean;
+    is_cheap: boolean;
+  }>(`
+    select format('%I.%I', n.nspname, p.proname) as name, p.prosrc as body,
+      s.is_statement and p.proretset and p.provolatile <> 'v' and not p.proisstrict as is_inlined,
+      s.is_statement and not p.proretset and p.prosrc !~* '\\m(from|insert|update|delete)\\M'
+        as is_cheap
+    from pg_proc as p
+    join pg_namespace as n on n.oid = p.pronamespace
+    join pg_language as l on l.oid = p.prolang
+    cross join lateral (
+      select l.lanname = 'sql' and not p.prosecdef and p.proconfig is null as is_statement
+    ) as s
+    where n.nspname in ('saldo', 'saldo_private')
+    and p.prokind = 'f'`);
+  const named = (is: (row: (typeof rows)[number]) => boolean) =>
+    new Set(rows.filter(is).map(({ name }) => name));
+  const names = { inlined: named((row) => row.is_inlined), cheap: named((row) => row.is_cheap) };
+  t.true(names.inlined.size > 100, `${names.inlined.size} functions`);
+  t.deepEqual(
+    rows.flatMap(({ name, body }) => handedCalls(body, names).map((each) => `${name}: ${each}`)),
+    [],
+  );
+});
+
+test("the test of arguments sees a call, and lets a sub-select and a cheap call pass", (t) => {
+  const names = { inlined: new Set(["saldo.rows"]), cheap: new Set(["saldo.month_of"]) };
+  const seen = (handed: string) => handedCalls(`select * from saldo.rows(${handed}) as r`, names);
+  t.deepEqual(seen("saldo.all_ids(x), 1"), ["saldo.rows <- saldo.all_ids"]);
+  t.deepEqual(seen("(select saldo.all_ids(x)), 1"), []);
+  t.deepEqual(seen("saldo.month_of(x)"), []);
+});
