@@ -159,11 +159,15 @@ as $$
       i.seq = 1 or lag(i.seq) over (partition by i.epoch_id order by i.seq) = i.seq - 1
         as has_row_before,
       saldo_private.branch_row_hash(i.device_id, e.epoch, i.seq::text,
-        saldo_private.branch_row_content(saldo_private.row_as_sent(i)), i.prev_hash
+        saldo_private.branch_row_content(sent.row_data), i.prev_hash
       ) as own_hash,
       i.first_reason
     from saldo.branch_intake as i
     join saldo.branch_epoch as e on e.id = i.epoch_id
+    cross join lateral (
+      select saldo_private.row_as_sent(i) as row_data
+      offset 0 -- or it is made again for each of its fields
+    ) as sent
     where i.has_place
     and i.kind is not null
   ) as c

@@ -2,7 +2,9 @@
  * A function that selects rows becomes a part of the statement that calls it, and so does what is
  * handed to it: an argument that is a call is then evaluated wherever the function names the
  * argument, for each row. One that goes through all records of all customers held up every customer
- * for minutes. An argument that is a sub-select is evaluated once.
+ * for minutes. An argument that is a sub-select is evaluated once. Of functions of one expression
+ * PostgreSQL does the same where it takes the argument to be cheap: a row of a till was made anew
+ * for each of its fields.
  */
 import test from "ava";
 import { openTestDatabase } from "../_support/database.ts";
@@ -81,4 +83,71 @@ test("the test of arguments sees a call, and lets a sub-select and a cheap call 
   t.deepEqual(seen("saldo.all_ids(x), 1"), ["saldo.rows <- saldo.all_ids"]);
   t.deepEqual(seen("(select saldo.all_ids(x)), 1"), []);
   t.deepEqual(seen("saldo.month_of(x)"), []);
+});
+
+interface PlanNode {
+  readonly Output?: readonly string[];
+  readonly Plans?: readonly PlanNode[];
+}
+
+/** Longer calls are more than a few operators. */
+const longCall = 200;
+const often = 5;
+
+/** Long calls that a node of the plan makes again and again, each with how often. */
+function repeatedCalls(plan: PlanNode): string[] {
+  const text = (plan.Output ?? []).join(", ");
+  const counts = new Map<string, number>();
+  for (const { 0: begin, index } of text.matchAll(/\b\w+\(/g)) {
+    const whole = `${begin}${untilPartner(text, index + begin.length)})`;
+    // What another node has computed stands in brackets of its own.
+    const isNamed = /(^|\W)\($/.test(text.slice(0, index)) && text[index + whole.length] === ")";
+    if (whole.length > longCall && !isNamed) counts.set(whole, (counts.get(whole) ?? 0) + 1);
+  }
+  const own = [...counts].filter(([, count]) => count > often);
+  return [
+    ...own.map(([call, count]) => `${count} times ${call.slice(0, 60)}`),
+    ...(plan.Plans ?? []).flatMap(repeatedCalls),
+  ];
+}
+
+async function planOf(statement: string): Promise<PlanNode> {
+  const { rows } = await database.pool.query(`explain (verbose, format json) ${statement}`);
+  return rows[0]["QUERY PLAN"][0].Plan;
+}
+
+test("no function that selects rows makes the same long call for each of its columns", async (t) => {
+  const { rows } = await database.pool.query<{ name: string; call: string }>(`
+    select p.oid::regprocedure::text as name,
+      format('%I.%I(%s)', n.nspname, p.proname, (
+        select string_agg('null::' || format_type(a.type, null), ', ' order by a.type_no)
+        from unnest(p.proargtypes) with ordinality as a (type, type_no)
+      )) as call
+    from pg_proc as p
+    join pg_namespace as n on n.oid = p.pronamespace
+    join pg_language as l on l.oid = p.prolang
+    where n.nspname in ('saldo', 'saldo_private')
+    and l.lanname = 'sql'
+    and p.prokind = 'f'
+    and p.proretset
+    and p.provolatile <> 'v'
+    and not p.prosecdef
+    and p.proconfig is null`);
+  t.true(rows.length > 100, `${rows.length} functions`);
+  const repeated: string[] = [];
+  for (const { name, call } of rows) {
+    const plan = await planOf(`select * from ${call}`);
+    repeated.push(...repeatedCalls(plan).map((each) => `${name}: ${each}`));
+  }
+  t.deepEqual(repeated, []);
+});
+
+test("the test of long calls sees one that is made again for each field", async (t) => {
+  const row = `jsonb_build_object(${Array.from({ length: 12 }, (_, at) => `'field_${at}', r.id`)})`;
+  const fields = Array.from({ length: 6 }, (_, at) => `made.row_data ->> 'field_${at}' as f${at}`);
+  const made = (fence: string) =>
+    planOf(`select ${fields} from saldo.account as r
+    cross join lateral (select ${row} as row_data ${fence}) as made`);
+  t.is(repeatedCalls(await made("")).length, 1);
+  t.deepEqual(repeatedCalls(await made("offset 0")), []);
 });
