@@ -1,7 +1,7 @@
 -- Stored months of customers: filled for data that was there before, put right, and compared.
 --
 -- Public: initialize_monthly_balances, sync_monthly_balances, compare_monthly_balances. Private:
--- customer_month_plan, run_customer_month_plan, sync_customer_months.
+-- customer_month_plan, run_customer_month_plan, sync_customer_months and its step.
 -- A plan and its application are the same code. The hash of a plan is over what it would change and
 -- over the figures and number of the lines that this rests on: applied with a hash that is no
 -- longer that, it is refused.
@@ -105,6 +105,34 @@ as $$
 $$;
 comment on function saldo_private.sync_actions is 'What a sync writes; all when it is forced.';
 
+create or replace function saldo_private.sync_customer_months__touch(
+  changes saldo.monthly_balance_change[]
+)
+returns saldo.monthly_balance_change[]
+language sql
+as $$
+  with agreed as (
+    select n as change, t.account_id, t.month
+    from unnest(changes) as n
+    join saldo.customer_month_total as t on t.account_id = n.account_id
+      and t.month = n.month
+    order by t.account_id, t.month
+    for no key update of t skip locked
+  ),
+  touched as (
+    update saldo.customer_month_total as t
+    set last_calculated_at = clock_timestamp()
+    from agreed as a
+    where t.account_id = a.account_id
+    and t.month = a.month
+    returning a.change
+  )
+  select array(select u.change from touched as u)
+$$;
+comment on function saldo_private.sync_customer_months__touch is
+  'Notes of months that agree that they were calculated, and returns them: all but those that are '
+  'being written.';
+
 create or replace function saldo_private.sync_customer_months(
   account_ids bigint[],
   is_forced boolean
@@ -113,25 +141,47 @@ returns saldo.monthly_balance_change[]
 language plpgsql
 as $$
 declare
-  v_plan saldo.monthly_balance_change[];
+  v_seen saldo.monthly_balance_change[];
+  v_agreeing saldo.monthly_balance_change[];
+  v_account_ids bigint[];
+  v_plan saldo.monthly_balance_change[] := '{}';
 begin
-  perform saldo_private.lock_rating(account_ids);
-  perform saldo_private.lock_customer_months(account_ids);
-  v_plan := array(
+  -- Looked at without a lock, and most nights that is all: to read all lines of these customers
+  -- takes seconds, in which nobody could buy.
+  v_seen := array(
     select p
-    -- A sub-select is evaluated once. A call would become a part of what the function selects,
-    -- and go through all records of all these customers for each line.
-    from saldo_private.customer_month_plan(
-      (select saldo_private.proven_customers(account_ids)), saldo_private.sync_actions(is_forced)
-    ) as p
+    from saldo_private.customer_month_plan(account_ids, saldo_private.sync_actions(is_forced)) as p
   );
-  perform saldo_private.write_customer_months(v_plan);
-  return v_plan;
+  v_account_ids := array(
+    select distinct n.account_id
+    from unnest(v_seen) as n
+    where n.action <> 'same'
+  );
+  if v_account_ids <> '{}' then
+    perform saldo_private.lock_rating(v_account_ids);
+    perform saldo_private.lock_customer_months(v_account_ids);
+    v_plan := array(
+      select p
+      -- A sub-select is evaluated once. A call would become a part of what the function selects,
+      -- and go through all records of all these customers for each line.
+      from saldo_private.customer_month_plan(
+        (select saldo_private.proven_customers(v_account_ids)),
+        saldo_private.sync_actions(is_forced)
+      ) as p
+    );
+    perform saldo_private.write_customer_months(v_plan);
+  end if;
+  v_agreeing := array(
+    select n
+    from unnest(v_seen) as n
+    where n.account_id <> all (v_account_ids)
+  );
+  return v_plan || saldo_private.sync_customer_months__touch(v_agreeing);
 end
 $$;
 comment on function saldo_private.sync_customer_months is
-  'Puts the stored months of these accounts right, and returns what was written: '
-  'SB020 isolation_unsupported.';
+  'Puts the stored months of these accounts right, and returns what was written. Only accounts '
+  'with a month that is not right are locked. Error: SB020 isolation_unsupported.';
 
 create or replace function saldo.initialize_monthly_balances(
   customer_id bigint default null,

@@ -3,7 +3,8 @@
 -- Public: saldo.monthly_sync_run, continue_monthly_sync.
 -- Customers go in the order of their ids; the run keeps how far it is, in the transaction of the
 -- slice. A run that was killed is gone on with, unless that is so long ago that another one is due.
--- Locks: the run's row, then those of sync_monthly_balances for the customers of the slice.
+-- Locks: the run's row, then those of sync_monthly_balances for those customers of the slice that
+-- have a month to put right, then months that agree and that nobody is at.
 
 create or replace function saldo_private.continue_monthly_sync__run(force boolean)
 returns saldo.monthly_sync_run

@@ -138,10 +138,56 @@ test("bad input is refused, and only administrators recalculate", async (t) => {
   t.deepEqual(await metering.root(runsOf), []);
 });
 
+/** A customer's deposit in a session of its own, which waits for nobody. */
+const depositOf = (id: number) => `set local lock_timeout = '2s';
+  select saldo.add_deposit(${id}, 1, occurred_at => '2026-01-10T12:00:00+07')`;
+
+/** Customer 1 is being posted to, and customer 3 has a month that is wrong. */
+async function besideDeposit(t: Parameters<typeof withDeposits>[0], force: boolean) {
+  const { metering, tamper } = await withDeposits(t);
+  await tamper(`update saldo.customer_month_total set deposits = 1
+    where account_id = (select account_id from saldo.customer where id = 3)`);
+  const open = await metering.pool.connect();
+  const sync = await metering.pool.connect();
+  t.teardown(async () => {
+    open.release();
+    sync.release();
+  });
+  await open.query(`begin; ${depositOf(1)}`);
+  await sync.query("begin; set local lock_timeout = '2s'");
+  const { rows } = await sync.query(
+    `select change_count::integer, written_count::integer
+    from saldo.continue_monthly_sync(${force})`,
+  );
+  await open.query("commit");
+  return { metering, sync, run: rows[0] };
+}
+
+test("a sync waits for nobody whose months agree, and keeps none of them waiting", async (t) => {
+  const { metering, sync, run } = await besideDeposit(t, false);
+  t.deepEqual(run, { change_count: 2, written_count: 2 });
+  await metering.pool.query(`begin; ${depositOf(2)}; commit`);
+  const other = await metering.pool.connect();
+  t.teardown(() => other.release());
+  await t.throwsAsync(other.query(`begin; ${depositOf(3)}`), { code: "55P03" });
+  await other.query("rollback");
+  await sync.query("commit");
+  t.deepEqual(await metering.findings(), []);
+});
+
+test("a recalculation waits for nobody whose months agree", async (t) => {
+  const { metering, sync, run } = await besideDeposit(t, true);
+  // Not the month that is being written.
+  t.deepEqual(run, { change_count: 2, written_count: 13 });
+  await sync.query("commit");
+  t.deepEqual(await metering.findings(), []);
+});
+
 test("whether records are as they were written is asked once for a slice, not for each line", async (t) => {
-  const { metering } = await withDeposits(t);
+  const { metering, tamper } = await withDeposits(t);
   const client = await metering.pool.connect();
   t.teardown(() => client.release());
+  await tamper("update saldo.customer_month_total set deposits = deposits + 1");
   await client.query("begin; set local track_functions = 'all'");
   await client.query("select saldo.continue_monthly_sync()");
   await client.query("select saldo.compare_monthly_balances()");
