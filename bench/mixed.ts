@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- mixed`: everything at once on a new database, with a server and its jobs beside
- * it, stretch after stretch. What costs more as time goes by, and a job that holds back what
+ * `npm run bench -- mixed`: everything at once on a new database, with a server, its jobs and an
+ * office that asks for checks and statements beside it, stretch after stretch. What costs more as time goes by, and a job that holds back what
  * PostgreSQL may clean up, are seen here; a bench of one call on tables at rest shows neither.
  */
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,6 +9,7 @@ import { type CpuClock, cpuClock } from "./cpu.ts";
 import type { Driver, Scenario } from "./driver.ts";
 import { drain } from "./hot_scenarios.ts";
 import { prepareMeters } from "./metering.ts";
+import { openOffice } from "./office.ts";
 import { startServer } from "./server.ts";
 
 const stretches = Number(process.env["BENCH_MIXED_STRETCHES"] ?? 4);
@@ -174,6 +175,7 @@ export async function mixedReport(
   await client.query("vacuum analyze");
   const cpu = await cpuClock(client);
   const server = await startServer(connectionString);
+  const office = openOffice(connectionString);
   const results: Stretch[] = [];
   try {
     for (let number = 1; number <= stretches; number += 1) {
@@ -184,6 +186,7 @@ export async function mixedReport(
   } finally {
     await server.stop();
   }
+  const asked = await office.close();
   const { rows } = await client.query<{ status: string }>(
     "select status from saldo.check_balance_health()",
   );
@@ -195,7 +198,7 @@ export async function mixedReport(
       /, \d+ connections/,
       `, ${mix.reduce((sum, [, own]) => sum + own, 0)} connections`,
     ),
-    `- a new database, and a server with its jobs beside the calls; ${stretches} stretches of ${seconds} s`,
+    `- a new database, and a server with its jobs and an office beside the calls; ${stretches} stretches of ${seconds} s`,
     "- a job's transaction that lasts holds back what PostgreSQL may clean up, for all calls",
     "",
     "| stretch | calls a second | PostgreSQL, µs a call | longest transaction of a job, s | its statement |",
@@ -208,6 +211,10 @@ export async function mixedReport(
       ([{ name }], index) =>
         `| ${name} | ${results.map(({ rates }) => Math.round(rates[index] ?? 0)).join(" | ")} |`,
     ),
+    "",
+    "| asked for beside it | times | median, ms | longest, ms |",
+    "|---|---:|---:|---:|",
+    ...asked,
     "",
     `A full check afterwards: ${rows[0]?.status}.`,
     "",

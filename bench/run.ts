@@ -217,10 +217,9 @@ async function main(mode: string | undefined): Promise<void> {
     await prepare(client);
     if (mode === "front") {
       // Untracked: it says what a machine did at one moment.
-      await mkdir(new URL("./out/", import.meta.url), { recursive: true });
       const text = await frontReport(client, connectionString, head[0] ?? "");
-      await writeFile(new URL("./out/front.md", import.meta.url), text);
-      console.log("written to bench/out/front.md");
+      await writeFile(new URL("./front_report.md", import.meta.url), text);
+      console.log("written to bench/front_report.md");
       return;
     }
     const named = reports[mode ?? ""];

@@ -3,7 +3,9 @@ import type { SaldoTask } from "../src/jobs/load_tasks.ts";
 import { queryAsAdmin } from "../src/jobs/query_as_admin.ts";
 
 const payloadSchema = z.object({}).strict();
-const batchSize = 50_000;
+// While a batch is sealed PostgreSQL cleans up after nobody: half a second of that is little. Smaller
+// ones take longer in all.
+const batchSize = 20_000;
 
 /**
  * Seals what was posted, then rows that heals derive from, batch by batch, each in a transaction of
