@@ -174,6 +174,8 @@ const reportFile = (mode: string) => new URL(`./${mode}_report.md`, import.meta.
 
 /** The modes that write a report of their own. */
 const reports: Record<string, (bench: Bench, head: string[]) => Promise<string>> = {
+  front: ({ client, connectionString }, head) =>
+    frontReport(client, connectionString, head[0] ?? ""),
   console: ({ connectionString }, head) => consoleReport(connectionString, head.slice(0, 1)),
   quick: (bench, head) => quick(bench, machine(head)),
   growth: (bench, head) =>
@@ -215,13 +217,6 @@ async function main(mode: string | undefined): Promise<void> {
     ];
     console.log(head.join("\n"));
     await prepare(client);
-    if (mode === "front") {
-      // Untracked: it says what a machine did at one moment.
-      const text = await frontReport(client, connectionString, head[0] ?? "");
-      await writeFile(new URL("./front_report.md", import.meta.url), text);
-      console.log("written to bench/front_report.md");
-      return;
-    }
     const named = reports[mode ?? ""];
     if (named !== undefined) {
       await writeFile(reportFile(mode ?? ""), await named(bench, head));
@@ -266,11 +261,8 @@ async function ownServer(words: string[]): Promise<boolean> {
 }
 
 const [mode, ...words] = process.argv.slice(2);
-if (
-  mode !== undefined &&
-  !["load", "front", "instructions", ...Object.keys(reports)].includes(mode)
-) {
-  console.error(`Say nothing, load, front, instructions, ${Object.keys(reports).join(", ")}.`);
+if (mode !== undefined && !["load", "instructions", ...Object.keys(reports)].includes(mode)) {
+  console.error(`Say nothing, load, instructions, ${Object.keys(reports).join(", ")}.`);
   process.exit(1);
 }
 if (mode === "instructions") {
