@@ -322,7 +322,7 @@ begin
   and (m.kind = 'index') = (add_usual_reading.index_value is not null)
   and v_value >= 0
   and v_value < coalesce(m.register_limit, 1e12)
-  and add_usual_reading.read_at <= now()
+  and add_usual_reading.read_at <= clock_timestamp()
   and add_usual_reading.read_at > m.installed_at
   and m.removed_at is null
   -- Both, so that what is seen of the meter is what it is once the customer is locked.

@@ -15,7 +15,7 @@ as $$
 declare
   v_meter saldo.meter;
 begin
-  if meter.installed_at > now() then
+  if meter.installed_at > clock_timestamp() then
     perform saldo_private.fail('reading_in_future', format('installed_at %s', meter.installed_at));
   end if;
   if meter.kind = 'index' and (

@@ -10,7 +10,7 @@ create or replace function saldo_private.reading_problem(
 )
 returns text
 language sql
-stable
+volatile
 as $$
   select case
     when meter.id is null then 'meter_not_found'
@@ -22,7 +22,8 @@ as $$
         and scale(trim_scale(coalesce(request.index_value, request.volume))) <= 6) is not true
       or (request.is_rollover and meter.kind = 'volume')
       then 'reading_invalid'
-    when request.read_at > now() then 'reading_in_future'
+    -- Not the time at which the transaction began: it may have waited, or have done other things.
+    when request.read_at > clock_timestamp() then 'reading_in_future'
     when request.read_at <= meter.installed_at or request.read_at > meter.removed_at
       then 'meter_state'
     when is_duplicate then 'reading_duplicate'

@@ -309,3 +309,28 @@ test.serial("a snapshot that is older than the lock is refused", async (t) => {
   await client.query("rollback");
   client.release();
 });
+
+test.serial(
+  "a transaction that has lasted takes a reading, and a meter, of this moment",
+  async (t) => {
+    const site = await pricedSite({ kind: "volume" });
+    const client = await metering.pool.connect();
+    t.teardown(() => client.release());
+    await client.query("begin; select pg_sleep(0.05)");
+    const readings = [
+      `select status::text from saldo.add_reading(${site.meter.id}, clock_timestamp(), volume => 1)`,
+      `select status::text from saldo.add_readings(array[
+      (${site.meter.id}, clock_timestamp(), null, 1, 'actual', false)::saldo.reading_request])`,
+      `select 'current' as status from saldo.install_meter(${site.customer.id}, 'of-now',
+      kind => 'volume', installed_at => clock_timestamp())`,
+    ];
+    for (const text of readings) {
+      t.deepEqual((await client.query(text)).rows, [{ status: "current" }]);
+    }
+    const refused = client.query(
+      `select saldo.add_reading(${site.meter.id}, clock_timestamp() + interval '1 second', volume => 1)`,
+    );
+    await t.throwsAsync(refused, { code: "SB409" });
+    await client.query("rollback");
+  },
+);
