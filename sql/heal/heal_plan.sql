@@ -74,6 +74,17 @@ returns saldo_private.planned_heal[]
 language sql
 stable
 as $$
+  with source as materialized (
+    -- Asked only where it may say something: there may be ten thousand totals. And once for all
+    -- months or slots of an account: all its records are gone through.
+    select each.rule, each.account_id,
+      saldo_private.unproven_source(each.rule, each.account_id) as reason
+    from (
+      select distinct q.rule, q.account_id
+      from unnest(plan) as q
+      where q.rule in ('account_slot', 'held_total', 'customer_month_total')
+    ) as each
+  )
   select coalesce(array_agg(saldo_private.decided(p, 'refused', case
       when source.reason is not null then source.reason
       when p.rule = 'customer_month_total' and p.account_id = any (metering.account_ids)
@@ -98,12 +109,7 @@ as $$
         end
     end) order by p.rule, p.account_id, p.key), '{}')
   from unnest(plan) as p
-  cross join lateral (
-    -- Asked only where it may say something: there may be ten thousand totals.
-    select case when p.rule in ('account_slot', 'held_total', 'customer_month_total')
-      then saldo_private.unproven_source(p.rule, p.account_id) end as reason
-    offset 0
-  ) as source
+  left join source on source.rule = p.rule and source.account_id = p.account_id
   cross join (
     -- The months derive from these records, and the journal is the second witness of them.
     select array_agg(f.account_id) as account_ids

@@ -226,6 +226,8 @@ as $$
     and l.superseded_at is null and not l.is_withdrawn
   where (l.tariff_version_id, l.factor_version_id, l.is_provisional)
     is distinct from (t.id, f.id, false)
+  -- While a change of price for all is under way that is nearly all of them.
+  and not saldo_private.is_rerating_due(r.account_id, r.read_on)
   union
   select r.id
   from reading as r
