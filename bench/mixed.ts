@@ -1,7 +1,8 @@
 /**
  * `npm run bench -- mixed`: everything at once on a new database, with a server, its jobs and an
- * office that asks for checks and statements beside it, stretch after stretch. What costs more as time goes by, and a job that holds back what
- * PostgreSQL may clean up, are seen here; a bench of one call on tables at rest shows neither.
+ * office that asks for checks and statements beside it, stretch after stretch. What costs more as
+ * time goes by, and a transaction that holds back what PostgreSQL may clean up, are seen here; a
+ * bench of one call on tables at rest shows neither.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
@@ -25,7 +26,7 @@ interface Stretch {
   readonly rates: readonly number[];
   /** PostgreSQL's processor time for each call, in microseconds. */
   readonly postgresUs: number;
-  /** The longest transaction of a job, in seconds, and what it was doing. */
+  /** The longest transaction of a job or of the office, in seconds, and what it was doing. */
   readonly longest: { readonly seconds: number; readonly statement: string };
 }
 
@@ -177,6 +178,7 @@ export async function mixedReport(
   const server = await startServer(connectionString);
   const office = openOffice(connectionString);
   const results: Stretch[] = [];
+  let asked: string[] = [];
   try {
     for (let number = 1; number <= stretches; number += 1) {
       const result = await stretch(driver, mix, cpu, connectionString);
@@ -184,9 +186,8 @@ export async function mixedReport(
       results.push(result);
     }
   } finally {
-    await server.stop();
+    asked = await office.close().finally(() => server.stop());
   }
-  const asked = await office.close();
   const { rows } = await client.query<{ status: string }>(
     "select status from saldo.check_balance_health()",
   );
@@ -198,10 +199,11 @@ export async function mixedReport(
       /, \d+ connections/,
       `, ${mix.reduce((sum, [, own]) => sum + own, 0)} connections`,
     ),
-    `- a new database, and a server with its jobs and an office beside the calls; ${stretches} stretches of ${seconds} s`,
-    "- a job's transaction that lasts holds back what PostgreSQL may clean up, for all calls",
+    "- a new database, and a server with its jobs and an office beside the calls; " +
+      `${stretches} stretches of ${seconds} s`,
+    "- a transaction that lasts holds back what PostgreSQL may clean up, for all calls",
     "",
-    "| stretch | calls a second | PostgreSQL, µs a call | longest transaction of a job, s | its statement |",
+    "| stretch | calls a second | PostgreSQL, µs a call | longest transaction beside it, s | its statement |",
     "|---:|---:|---:|---:|---|",
     ...results.map((result, index) => summary(result, index + 1)),
     "",

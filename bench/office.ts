@@ -29,34 +29,45 @@ const requests: readonly (readonly [string, number, string])[] = [
     "wallet history, a page",
     1,
     `select count(*) from (
-      select * from saldo.wallet_history((select min(id) from saldo.member), true) limit 50) as page`,
+      select * from saldo.wallet_history((select min(id) from saldo.member), true) limit 50
+    ) as page`,
   ],
 ];
 
 /** Begins to ask; `close` ends it and returns the rows of a table of how long each took. */
 export function openOffice(connectionString: string): { close(): Promise<string[]> } {
   const stop = new AbortController();
-  const pause = (seconds: number) =>
-    sleep(seconds * 1000, undefined, { signal: stop.signal }).catch(() => undefined);
-  const desks = requests.map(async ([name, seconds, statement]) => {
-    const client = new Client({ connectionString });
-    await client.connect();
-    const times: number[] = [];
-    while (!stop.signal.aborted) {
-      const askedAt = performance.now();
-      await client.query(statement);
-      times.push(performance.now() - askedAt);
-      await pause(seconds);
-    }
-    await client.end();
-    times.sort((a, b) => a - b);
-    const ms = (share: number) => quantile(times, share);
-    return `| ${name} | ${times.length} | ${ms(0.5)} | ${ms(1)} |`;
-  });
+  const desks = requests.map((request) => sitAt(request, connectionString, stop.signal));
+  // What fails is told by close; until then nobody waits for it.
+  const all = Promise.allSettled(desks);
   return {
-    close: () => {
+    async close() {
       stop.abort();
+      await all;
       return Promise.all(desks);
     },
   };
+}
+
+async function sitAt(
+  [name, seconds, statement]: (typeof requests)[number],
+  connectionString: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const client = new Client({ connectionString, application_name: "saldo bench office" });
+  await client.connect();
+  const times: number[] = [];
+  try {
+    while (!signal.aborted) {
+      const askedAt = performance.now();
+      await client.query(statement);
+      times.push(performance.now() - askedAt);
+      await sleep(seconds * 1000, undefined, { signal }).catch(() => undefined);
+    }
+  } finally {
+    await client.end();
+  }
+  times.sort((a, b) => a - b);
+  const ms = (share: number) => quantile(times, share);
+  return `| ${name} | ${times.length} | ${ms(0.5)} | ${ms(1)} |`;
 }

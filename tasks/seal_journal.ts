@@ -3,8 +3,8 @@ import type { SaldoTask } from "../src/jobs/load_tasks.ts";
 import { queryAsAdmin } from "../src/jobs/query_as_admin.ts";
 
 const payloadSchema = z.object({}).strict();
-// While a batch is sealed PostgreSQL cleans up after nobody: half a second of that is little. Smaller
-// ones take longer in all.
+// While a batch is sealed, about a second, PostgreSQL cleans up after nobody. Smaller batches take
+// longer in all.
 const batchSize = 20_000;
 
 /**

@@ -114,10 +114,11 @@ as $$
   with agreed as (
     select n as change, t.account_id, t.month
     from unnest(changes) as n
+    join saldo.account as a on a.id = n.account_id
     join saldo.customer_month_total as t on t.account_id = n.account_id
       and t.month = n.month
     order by t.account_id, t.month
-    for no key update of t skip locked
+    for no key update of a, t skip locked
   ),
   touched as (
     update saldo.customer_month_total as t
@@ -130,8 +131,8 @@ as $$
   select array(select u.change from touched as u)
 $$;
 comment on function saldo_private.sync_customer_months__touch is
-  'Notes of months that agree that they were calculated, and returns them: all but those that are '
-  'being written.';
+  'Notes of months that agree that they were calculated, and returns them: all but those of '
+  'accounts that are being posted to.';
 
 create or replace function saldo_private.sync_customer_months(
   account_ids bigint[],
@@ -139,11 +140,14 @@ create or replace function saldo_private.sync_customer_months(
 )
 returns saldo.monthly_balance_change[]
 language plpgsql
+-- A plan for any number of customers would read the lines of all.
+set plan_cache_mode = force_custom_plan
 as $$
 declare
   v_seen saldo.monthly_balance_change[];
   v_agreeing saldo.monthly_balance_change[];
   v_account_ids bigint[];
+  v_proven_ids bigint[];
   v_plan saldo.monthly_balance_change[] := '{}';
 begin
   -- Looked at without a lock, and most nights that is all: to read all lines of these customers
@@ -160,13 +164,13 @@ begin
   if v_account_ids <> '{}' then
     perform saldo_private.lock_rating(v_account_ids);
     perform saldo_private.lock_customer_months(v_account_ids);
+    -- A statement of its own. As an argument it would become a part of what the function selects,
+    -- and go through all records of all these customers for each line.
+    v_proven_ids := saldo_private.proven_customers(v_account_ids);
     v_plan := array(
       select p
-      -- A sub-select is evaluated once. A call would become a part of what the function selects,
-      -- and go through all records of all these customers for each line.
       from saldo_private.customer_month_plan(
-        (select saldo_private.proven_customers(v_account_ids)),
-        saldo_private.sync_actions(is_forced)
+        v_proven_ids, saldo_private.sync_actions(is_forced)
       ) as p
     );
     perform saldo_private.write_customer_months(v_plan);
@@ -241,16 +245,18 @@ language plpgsql
 stable
 security definer
 set search_path = saldo, saldo_private, pg_temp
+set plan_cache_mode = force_custom_plan
 as $$
 declare
+  v_account_ids bigint[] :=
+    saldo_private.customer_month_accounts(compare_monthly_balances.customer_id);
   v_changes saldo.monthly_balance_change[];
   v_comparison saldo.monthly_balance_comparison;
 begin
   select count(*), array_agg(p order by p.customer_id, p.month) filter (where p.action <> 'same')
   into v_comparison.month_count, v_changes
   from saldo_private.customer_month_plan(
-    (select saldo_private.customer_month_accounts(compare_monthly_balances.customer_id)),
-    enum_range(null::saldo.monthly_balance_action)
+    v_account_ids, enum_range(null::saldo.monthly_balance_action)
   ) as p;
   v_comparison.difference_count := coalesce(cardinality(v_changes), 0);
   v_comparison.differences := coalesce(v_changes, '{}');

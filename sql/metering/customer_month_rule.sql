@@ -72,21 +72,22 @@ comment on function saldo_private.rule_customer_month_total is
 create or replace function saldo_private.heal_customer_month_total(keys text[])
 returns table (key text, before jsonb, after jsonb)
 language plpgsql
+set plan_cache_mode = force_custom_plan
 as $$
 declare
   v_account_ids bigint[] := array(
     select distinct split_part(k, ' ', 1)::bigint
     from unnest(keys) as k
   );
+  v_proven_ids bigint[];
   v_changes saldo.monthly_balance_change[];
 begin
   perform saldo_private.lock_customer_months(v_account_ids);
   -- A heal makes nothing good that does not follow from what is proven.
+  v_proven_ids := saldo_private.proven_customers(v_account_ids);
   select array_agg(c.change)
   into v_changes
-  from saldo_private.customer_month_change(
-    (select saldo_private.proven_customers(v_account_ids))
-  ) as c
+  from saldo_private.customer_month_change(v_proven_ids) as c
   where format('%s %s', (c.change).account_id, (c.change).month) = any (keys)
   and (c.change).action <> 'same';
   if v_changes is null then

@@ -4,7 +4,8 @@
 -- Customers go in the order of their ids; the run keeps how far it is, in the transaction of the
 -- slice. A run that was killed is gone on with, unless that is so long ago that another one is due.
 -- Locks: the run's row, then those of sync_monthly_balances for those customers of the slice that
--- have a month to put right, then months that agree and that nobody is at.
+-- have a month to put right; where all are written, then accounts that nobody holds, with their
+-- months.
 
 create or replace function saldo_private.continue_monthly_sync__run(force boolean)
 returns saldo.monthly_sync_run
@@ -97,9 +98,9 @@ $$;
 comment on function saldo.continue_monthly_sync is
   'Puts the stored months of the next customers right, as sync_monthly_balances does, and returns '
   'how far the run is; the first call begins one, and a call after its end the next. force: '
-  'writes those that agree as well. customer_limit: customers of a slice. Null when another '
-  'session ended the run at this moment. The worker calls it at night. Errors in checking order: '
-  'SB010 input_invalid, SB020 isolation_unsupported.';
+  'writes those that agree as well, but for accounts that are being posted to. customer_limit: '
+  'customers of a slice. Null when another session ended the run at this moment. The worker calls '
+  'it at night. Errors in checking order: SB010 input_invalid, SB020 isolation_unsupported.';
 revoke execute on function saldo.continue_monthly_sync from public;
 grant execute on function saldo.continue_monthly_sync to saldo_admin;
 

@@ -165,8 +165,7 @@ returns setof uuid
 language sql
 stable
 as $$
-  -- Customers without versions of their own share the common ones, which are looked up once a day
-  -- of reading and not once a reading.
+  -- Common versions are looked up once a day of reading, and not once a reading.
   with reading as materialized (
     select r.account_id, r.id, r.read_on, c.currency,
       case when exists (select from saldo.tariff_version as t where t.account_id = r.account_id)
@@ -226,7 +225,6 @@ as $$
     and l.superseded_at is null and not l.is_withdrawn
   where (l.tariff_version_id, l.factor_version_id, l.is_provisional)
     is distinct from (t.id, f.id, false)
-  -- While a change of price for all is under way that is nearly all of them.
   and not saldo_private.is_rerating_due(r.account_id, r.read_on)
   union
   select r.id
@@ -240,7 +238,8 @@ $$;
 comment on function saldo_private.rule_reading_rated__suspects is
   'Current readings of these accounts (null = of all) that are not rated by the versions in '
   'effect, or not rated and not noted as that, or both. rating_of, which is expensive, has the '
-  'last word about the former.';
+  'last word about the former: so those are left out that wait in a re-rating, which are nearly '
+  'all while it goes on for all.';
 
 create or replace function saldo_private.rule_reading_rated(account_ids bigint[] default null)
 returns table (

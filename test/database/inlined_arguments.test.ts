@@ -111,16 +111,23 @@ function repeatedCalls(plan: PlanNode): string[] {
   ];
 }
 
-async function planOf(statement: string): Promise<PlanNode> {
-  const { rows } = await database.pool.query(`explain (verbose, format json) ${statement}`);
+async function planOf(statement: string, option = "verbose"): Promise<PlanNode> {
+  const { rows } = await database.pool.query(
+    `explain (verbose, ${option}, format json) ${statement}`,
+  );
   return rows[0]["QUERY PLAN"][0].Plan;
 }
 
-test("no function that selects rows makes the same long call for each of its columns", async (t) => {
+test("no function that selects rows makes a long call anew for each of its columns", async (t) => {
+  const { rows: versions } = await database.pool.query("show server_version_num");
+  // With nothing known of the arguments. PostgreSQL 15 plans no such statement: there, for null.
+  const isAnyArgument = Number(versions[0].server_version_num) >= 160000;
   const { rows } = await database.pool.query<{ name: string; call: string }>(`
     select p.oid::regprocedure::text as name,
       format('%I.%I(%s)', n.nspname, p.proname, (
-        select string_agg('null::' || format_type(a.type, null), ', ' order by a.type_no)
+        select string_agg(
+          ${isAnyArgument ? "'$' || a.type_no" : "'null'"} || '::' || format_type(a.type, null),
+          ', ' order by a.type_no)
         from unnest(p.proargtypes) with ordinality as a (type, type_no)
       )) as call
     from pg_proc as p
@@ -136,7 +143,7 @@ test("no function that selects rows makes the same long call for each of its col
   t.true(rows.length > 100, `${rows.length} functions`);
   const repeated: string[] = [];
   for (const { name, call } of rows) {
-    const plan = await planOf(`select * from ${call}`);
+    const plan = await planOf(`select * from ${call}`, isAnyArgument ? "generic_plan" : "verbose");
     repeated.push(...repeatedCalls(plan).map((each) => `${name}: ${each}`));
   }
   t.deepEqual(repeated, []);

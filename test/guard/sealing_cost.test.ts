@@ -268,3 +268,38 @@ test.serial(
     t.true(read.rows[0].count < 10, `all seals were read ${read.rows[0].count} times`);
   },
 );
+
+test.serial("how far the journal is sealed is told without reading what is sealed", async (t) => {
+  const { pool } = database;
+  await pool.query(`select saldo.open_account(code, code, 'asset')
+    from unnest(array['here', 'there']) as code`);
+  const post = (count: number) =>
+    pool.query(`select count(*) from saldo.transfer_many((
+    select array_agg((h.id, t.id, 1, null, null, null)::saldo.transfer_request)
+    from saldo.account as h, saldo.account as t, generate_series(1, ${count})
+    where h.code = 'here' and t.code = 'there'))`);
+  await post(10_000);
+  await pool.query("select count(*) from saldo.seal_journal()");
+  await post(10);
+  await pool.query("vacuum analyze");
+  const client = await pool.connect();
+  t.teardown(() => client.release());
+  // What the session has done before and not reported yet counts as well.
+  const scans = async () =>
+    (
+      await client.query(`select seq_scan::integer as whole, idx_scan::integer as looks
+        from pg_stat_xact_user_tables where relid = 'saldo.journal_seal_entry'::regclass`)
+    ).rows[0];
+  await client.query("begin");
+  const before = await scans();
+  const { rows } = await client.query(
+    "select unsealed_entry_count::integer as waiting from saldo.seal_status()",
+  );
+  t.is(rows[0].waiting, 10);
+  const after = await scans();
+  await client.query("commit");
+  // A look for each that may wait, and no scan of all, be it of the index. How many may wait is
+  // known by transactions, of which others on this server may be open.
+  t.is(after.whole, before.whole);
+  t.true(after.looks - before.looks >= 10, `${after.looks - before.looks} looks`);
+});
