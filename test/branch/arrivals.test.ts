@@ -98,6 +98,9 @@ test("a name of more than a line, or with marks that nobody sees, is kept aside"
 test("a push looks its rows up, and reads nothing of what the device sent before", async (t) => {
   const { id } = await centre.branch("CARI");
   const till = await centre.till(id);
+  // Statistics of the moment at which the first rows are being written say that there are none. A
+  // server mends that within seconds (job analyze_grown_tables), which does not run here.
+  await centre.pool.query("alter table saldo.branch_intake set (autovacuum_enabled = false)");
   for (const _ of Array(3)) {
     const rows = Array.from({ length: 200 }, () => till.add());
     await centre.push(till, till.body(rows));
