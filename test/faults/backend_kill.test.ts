@@ -88,7 +88,8 @@ for (const part of ["worker", "all"]) {
     };
     const supervised = supervise();
     try {
-      await program!.printed(part === "all" ? /listening/ : /jobs are running/);
+      // The last that a start prints: one that loses its database ends, and is begun again.
+      await program!.printed(part === "all" ? /Admin token/ : /jobs are running/);
       await until(
         server.connectionString,
         "select worker_seen_at is not null as is_so from saldo_private.alert_state",
